@@ -1,0 +1,1 @@
+"""What is set up, asked and compared on the Elasticsearch side."""

@@ -1,0 +1,108 @@
+"""The errors a user can meet, each with its sentence, its cure and its exit code.
+
+    Fatal                       one sentence for the user, exit code 1; anything else that escapes is a bug
+    ├── Unreachable             no answer from Elasticsearch            (`run` waits for it)
+    ├── Refused                 it answers, and refuses who we are      (`run` waits for it)
+    ├── NotInstalled            no template, no alias                   (`run` waits for it)
+    ├── AliasIsIndex            an index stands where the alias belongs
+    ├── NotElasticsearch        something else answers at that address
+    ├── NoSuchLog               a path that names no log file
+    ├── Unreadable              a log file that cannot be read
+    ├── StateUnusable           the state directory cannot be used
+    ├── StateInUse              another indexer holds the state directory
+    └── EmbeddedFailed          the embedded Elasticsearch did not start
+
+Exit codes: 0 done, 1 failed, 2 wrong usage (typer's), 3 done but some lines were rejected.
+"""
+
+from typing import ClassVar
+
+EXIT_FAILED = 1
+EXIT_REJECTED = 3
+
+
+class Fatal(Exception):  # noqa: N818 - named for what it means to the user
+    """Ends a command with one sentence on standard error and no traceback.
+
+    `sentence` and `cure` are templates for the keyword arguments of the constructor.
+    """
+
+    sentence: ClassVar[str] = "{what}"
+    cure: ClassVar[str] = ""
+    exit_code: ClassVar[int] = EXIT_FAILED
+
+    def __init__(self, **facts: object) -> None:
+        self.facts = facts
+        super().__init__(f"{self.sentence} {self.cure}".strip().format(**facts))
+
+
+class Unreachable(Fatal):
+    """No connection, or no answer in time."""
+
+    sentence = "No answer from Elasticsearch at {url} ({reason})."
+    cure = "Is it running, and is --elasticsearch-url (INDEXER_ELASTICSEARCH_URL) its address?"
+
+
+class Refused(Fatal):
+    """401 or 403."""
+
+    sentence = "Elasticsearch at {url} refuses {who}: {reason}."
+    cure = (
+        "Set INDEXER_USERNAME with INDEXER_PASSWORD, or INDEXER_API_KEY (or …_FILE), of a user with the privileges."
+    )
+
+
+class NotElasticsearch(Fatal):
+    """A proxy's page, a redirect, another product."""
+
+    sentence = "What answers at {url} is not Elasticsearch ({reason})."
+    cure = "Check --elasticsearch-url, its port and its path."
+
+
+class NotInstalled(Fatal):
+    """The write alias does not exist yet."""
+
+    sentence = "There is no alias {alias!r} with a write index on {url}."
+    cure = "Run `indexer template install` first."
+
+
+class AliasIsIndex(Fatal):
+    """Something created a plain index under the alias's name."""
+
+    sentence = "{alias!r} on {url} is an index, and has to be an alias."
+    cure = "Reindex or delete that index, then run `indexer template install`."
+
+
+class NoSuchLog(Fatal):
+    """Nothing to read at that path, and nothing to wait for."""
+
+    sentence = "No log file at {path}."
+    cure = "Give a file, a glob, or a directory with *activity*.log* in it."
+
+
+class Unreadable(Fatal):
+    """The operating system, or the file's own format, refuses to give its bytes."""
+
+    sentence = "Cannot read {path}: {reason}."
+    cure = "Nothing of it is lost: mend it and run the same command again."
+
+
+class StateUnusable(Fatal):
+    """No checkpoint can be kept there."""
+
+    sentence = "Cannot use the state directory {path}: {reason}."
+    cure = "Give a writable directory with --state-dir (INDEXER_STATE_DIR)."
+
+
+class StateInUse(Fatal):
+    """Two indexers must not share a checkpoint."""
+
+    sentence = "The state directory {path} is in use by {holder}."
+    cure = "Stop that indexer, or give this one a directory of its own with --state-dir."
+
+
+class EmbeddedFailed(Fatal):
+    """The server zip or its Java runtime could not be had, or the server stopped while starting."""
+
+    sentence = "The embedded Elasticsearch did not start: {reason}."
+    cure = "{hint}"

@@ -1,0 +1,1 @@
+"""Log files in, entries with their ids out; nothing here knows Elasticsearch."""

@@ -1,0 +1,1 @@
+"""Entries in, acknowledged positions out; nothing here opens a log file."""
