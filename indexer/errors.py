@@ -47,9 +47,7 @@ class Refused(Fatal):
     """401 or 403."""
 
     sentence = "Elasticsearch at {url} refuses {who}: {reason}."
-    cure = (
-        "Set INDEXER_USERNAME with INDEXER_PASSWORD, or INDEXER_API_KEY (or …_FILE), of a user with the privileges."
-    )
+    cure = "Set INDEXER_USERNAME with INDEXER_PASSWORD, or INDEXER_API_KEY (or …_FILE), of a user with the privileges."
 
 
 class NotElasticsearch(Fatal):

@@ -52,11 +52,18 @@ class Connection:
     """Where Elasticsearch is, who we are there, and which alias is ours."""
 
     elasticsearch_url: Annotated[
-        list[str], typer.Option(help="Address of Elasticsearch, with a path if it has one; repeat it for several nodes.")
+        list[str],
+        typer.Option(
+            help="Address of Elasticsearch, with a path if it has one; repeat it for several nodes."
+        ),
     ] = field(default_factory=lambda: [DEFAULT_URL])
-    username: Annotated[str | None, typer.Option(help="User; the password is INDEXER_PASSWORD or a file.")] = None
+    username: Annotated[
+        str | None, typer.Option(help="User; the password is INDEXER_PASSWORD or a file.")
+    ] = None
     password_file: Annotated[Path | None, typer.Option(help="File that holds the password.")] = None
-    api_key_file: Annotated[Path | None, typer.Option(help="File that holds an API key (or INDEXER_API_KEY).")] = None
+    api_key_file: Annotated[
+        Path | None, typer.Option(help="File that holds an API key (or INDEXER_API_KEY).")
+    ] = None
     ca_certs: Annotated[Path | None, typer.Option(help="File of CA certificates to trust for https.")] = None
     request_timeout: Annotated[float, typer.Option(help="Seconds to wait for an answer.", min=0.1)] = 60.0
     alias: Annotated[str, typer.Option(help="Alias that entries are written to.")] = "zoomdata-activity"
@@ -95,7 +102,9 @@ class Delivery:
     max_line_bytes: Annotated[
         int, typer.Option(help="A longer line is rejected; Elasticsearch takes 100 MB by default.", min=1)
     ] = 100 * MEBIBYTE
-    poll_interval: Annotated[float, typer.Option(help="Seconds between looks at the log files.", min=0.001)] = 0.05
+    poll_interval: Annotated[
+        float, typer.Option(help="Seconds between looks at the log files.", min=0.001)
+    ] = 0.05
 
 
 def options(command: Callable[..., R]) -> Callable[..., R]:
@@ -112,7 +121,9 @@ def options(command: Callable[..., R]) -> Callable[..., R]:
 
     @functools.wraps(command)
     def wrapper(**given: Any) -> R:
-        whole = {name: kind(**{f.name: given.pop(f.name) for f in fields(kind)}) for name, kind in groups.items()}
+        whole = {
+            name: kind(**{f.name: given.pop(f.name) for f in fields(kind)}) for name, kind in groups.items()
+        }
         return command(**given, **whole)
 
     wrapper.__signature__ = inspect.Signature(spread)  # type: ignore[attr-defined]

@@ -58,7 +58,9 @@ def connect(connection: Connection) -> Elasticsearch:
             **auth,
         )
     except (ValueError, OSError) as error:
-        raise Fatal(what=f"Cannot use --elasticsearch-url {shown(connection)} as it is set up: {error}.") from None
+        raise Fatal(
+            what=f"Cannot use --elasticsearch-url {shown(connection)} as it is set up: {error}."
+        ) from None
 
 
 def shown(connection: Connection) -> str:
