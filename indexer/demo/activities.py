@@ -1,0 +1,214 @@
+"""What people do in the sample log: each activity, as the entries it leaves.
+
+Fields and statuses are those of the vendor's "Activities Log Reference Sheet"; the RDD fields from `dashboardId` on are
+those of the tables that Zoomdata's own Fluentd set-up fills.
+"""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from math import log
+from random import Random
+from typing import Any
+
+from indexer.demo.company import LEDGER, ROWS, SOURCES, VISUALS, Person, Source, Visual, identifier
+
+HOUR = 3_600_000  # ms
+WRONG_PASSWORD = 0.03
+CACHED = 0.25
+SLOWDOWN = 14
+"""How many times slower the ledger is while it is degraded."""
+
+Fields = dict[str, Any]
+Event = tuple[int, Person, str, str, Fields]
+"""When (epoch ms), who, activityType, status, the type's own fields."""
+Activity = Callable[[Random, int, Person], list[Event]]
+
+
+def date(moment: int) -> str:
+    """Write epoch milliseconds as the log does: UTC, without a zone."""
+    return datetime.fromtimestamp(moment / 1000, UTC).isoformat(" ", "milliseconds")[:23]
+
+
+def moment_of_week(moment: int) -> int:
+    """Count the milliseconds since Monday 00:00 UTC; 1970 began on a Thursday."""
+    return (moment + 3 * 24 * HOUR) % (7 * 24 * HOUR)
+
+
+def degraded(source: Source, moment: int) -> bool:
+    """Say whether the source is slow just then: the sales ledger is, on Wednesday afternoon."""
+    return source is LEDGER and 62 * HOUR <= moment_of_week(moment) < 66 * HOUR
+
+
+def view(random: Random, moment: int, who: Person, *, cached: bool | None = None) -> list[Event]:
+    """Open a visualisation: a chain of entries with one `cid`, read from the source or from its cache."""
+    visual = VISUALS[int(len(VISUALS) * random.random() ** 1.7)]
+    cid = identifier(random)
+    run: Fields = {"cid": cid, "actionStartedOn": moment}
+    if cached is None:
+        cached = random.random() < CACHED
+    took = _spread(random, visual.source.median_ms / (12 if cached else 1))
+    if not cached and degraded(visual.source, moment):
+        took *= SLOWDOWN
+    since, until = date(moment - random.randrange(1, 90) * 24 * HOUR), date(moment)
+    time = f'"time":{{"timeField":"{visual.source.time_field}","from":"{since}","to":"{until}"}}'
+    query = visual.sql.replace("{where}", f"{visual.source.time_field} BETWEEN '{since}' AND '{until}'")
+    rows = random.choices(ROWS, k=min(int(random.lognormvariate(2.9, 0.8)) + 1, 400))
+    payload = f'{{"cid":"{cid}","progress":100,"data":[{",".join(rows)}]}}'
+    reading: Fields = {"sourceId": visual.source.id, "query": query}
+    if not cached:
+        reading = run | _read(random, visual, query, f"{visual.read},{time}}}", who)
+        reading |= {"responseSize": len(payload) * 3, "duration": took * 4 // 5}
+    timeline = {
+        "TOPOLOGY.CREATED": moment + 2,
+        "TOPOLOGY.STARTED": moment + 5,
+        "VIS_DATA.SUCCEEDED": moment + took - 1,
+        "VIS_COMMAND.FINISHED": moment + took,
+        "TOPOLOGY.FINISHED": moment + took + 1,
+    }
+    performance = {
+        "rddCount": 0 if cached else 1,
+        "cid": cid,
+        "timeline": timeline,
+        "finishStatus": "SUCCEEDED",
+        "actionStartedOn": moment,
+        "duration": took + 2,
+    }
+    done = {"request": f'{{"type":"STOP_VIS","cid":"{cid}"}}', "duration": took}
+    return [
+        (
+            moment,
+            who,
+            "VIS_COMMAND",
+            "STARTED",
+            run | {"request": f'{visual.request},{time},"cid":"{cid}"}}'},
+        ),
+        (moment + 5, who, "TOPOLOGY", "STARTED", run),
+        (moment + took * 4 // 5, who, "RDD_CACHE" if cached else "RDD", "SUCCEEDED", reading),
+        (moment + took - 1, who, "VIS_DATA", "SUCCEEDED", run | {"payload": payload, "duration": took - 1}),
+        (moment + took, who, "VIS_COMMAND", "FINISHED", run | done),
+        (moment + took + 1, who, "TOPOLOGY", "FINISHED", run | {"duration": took + 1}),
+        (moment + took + 2, who, "TOPOLOGY_PERFORMANCE", "FINISHED", performance),
+    ]
+
+
+def _spread(random: Random, median: float) -> int:
+    """Draw a duration in ms: log-normal, as waiting times are."""
+    return int(random.lognormvariate(log(median), 0.6)) + 4
+
+
+def _read(random: Random, visual: Visual, query: str, request: str, who: Person) -> Fields:
+    return {
+        "storageType": visual.source.storage,
+        "queries": query,
+        "proxiedUser": who.login,
+        "readRequest": request,
+        "dashboardId": visual.dashboard,
+        "traceId": identifier(random),
+        "visualizationId": visual.id,
+        "visualizationName": visual.name,
+    }
+
+
+def log_in(random: Random, moment: int, who: Person) -> list[Event]:
+    """Log in, at the second try now and then."""
+    fields = {"authenticationType": "SAML" if who.utc_offset > 3 else "LDAP"}
+    success = (moment, who, "AUTHENTICATION", "SUCCEEDED", fields)
+    if random.random() >= WRONG_PASSWORD:
+        return [success]
+    return [(moment, who, "AUTHENTICATION", "FAILED", fields), (moment + 9_000, *success[1:])]
+
+
+def edit_visual(random: Random, moment: int, who: Person) -> list[Event]:
+    """Change a visualisation and its labels."""
+    visual = random.choice(VISUALS)
+    fields = {"visualizationId": visual.id, "visualizationName": visual.name}
+    defined = fields | {"cid": identifier(random), "sourceId": visual.source.id}
+    return [(moment, who, "VIS", "UPDATED", fields), (moment + 700, who, "VIS_DEF", "UPDATED", defined)]
+
+
+def edit_chart(random: Random, moment: int, who: Person) -> list[Event]:
+    """Change a chart type."""
+    visual = random.choice(VISUALS)
+    fields = {"visualizationID": visual.id, "visualizationName": f"{visual.name} (chart)"}
+    return [(moment, who, "CHART", "UPDATED", fields)]
+
+
+def bookmark(random: Random, moment: int, who: Person) -> list[Event]:
+    """Keep the state of a dashboard."""
+    visual = random.choice(VISUALS)
+    fields = {
+        "bookmarkId": identifier(random),
+        "bookmarkName": f"{visual.name} — {who.name}",
+        "description": "",
+        "shared": random.random() < 0.3,
+        "keyIds": [],
+    }
+    return [(moment, who, "BOOKMARK", "CREATED", fields)]
+
+
+def export(random: Random, moment: int, who: Person) -> list[Event]:
+    """Export raw data found by a text search."""
+    source, took = SOURCES["Web Clickstream"], _spread(random, 2_500)
+    fields = {
+        "exportType": random.choice(("REST", "FILE")),
+        "count": int(random.lognormvariate(8, 1.2)),
+        "storageType": source.storage,
+        "query": f'{{"query_string":{{"query":"campaign:\\"spring {random.randrange(9)}\\" AND NOT bot"}}}}',
+        "cid": identifier(random),
+        "actionStartedOn": moment,
+        "duration": took,
+    }
+    return [(moment + took, who, "RAW_DATA_EXPORT", "SUCCEEDED", fields)]
+
+
+def export_csv(random: Random, moment: int, who: Person, count: int | None = None) -> list[Event]:
+    """Export `count` rows as CSV."""
+    count = count or int(random.lognormvariate(8.5, 1.3))
+    took = 400 + count // 20
+    fields = {
+        "count": count,
+        "location": "FILE",
+        "file": f"/opt/zoomdata/temp/export-{random.getrandbits(32):08x}.csv",
+        "cid": identifier(random),
+        "actionStartedOn": moment,
+        "duration": took,
+    }
+    return [(moment + took, who, "RAW_DATA_EXPORT_CSV", "SUCCEEDED", fields)]
+
+
+def upload(random: Random, moment: int, who: Person) -> list[Event]:
+    """Upload a flat file as a new source."""
+    fields = {
+        "source": identifier(random),
+        "fileName": f"C:\\Users\\{who.name}\\budget {random.randrange(2020, 2027)}.csv",
+        "contentType": "text/csv",
+        "filesize": int(random.lognormvariate(12, 2)),
+    }
+    return [(moment, who, "UPLOAD", "SUCCEEDED", fields)]
+
+
+def request(random: Random, moment: int, who: Person) -> list[Event]:
+    """Call the REST interface."""
+    path, took = random.choice(("/zoomdata/api/sources", "/zoomdata/api/dashboards")), _spread(random, 25)
+    code = random.choices((200, 304, 404, 500), (90, 7, 2, 1))[0]
+    return [
+        (moment + took, who, "REQUEST", "FINISHED", _request(path, took, random.randrange(200, 9_000), code))
+    ]
+
+
+def health_check(random: Random, moment: int, who: Person) -> list[Event]:
+    """Ask whether the server is well, as load balancers do."""
+    return [
+        (
+            moment,
+            who,
+            "REQUEST",
+            "FINISHED",
+            _request("/zoomdata/service/health", random.randrange(2, 9), 0, 200),
+        )
+    ]
+
+
+def _request(uri: str, took: int, size: int, code: int) -> Fields:
+    host = "zoomdata-1.example.com:8443"
+    return {"uri": uri, "host": host, "requestTime": took, "requestSize": size, "responseCode": code}

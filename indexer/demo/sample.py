@@ -1,0 +1,169 @@
+"""A sample activity log: the week of a made-up company, the same for the same seed and end.
+
+People in seven time zones view dashboards, edit, export and administer; load balancers ask for health all the time.
+Incidents have their place in the week (UTC): the sales ledger is slow on Wednesday afternoon (in `activities`), and
+here, somebody guesses a password in the small hours of Tuesday, and millions of rows leave on Thursday night.
+"""
+
+from bisect import bisect_left
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import datetime
+from itertools import accumulate
+from operator import itemgetter
+from pathlib import Path
+from random import Random
+
+import orjson
+
+from indexer.demo import activities, administration
+from indexer.demo.activities import HOUR, Activity, Event, Fields, date, moment_of_week
+from indexer.demo.company import (
+    ADMINISTRATORS,
+    AUDITOR,
+    CLERK,
+    PEOPLE,
+    PORTAL,
+    PROBE,
+    SELLER,
+    UNUSED_SOURCES,
+    Person,
+)
+
+HOURS = 168
+WORKING_DAY = (1, 0, 0, 0, 0, 1, 3, 12, 45, 90, 100, 92, 60, 78, 96, 90, 74, 48, 22, 12, 9, 7, 5, 2)
+"""How busy a person is in each hour of their own day."""
+WEEKEND = 0.07
+CAST = (*PEOPLE, PORTAL, PROBE)
+HEAVY_EXPORT = 11_482_907  # rows
+
+ODDS: dict[Activity, float] = {
+    activities.view: 55,
+    activities.log_in: 16,
+    activities.edit_visual: 6,
+    activities.request: 6,
+    activities.edit_chart: 3,
+    activities.bookmark: 3,
+    activities.export: 2,
+    activities.export_csv: 2,
+    administration.share_dashboard: 1.5,
+    administration.save_source: 1.2,
+    administration.grant_token: 1,
+    activities.upload: 0.8,
+    administration.share_by_key: 0.4,
+    administration.update_user: 0.4,
+    administration.update_group: 0.2,
+    administration.register_client: 0.1,
+    administration.update_account: 0.05,
+}
+"""How often a person does what, beside each other."""
+_ACTIVITIES, _CUMULATED_ODDS = list(ODDS), list(accumulate(ODDS.values()))
+_moment = itemgetter(0)
+
+
+def entries(count: int, *, end: datetime, seed: int = 1) -> Iterator[bytes]:
+    """Yield `count` lines without line end in the order of time, over the week before `end`.
+
+    From 100 entries on every activity type is among them.
+    """
+    random = Random(seed)  # noqa: S311 - a sample, no secret
+    finish = int(end.timestamp() * 1000)
+    start = finish - HOURS * HOUR
+    waiting = _story(random, start, count)[:count]
+    drawn, total = 0, count - len(waiting)
+    busy = [list(accumulate(_busy(start + hour * HOUR))) for hour in range(HOURS)]
+    shares = list(accumulate(weights[-1] for weights in busy))
+    for hour in range(HOURS):
+        begin, target = start + hour * HOUR, round(total * shares[hour] / shares[-1])
+        while drawn < target:
+            events = _act(random, begin + int(random.random() * HOUR), busy[hour])[: total - drawn]
+            waiting += events
+            drawn += len(events)
+        waiting.sort(key=_moment)
+        # What an activity leaves in the next hour waits for the others of that hour.
+        over = bisect_left(waiting, begin + HOUR, key=_moment) if hour < HOURS - 1 else len(waiting)
+        for event in waiting[:over]:
+            yield _line(event, finish)
+        del waiting[:over]
+
+
+def write(path: Path, count: int, *, end: datetime, seed: int = 1) -> None:
+    """Write `entries` as a log file, each line ended by LF. Raises OSError."""
+    with path.open("wb", buffering=1 << 20) as file:
+        file.writelines(line + b"\n" for line in entries(count, end=end, seed=seed))
+
+
+def _busy(moment: int) -> list[float]:
+    """Weigh each of the cast: people by their own hour of day and week, load balancers always alike."""
+    weights = []
+    for person in CAST:
+        day, hour = divmod(moment_of_week(moment + int(person.utc_offset * HOUR)) // HOUR, 24)
+        rhythm = WORKING_DAY[hour] * (1.0 if day < 5 else WEEKEND)
+        weights.append(person.activity * (rhythm if person.keeps_hours else 1))
+    return weights
+
+
+def _act(random: Random, moment: int, cumulated: list[float]) -> list[Event]:
+    who = random.choices(CAST, cum_weights=cumulated)[0]
+    if who is PROBE:
+        return activities.health_check(random, moment, who)
+    return random.choices(_ACTIVITIES, cum_weights=_CUMULATED_ODDS)[0](random, moment, who)
+
+
+def _line(event: Event, finish: int) -> bytes:
+    moment, who, kind, status, own = event
+    entry = {
+        "eventDate": date(min(moment, finish)),
+        **who.common,
+        "activityType": kind,
+        "status": status,
+        **own,
+    }
+    return orjson.dumps(entry)
+
+
+def _story(random: Random, start: int, count: int) -> list[Event]:
+    """Tell what happens whatever the dice say: each activity once, the deletions, the incidents."""
+    dana = ADMINISTRATORS[0]
+    morning = _at(start, 2, 8 * 60)
+    events = activities.health_check(random, morning, PROBE)
+    for cached in (False, True):
+        events += activities.view(random, morning, PEOPLE[0], cached=cached)
+    for number, activity in enumerate(ODDS):
+        who = dana if activity.__module__ == administration.__name__ else PEOPLE[number]
+        events += activity(random, morning + number * HOUR // 5, who)
+    return events + _deletions(start) + _incidents(random, start, count)
+
+
+def _at(start: int, day: int, minutes: int) -> int:
+    """Find the moment from `start` on that has this day (Monday is 0) and these minutes of it (UTC)."""
+    return start + ((day * 24 * 60 + minutes) * 60_000 - moment_of_week(start)) % (HOURS * HOUR)
+
+
+def _deletions(start: int) -> list[Event]:
+    """Clear up: two administrators and an analyst delete a tenant, unused sources and users who left."""
+    dana, siobhan = ADMINISTRATORS
+    trial, copy, test = UNUSED_SOURCES
+    done: list[tuple[int, int, Person, str, Fields]] = [
+        (0, 615, siobhan, "USER", administration.user_fields(AUDITOR)),
+        (1, 850, dana, "SOURCE", administration.source_fields(trial)),
+        (1, 853, dana, "SOURCE", administration.source_fields(copy)),
+        (2, 560, PEOPLE[1], "SOURCE", administration.source_fields(test)),
+        (3, 991, dana, "ACCOUNT", administration.account_fields("Umbrella trial", start, siobhan)),
+        (3, 993, dana, "USER", administration.user_fields(CLERK)),
+        (3, 1385, dana, "USER", administration.user_fields(SELLER)),
+    ]
+    return [(_at(start, day, minutes), who, kind, "DELETED", own) for day, minutes, who, kind, own in done]
+
+
+def _incidents(random: Random, start: int, count: int) -> list[Event]:
+    """Guess an administrator's password from one address; take very many rows away, just before leaving."""
+    dana = ADMINISTRATORS[0]
+    guesser = replace(dana, common=dana.common | {"ip": "185.220.101.47"})
+    night, own = _at(start, 1, 192), {"authenticationType": "BASE"}
+    guesses = min(max(count // 100, 5), 60)
+    events: list[Event] = [
+        (night + guess * 2_300 + random.randrange(900), guesser, "AUTHENTICATION", "FAILED", own)
+        for guess in range(guesses)
+    ]
+    return events + activities.export_csv(random, _at(start, 3, 1361), SELLER, count=HEAVY_EXPORT)
