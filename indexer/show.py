@@ -1,0 +1,170 @@
+"""Showing: any frozen dataclass as JSON, and its tables of data as tables for a terminal.
+
+A command's result is a frozen dataclass. If it also has `tables()`, a person can read it: each `Table` is data, and
+the type of a cell says how it looks (a `timedelta` is humanised, an `int` gets thousands separators, …).
+The values come from log files, so nothing in them may steer the terminal: no markup, no escape sequence.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import PurePath
+from typing import Any, Protocol
+
+import orjson
+import rich.table
+from rich import box
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.measure import Measurement
+from rich.padding import Padding
+from rich.text import Text
+
+BAR_WIDTH = 8
+GAP = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """A part of a whole, shown as a bar with its percentage."""
+
+    part: float
+    whole: float
+
+
+Cell = str | bool | int | float | Share | datetime | timedelta | None
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table as data. `empty` is the sentence that stands in place of no rows."""
+
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+    empty: str
+
+
+class Tabular(Protocol):
+    """A result that a person can read."""
+
+    def tables(self) -> Iterable[Table]:
+        """The tables, in the order of reading."""
+
+
+def as_json(result: object) -> str:
+    """Write any frozen dataclass as one JSON object, times in UTC (RFC 3339), a timedelta in seconds."""
+    options = orjson.OPT_INDENT_2 | orjson.OPT_UTC_Z | orjson.OPT_NON_STR_KEYS
+    return orjson.dumps(result, default=_plain, option=options).decode()
+
+
+def tables(result: Tabular) -> RenderableType:
+    """Make what `rich` prints: the result's tables one below the other, side by side where they fit."""
+    return _Flow(tuple(result.tables()))
+
+
+def text(value: Cell) -> str:
+    """Write one value as a person reads it; numbers with thousands separators, times in UTC."""
+    match value:
+        case None:
+            return "–"
+        case bool():
+            return "yes" if value else "no"
+        case int():
+            return f"{value:,}"
+        case float():
+            return f"{value:,.1f}"
+        case Share():
+            return _bar(value)
+        case datetime():
+            return f"{value.astimezone(UTC):%Y-%m-%d %H:%M:%S}"
+        case timedelta():
+            return duration(value)
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in value)
+
+
+def duration(value: timedelta) -> str:
+    """Write a span of time with its two largest units, or three digits of seconds."""
+    seconds = value.total_seconds()
+    if seconds < 0.9995:
+        return f"{seconds * 1000:.0f} ms"
+    if seconds < 59.95:
+        return f"{seconds:.1f} s"
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    days, hours = divmod(hours, 24)
+    if days:
+        return f"{days:,} d {hours} h"
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {seconds} s"
+
+
+def _plain(value: object) -> Any:
+    match value:
+        case timedelta():
+            return value.total_seconds()
+        case PurePath():
+            return str(value)
+        case set() | frozenset():
+            return sorted(value)
+    raise TypeError(f"{type(value).__name__} has no JSON form")
+
+
+def _bar(share: Share) -> str:
+    part = min(max(share.part / share.whole, 0.0), 1.0) if share.whole else 0.0
+    whole, eighths = divmod(round(part * BAR_WIDTH * 8), 8)
+    blocks = "█" * whole + (" ▏▎▍▌▋▊▉"[eighths] if eighths else "")
+    percent = "< 0.1" if 0 < part < 0.0005 else f"{part * 100:.1f}"
+    return f"{blocks:<{BAR_WIDTH}} {percent:>5} %"
+
+
+def _rendered(table: Table) -> RenderableType:
+    title = Text(text(table.title), style="bold")
+    if not table.rows:
+        return Group(title, Text(text(table.empty), style="dim"))
+    shown = rich.table.Table(
+        box=box.SIMPLE_HEAD,
+        header_style="dim",
+        show_edge=False,
+        pad_edge=False,
+        padding=(0, 1, 0, 0),
+    )
+    for heading, values in zip(table.columns, zip(*table.rows, strict=True), strict=True):
+        numeric = any(isinstance(value, int | float | timedelta) for value in values)
+        fixed = numeric or any(isinstance(value, datetime | Share) for value in values)
+        shown.add_column(
+            Text(heading), justify="right" if numeric else "left", no_wrap=fixed, overflow="fold"
+        )
+    for row in table.rows:
+        shown.add_row(*(_cell(value) for value in row))
+    return Group(title, shown)
+
+
+def _cell(value: Cell) -> Text:
+    styles: dict[type, str] = {Share: "cyan", datetime: "green", timedelta: "yellow", type(None): "dim"}
+    return Text(text(value), style=styles.get(type(value), ""))
+
+
+@dataclass(frozen=True, slots=True)
+class _Flow:
+    """Tables in rows, each as full as the terminal is wide; neighbours of one shape share a row."""
+
+    items: tuple[Table, ...]
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        for row in self._rows(console, options):
+            grid = rich.table.Table.grid(padding=(0, GAP, 0, 0))
+            grid.add_row(*row)
+            yield Padding(grid, (0, 0, 1, 0), expand=False)
+
+    def _rows(self, console: Console, options: ConsoleOptions) -> Iterator[list[RenderableType]]:
+        row: list[RenderableType] = []
+        used, shape = 0, 0
+        for item in self.items:
+            shown = _rendered(item)
+            width = Measurement.get(console, options, shown).maximum + GAP
+            if row and (used + width > options.max_width + GAP or len(item.columns) != shape):
+                yield row
+                row, used = [], 0
+            row.append(shown)
+            used, shape = used + width, len(item.columns)
+        if row:
+            yield row
