@@ -1,0 +1,168 @@
+"""The figures of the summary, beside the same figures counted here from the same entries."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from statistics import quantiles
+from typing import Any
+
+import orjson
+import pytest
+from elasticsearch import Elasticsearch
+
+from indexer.cluster.client import inspect_server
+from indexer.cluster.figures import Count, Deletion, FailedLogIns, SlowVisual
+from indexer.cluster.summary import NOT_SET, summarise
+from indexer.cluster.templates import install
+from indexer.demo.sample import entries
+from indexer.settings import Connection
+
+END = datetime(2026, 5, 11, 6, 30, tzinfo=UTC)
+Entry = dict[str, Any]
+
+
+@pytest.fixture
+def alias(client: Elasticsearch, connection: Connection) -> str:
+    """An alias set up as `template install` does, without entries."""
+    install(client, connection, inspect_server(client))
+    return connection.alias
+
+
+def send(client: Elasticsearch, alias: str, lines: Iterable[bytes]) -> None:
+    body = b"".join(b'{"create":{}}\n' + line + b"\n" for line in lines)
+    answer = client.bulk(index=alias, operations=body, require_alias=True, filter_path="errors", refresh=True)  # type: ignore[arg-type]
+    assert answer.body == b'{"errors":false}'
+
+
+def at(entry: Entry) -> datetime:
+    return datetime.fromisoformat(entry["eventDate"]).replace(tzinfo=UTC)
+
+
+def counted(entries: list[Entry], field: str, top: int) -> tuple[Count, ...]:
+    counts = Counter(entry[field] for entry in entries)
+    return tuple(Count(*row) for row in sorted(counts.items(), key=lambda row: (-row[1], row[0]))[:top])
+
+
+def failed(entries: list[Entry]) -> tuple[FailedLogIns, ...]:
+    last: dict[tuple[str, str], list[datetime]] = defaultdict(list)
+    for entry in entries:
+        if entry["activityType"] == "AUTHENTICATION" and entry["status"] == "FAILED":
+            last[entry["user"], entry["ip"]].append(at(entry))
+    rows = [FailedLogIns(user, ip, len(times), max(times)) for (user, ip), times in last.items()]
+    return tuple(sorted(rows, key=lambda row: (-row.attempts, row.user, row.ip or ""))[:10])
+
+
+def slowest(entries: list[Entry]) -> list[SlowVisual]:
+    names = {
+        entry["cid"]: entry["visualizationName"]
+        for entry in entries
+        if {"cid", "visualizationName"} <= entry.keys()
+    }
+    timed = [
+        entry
+        for entry in entries
+        if entry["activityType"] in {"VIS_COMMAND", "VIS_DATA"} and "duration" in entry
+    ]
+    by_cid: dict[str, Entry] = {}
+    for entry in sorted(timed, key=lambda entry: -entry["duration"]):
+        by_cid.setdefault(entry["cid"], entry)
+    return [
+        SlowVisual(at(entry), names.get(cid), entry["user"], cid, entry["duration"])
+        for cid, entry in list(by_cid.items())[:10]
+    ]
+
+
+def deleted(entries: list[Entry]) -> tuple[Deletion, ...]:
+    fields = {"ACCOUNT": "name", "SOURCE": "sourceName", "USER": "userName"}
+    rows = [
+        Deletion(at(entry), entry["activityType"], entry[fields[entry["activityType"]]], entry["user"])
+        for entry in entries
+        if entry["status"] == "DELETED"
+    ]
+    return tuple(reversed(rows))
+
+
+def test_sample(client: Elasticsearch, alias: str) -> None:
+    """Over a week of entries in two indices, the figures are those counted from the log itself."""
+    lines = list(entries(6_000, end=END))
+    week = [orjson.loads(line) for line in lines]
+    send(client, alias, lines[:2_000])
+    client.indices.rollover(alias=alias)
+    send(client, alias, lines[2_000:])
+    summary = summarise(client, alias)
+    assert (summary.alias, summary.entries) == (alias, 6_000)
+    assert (summary.first, summary.last) == (at(week[0]), at(week[-1]))
+    assert summary.users == len({entry["user"] for entry in week})
+    assert summary.by_type == counted(week, "activityType", 50)
+    assert summary.by_status == counted(week, "status", 20)
+    assert summary.by_user == counted(week, "user", 10)
+    assert summary.failed_log_ins == failed(week)
+    assert summary.failed_log_ins[0].ip == "185.220.101.47"
+    assert list(summary.slowest) == slowest(week)
+    assert summary.deletions == deleted(week)
+    assert summary.deleted == len(summary.deletions) == 7
+
+
+def test_durations(client: Elasticsearch, alias: str) -> None:
+    """Durations are grouped by type and storage; the longest is exact, percentiles are close."""
+    lines = list(entries(6_000, end=END))
+    send(client, alias, lines)
+    wanted: dict[tuple[str, str | None], list[int]] = defaultdict(list)
+    for entry in map(orjson.loads, lines):
+        if "duration" in entry:
+            wanted[entry["activityType"], entry.get("storageType")].append(entry["duration"])
+    found = summarise(client, alias).durations
+    assert {(row.activity_type, row.storage_type): (row.entries, row.max_ms) for row in found} == {
+        group: (len(values), max(values)) for group, values in wanted.items()
+    }
+    large = [(row, wanted[row.activity_type, row.storage_type]) for row in found if row.entries >= 100]
+    assert len(large) >= 5
+    for row, values in large:
+        assert row.median_ms == pytest.approx(quantiles(values, n=100)[49], rel=0.05)
+        assert row.p95_ms == pytest.approx(quantiles(values, n=100)[94], rel=0.15)
+    assert [row.p95_ms for row in found] == sorted((row.p95_ms for row in found), reverse=True)
+
+
+def test_no_entries(client: Elasticsearch, alias: str) -> None:
+    """An alias without entries gives tables that say what is not there."""
+    summary = summarise(client, alias)
+    assert (summary.entries, summary.first, summary.last) == (0, None, None)
+    shown = list(summary.tables())
+    assert [table.title for table in shown if table.rows] == []
+    assert all(table.empty.endswith(".") for table in shown)
+
+
+def test_what_entries_lack(client: Elasticsearch, alias: str) -> None:
+    """Missing and odd fields are told as such, and stop no figure."""
+    odd: list[Entry] = [
+        {},
+        {"activityType": "AUTHENTICATION", "status": "FAILED"},
+        {"activityType": "AUTHENTICATION", "status": "FAILED", "user": "eve", "ip": "unknown"},
+        {"activityType": "VIS_COMMAND", "duration": 12.5},
+        {"status": "DELETED"},
+        {
+            "status": "DELETED",
+            "activityType": "NEWER",
+            "label": "thing",
+            "eventDate": "2026-05-01 00:00:00.001",
+        },
+    ]
+    send(client, alias, map(orjson.dumps, odd))
+    summary = summarise(client, alias)
+    assert summary.by_type == (
+        Count(NOT_SET, 2),
+        Count("AUTHENTICATION", 2),
+        Count("NEWER", 1),
+        Count("VIS_COMMAND", 1),
+    )
+    assert summary.failed_log_ins == (
+        FailedLogIns(NOT_SET, None, 1, None),
+        FailedLogIns("eve", None, 1, None),
+    )
+    assert summary.slowest == (SlowVisual(None, None, None, None, 12.5),)
+    moment = datetime(2026, 5, 1, 0, 0, 0, 1_000, tzinfo=UTC)
+    assert summary.deletions == (
+        Deletion(moment, "NEWER", "thing", None),
+        Deletion(None, NOT_SET, None, None),
+    )
+    assert len([table for table in summary.tables() if table.rows]) == 8
