@@ -4,12 +4,13 @@
     ├── Unreachable             no answer from Elasticsearch            (`run` waits for it)
     ├── Refused                 it answers, and refuses who we are      (`run` waits for it)
     ├── NotInstalled            no template, no alias                   (`run` waits for it)
-    ├── AliasIsIndex            an index stands where the alias belongs
-    ├── NotElasticsearch        something else answers at that address
+    ├── AliasIsIndex            an index stands where the alias belongs (`run` waits for it)
+    ├── NotElasticsearch        something else answers at that address  (`run` waits for it)
     ├── NoSuchLog               a path that names no log file
     ├── Unreadable              a log file that cannot be read
     ├── StateUnusable           the state directory cannot be used
     ├── StateInUse              another indexer holds the state directory
+    ├── Stopped                 a signal ended a command before it was done
     └── EmbeddedFailed          the embedded Elasticsearch did not start
 
 Exit codes: 0 done, 1 failed, 2 wrong usage (typer's), 3 done but some lines were rejected.
@@ -30,6 +31,8 @@ class Fatal(Exception):  # noqa: N818 - named for what it means to the user
     sentence: ClassVar[str] = "{what}"
     cure: ClassVar[str] = ""
     exit_code: ClassVar[int] = EXIT_FAILED
+    passing: ClassVar[bool] = False
+    """Somebody may mend it while `run` waits."""
 
     def __init__(self, **facts: object) -> None:
         self.facts = facts
@@ -39,6 +42,7 @@ class Fatal(Exception):  # noqa: N818 - named for what it means to the user
 class Unreachable(Fatal):
     """No connection, or no answer in time."""
 
+    passing = True
     sentence = "No answer from Elasticsearch at {url} ({reason})."
     cure = "Is it running, and is --elasticsearch-url (INDEXER_ELASTICSEARCH_URL) its address?"
 
@@ -46,6 +50,7 @@ class Unreachable(Fatal):
 class Refused(Fatal):
     """401 or 403."""
 
+    passing = True
     sentence = "Elasticsearch at {url} refuses {who}: {reason}."
     cure = "Set INDEXER_USERNAME with INDEXER_PASSWORD, or INDEXER_API_KEY (or …_FILE), of a user with the privileges."
 
@@ -53,6 +58,7 @@ class Refused(Fatal):
 class NotElasticsearch(Fatal):
     """A proxy's page, a redirect, another product."""
 
+    passing = True
     sentence = "What answers at {url} is not Elasticsearch ({reason})."
     cure = "Check --elasticsearch-url, its port and its path."
 
@@ -60,6 +66,7 @@ class NotElasticsearch(Fatal):
 class NotInstalled(Fatal):
     """The write alias does not exist yet."""
 
+    passing = True
     sentence = "There is no alias {alias!r} with a write index on {url}."
     cure = "Run `indexer template install` first."
 
@@ -67,6 +74,7 @@ class NotInstalled(Fatal):
 class AliasIsIndex(Fatal):
     """Something created a plain index under the alias's name."""
 
+    passing = True
     sentence = "{alias!r} on {url} is an index, and has to be an alias."
     cure = "Reindex or delete that index, then run `indexer template install`."
 
@@ -97,6 +105,13 @@ class StateInUse(Fatal):
 
     sentence = "The state directory {path} is in use by {holder}."
     cure = "Stop that indexer, or give this one a directory of its own with --state-dir."
+
+
+class Stopped(Fatal):
+    """SIGINT or SIGTERM, in a command that was to run to its end."""
+
+    sentence = "Stopped before the end."
+    cure = "What was delivered is remembered: run the same command again to go on."
 
 
 class EmbeddedFailed(Fatal):

@@ -1,5 +1,129 @@
 """What happens, as named methods.
 
 reading/, writing/ and pipeline.py tell; whoever wants to know (a progress bar, the logs, the metrics, a test's list)
-overrides the methods it cares for. Told per block or per batch, never per line.
+overrides the methods it cares for. Told per file, per block or per batch, never per line.
 """
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Recognition(StrEnum):
+    """What a log file turned out to be when it was found."""
+
+    NEW = "new"
+    """Its first line belongs to no file that is known."""
+    RESUMED = "resumed"
+    """The file that is known under this device and inode."""
+    MOVED = "moved"
+    """Another inode with the bytes of a known file that is gone: moved, copied or compressed."""
+    TRUNCATED = "truncated"
+    """The inode of a known file, now shorter than what was delivered: copy-truncate."""
+    REPLACED = "replaced"
+    """The inode of a known file with other bytes: truncated and grown again, or the inode was used again."""
+    TWIN = "twin"
+    """It begins with the first line of a known file and goes on otherwise."""
+    COPY = "copy"
+    """So far it holds what a file that is still there holds too: nothing of it is sent until they differ."""
+
+
+class Fault(StrEnum):
+    """Why a batch is not delivered yet."""
+
+    NO_ANSWER = "no_answer"
+    NOT_AN_ANSWER = "not_an_answer"
+    TOO_MANY_REQUESTS = "too_many_requests"
+    SERVER_ERROR = "server_error"
+    CLUSTER_STATE = "cluster_state"
+    REFUSED = "refused"
+    DISK = "disk"
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """Lines and what became of them; `read` is the sum of the others."""
+
+    read: int = 0
+    created: int = 0
+    duplicates: int = 0
+    rejected: int = 0
+    blank: int = 0
+    bytes: int = 0
+
+    def __add__(self, other: "Totals") -> "Totals":
+        return Totals(
+            self.read + other.read,
+            self.created + other.created,
+            self.duplicates + other.duplicates,
+            self.rejected + other.rejected,
+            self.blank + other.blank,
+            self.bytes + other.bytes,
+        )
+
+    def __sub__(self, other: "Totals") -> "Totals":
+        return Totals(
+            self.read - other.read,
+            self.created - other.created,
+            self.duplicates - other.duplicates,
+            self.rejected - other.rejected,
+            self.blank - other.blank,
+            self.bytes - other.bytes,
+        )
+
+
+class Events:
+    """Hears of everything and does nothing; the base of every listener."""
+
+    def file_found(self, path: str, recognition: Recognition, offset: int) -> None:
+        """A log file is about to be read from `offset` on (or, being a COPY, is not)."""
+
+    def file_lost(self, path: str, unread: int) -> None:
+        """A file is gone for good, with `unread` bytes that no one has read."""
+
+    def file_unreadable(self, path: str, reason: str) -> None:
+        """A file cannot be read now; it is tried again while the indexer runs."""
+
+    def file_finished(self, path: str) -> None:
+        """A rotated or deleted file was read to its end and closed."""
+
+    def block_read(self, path: str, size: int) -> None:
+        """`size` bytes of a file (of the file on disk: compressed ones for an archive) were read."""
+
+    def batch_acknowledged(self, totals: Totals, seconds: float) -> None:
+        """Each line of a batch has ended as created, duplicate, rejected or blank."""
+
+    def rejected(self, kind: str, count: int) -> None:
+        """`count` lines were rejected for the reason `kind` and are kept."""
+
+    def delivery_failed(self, fault: Fault, detail: str, wait: float) -> None:
+        """A batch, or a part of it, is tried again after `wait` seconds."""
+
+    def delivery_recovered(self) -> None:
+        """After one or more failures a batch went through."""
+
+    def waiting(self, sentence: str) -> None:
+        """Nothing can be sent before somebody does something; asked again and again, told each time."""
+
+    def checkpoint_written(self) -> None:
+        """What is delivered is on disk."""
+
+    def checkpoint_failed(self, path: str, reason: str) -> None:
+        """What is delivered could not be written down; nothing is lost, some may be sent again."""
+
+
+class Broadcast(Events):
+    """Tells each listener in turn."""
+
+    def __init__(self, *listeners: Events) -> None:
+        for name in vars(Events):
+            if not name.startswith("_"):
+                setattr(self, name, _to_each([getattr(listener, name) for listener in listeners]))
+
+
+def _to_each(methods: list[Callable[..., None]]) -> Callable[..., None]:
+    def tell(*facts: object) -> None:
+        for method in methods:
+            method(*facts)
+
+    return tell

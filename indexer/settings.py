@@ -22,6 +22,8 @@ from indexer.errors import Fatal
 PREFIX = "INDEXER_"
 DEFAULT_URL = "http://localhost:9200"
 DEFAULT_PATH = "/opt/zoomdata/logs"
+STANDARD_INPUT = "-"
+"""The path that stands for it."""
 MEBIBYTE = 1024 * 1024
 R = TypeVar("R")
 

@@ -15,7 +15,7 @@ import elasticsearch
 from elasticsearch import Elasticsearch
 from elasticsearch.serializer import OrjsonSerializer
 
-from indexer.errors import Fatal, NotElasticsearch, Refused, Unreachable
+from indexer.errors import Fatal, NotElasticsearch, NotInstalled, Refused, Unreachable
 from indexer.settings import Connection
 
 BULK_ANSWER = b'{"errors":'
@@ -89,6 +89,8 @@ def explain(error: Exception, connection: Connection) -> Fatal:
             return Unreachable(url=url, reason=f"none within {connection.request_timeout:g} s")
         case elastic_transport.ConnectionError():
             return Unreachable(url=url, reason=_innermost(error))
+        case elasticsearch.NotFoundError() if error.error == "index_not_found_exception":
+            return NotInstalled(url=url, alias=connection.alias)
         case elasticsearch.ApiError():
             return Fatal(what=f"Elasticsearch at {url} answers {error.status_code}: {_reason(error)}.")
     raise error

@@ -1,0 +1,262 @@
+"""Wires reading to writing: one reader, a few senders, back-pressure, and an orderly end.
+
+The caller's thread reads, batches and remembers; sender threads do nothing but deliver one batch after the other.
+Batches are acknowledged in the order in which they were read, so what is remembered as delivered has no gap. When all
+senders are busy and as many batches wait, reading pauses: the log file is the only buffer.
+"""
+
+import queue
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+
+from indexer.errors import StateUnusable
+from indexer.events import Events, Totals
+from indexer.reading.tail import Piece, Run, Tail
+from indexer.writing.batches import Batch, Batcher, SentBefore
+from indexer.writing.bulk import Sender, Stopped
+from indexer.writing.checkpoint import Checkpoint, State
+from indexer.writing.rejects import Rejects
+
+RESERVED = 64 * 1024 * 1024
+"""Bytes beyond what is sent that the checkpoint allows for, so that it need not be written for each batch."""
+CHECKPOINT_EVERY = 1.0
+"""Seconds between checkpoints while something is delivered."""
+SCAN_EVERY = 1.0
+"""Seconds between looks at directories in which nothing changed."""
+DRAIN = 8.0
+"""Seconds that a stop leaves to requests under way."""
+
+
+@dataclass(slots=True)
+class Shipment:
+    """A batch on its way."""
+
+    batch: Batch[Run]
+    first_sent_to: str
+    """The write index when it was handed over, or an older one."""
+    started: float
+    done: threading.Event = field(default_factory=threading.Event)
+    totals: Totals | None = None
+    """What became of it; None if the indexer stopped before."""
+    failure: BaseException | None = None
+
+
+class Pipeline:
+    """Reads what `tail` finds and delivers it, once."""
+
+    def __init__(
+        self,
+        *,
+        tail: Tail,
+        sender: Sender,
+        rejects: Rejects,
+        state: State,
+        start: Checkpoint,
+        events: Events,
+        batch_bytes: int,
+        senders: int,
+    ) -> None:
+        """`start` is the checkpoint that this run goes on from: its target, and its totals."""
+        self._tail = tail
+        self._sender = sender
+        self._rejects = rejects
+        self._state = state
+        self._checkpoint = start
+        self._events = events
+        self._batcher: Batcher[Run] = Batcher(batch_bytes)
+        self._queue: queue.SimpleQueue[Shipment] = queue.SimpleQueue()
+        self._under_way: deque[Shipment] = deque()
+        self._at_once = senders + 1
+        self._progress = threading.Condition()
+        self._totals = start.totals
+        self._saved_at = 0.0
+        self._scanned_at = float("-inf")
+        self._unsaved = False
+        self._once = False
+        self._stop = threading.Event()
+        for number in range(senders):
+            threading.Thread(target=self._deliver_all, name=f"sender-{number}", daemon=True).start()
+
+    def run(self, stop: threading.Event, poll: float, *, once: bool) -> Totals:
+        """Read and deliver until all is (`once`) or `stop` is set; look for more every `poll` seconds.
+
+        Returns what was done since the state began. Raises StateUnusable (with `once`), and what goes wrong in a sender.
+        """
+        self._stop, self._once = stop, once
+        self._tail.scan()
+        while not stop.is_set():
+            self._look_around()
+            for run in self._tail.read():
+                self._take(run)
+                if stop.is_set():
+                    break
+            self._settle()
+            if self._tail.idle:
+                self._flush()
+                if once and self._all_delivered():
+                    break
+                self._save_if_due()
+                stop.wait(poll)
+        self._drain()
+        self._save()
+        return self._totals
+
+    # ---- reading
+
+    def _look_around(self) -> None:
+        now = time.monotonic()
+        if self._once:
+            return
+        if now - self._scanned_at >= SCAN_EVERY or self._tail.directories_changed():
+            self._scanned_at = now
+            self._tail.scan()
+
+    def _take(self, run: Run) -> None:
+        for piece in run.pieces:
+            self._insist(partial(self._spool, piece))
+        before = SentBefore(run.log.record.since) if run.asks and run.log.record else None
+        for batch in self._batcher.add(run.entries, run, run.log.facts.name, before):
+            self._dispatch(batch)
+
+    def _spool(self, piece: Piece) -> None:
+        rejection = self._rejects.local.spool(piece)
+        if rejection is not None:
+            self._events.rejected(rejection.kind, 1)
+
+    def _flush(self) -> None:
+        for batch in self._batcher.flush():
+            self._dispatch(batch)
+
+    # ---- writing
+
+    def _dispatch(self, batch: Batch[Run]) -> None:
+        """Hand a batch over when there is room; before that, write down how far it may reach."""
+        while len(self._under_way) >= self._at_once and not self._stop.is_set():
+            self._await_oldest(SCAN_EVERY)
+            self._look_around()
+        if self._stop.is_set():
+            return
+        beyond = [run.log for run in batch.tickets if run.log.position > run.log.reserved]
+        shipment = Shipment(batch, self._sender.write_index, time.monotonic())
+        self._under_way.append(shipment)
+        if beyond:
+            for log in beyond:
+                log.reserved = log.position + RESERVED
+            self._insist(self._write_checkpoint)
+        if self._stop.is_set():
+            self._under_way.pop()
+        else:
+            self._queue.put(shipment)
+
+    def _await_oldest(self, seconds: float) -> None:
+        oldest = self._under_way[0]
+        with self._progress:
+            self._progress.wait_for(oldest.done.is_set, timeout=seconds)
+        self._settle()
+
+    def _deliver_all(self) -> None:
+        """What a sender thread does all its life."""
+        while True:
+            shipment = self._queue.get()
+            try:
+                shipment.totals = self._deliver(shipment.batch)
+            except Stopped:
+                pass
+            except BaseException as failure:  # noqa: BLE001 - raised again by the thread that waits for it
+                shipment.failure = failure
+            shipment.done.set()
+            with self._progress:
+                self._progress.notify_all()
+
+    def _deliver(self, batch: Batch[Run]) -> Totals:
+        outcome, rejections = self._sender.deliver(batch)
+        if rejections:
+            self._rejects.keep(rejections)
+        blank = sum(run.entries.blank for run in batch.tickets)
+        spooled = sum(piece.id is not None for run in batch.tickets for piece in run.pieces)
+        rejected = len(rejections) + spooled
+        return Totals(
+            read=outcome.created + outcome.duplicates + rejected + blank,
+            created=outcome.created,
+            duplicates=outcome.duplicates,
+            rejected=rejected,
+            blank=blank,
+            bytes=sum(run.size for run in batch.tickets),
+        )
+
+    def _settle(self) -> None:
+        """Acknowledge what is delivered, in order and without a gap. Raises what a sender raised."""
+        while self._under_way and self._under_way[0].done.is_set():
+            shipment = self._under_way[0]
+            if shipment.failure is not None:
+                raise shipment.failure
+            if shipment.totals is None:
+                return
+            self._under_way.popleft()
+            for run in shipment.batch.tickets:
+                run.log.acknowledge(run)
+            self._totals += shipment.totals
+            self._unsaved = True
+            self._events.batch_acknowledged(shipment.totals, time.monotonic() - shipment.started)
+
+    # ---- remembering
+
+    def _save_if_due(self) -> None:
+        if self._unsaved and time.monotonic() - self._saved_at >= CHECKPOINT_EVERY:
+            self._save()
+
+    def _save(self) -> None:
+        """Write the checkpoint; should that fail, the one before still holds."""
+        self._saved_at = time.monotonic()
+        try:
+            self._write_checkpoint()
+        except OSError as error:
+            self._events.checkpoint_failed(str(self._state.directory), error.strerror or str(error))
+
+    def _write_checkpoint(self) -> None:
+        since = self._under_way[0].first_sent_to if self._under_way else self._sender.write_index
+        start = self._checkpoint
+        self._state.save(Checkpoint(start.cluster, start.alias, self._totals, self._tail.records(since)))
+        self._saved_at = time.monotonic()
+        self._unsaved = False
+        self._events.checkpoint_written()
+
+    def _insist(self, write: Callable[[], None]) -> None:
+        """Do what has to be on disk before anything more is sent, however long that takes."""
+        while not self._stop.is_set():
+            try:
+                write()
+            except OSError as error:
+                reason = error.strerror or str(error)
+                if self._once:
+                    raise StateUnusable(path=self._state.directory, reason=reason) from None
+                self._events.checkpoint_failed(str(self._state.directory), reason)
+                self._stop.wait(CHECKPOINT_EVERY)
+            else:
+                return
+
+    # ---- ending
+
+    def _all_delivered(self) -> bool:
+        """Wait for what is under way, then tell whether there is nothing more to read."""
+        while self._under_way and not self._stop.is_set():
+            self._await_oldest(SCAN_EVERY)
+            self._save_if_due()
+        self._tail.settle()
+        return self._tail.exhausted
+
+    def _drain(self) -> None:
+        """Leave requests under way a while to be answered."""
+        deadline = time.monotonic() + DRAIN
+        while self._under_way and (left := deadline - time.monotonic()) > 0:
+            oldest = self._under_way[0]
+            self._await_oldest(left)
+            if self._under_way and self._under_way[0] is oldest:
+                return
+        if not self._under_way:
+            self._tail.settle()
+            self._tail.nothing_sent_ahead()

@@ -1,0 +1,58 @@
+"""Listens to what happens and draws it: a bar of bytes read, for a run that ends."""
+
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    Progress,
+    TextColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
+
+from indexer.events import Events, Fault, Totals
+
+
+class ProgressBar(Events):
+    """A bar on standard error; nothing where that is no terminal."""
+
+    def __init__(self, total: int | None) -> None:
+        """`total` is in bytes on disk, None if unknown."""
+        self._console = Console(stderr=True)
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            DownloadColumn(),
+            TransferSpeedColumn(),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[note]}"),
+            console=self._console,
+            disable=not self._console.is_terminal,
+        )
+        self._task = self._progress.add_task("Indexing", total=total, note="")
+        self._entries = 0
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._progress.stop()
+
+    def block_read(self, path: str, size: int) -> None:
+        """Move on."""
+        self._progress.update(self._task, advance=size)
+
+    def batch_acknowledged(self, totals: Totals, seconds: float) -> None:
+        """Count lines."""
+        self._entries += totals.read
+        self._progress.update(self._task, note=f"{self._entries:,} lines")
+
+    def delivery_failed(self, fault: Fault, detail: str, wait: float) -> None:
+        """Say why it stands still."""
+        self._progress.update(self._task, note=f"waiting: {fault.value}")

@@ -1,0 +1,184 @@
+"""`indexer rejected`: the lines that were refused, and sending them again."""
+
+import base64
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+from elasticsearch import Elasticsearch
+
+from indexer import monitoring
+from indexer.cluster.client import connect, explained, shown
+from indexer.errors import Stopped
+from indexer.reading.entries import Rejection, entry_in
+from indexer.settings import Connection, Delivery, State
+from indexer.show import Table
+from indexer.writing import bulk
+from indexer.writing.batches import Batch, Body, SentBefore
+from indexer.writing.bulk import Sender
+from indexer.writing.rejects import Kept, LocalRejects
+from indexer.writing.replay import backing
+
+ASKED_AT_ONCE = 1000
+"""Rejected lines described in one answer, some 2 kB each."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """Refused lines, the newest first."""
+
+    total: int
+    lines: tuple[Kept, ...]
+
+    def tables(self) -> Iterable[Table]:
+        """For people to read."""
+        rows = tuple((kept.rejected, kept.file, kept.offset, kept.type, kept.reason) for kept in self.lines)
+        title = f"Rejected lines: {self.total:,}" + (
+            f", the newest {len(rows)}" if len(rows) < self.total else ""
+        )
+        yield Table(title, ("Rejected", "File", "Offset", "Type", "Reason"), rows, "None is kept.")
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """What became of refused lines that were sent again."""
+
+    delivered: int
+    already_there: int
+    still_rejected: int
+
+    def tables(self) -> Iterable[Table]:
+        """For people to read."""
+        rows = (
+            ("delivered now", self.delivered),
+            ("there already", self.already_there),
+            ("rejected again, and kept", self.still_rejected),
+        )
+        yield Table("Rejected lines sent again", ("What", "Lines"), rows, "")
+
+
+def listing(connection: Connection, state: State, limit: int) -> Listing:
+    """Describe the newest refused lines. Raises Fatal."""
+    local = list(LocalRejects(state.state_dir).list())
+    with connect(connection) as client, explained(connection):
+        client.options(ignore_status=404).indices.refresh(index=connection.rejected)
+        answer = _search(client, connection.rejected, size=min(limit, 10_000), newest_first=True)
+        total = answer["hits"]["total"]["value"]
+    lines = [*map(_kept, answer["hits"]["hits"]), *local]
+    lines.sort(key=lambda kept: kept.rejected, reverse=True)
+    return Listing(total + len(local), tuple(lines[:limit]))
+
+
+def replay(connection: Connection, delivery: Delivery, state: State, stop: threading.Event) -> Replayed:
+    """Send each refused line again under its own id; forget those that are delivered. Raises Fatal."""
+    local = LocalRejects(state.state_dir)
+    events = monitoring.Logs(monitoring.logger("warning"))
+    done = Replayed(0, 0, 0)
+    with connect(connection) as client, explained(connection):
+        client.options(ignore_status=404).indices.refresh(index=connection.rejected)
+        behind = backing(client, connection.alias, shown(connection))
+        sender = Sender(client, connection.alias, behind.write, events, stop)
+        for some in _in_groups(_all_kept(client, connection.rejected, local), delivery.batch_bytes):
+            lines = _lines(client, connection.rejected, local, some)
+            try:
+                outcome, again = sender.deliver(_batch(lines))
+            except bulk.Stopped:
+                raise Stopped from None
+            refused = {rejection.id for rejection in again}
+            _forget(client, connection.rejected, local, [kept for kept in some if kept.id not in refused])
+            done = Replayed(
+                done.delivered + outcome.created,
+                done.already_there + outcome.duplicates,
+                done.still_rejected + len(refused),
+            )
+    return done
+
+
+def _search(
+    client: Elasticsearch, index: str, size: int, *, newest_first: bool, after: list[Any] | None = None
+) -> Any:
+    order = "desc" if newest_first else "asc"
+    return client.search(
+        index=index,
+        ignore_unavailable=True,
+        size=size,
+        sort=[{"@timestamp": order}, {"file": order}, {"offset": order}],
+        search_after=after,
+        track_total_hits=True,
+        source_excludes=["bytes"],
+    )
+
+
+def _kept(hit: dict[str, Any]) -> Kept:
+    return Kept.of(hit["_id"], hit["_source"], "index")
+
+
+def _all_kept(client: Elasticsearch, index: str, local: LocalRejects) -> Iterator[Kept]:
+    after: list[Any] | None = None
+    while True:
+        hits = _search(client, index, ASKED_AT_ONCE, newest_first=False, after=after)["hits"]["hits"]
+        yield from map(_kept, hits)
+        if len(hits) < ASKED_AT_ONCE:
+            break
+        after = hits[-1]["sort"]
+    yield from local.list()
+
+
+def _in_groups(kept: Iterable[Kept], limit: int) -> Iterator[list[Kept]]:
+    group: list[Kept] = []
+    size = 0
+    for one in kept:
+        if group and size + one.size > limit:
+            yield group
+            group, size = [], 0
+        group.append(one)
+        size += one.size
+    if group:
+        yield group
+
+
+def _lines(client: Elasticsearch, index: str, local: LocalRejects, some: Sequence[Kept]) -> list[Rejection]:
+    """Fetch the bytes of some lines."""
+    ids = [kept.id for kept in some if kept.where == "index"]
+    stored = {}
+    if ids:
+        docs = client.mget(index=index, ids=ids, source_includes=["bytes"])["docs"]
+        stored = {doc["_id"]: base64.b64decode(doc["_source"]["bytes"]) for doc in docs if doc.get("found")}
+    return [
+        Rejection(
+            kept.id,
+            kept.file,
+            kept.offset,
+            kept.type,
+            kept.reason,
+            stored[kept.id] if kept.where == "index" else local.line(kept.id),
+        )
+        for kept in some
+        if kept.where == "file" or kept.id in stored
+    ]
+
+
+def _batch(lines: Sequence[Rejection]) -> Batch[None]:
+    """Make one batch of them; what the reader would still take for no entry is refused without being sent."""
+    pairs = []
+    refused = []
+    for line in lines:
+        entry = entry_in(line.line)
+        if isinstance(entry, bytes):
+            pairs.append((line.id.encode(), entry))
+        else:
+            refused.append(line)
+    body = Body.of(pairs)
+    return Batch([body.data], body.count, len(body.data), refused, [], SentBefore(None))
+
+
+def _forget(client: Elasticsearch, index: str, local: LocalRejects, some: Sequence[Kept]) -> None:
+    for kept in some:
+        if kept.where == "file":
+            local.remove(kept.id)
+    ids = [kept.id for kept in some if kept.where == "index"]
+    if ids:
+        lines = b"".join(orjson.dumps({"delete": {"_id": identity}}) + b"\n" for identity in ids)
+        client.bulk(operations=lines, index=index, refresh=True)  # type: ignore[arg-type]

@@ -1,0 +1,125 @@
+"""`indexer run`: everything that is needed is checked or waited for, put together, run, and let go."""
+
+import resource
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import elastic_transport
+import elasticsearch
+from elasticsearch import Elasticsearch
+
+from indexer.cluster.client import connect, explained, shown
+from indexer.errors import Fatal, StateUnusable
+from indexer.events import Events, Totals
+from indexer.pipeline import Pipeline
+from indexer.reading import files
+from indexer.reading.tail import Tail
+from indexer.settings import Connection, Delivery, State
+from indexer.writing import checkpoint
+from indexer.writing.bulk import Sender
+from indexer.writing.checkpoint import Checkpoint
+from indexer.writing.rejects import LocalRejects, Rejects
+from indexer.writing.replay import Backing, backing
+
+ASK_AGAIN = 2.0
+"""Seconds between looks whether a cluster that is not ready has become so."""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a run did."""
+
+    totals: Totals
+    unreadable: dict[str, str]
+    """Files that could not be read to their end, with the reason."""
+
+
+def run(
+    paths: Sequence[str],
+    connection: Connection,
+    delivery: Delivery,
+    state: State,
+    events: Events,
+    stop: threading.Event,
+    *,
+    once: bool,
+) -> Report:
+    """Index log files until `stop` is set, or (`once`) what is there. Raises Fatal.
+
+    Without `once` it waits for a cluster that is not there or not set up, and says so to `events`.
+    """
+    if once:
+        files.require(paths)
+    _allow_many_files()
+    with checkpoint.State(state.state_dir) as held, connect(connection) as client:
+        behind = _wait_for_alias(client, connection, events, stop, once=once)
+        if behind is None:
+            return Report(Totals(), {})
+        start = _start(held, client, connection, events)
+        tail = Tail(paths, start.files, limit=delivery.max_line_bytes, once=once, events=events)
+        sender = Sender(client, connection.alias, behind.write, events, stop)
+        local = LocalRejects(held.directory)
+        rejects = Rejects(
+            client, connection.rejected, local=local, limit=delivery.batch_bytes, events=events, stop=stop
+        )
+        pipeline = Pipeline(
+            tail=tail,
+            sender=sender,
+            rejects=rejects,
+            state=held,
+            start=start,
+            events=events,
+            batch_bytes=delivery.batch_bytes,
+            senders=delivery.senders,
+        )
+        totals = pipeline.run(stop, delivery.poll_interval, once=once)
+        return Report(totals - start.totals, tail.failures if once else {})
+
+
+def _allow_many_files() -> None:
+    """Each log being read is held open, so that its deletion loses nothing."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
+def _wait_for_alias(
+    client: Elasticsearch, connection: Connection, events: Events, stop: threading.Event, *, once: bool
+) -> Backing | None:
+    while not stop.is_set():
+        try:
+            with explained(connection):
+                return backing(client, connection.alias, shown(connection))
+        except Fatal as reason:
+            if once or not reason.passing:
+                raise
+            events.waiting(str(reason))
+            stop.wait(ASK_AGAIN)
+    return None
+
+
+def _start(
+    held: checkpoint.State, client: Elasticsearch, connection: Connection, events: Events
+) -> Checkpoint:
+    """The checkpoint to go on from. Raises StateUnusable if it speaks of another cluster or alias."""
+    cluster = _cluster(client)
+    found, damaged = held.load()
+    if damaged:
+        aside = held.directory / checkpoint.DAMAGED
+        events.checkpoint_failed(
+            str(held.directory), f"it was damaged, and is now {aside}; all logs are read anew"
+        )
+    for ours, theirs, what in ((connection.alias, found.alias, "alias"), (cluster, found.cluster, "cluster")):
+        if ours is not None and theirs is not None and ours != theirs:
+            reason = f"its checkpoint speaks of {what} {theirs!r}, and this is {ours!r}"
+            raise StateUnusable(path=held.directory, reason=reason)
+    return Checkpoint(cluster or found.cluster, connection.alias, found.totals, found.files)
+
+
+def _cluster(client: Elasticsearch) -> str | None:
+    """The cluster's uuid, if we may know it."""
+    try:
+        uuid = client.cluster.state(metric="version", filter_path="cluster_uuid").get("cluster_uuid")
+    except (elasticsearch.ApiError, elastic_transport.TransportError):
+        return None
+    return str(uuid) if uuid else None

@@ -1,0 +1,160 @@
+"""What Elasticsearch's answers mean: one table, looked up from the top, the first row that fits decides.
+
+Delivered means that the entry is in the index; rejected, that this very entry never will be. Everything else is kept
+and tried again: what is wrong is then the cluster's state, the way to it, or who we are.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+
+import orjson
+
+from indexer.events import Fault
+
+FILTER_PATH = (
+    "errors,items.*._index,items.*.status,items.*.error.type,items.*.error.reason,items.*.error.caused_by"
+)
+"""The parts of a bulk answer that are read here."""
+
+
+class Verdict(Enum):
+    """What to do with an item, or with a whole request."""
+
+    DELIVERED = "delivered"
+    DUPLICATE = "delivered before"
+    REJECTED = "rejected, kept with its bytes"
+    RETRY = "tried again soon"
+    WAIT = "tried again slowly, until somebody mends the cluster or our rights"
+    SPLIT = "halved, down to the entry that is to blame"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row: it fits if the status is one of these, and the error's type and reason hold these words."""
+
+    status: range
+    verdict: Verdict
+    fault: Fault | None = None
+    type: str = ""
+    reason: str = ""
+
+    def fits(self, status: int, error_type: str, reason: str) -> bool:
+        """Tell whether the row speaks of this answer."""
+        return status in self.status and self.type in error_type and self.reason in reason
+
+
+def _only(status: int) -> range:
+    return range(status, status + 1)
+
+
+ITEM: Sequence[Row] = (
+    Row(range(200, 202), Verdict.DELIVERED),
+    Row(_only(409), Verdict.DUPLICATE, type="version_conflict_engine_exception"),
+    Row(_only(429), Verdict.RETRY, Fault.TOO_MANY_REQUESTS),
+    # 9.1.5 answers so to a line that is no object (measured); it would for ever.
+    Row(_only(500), Verdict.REJECTED, type="not_x_content_exception"),
+    Row(range(500, 600), Verdict.RETRY, Fault.SERVER_ERROR),
+    # A status of 400, and yet nothing that is the entry's fault.
+    Row(_only(400), Verdict.WAIT, Fault.CLUSTER_STATE, reason="no write index"),
+    Row(_only(400), Verdict.WAIT, Fault.CLUSTER_STATE, type="index_closed_exception"),
+    Row(_only(400), Verdict.WAIT, Fault.CLUSTER_STATE, reason="pipeline with id"),
+    Row(_only(400), Verdict.REJECTED),
+    Row(range(401, 404, 2), Verdict.WAIT, Fault.CLUSTER_STATE),
+    Row(range(600), Verdict.WAIT, Fault.CLUSTER_STATE),
+)
+
+REQUEST: Sequence[Row] = (
+    Row(_only(413), Verdict.SPLIT),
+    Row(_only(400), Verdict.SPLIT),
+    Row(_only(401), Verdict.WAIT, Fault.REFUSED),
+    Row(_only(403), Verdict.WAIT, Fault.REFUSED),
+    Row(_only(429), Verdict.RETRY, Fault.TOO_MANY_REQUESTS),
+    Row(range(500, 600), Verdict.RETRY, Fault.SERVER_ERROR),
+    Row(range(1), Verdict.RETRY, Fault.NO_ANSWER),
+    Row(range(600), Verdict.RETRY, Fault.NOT_AN_ANSWER),
+)
+"""Of requests that were not answered item by item; status 0 is no answer at all."""
+
+
+CLUSTER = Row(range(0), Verdict.WAIT, Fault.CLUSTER_STATE)
+"""What is known without an answer: the cluster is not in a state to take entries."""
+
+
+def judge(rows: Sequence[Row], status: int, error_type: str = "", reason: str = "") -> Row:
+    """Look an answer up."""
+    return next(row for row in rows if row.fits(status, error_type, reason))
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """What a bulk answer says of one entry."""
+
+    status: int
+    index: str
+    error_type: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A sound bulk answer: `index` took every entry, or `items` tells of each."""
+
+    index: str | None
+    items: Sequence[Item] = ()
+
+
+class NotAnAnswer(ValueError):  # noqa: N818 - what it is
+    """Not a bulk answer to as many entries as were sent."""
+
+
+def read_answer(data: object, count: int) -> Answer:
+    """Read a bulk answer to `count` entries. Raises NotAnAnswer.
+
+    Nearly always it says `count` times the same: created, in one index. That is recognised by its bytes, which costs
+    a twentieth of parsing it (measured: 0.02 against 0.4 µs an entry); anything else is parsed.
+    """
+    if not isinstance(data, bytes):  # cluster/client.py leaves all bulk answers as bytes, and nothing else
+        raise NotAnAnswer(f"not a bulk answer: {str(data)[:200]}")
+    same = _same_for_all(data, count)
+    try:
+        if same is not None:
+            item = _item(orjson.loads(same))
+            return Answer(item.index) if item.status == 201 else Answer(None, [item] * count)
+        items = [_item(item) for item in orjson.loads(data)["items"]]
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise NotAnAnswer(f"not a bulk answer: {data[:200]!r}") from error
+    if len(items) != count:
+        raise NotAnAnswer(f"{len(items)} items answered of {count}")
+    return Answer(None, items)
+
+
+def _same_for_all(data: bytes, count: int) -> bytes | None:
+    """The item of an answer without errors that says the same of each entry."""
+    opening = b'{"errors":false,"items":['
+    if not data.startswith(opening):
+        return None
+    end = data.find(b"}}", len(opening)) + 2
+    item = data[len(opening) : end]
+    return item if data == opening + b",".join([item] * count) + b"]}" else None
+
+
+def _item(item: dict[str, dict[str, object]]) -> Item:
+    (result,) = item.values()
+    error = result.get("error") or {}
+    status, index = result["status"], result.get("_index", "")
+    if not isinstance(status, int) or not isinstance(index, str) or not isinstance(error, dict):
+        raise TypeError(f"status {status!r}, index {index!r}")
+    return Item(status, index, str(error.get("type", "")), _reason(error))
+
+
+def _reason(error: dict[str, object]) -> str:
+    """The reasons down to the first cause, most general first."""
+    reasons: list[str] = []
+    cause: object = error
+    while isinstance(cause, dict):
+        reason = str(cause.get("reason") or cause.get("type") or "")
+        if reason and reason not in reasons:
+            reasons.append(reason)
+        cause = cause.get("caused_by")
+    return ": ".join(reasons)

@@ -1,0 +1,119 @@
+"""Entries become bulk bodies, bounded in bytes.
+
+A body is, for each entry, an action line with the entry's id and the entry itself, unchanged. No entry has a line feed
+in it, so a body can be taken apart again when an answer calls for it; until then nothing is kept for each entry.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+from indexer.reading.entries import Entries, Rejection
+
+_ACTION = b'{"create":{"_id":"%b"}}\n%b\n'
+_ID = slice(len(b'{"create":{"_id":"'), -len(b'"}}'))
+
+Ticket = TypeVar("Ticket")
+Pair = tuple[bytes, bytes]
+"""An id and its entry."""
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """A bulk request's body."""
+
+    data: bytes
+    count: int
+    """How many entries it holds."""
+
+    @classmethod
+    def of(cls, pairs: Sequence[Pair]) -> "Body":
+        """Make the body of some entries with their ids."""
+        return cls(b"".join([_ACTION % pair for pair in pairs]), len(pairs))
+
+    def pairs(self) -> list[Pair]:
+        """Take it apart again."""
+        lines = self.data.split(b"\n")
+        return [(action[_ID], entry) for action, entry in zip(lines[0:-1:2], lines[1::2], strict=True)]
+
+
+EMPTY = Body(b"", 0)
+
+
+@dataclass(frozen=True, slots=True)
+class SentBefore:
+    """Entries that may be in the alias already: in `since` or a later index; None: in any."""
+
+    since: str | None
+
+    def __or__(self, other: "SentBefore | None") -> "SentBefore":
+        """What holds for both together."""
+        return self if other is None or other == self else SentBefore(None)
+
+
+@dataclass(slots=True)
+class Batch(Generic[Ticket]):
+    """What is sent, and acknowledged, as one."""
+
+    bodies: list[bytes] = field(default_factory=list)
+    count: int = 0
+    size: int = 0
+    """Bytes of the body and of the rejected lines."""
+    rejections: list[Rejection] = field(default_factory=list)
+    tickets: list[Ticket] = field(default_factory=list)
+    """Whatever is done with once this batch, and all before it, is delivered."""
+    before: "SentBefore | None" = None
+    """Some of it may have been sent before."""
+    files: dict[bytes, str] = field(default_factory=dict)
+    """The file of each generation, the first 8 digits of an id."""
+
+    def body(self) -> Body:
+        """Everything in it as one body."""
+        return Body(b"".join(self.bodies), self.count)
+
+
+class Batcher(Generic[Ticket]):
+    """Fills batches up to a limit in bytes; only a single entry may be larger than that."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._batch: Batch[Ticket] = Batch()
+
+    def add(
+        self, entries: Entries, ticket: Ticket, file: str, before: SentBefore | None
+    ) -> Iterator[Batch[Ticket]]:
+        """Take some entries; yield each batch that is full. The ticket goes with the last of the entries."""
+        for body in self._bodies(list(zip(entries.ids, entries.entries, strict=True))):
+            if self._batch.bodies and self._batch.size + len(body.data) > self._limit:
+                yield self._close()
+            self._batch.bodies.append(body.data)
+            self._batch.count += body.count
+            self._batch.size += len(body.data)
+            self._batch.before = before | self._batch.before if before else self._batch.before
+            self._batch.files[entries.ids[0][:8]] = file
+        for rejection in entries.rejections:
+            if self._batch.rejections and self._batch.size + len(rejection.line) > self._limit:
+                yield self._close()
+            self._batch.rejections.append(rejection)
+            self._batch.size += len(rejection.line)
+        self._batch.tickets.append(ticket)
+
+    def flush(self) -> Iterator[Batch[Ticket]]:
+        """Yield what there is, if anything."""
+        if self._batch.tickets or self._batch.size:
+            yield self._close()
+
+    def _close(self) -> Batch[Ticket]:
+        batch, self._batch = self._batch, Batch()
+        return batch
+
+    def _bodies(self, pairs: Sequence[Pair]) -> Iterable[Body]:
+        if not pairs:
+            return
+        body = Body.of(pairs)
+        if len(body.data) <= self._limit or len(pairs) == 1:
+            yield body
+            return
+        half = len(pairs) // 2
+        yield from self._bodies(pairs[:half])
+        yield from self._bodies(pairs[half:])

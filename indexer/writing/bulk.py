@@ -1,0 +1,226 @@
+"""Sending a batch until each of its entries is in the index or rejected: hold the answer against the table, act.
+
+A lost answer is no answer: the batch is sent again, and its ids make that safe. No try is the last; only a stop ends
+the trying, and then what is not acknowledged is read again by the next run.
+"""
+
+import random
+import threading
+from dataclasses import dataclass, field
+from typing import Any
+
+import elastic_transport
+import elasticsearch
+from elasticsearch import Elasticsearch
+
+from indexer.errors import Fatal
+from indexer.events import Events, Fault
+from indexer.reading.entries import Rejection, offset_of
+from indexer.writing import answers
+from indexer.writing.answers import Answer, NotAnAnswer, Row, Verdict
+from indexer.writing.batches import EMPTY, Batch, Body, Pair, SentBefore
+from indexer.writing.replay import Unknown, backing, delivered
+
+FAST = (0.1, 30.0)
+SLOW = (1.0, 60.0)
+"""Seconds of the first and of the longest wait, for faults that pass and for those that somebody has to mend."""
+
+
+class Stopped(Exception):  # noqa: N818 - an end that was asked for
+    """The indexer is stopping; what was to be sent is not delivered."""
+
+
+class Undelivered(Exception):  # noqa: N818 - the ordinary course of an outage
+    """A request came to nothing."""
+
+    def __init__(self, row: Row, detail: str) -> None:
+        super().__init__(detail)
+        self.row = row
+        self.detail = detail
+
+
+class Patience:
+    """Waits between tries: exponential with jitter, ended at once by a stop."""
+
+    def __init__(self, events: Events, stop: threading.Event) -> None:
+        self._events = events
+        self._stop = stop
+        self._tries = 0
+
+    def wait(self, row: Row, detail: str) -> None:
+        """Wait before the next try. Raises Stopped."""
+        first, longest = SLOW if row.verdict in {Verdict.WAIT, Verdict.SPLIT} else FAST
+        seconds = min(longest, first * 2.0**self._tries) * random.uniform(0.5, 1.0)  # noqa: S311 - jitter
+        self._tries += 1
+        self._events.delivery_failed(row.fault or Fault.CLUSTER_STATE, detail, seconds)
+        if self._stop.wait(seconds):
+            raise Stopped
+
+    def recovered(self) -> None:
+        """Something went through."""
+        if self._tries:
+            self._events.delivery_recovered()
+        self._tries = 0
+
+
+def post(client: Elasticsearch, body: Body, index: str, *, alias: bool) -> Answer:
+    """Send one bulk request to an alias or an index of its own name. Raises Undelivered."""
+    try:
+        answer = client.bulk(
+            operations=body.data,  # type: ignore[arg-type] # bytes go out as they are: cluster/client.py
+            index=index,
+            require_alias=alias or None,
+            filter_path=answers.FILTER_PATH,
+        )
+        return answers.read_answer(answer.body, body.count)
+    except NotAnAnswer as error:
+        raise Undelivered(answers.judge(answers.REQUEST, 200), str(error)) from None
+    except (elasticsearch.ApiError, elastic_transport.TransportError) as error:
+        raise _undelivered(error) from None
+
+
+def _undelivered(error: elasticsearch.ApiError | elastic_transport.TransportError) -> Undelivered:
+    match error:
+        case elasticsearch.ApiError():
+            status = error.meta.status
+            return Undelivered(
+                answers.judge(answers.REQUEST, status), f"status {status}: {str(error.message)[:300]}"
+            )
+        case elastic_transport.SerializationError():
+            return Undelivered(
+                answers.judge(answers.REQUEST, 200), f"the answer is not JSON: {str(error.message)[:200]}"
+            )
+    return Undelivered(answers.judge(answers.REQUEST, 0), str(error.message)[:300])
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What became of the entries of a batch."""
+
+    created: int = 0
+    duplicates: int = 0
+    refused: list[tuple[Pair, str, str]] = field(default_factory=list)
+    """Entries that Elasticsearch refuses one by one, with the error's type and reason."""
+    suspects: list[tuple[Pair, str, str]] = field(default_factory=list)
+    """Entries of which a whole request of their own is refused."""
+
+    @property
+    def any_understood(self) -> bool:
+        """Some request was answered item by item, so that requests as such are not refused."""
+        return bool(self.created or self.duplicates or self.refused)
+
+
+class Sender:
+    """Delivers batches to the alias. May be used by several threads at once."""
+
+    def __init__(
+        self, client: Elasticsearch, alias: str, write_index: str, events: Events, stop: threading.Event
+    ) -> None:
+        """`write_index` is the index behind the alias that is being written now."""
+        self._client = client
+        self._alias = alias
+        self._events = events
+        self._stop = stop
+        self.write_index = write_index
+        """The index that last took an entry."""
+
+    def deliver(self, batch: Batch[Any]) -> tuple[Outcome, list[Rejection]]:
+        """Send until every entry is in the index or rejected; return the rejected ones, the batch's own among them.
+
+        Raises Stopped: then nothing is known of the batch.
+        """
+        patience = Patience(self._events, self._stop)
+        outcome = Outcome()
+        again = batch.before or SentBefore(self.write_index)
+        self._send(batch.body(), batch.before, again, patience, outcome)
+        while outcome.suspects and not outcome.any_understood:
+            # Every request is refused: that is no entry's fault.
+            pairs = [pair for pair, _, _ in outcome.suspects]
+            detail = outcome.suspects[0][2]
+            outcome.suspects.clear()
+            patience.wait(answers.CLUSTER, detail)
+            self._send(Body.of(pairs), again, again, patience, outcome)
+        rejections = [
+            _rejection(pair, kind, why, batch) for pair, kind, why in outcome.refused + outcome.suspects
+        ]
+        return outcome, rejections + batch.rejections
+
+    def _send(
+        self, body: Body, before: SentBefore | None, again: SentBefore, patience: Patience, outcome: Outcome
+    ) -> None:
+        """Send until nothing is left; `before` says what to ask the first time, `again` after a failure."""
+        while body.count:
+            try:
+                if before is None:
+                    answer = post(self._client, body, self._alias, alias=True)
+                else:
+                    body, index = self._leave_out_delivered(body, before, outcome)
+                    answer = post(self._client, body, index, alias=False) if body.count else Answer("")
+            except Undelivered as failure:
+                before = again
+                if failure.row.verdict is not Verdict.SPLIT:
+                    patience.wait(failure.row, failure.detail)
+                elif body.count > 1:
+                    pairs = body.pairs()
+                    half = len(pairs) // 2
+                    self._send(Body.of(pairs[:half]), before, again, patience, outcome)
+                    body = Body.of(pairs[half:])
+                else:
+                    outcome.suspects.append((body.pairs()[0], "request_refused", failure.detail))
+                    body = EMPTY
+                continue
+            body, worst = self._tally(answer, body, outcome)
+            if worst is not None:
+                before = again
+                patience.wait(*worst)
+            else:
+                patience.recovered()
+
+    def _leave_out_delivered(self, body: Body, before: SentBefore, outcome: Outcome) -> tuple[Body, str]:
+        """Take out what the alias has in an index that is no longer written; name the index to send the rest to."""
+        try:
+            behind = backing(self._client, self._alias, "")
+            asked = behind.may_hold(before.since)
+            if not asked:
+                return body, behind.write
+            pairs = body.pairs()
+            known = delivered(self._client, asked, [identity for identity, _ in pairs])
+        except (Fatal, Unknown) as error:
+            raise Undelivered(answers.CLUSTER, str(error)) from None
+        except (elasticsearch.ApiError, elastic_transport.TransportError) as error:
+            failure = _undelivered(error)
+            split = failure.row.verdict is Verdict.SPLIT  # of a question, which is no entry's fault
+            raise Undelivered(answers.CLUSTER if split else failure.row, failure.detail) from None
+        if not known:
+            return body, behind.write
+        outcome.duplicates += sum(identity in known for identity, _ in pairs)
+        return Body.of([pair for pair in pairs if pair[0] not in known]), behind.write
+
+    def _tally(self, answer: Answer, body: Body, outcome: Outcome) -> tuple[Body, tuple[Row, str] | None]:
+        """Count what is settled; return what is not, and the worst reason why."""
+        if answer.index is not None:
+            self.write_index = answer.index or self.write_index
+            outcome.created += body.count
+            return EMPTY, None
+        left: list[Pair] = []
+        worst: tuple[Row, str] | None = None
+        for item, pair in zip(answer.items, body.pairs(), strict=True):
+            row = answers.judge(answers.ITEM, item.status, item.error_type, item.reason)
+            match row.verdict:
+                case Verdict.DELIVERED:
+                    outcome.created += 1
+                    self.write_index = item.index
+                case Verdict.DUPLICATE:
+                    outcome.duplicates += 1
+                case Verdict.REJECTED:
+                    outcome.refused.append((pair, item.error_type, item.reason))
+                case _:
+                    left.append(pair)
+                    if worst is None or row.verdict is Verdict.WAIT:
+                        worst = row, f"status {item.status}: {item.reason or item.error_type}"
+        return Body.of(left), worst
+
+
+def _rejection(pair: Pair, kind: str, reason: str, batch: Batch[Any]) -> Rejection:
+    identity = pair[0].decode()
+    return Rejection(identity, batch.files.get(pair[0][:8], ""), offset_of(identity), kind, reason, pair[1])

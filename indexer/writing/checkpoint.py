@@ -1,0 +1,168 @@
+"""The durable record of what is delivered: `checkpoint.json` in the state directory.
+
+Written whole: to a temporary file, fsync, rename, fsync of the directory; so it is always one of its versions. Version 1
+is a JSON object, indented so that a person can read it:
+
+    version   1
+    written   when, ISO 8601, UTC
+    cluster   uuid of the cluster it speaks of, or null if that may not be asked
+    alias     the alias it speaks of
+    totals    lines read, created, duplicates, rejected, blank, and bytes of log, since the state began
+    files     one object a file, the fields of `reading.files.FileRecord`
+
+`lock` beside it is held (flock) by the one indexer that uses the directory, and names it.
+"""
+
+import contextlib
+import fcntl
+import os
+import socket
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, fields
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Self
+
+import orjson
+
+from indexer.errors import StateInUse, StateUnusable
+from indexer.events import Totals
+from indexer.reading.files import FileRecord
+
+VERSION = 1
+NAME = "checkpoint.json"
+DAMAGED = "checkpoint.damaged.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """What is delivered, of which files, to where."""
+
+    cluster: str | None = None
+    alias: str | None = None
+    totals: Totals = field(default_factory=Totals)
+    files: Sequence[FileRecord] = ()
+
+    def to_json(self, written: datetime) -> bytes:
+        """Spell it as the file's bytes."""
+        stamp = {"version": VERSION, "written": written.isoformat(timespec="milliseconds")}
+        return orjson.dumps(stamp | asdict(self), option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+
+    @classmethod
+    def from_json(cls, data: bytes) -> "Checkpoint":
+        """Read it back. Raises ValueError for what is damaged, Unsupported for a version of the future."""
+        try:
+            stored = orjson.loads(data)
+            version = stored["version"]
+            if version != VERSION:
+                raise Unsupported(version)
+            return cls(
+                stored["cluster"],
+                stored["alias"],
+                _build(Totals, stored["totals"]),
+                [_build(FileRecord, record) for record in stored["files"]],
+            )
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ValueError(f"not a checkpoint: {error!r}") from error
+
+
+class Unsupported(Exception):  # noqa: N818 - a fact about a file
+    """A version that this program does not know."""
+
+
+def _build(kind: type, stored: dict[str, Any]) -> Any:
+    return kind(**{item.name: stored[item.name] for item in fields(kind)})
+
+
+def read(directory: Path) -> Checkpoint | None:
+    """Read the checkpoint; None if there is none, or a damaged one.
+
+    Raises StateUnusable.
+    """
+    try:
+        return Checkpoint.from_json((directory / NAME).read_bytes())
+    except FileNotFoundError:
+        return None
+    except ValueError:
+        return None
+    except Unsupported as version:
+        reason = f"its {NAME} is of version {version}, and this indexer knows version {VERSION}"
+        raise StateUnusable(path=directory, reason=reason) from None
+    except OSError as error:
+        raise StateUnusable(path=directory, reason=error.strerror) from None
+
+
+class State:
+    """A state directory, held by this indexer alone until it is closed."""
+
+    def __init__(self, directory: Path) -> None:
+        """Lock it, making it if need be. Raises StateUnusable, StateInUse."""
+        self.directory = directory
+        try:
+            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._lock = os.open(directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise StateUnusable(path=directory, reason=error.strerror) from None
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = os.pread(self._lock, 200, 0).decode(errors="replace").strip() or "another indexer"
+            os.close(self._lock)
+            raise StateInUse(path=directory, holder=holder) from None
+        except OSError as error:
+            os.close(self._lock)
+            raise StateUnusable(path=directory, reason=error.strerror) from None
+        with contextlib.suppress(OSError):  # a full disk spoils the name, not the lock
+            os.ftruncate(self._lock, 0)
+            started = datetime.now(UTC).isoformat(timespec="seconds")
+            os.pwrite(
+                self._lock, f"process {os.getpid()} on {socket.gethostname()}, since {started}\n".encode(), 0
+            )
+
+    def load(self) -> tuple[Checkpoint, bool]:
+        """Read the checkpoint, and tell whether it was damaged; a damaged one is put aside and an empty one given.
+
+        Raises StateUnusable.
+        """
+        found = read(self.directory)
+        damaged = found is None and (self.directory / NAME).exists()
+        if damaged:
+            (self.directory / NAME).replace(self.directory / DAMAGED)
+        return found or Checkpoint(), damaged
+
+    def save(self, checkpoint: Checkpoint) -> None:
+        """Write it so that it survives a crash at any moment. Raises OSError."""
+        write_durably(self.directory / NAME, checkpoint.to_json(datetime.now(UTC)))
+
+    def close(self) -> None:
+        """Let others have it."""
+        os.close(self._lock)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def write_durably(path: Path, data: bytes) -> None:
+    """Replace a file's content, or leave it as it was. Raises OSError."""
+    temporary = path.with_name(path.name + ".new")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    try:
+        with os.fdopen(descriptor, "wb", closefd=False) as file:
+            file.write(data)
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    temporary.replace(path)
+    sync_directory(path.parent)
+
+
+def sync_directory(directory: Path) -> None:
+    """Make a rename in a directory durable. Raises OSError."""
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,208 @@
+"""Rejected lines are kept with their bytes: in the index `<alias>-rejected`, or, if that cannot take one, in files.
+
+The files lie in `rejected/` of the state directory, two for a line: `<id>.line` holds its bytes, `<id>.json`, written
+last, says what it is. A line too long to hold is written there as it is read.
+"""
+
+import base64
+import os
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import orjson
+from elasticsearch import Elasticsearch
+
+from indexer.events import Events, Fault
+from indexer.reading.entries import EXPLANATION, Reason, Rejection
+from indexer.reading.tail import Piece
+from indexer.writing import answers
+from indexer.writing.answers import Row, Verdict
+from indexer.writing.batches import Body, Pair
+from indexer.writing.bulk import Patience, Undelivered, post
+from indexer.writing.checkpoint import sync_directory, write_durably
+
+DISK = Row(range(0), Verdict.WAIT, Fault.DISK)
+READABLE = 1000
+"""Characters of a rejected line that are kept as text, for people to read."""
+
+
+class LocalRejects:
+    """Rejected lines in files."""
+
+    def __init__(self, state: Path) -> None:
+        self._directory = state / "rejected"
+
+    def keep(self, rejection: Rejection) -> None:
+        """Write one line and what it is; again, if it is there. Raises OSError."""
+        self._directory.mkdir(mode=0o700, exist_ok=True)
+        write_durably(self._directory / f"{rejection.id}.line", rejection.line)
+        self._describe(rejection, len(rejection.line))
+
+    def spool(self, piece: Piece) -> Rejection | None:
+        """Write a piece of a line too long to hold; with its last piece, return what to count. Raises OSError."""
+        self._directory.mkdir(mode=0o700, exist_ok=True)
+        path = self._directory / f"{piece.name}.part"
+        with path.open("wb" if piece.first else "ab") as file:
+            file.write(piece.data)
+            if piece.id is None:
+                return None
+            file.flush()
+            os.fsync(file.fileno())
+        size = path.stat().st_size
+        path.replace(self._directory / f"{piece.id}.line")
+        reason = Reason.LINE_TOO_LONG
+        rejection = Rejection(piece.id, piece.file, piece.start, reason, EXPLANATION[reason], b"")
+        self._describe(rejection, size)
+        return rejection
+
+    def _describe(self, rejection: Rejection, size: int) -> None:
+        described = _described(rejection, size)
+        write_durably(
+            self._directory / f"{rejection.id}.json", orjson.dumps(described, option=orjson.OPT_INDENT_2)
+        )
+        sync_directory(self._directory)
+
+    def list(self) -> Iterator["Kept"]:
+        """All lines there, in the order of their ids. Raises OSError."""
+        for path in sorted(self._directory.glob("*.json")):
+            yield Kept.of(path.stem, orjson.loads(path.read_bytes()), "file")
+
+    def line(self, identity: str) -> bytes:
+        """A line's bytes. Raises OSError."""
+        return (self._directory / f"{identity}.line").read_bytes()
+
+    def remove(self, identity: str) -> None:
+        """Forget a line. Raises OSError."""
+        (self._directory / f"{identity}.json").unlink(missing_ok=True)
+        (self._directory / f"{identity}.line").unlink(missing_ok=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A rejected line as it is kept, without its bytes."""
+
+    id: str
+    rejected: str
+    """When, ISO 8601, UTC."""
+    file: str
+    offset: int
+    type: str
+    reason: str
+    size: int
+    """Bytes."""
+    text: str
+    """Its beginning, for people to read."""
+    where: str
+    """`index` or `file`."""
+
+    @classmethod
+    def of(cls, identity: str, stored: dict[str, object], where: str) -> "Kept":
+        """Read what was stored."""
+        text = {name: str(stored[name]) for name in ("file", "type", "reason", "text")}
+        return cls(
+            id=identity,
+            rejected=str(stored["@timestamp"]),
+            offset=int(str(stored["offset"])),
+            size=int(str(stored["size"])),
+            where=where,
+            **text,
+        )
+
+
+class Rejects:
+    """Keeps rejected lines; when `keep` returns they are durable."""
+
+    def __init__(
+        self,
+        client: Elasticsearch,
+        index: str,
+        local: LocalRejects,
+        limit: int,
+        events: Events,
+        stop: threading.Event,
+    ) -> None:
+        """`limit` is the largest bulk request in bytes."""
+        self._client = client
+        self._index = index
+        self.local = local
+        self._limit = limit
+        self._events = events
+        self._stop = stop
+
+    def keep(self, rejections: Sequence[Rejection]) -> None:
+        """Keep some lines, however long that takes. Raises Stopped."""
+        patience = Patience(self._events, self._stop)
+        by_id = {rejection.id.encode(): rejection for rejection in rejections}
+        for body in self._bodies(list(by_id.values())):
+            for identity in self._send(body, patience):
+                self._keep_locally(by_id[identity], patience)
+        for kind in {rejection.kind for rejection in rejections}:
+            self._events.rejected(kind, sum(rejection.kind == kind for rejection in rejections))
+
+    def _keep_locally(self, rejection: Rejection, patience: Patience) -> None:
+        while True:
+            try:
+                return self.local.keep(rejection)
+            except OSError as error:
+                patience.wait(DISK, f"cannot keep a rejected line: {error}")
+
+    def _bodies(self, rejections: Sequence[Rejection]) -> Iterator[Body]:
+        pairs: list[Pair] = []
+        size = 0
+        for rejection in rejections:
+            document = orjson.dumps(_described(rejection, len(rejection.line)) | _bytes(rejection.line))
+            if pairs and size + len(document) > self._limit:
+                yield Body.of(pairs)
+                pairs, size = [], 0
+            pairs.append((rejection.id.encode(), document))
+            size += len(document)
+        yield Body.of(pairs)
+
+    def _send(self, body: Body, patience: Patience) -> list[bytes]:
+        """Send until each is kept, or refused by the index; return the ids of those."""
+        refused: list[bytes] = []
+        while body.count:
+            pairs = body.pairs()
+            try:
+                answer = post(self._client, body, self._index, alias=False)
+            except Undelivered as failure:
+                if failure.row.verdict is Verdict.RETRY:
+                    patience.wait(failure.row, failure.detail)
+                    continue
+                if failure.row.verdict is Verdict.SPLIT and body.count > 1:
+                    refused += self._send(Body.of(pairs[: body.count // 2]), patience)
+                    body = Body.of(pairs[body.count // 2 :])
+                    continue
+                return refused + [identity for identity, _ in pairs]
+            if answer.index is not None:
+                break
+            left: list[Pair] = []
+            for item, pair in zip(answer.items, pairs, strict=True):
+                row = answers.judge(answers.ITEM, item.status, item.error_type, item.reason)
+                if row.verdict is Verdict.RETRY:
+                    left.append(pair)
+                elif row.verdict not in {Verdict.DELIVERED, Verdict.DUPLICATE}:
+                    refused.append(pair[0])
+            if left:
+                patience.wait(answers.judge(answers.ITEM, 429), "rejected lines are not taken yet")
+            body = Body.of(left)
+        return refused
+
+
+def _described(rejection: Rejection, size: int) -> dict[str, object]:
+    return {
+        "@timestamp": datetime.now(UTC).isoformat(timespec="milliseconds"),
+        "file": rejection.file,
+        "offset": rejection.offset,
+        "type": rejection.kind,
+        "reason": rejection.reason,
+        "size": size,
+        "text": rejection.line[: 4 * READABLE].decode(errors="replace")[:READABLE],
+    }
+
+
+def _bytes(line: bytes) -> dict[str, str]:
+    return {"bytes": base64.b64encode(line).decode()}
