@@ -15,14 +15,16 @@ from functools import partial
 
 from indexer.errors import StateUnusable
 from indexer.events import Events, Totals
-from indexer.reading.tail import Piece, Run, Tail
-from indexer.writing.batches import Batch, Batcher, SentBefore
+from indexer.reading.tail import Mark, Piece, Run, Tail
+from indexer.writing.batches import EMPTY, Batch, Batcher, SentBefore
 from indexer.writing.bulk import Sender, Stopped
 from indexer.writing.checkpoint import Checkpoint, State
 from indexer.writing.rejects import Rejects
 
 RESERVED = 64 * 1024 * 1024
 """Bytes beyond what is sent that the checkpoint allows for, so that it need not be written for each batch."""
+AHEAD = 8
+"""Batches for each sender that may be delivered before an older one is."""
 CHECKPOINT_EVERY = 1.0
 """Seconds between checkpoints while something is delivered."""
 SCAN_EVERY = 1.0
@@ -35,7 +37,7 @@ DRAIN = 8.0
 class Shipment:
     """A batch on its way."""
 
-    batch: Batch[Run]
+    batch: Batch[Mark]
     first_sent_to: str
     """The write index when it was handed over, or an older one."""
     started: float
@@ -67,10 +69,10 @@ class Pipeline:
         self._state = state
         self._checkpoint = start
         self._events = events
-        self._batcher: Batcher[Run] = Batcher(batch_bytes)
+        self._batcher: Batcher[Mark] = Batcher(batch_bytes)
         self._queue: queue.SimpleQueue[Shipment] = queue.SimpleQueue()
         self._under_way: deque[Shipment] = deque()
-        self._at_once = senders + 1
+        self._at_once = senders
         self._progress = threading.Condition()
         self._totals = start.totals
         self._saved_at = 0.0
@@ -118,8 +120,9 @@ class Pipeline:
     def _take(self, run: Run) -> None:
         for piece in run.pieces:
             self._insist(partial(self._spool, piece))
-        before = SentBefore(run.log.record.since) if run.asks and run.log.record else None
-        for batch in self._batcher.add(run.entries, run, run.log.facts.name, before):
+        mark, log = run.mark, run.mark.log
+        before = SentBefore(log.record.since) if mark.asks and log.record else None
+        for batch in self._batcher.add(run.entries, mark, log.facts.name, before):
             self._dispatch(batch)
 
     def _spool(self, piece: Piece) -> None:
@@ -133,14 +136,16 @@ class Pipeline:
 
     # ---- writing
 
-    def _dispatch(self, batch: Batch[Run]) -> None:
+    def _dispatch(self, batch: Batch[Mark]) -> None:
         """Hand a batch over when there is room; before that, write down how far it may reach."""
-        while len(self._under_way) >= self._at_once and not self._stop.is_set():
-            self._await_oldest(SCAN_EVERY)
+        while not self._room() and not self._stop.is_set():
+            with self._progress:
+                self._progress.wait_for(self._room, timeout=SCAN_EVERY)
+            self._settle()
             self._look_around()
         if self._stop.is_set():
             return
-        beyond = [run.log for run in batch.tickets if run.log.position > run.log.reserved]
+        beyond = [mark.log for mark in batch.tickets if mark.log.position > mark.log.reserved]
         shipment = Shipment(batch, self._sender.write_index, time.monotonic())
         self._under_way.append(shipment)
         if beyond:
@@ -151,6 +156,11 @@ class Pipeline:
             self._under_way.pop()
         else:
             self._queue.put(shipment)
+
+    def _room(self) -> bool:
+        """Some sender is idle, and not too much is delivered out of order."""
+        waiting = sum(not shipment.done.is_set() for shipment in self._under_way)
+        return waiting < self._at_once and len(self._under_way) < AHEAD * self._at_once
 
     def _await_oldest(self, seconds: float) -> None:
         oldest = self._under_way[0]
@@ -172,20 +182,20 @@ class Pipeline:
             with self._progress:
                 self._progress.notify_all()
 
-    def _deliver(self, batch: Batch[Run]) -> Totals:
+    def _deliver(self, batch: Batch[Mark]) -> Totals:
         outcome, rejections = self._sender.deliver(batch)
         if rejections:
             self._rejects.keep(rejections)
-        blank = sum(run.entries.blank for run in batch.tickets)
-        spooled = sum(piece.id is not None for run in batch.tickets for piece in run.pieces)
-        rejected = len(rejections) + spooled
+        batch.body, batch.rejections = EMPTY, []  # it may have to wait for an older one: without its bytes
+        blank = sum(mark.blank for mark in batch.tickets)
+        rejected = len(rejections) + sum(mark.too_long for mark in batch.tickets)
         return Totals(
             read=outcome.created + outcome.duplicates + rejected + blank,
             created=outcome.created,
             duplicates=outcome.duplicates,
             rejected=rejected,
             blank=blank,
-            bytes=sum(run.size for run in batch.tickets),
+            bytes=sum(mark.size for mark in batch.tickets),
         )
 
     def _settle(self) -> None:
@@ -197,8 +207,8 @@ class Pipeline:
             if shipment.totals is None:
                 return
             self._under_way.popleft()
-            for run in shipment.batch.tickets:
-                run.log.acknowledge(run)
+            for mark in shipment.batch.tickets:
+                mark.log.acknowledge(mark)
             self._totals += shipment.totals
             self._unsaved = True
             self._events.batch_acknowledged(shipment.totals, time.monotonic() - shipment.started)

@@ -170,8 +170,7 @@ def _batch(lines: Sequence[Rejection]) -> Batch[None]:
             pairs.append((line.id.encode(), entry))
         else:
             refused.append(line)
-    body = Body.of(pairs)
-    return Batch([body.data], body.count, len(body.data), refused, [], SentBefore(None))
+    return Batch(Body.of(pairs), refused, [], SentBefore(None))
 
 
 def _forget(client: Elasticsearch, index: str, local: LocalRejects, some: Sequence[Kept]) -> None:

@@ -19,7 +19,7 @@ from indexer.reading.files import Archive, FileFacts, FileRecord, PlainFile
 from indexer.reading.lines import Fragment, Lines, LineSplitter
 from indexer.settings import STANDARD_INPUT
 
-BLOCK = 512 * 1024
+BLOCK = 256 * 1024
 """Bytes read at once. 256 KiB to 1 MiB make no measurable difference in time; a larger block is more memory."""
 QUIET = 5.0
 """Seconds without growth after which a rotated or deleted file counts as final."""
@@ -47,23 +47,34 @@ class Piece:
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
-    """Neighbouring lines of one file: what reading hands to writing."""
+class Mark:
+    """A place in a log: what remains of a run while it is on its way."""
 
     log: "Log"
-    entries: Entries
-    pieces: list[Piece]
     end: int
-    """The offset that is delivered once these are."""
+    """The offset that is delivered once the run is."""
     tail: int
     """Checksum of the bytes before `end`."""
     size: int
-    """Bytes of the log that these lines are."""
+    """Bytes of the log that the run's lines are."""
+    blank: int
+    """Lines that were blank."""
+    too_long: int
+    """Lines that came in pieces."""
 
     @property
     def asks(self) -> bool:
         """These may have been sent before, by an indexer that did not live to see the answer."""
         return self.end - self.size < self.log.sent_before
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Neighbouring lines of one file: what reading hands to writing."""
+
+    mark: Mark
+    entries: Entries
+    pieces: list[Piece]
 
 
 class Changed(Exception):  # noqa: N818 - an observation, not an error
@@ -182,13 +193,14 @@ class Log:
                 pieces.append(Piece(self.facts.name, name, part.start, part.data, first, identity))
                 self._long_line = None if part.last else checksum
         self.pending += 1
-        return Run(self, found, pieces, end, self._tail, size)
+        too_long = sum(piece.id is not None for piece in pieces)
+        return Run(Mark(self, end, self._tail, size, found.blank, too_long), found, pieces)
 
-    def acknowledge(self, run: Run) -> None:
-        """All lines up to the run's end are delivered."""
+    def acknowledge(self, mark: Mark) -> None:
+        """All lines up to the mark are delivered."""
         assert self.record is not None  # noqa: S101 - only a recognised log is delivered
         self.pending -= 1
-        self.record = replace(self.record, offset=run.end, tail=run.tail)
+        self.record = replace(self.record, offset=mark.end, tail=mark.tail)
 
     def found_as(self, facts: FileFacts | None) -> None:
         """Note under which path the file is found now, if at all; another path means that it was rotated."""

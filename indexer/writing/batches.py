@@ -4,7 +4,7 @@ A body is, for each entry, an action line with the entry's id and the entry itse
 in it, so a body can be taken apart again when an answer calls for it; until then nothing is kept for each entry.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
@@ -55,10 +55,7 @@ class SentBefore:
 class Batch(Generic[Ticket]):
     """What is sent, and acknowledged, as one."""
 
-    bodies: list[bytes] = field(default_factory=list)
-    count: int = 0
-    size: int = 0
-    """Bytes of the body and of the rejected lines."""
+    body: Body
     rejections: list[Rejection] = field(default_factory=list)
     tickets: list[Ticket] = field(default_factory=list)
     """Whatever is done with once this batch, and all before it, is delivered."""
@@ -67,47 +64,47 @@ class Batch(Generic[Ticket]):
     files: dict[bytes, str] = field(default_factory=dict)
     """The file of each generation, the first 8 digits of an id."""
 
-    def body(self) -> Body:
-        """Everything in it as one body."""
-        return Body(b"".join(self.bodies), self.count)
-
 
 class Batcher(Generic[Ticket]):
-    """Fills batches up to a limit in bytes; only a single entry may be larger than that."""
+    """Fills batches up to a limit in bytes; only a single entry, or rejected line, may be larger than that."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
-        self._batch: Batch[Ticket] = Batch()
+        self._batch: Batch[Ticket] = Batch(EMPTY)
+        self._bodies: list[Body] = []
+        self._size = 0
 
     def add(
         self, entries: Entries, ticket: Ticket, file: str, before: SentBefore | None
     ) -> Iterator[Batch[Ticket]]:
         """Take some entries; yield each batch that is full. The ticket goes with the last of the entries."""
-        for body in self._bodies(list(zip(entries.ids, entries.entries, strict=True))):
-            if self._batch.bodies and self._batch.size + len(body.data) > self._limit:
-                yield self._close()
-            self._batch.bodies.append(body.data)
-            self._batch.count += body.count
-            self._batch.size += len(body.data)
+        for body in self._split(list(zip(entries.ids, entries.entries, strict=True))):
+            yield from self._make_room(len(body.data))
+            self._bodies.append(body)
             self._batch.before = before | self._batch.before if before else self._batch.before
             self._batch.files[entries.ids[0][:8]] = file
         for rejection in entries.rejections:
-            if self._batch.rejections and self._batch.size + len(rejection.line) > self._limit:
-                yield self._close()
+            yield from self._make_room(len(rejection.line))
             self._batch.rejections.append(rejection)
-            self._batch.size += len(rejection.line)
         self._batch.tickets.append(ticket)
 
     def flush(self) -> Iterator[Batch[Ticket]]:
         """Yield what there is, if anything."""
-        if self._batch.tickets or self._batch.size:
+        if self._batch.tickets or self._size:
             yield self._close()
 
+    def _make_room(self, size: int) -> Iterator[Batch[Ticket]]:
+        if self._size and self._size + size > self._limit:
+            yield self._close()
+        self._size += size
+
     def _close(self) -> Batch[Ticket]:
-        batch, self._batch = self._batch, Batch()
+        batch, bodies = self._batch, self._bodies
+        self._batch, self._bodies, self._size = Batch(EMPTY), [], 0
+        batch.body = Body(b"".join([body.data for body in bodies]), sum(body.count for body in bodies))
         return batch
 
-    def _bodies(self, pairs: Sequence[Pair]) -> Iterable[Body]:
+    def _split(self, pairs: Sequence[Pair]) -> Iterator[Body]:
         if not pairs:
             return
         body = Body.of(pairs)
@@ -115,5 +112,5 @@ class Batcher(Generic[Ticket]):
             yield body
             return
         half = len(pairs) // 2
-        yield from self._bodies(pairs[:half])
-        yield from self._bodies(pairs[half:])
+        yield from self._split(pairs[:half])
+        yield from self._split(pairs[half:])

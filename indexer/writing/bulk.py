@@ -132,7 +132,7 @@ class Sender:
         patience = Patience(self._events, self._stop)
         outcome = Outcome()
         again = batch.before or SentBefore(self.write_index)
-        self._send(batch.body(), batch.before, again, patience, outcome)
+        self._send(batch.body, batch.before, again, patience, outcome)
         while outcome.suspects and not outcome.any_understood:
             # Every request is refused: that is no entry's fault.
             pairs = [pair for pair, _, _ in outcome.suspects]
