@@ -1,0 +1,83 @@
+"""The server that the tests run against: one embedded Elasticsearch for the whole run, or one named on the command line."""
+
+import secrets
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+from elasticsearch import Elasticsearch
+
+from indexer.cluster.client import connect, inspect_server
+from indexer.demo.embedded import Embedded
+from indexer.demo.installation import DEFAULT, RELEASES
+from indexer.settings import Connection
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("elasticsearch")
+    group.addoption("--elasticsearch-url", help="test against this server instead of starting one")
+    group.addoption(
+        "--elasticsearch-version", choices=RELEASES, default=DEFAULT, help="which embedded server to start"
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class TestServer:
+    """What the tests run against."""
+
+    __test__ = False
+
+    url: str
+    version: str
+
+
+@pytest.fixture(scope="session")
+def elasticsearch_version(request: pytest.FixtureRequest) -> str:
+    """The version that embedded servers are started in."""
+    version: str = request.config.getoption("--elasticsearch-version")
+    return version
+
+
+@pytest.fixture(scope="session")
+def server(request: pytest.FixtureRequest) -> Iterator[TestServer]:
+    """The server of this run, started when the first test asks for it."""
+    given = request.config.getoption("--elasticsearch-url")
+    if given:
+        with connect(Connection(elasticsearch_url=[given])) as client:
+            version = str(inspect_server(client))
+        yield TestServer(given, version)
+        return
+    version = request.getfixturevalue("elasticsearch_version")
+    with Embedded(version) as embedded:
+        yield TestServer(embedded.url, version)
+
+
+@pytest.fixture
+def connection(server: TestServer) -> Iterator[Connection]:
+    """The server under an alias of this test's own; whatever bears its name is deleted afterwards."""
+    connection = Connection(elasticsearch_url=[server.url], alias=f"t{secrets.token_hex(6)}-activity")
+    yield connection
+    with connect(connection) as client:
+        delete_all(client, f"{connection.alias}*")
+
+
+@pytest.fixture
+def client(connection: Connection) -> Iterator[Elasticsearch]:
+    """A client as the indexer builds it."""
+    with connect(connection) as client:
+        yield client
+
+
+def delete_all(client: Elasticsearch, pattern: str) -> None:
+    """Delete the indices and templates of these names.
+
+    By name, since 8.x and 9.x refuse to delete by wildcard (`action.destructive_requires_name`).
+    """
+    for index in client.indices.get(index=pattern, expand_wildcards="all", filter_path="*.aliases"):
+        client.indices.delete(index=index)
+    templates = client.indices.get_index_template(name=pattern)["index_templates"]
+    for template in templates:
+        client.indices.delete_index_template(name=template["name"])
+    components = client.cluster.get_component_template(name=pattern)["component_templates"]
+    for component in components:
+        client.cluster.delete_component_template(name=component["name"])

