@@ -75,9 +75,8 @@ def delete_all(client: Elasticsearch, pattern: str) -> None:
     """
     for index in client.indices.get(index=pattern, expand_wildcards="all", filter_path="*.aliases"):
         client.indices.delete(index=index)
-    templates = client.indices.get_index_template(name=pattern)["index_templates"]
-    for template in templates:
+    lenient = client.options(ignore_status=404)  # what they answer when no template matches
+    for template in lenient.indices.get_index_template(name=pattern)["index_templates"]:
         client.indices.delete_index_template(name=template["name"])
-    components = client.cluster.get_component_template(name=pattern)["component_templates"]
-    for component in components:
+    for component in lenient.cluster.get_component_template(name=pattern)["component_templates"]:
         client.cluster.delete_component_template(name=component["name"])
