@@ -15,8 +15,9 @@ from functools import partial
 
 from indexer.errors import StateUnusable
 from indexer.events import Events, Totals
-from indexer.reading.tail import Mark, Piece, Run, Tail
-from indexer.writing.batches import EMPTY, Batch, Batcher, SentBefore
+from indexer.reading.log import Mark, Piece, Run
+from indexer.reading.tail import Tail
+from indexer.writing.batches import Batch, Batcher, SentBefore
 from indexer.writing.bulk import Sender, Stopped
 from indexer.writing.checkpoint import Checkpoint, State
 from indexer.writing.rejects import Rejects
@@ -186,7 +187,7 @@ class Pipeline:
         outcome, rejections = self._sender.deliver(batch)
         if rejections:
             self._rejects.keep(rejections)
-        batch.body, batch.rejections = EMPTY, []  # it may have to wait for an older one: without its bytes
+        batch.rejections = []
         blank = sum(mark.blank for mark in batch.tickets)
         rejected = len(rejections) + sum(mark.too_long for mark in batch.tickets)
         return Totals(
@@ -200,6 +201,9 @@ class Pipeline:
 
     def _settle(self) -> None:
         """Acknowledge what is delivered, in order and without a gap. Raises what a sender raised."""
+        for shipment in self._under_way:
+            if shipment.totals is not None:  # it may have to wait for an older one, without its bytes
+                self._batcher.reuse(shipment.batch)
         while self._under_way and self._under_way[0].done.is_set():
             shipment = self._under_way[0]
             if shipment.failure is not None:

@@ -33,8 +33,8 @@ class _Raw(elastic_transport.Serializer):
 
     mimetype = "application/x-ndjson"
 
-    def dumps(self, data: Any) -> bytes:
-        return bytes(data)
+    def dumps(self, data: Any) -> Any:
+        return data
 
 
 def connect(connection: Connection) -> Elasticsearch:

@@ -5,7 +5,7 @@ Elasticsearch to judge, which does so item by item (measured on 7.17.28, 8.19.16
 
 An id is 28 hexadecimal digits, sortable, neighbours sharing a prefix:
 
-    generation  8   checksum of the file's first line (and of its twin number, see `files.py`)
+    generation  8   checksum of the file's first line (and of its twin number, see `identity.py`)
     offset     12   of the line's first byte in the file
     checksum    8   CRC-32 of the line
 

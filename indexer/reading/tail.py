@@ -7,20 +7,18 @@ read again should it be completed after all.
 """
 
 import time
-import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 
 from indexer.events import Events, Recognition
-from indexer.reading import files
-from indexer.reading.entries import Entries, entries_of, entry_id
-from indexer.reading.files import Archive, FileFacts, FileRecord, PlainFile
-from indexer.reading.lines import Fragment, Lines, LineSplitter
+from indexer.reading import files, identity
+from indexer.reading.files import FileFacts
+from indexer.reading.identity import FileRecord
+from indexer.reading.log import Changed, Log, Run
+from indexer.reading.windows import Window, open_log
 from indexer.settings import STANDARD_INPUT
 
-BLOCK = 256 * 1024
-"""Bytes read at once. 256 KiB to 1 MiB make no measurable difference in time; a larger block is more memory."""
 QUIET = 5.0
 """Seconds without growth after which a rotated or deleted file counts as final."""
 CLAIMABLE = 60.0
@@ -30,201 +28,6 @@ RETRIED = 10.0
 FOR_EVER = 2**62
 INPUT = (0, 0)
 Key = tuple[int, int]
-
-
-@dataclass(frozen=True, slots=True)
-class Piece:
-    """A part of a line too long to hold, on its way to where rejected lines are kept."""
-
-    file: str
-    name: str
-    """The same for all pieces of a line."""
-    start: int
-    data: bytes
-    first: bool
-    id: str | None
-    """The line's id, known with its last piece."""
-
-
-@dataclass(frozen=True, slots=True)
-class Mark:
-    """A place in a log: what remains of a run while it is on its way."""
-
-    log: "Log"
-    end: int
-    """The offset that is delivered once the run is."""
-    tail: int
-    """Checksum of the bytes before `end`."""
-    size: int
-    """Bytes of the log that the run's lines are."""
-    blank: int
-    """Lines that were blank."""
-    too_long: int
-    """Lines that came in pieces."""
-
-    @property
-    def asks(self) -> bool:
-        """These may have been sent before, by an indexer that did not live to see the answer."""
-        return self.end - self.size < self.log.sent_before
-
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    """Neighbouring lines of one file: what reading hands to writing."""
-
-    mark: Mark
-    entries: Entries
-    pieces: list[Piece]
-
-
-class Changed(Exception):  # noqa: N818 - an observation, not an error
-    """The file no longer holds what was read from it."""
-
-
-class Log:
-    """One open log file: what it is, how far it is read, how far it is delivered."""
-
-    def __init__(self, facts: FileFacts, limit: int, now: float) -> None:
-        """Open it; `limit` is the longest line in bytes. Raises OSError."""
-        self.facts = facts
-        self.window: PlainFile = files.open_log(facts)
-        self.record: FileRecord | None = None
-        """Who it is; None until its first line is complete, or while it is a copy."""
-        self.copies: tuple[int, int] | None = None
-        """The file that holds all that this one holds."""
-        self.rotated = facts.rotated
-        self.gone = False
-        self.pending = 0
-        """Runs on their way."""
-        self.reserved = 0
-        """The checkpoint says that nothing from here on was sent."""
-        self.sent_before = 0
-        self.changed_at = now - max(0.0, time.time() - facts.modified) if facts.rotated else now
-        self._limit = limit
-        self._seen: tuple[int, int] | None = None
-        self._caught_up = True
-        self._dry = False
-        self._recent = b""
-        self._tail = 0
-        self._long_line: int | None = None
-
-    def begin(self, record: FileRecord) -> None:
-        """Go on from a record: what is delivered there is not read again. Raises OSError."""
-        self.record = record
-        self.copies = None
-        self.sent_before = record.reach
-        self._splitter = LineSplitter(record.offset, self._limit)
-        self._tail = record.tail
-        self._seen = None
-        if not self.window.sequential:
-            start = max(0, record.offset - files.TAIL)
-            self._recent = self.window.read_at(start, record.offset - start)
-
-    @property
-    def position(self) -> int:
-        """How far it is read, in bytes of the log."""
-        return self._splitter.position
-
-    def grown(self, now: float) -> bool:
-        """Tell whether it may have changed since this was last asked. Raises OSError."""
-        if self.window.sequential:
-            return not self._dry
-        status = self.window.status()
-        seen = (status.st_size, status.st_mtime_ns)
-        if seen == self._seen:
-            return False
-        if self._seen is not None:
-            self.changed_at = now
-        self._seen = seen
-        return True
-
-    def read(self, now: float) -> tuple[int, Run | None]:
-        """Read a block; return how many bytes it had and what it completes. Raises OSError, Changed."""
-        if self._caught_up and not self.grown(now):
-            return 0, None
-        block = self._next_block()
-        self._caught_up = len(block) < BLOCK
-        self._dry = not block and self.window.complete
-        if not block:
-            return 0, None
-        start, before = self._splitter.start, self._recent
-        parts = self._splitter.feed(block)
-        self._recent = block[-files.TAIL :] if len(block) >= files.TAIL else (before + block)[-files.TAIL :]
-        if not parts:
-            return len(block), None
-        end = self._splitter.start
-        complete = len(block) - (self._splitter.position - end)
-        if complete > 0:
-            tail = block[max(0, complete - files.TAIL) : complete]
-            self._tail = zlib.crc32(tail if len(tail) == files.TAIL else (before + tail)[-files.TAIL :])
-        return len(block), self._run(parts, end, end - start)
-
-    def finish(self) -> Run | None:
-        """The file is final: try a last line without line end as an entry, and let the file go."""
-        start = self._splitter.start
-        part = self._splitter.finish()
-        self.window.close()
-        return self._run([part], start, 0) if part is not None else None
-
-    def _next_block(self) -> bytes:
-        if self.window.sequential:
-            return self.window.read_at(self.position, BLOCK)
-        # One call reads the bytes before, too: they are the proof that the rest belongs to the same file.
-        known = len(self._recent)
-        block = self.window.read_at(self.position - known, known + BLOCK)
-        if not block.startswith(self._recent):
-            raise Changed
-        return block[known:]
-
-    def _run(self, parts: Sequence[Lines | Fragment], end: int, size: int) -> Run:
-        assert self.record is not None  # noqa: S101 - only a recognised log is read
-        generation = self.record.generation
-        pieces: list[Piece] = []
-        found = Entries()
-        for part in parts:
-            if isinstance(part, Lines):
-                more = entries_of(part, generation, self.facts.name)
-                found = found + more if found.lines else more
-            else:
-                checksum = zlib.crc32(part.data, self._long_line or 0)
-                identity = entry_id(generation, part.start, checksum).decode() if part.last else None
-                name = f"{generation:08x}{part.start:012x}"
-                first = self._long_line is None
-                pieces.append(Piece(self.facts.name, name, part.start, part.data, first, identity))
-                self._long_line = None if part.last else checksum
-        self.pending += 1
-        too_long = sum(piece.id is not None for piece in pieces)
-        return Run(Mark(self, end, self._tail, size, found.blank, too_long), found, pieces)
-
-    def acknowledge(self, mark: Mark) -> None:
-        """All lines up to the mark are delivered."""
-        assert self.record is not None  # noqa: S101 - only a recognised log is delivered
-        self.pending -= 1
-        self.record = replace(self.record, offset=mark.end, tail=mark.tail)
-
-    def found_as(self, facts: FileFacts | None) -> None:
-        """Note under which path the file is found now, if at all; another path means that it was rotated."""
-        self.gone = facts is None
-        self.rotated = self.rotated or facts is None or facts.path != self.facts.path
-        self.facts = facts or self.facts
-
-    @property
-    def consumed(self) -> int:
-        """Bytes on disk that were read: compressed ones, for an archive."""
-        return self.window.consumed if isinstance(self.window, Archive) else self.position
-
-    def remembered(self, since: str | None) -> FileRecord | None:
-        """The record to keep now, if nothing unanswered was sent before `since` was the write index."""
-        if self.record is None:
-            return None
-        asked = self.record.offset < self.sent_before
-        return replace(
-            self.record,
-            path=self.facts.name,
-            size=max(self.facts.size, self._seen[0] if self._seen else 0),
-            reach=max(self.sent_before, self.reserved),
-            since=self.record.since if asked else since,
-        )
 
 
 @dataclass(slots=True)
@@ -379,9 +182,9 @@ class Tail:
             self._drop(log, error)
 
     def _recognise(self, log: Log) -> None:
-        head = files.head_of(log.window)
+        head = identity.head_of(log.window)
         if head is None and self._is_final(log):
-            head = log.window.read_at(0, files.HEAD)
+            head = log.window.read_at(0, identity.HEAD)
         if not head:
             if self._once:
                 self._check_complete(log)
@@ -389,7 +192,7 @@ class Tail:
         if self._still_ended(log, head):
             return
         with self._known(log, head) as known:
-            judged = files.recognise(log.facts, log.window, head, known)
+            judged = identity.recognise(log.facts, log.window, head, known)
         if judged.recognition is not Recognition.COPY:
             self._claim(log, judged)
         elif log.copies != judged.record.key:
@@ -402,7 +205,7 @@ class Tail:
         for orphan in self._orphans:
             record = orphan.record
             if record.ended and record.key == facts.key and record.size == facts.size:
-                if not files.begins_like(head, record):
+                if not identity.begins_like(head, record):
                     return False
                 self._orphans.remove(orphan)
                 self._ended[facts.key] = record.at(facts)
@@ -411,26 +214,26 @@ class Tail:
         return False
 
     @contextmanager
-    def _known(self, log: Log, head: bytes) -> Iterator[list[tuple[FileRecord, files.Window | None]]]:
+    def _known(self, log: Log, head: bytes) -> Iterator[list[tuple[FileRecord, Window | None]]]:
         """The records that may be this log's, with the windows of those whose own file is still there."""
         with ExitStack() as stack:
-            others: list[tuple[FileRecord, files.Window | None]] = [
+            others: list[tuple[FileRecord, Window | None]] = [
                 (other.record, other.window)
                 for other in self._logs.values()
-                if other is not log and other.record is not None and files.begins_like(head, other.record)
+                if other is not log and other.record is not None and identity.begins_like(head, other.record)
             ]
             for record in self._ended.values():
                 if record.key == log.facts.key:
                     others.append((record, None))
-                elif files.begins_like(head, record):
-                    window = files.open_log(FileFacts(record.path, *record.key, 0, 0))
+                elif identity.begins_like(head, record):
+                    window = open_log(FileFacts(record.path, *record.key, 0, 0))
                     stack.callback(window.close)
                     others.append((record, window))
             orphans = [orphan.record for orphan in self._orphans]
-            others += [(r, None) for r in orphans if r.key == log.facts.key or files.begins_like(head, r)]
+            others += [(r, None) for r in orphans if r.key == log.facts.key or identity.begins_like(head, r)]
             yield others
 
-    def _claim(self, log: Log, judged: files.Judgement) -> None:
+    def _claim(self, log: Log, judged: identity.Judgement) -> None:
         """Begin to read a log as what it was judged to be; its inode's former self becomes an orphan."""
         record = judged.record
         former = self._ended.pop(log.facts.key, None)

@@ -22,7 +22,7 @@ Pair = tuple[bytes, bytes]
 class Body:
     """A bulk request's body."""
 
-    data: bytes
+    data: bytes | memoryview
     count: int
     """How many entries it holds."""
 
@@ -33,7 +33,7 @@ class Body:
 
     def pairs(self) -> list[Pair]:
         """Take it apart again."""
-        lines = self.data.split(b"\n")
+        lines = bytes(self.data).split(b"\n")
         return [(action[_ID], entry) for action, entry in zip(lines[0:-1:2], lines[1::2], strict=True)]
 
 
@@ -66,13 +66,15 @@ class Batch(Generic[Ticket]):
 
 
 class Batcher(Generic[Ticket]):
-    """Fills batches up to a limit in bytes; only a single entry, or rejected line, may be larger than that."""
+    """Fills batches up to a limit in bytes; only a single entry, or rejected line, may be larger than that.
+
+    Bodies are built in a few buffers that are used again and again: memory stays where it is, whatever passes through.
+    """
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
-        self._batch: Batch[Ticket] = Batch(EMPTY)
-        self._bodies: list[Body] = []
-        self._size = 0
+        self._spare: list[bytearray] = []
+        self._begin()
 
     def add(
         self, entries: Entries, ticket: Ticket, file: str, before: SentBefore | None
@@ -80,7 +82,7 @@ class Batcher(Generic[Ticket]):
         """Take some entries; yield each batch that is full. The ticket goes with the last of the entries."""
         for body in self._split(list(zip(entries.ids, entries.entries, strict=True))):
             yield from self._make_room(len(body.data))
-            self._bodies.append(body)
+            self._append(body)
             self._batch.before = before | self._batch.before if before else self._batch.before
             self._batch.files[entries.ids[0][:8]] = file
         for rejection in entries.rejections:
@@ -93,15 +95,40 @@ class Batcher(Generic[Ticket]):
         if self._batch.tickets or self._size:
             yield self._close()
 
+    def reuse(self, batch: Batch[Ticket]) -> None:
+        """Take back the buffer of a batch that is delivered; its body is empty then."""
+        data, batch.body = batch.body.data, EMPTY
+        if isinstance(data, memoryview) and isinstance(data.obj, bytearray) and len(data.obj) == self._limit:
+            self._spare.append(data.obj)
+
+    def _begin(self) -> None:
+        self._batch: Batch[Ticket] = Batch(EMPTY)
+        self._buffer: bytearray | None = None
+        self._filled = 0
+        self._count = 0
+        self._size = 0
+
     def _make_room(self, size: int) -> Iterator[Batch[Ticket]]:
         if self._size and self._size + size > self._limit:
             yield self._close()
         self._size += size
 
+    def _append(self, body: Body) -> None:
+        if self._buffer is None:
+            fits = len(body.data) <= self._limit
+            self._buffer = (
+                self._spare.pop() if fits and self._spare else bytearray(max(self._limit, len(body.data)))
+            )
+        end = self._filled + len(body.data)
+        self._buffer[self._filled : end] = body.data
+        self._filled = end
+        self._count += body.count
+
     def _close(self) -> Batch[Ticket]:
-        batch, bodies = self._batch, self._bodies
-        self._batch, self._bodies, self._size = Batch(EMPTY), [], 0
-        batch.body = Body(b"".join([body.data for body in bodies]), sum(body.count for body in bodies))
+        batch = self._batch
+        if self._buffer is not None:
+            batch.body = Body(memoryview(self._buffer)[: self._filled], self._count)
+        self._begin()
         return batch
 
     def _split(self, pairs: Sequence[Pair]) -> Iterator[Body]:

@@ -8,7 +8,7 @@ is a JSON object, indented so that a person can read it:
     cluster   uuid of the cluster it speaks of, or null if that may not be asked
     alias     the alias it speaks of
     totals    lines read, created, duplicates, rejected, blank, and bytes of log, since the state began
-    files     one object a file, the fields of `reading.files.FileRecord`
+    files     one object a file, the fields of `reading.identity.FileRecord`
 
 `lock` beside it is held (flock) by the one indexer that uses the directory, and names it.
 """
@@ -27,7 +27,7 @@ import orjson
 
 from indexer.errors import StateInUse, StateUnusable
 from indexer.events import Totals
-from indexer.reading.files import FileRecord
+from indexer.reading.identity import FileRecord
 
 VERSION = 1
 NAME = "checkpoint.json"

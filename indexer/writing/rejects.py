@@ -17,7 +17,7 @@ from elasticsearch import Elasticsearch
 
 from indexer.events import Events, Fault
 from indexer.reading.entries import EXPLANATION, Reason, Rejection
-from indexer.reading.tail import Piece
+from indexer.reading.log import Piece
 from indexer.writing import answers
 from indexer.writing.answers import Row, Verdict
 from indexer.writing.batches import Body, Pair

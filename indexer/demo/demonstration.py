@@ -1,0 +1,89 @@
+"""`indexer demo`: all of it on one machine, step by step, each step said before it is done."""
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from datetime import UTC, datetime
+
+from indexer.cluster.client import connect, explained, inspect_server
+from indexer.cluster.summary import summarise
+from indexer.cluster.templates import install
+from indexer.demo import sample
+from indexer.demo.embedded import Embedded
+from indexer.events import Events
+from indexer.run import run
+from indexer.settings import Connection, Delivery, State
+from indexer.show import Tabular
+
+
+def demonstrate(
+    entries: int,
+    *,
+    keep: bool,
+    say: Callable[[str], None],
+    show: Callable[[Tabular], None],
+    progress: Callable[[Sequence[str]], AbstractContextManager[Events]],
+) -> None:
+    """Start a server, install the template, write a sample log, index it, show what is in it. Raises Fatal."""
+    server = Embedded(on_step=say)
+    say(f"Elasticsearch {server.version}, embedded: starting …")
+    started = time.monotonic()
+    with server:
+        say(
+            f"Elasticsearch {server.version} answers at {server.url} after {time.monotonic() - started:.0f} s."
+        )
+        connection = Connection(elasticsearch_url=[server.url])
+        _install(connection, say)
+        log = server.directory / "demo" / "zoomdata-activity.log"
+        log.parent.mkdir()
+        sample.write(log, entries, end=datetime.now(UTC))
+        say(f"A sample log, one week of a made-up company: {log} ({log.stat().st_size / 1e6:.0f} MB).")
+        _index(str(log), connection, State(state_dir=log.parent / "state"), say, progress)
+        with connect(connection) as client, explained(connection):
+            client.indices.refresh(index=connection.alias)
+            show(summarise(client, connection.alias))
+        if keep:
+            _keep(server, str(log), say)
+        else:
+            say("The server is stopped now; `indexer demo --keep` leaves it running. With one of your own:")
+            say("  export INDEXER_ELASTICSEARCH_URL=http://localhost:9200")
+            _go_on("/opt/zoomdata/logs", say)
+
+
+def _install(connection: Connection, say: Callable[[str], None]) -> None:
+    with connect(connection) as client, explained(connection):
+        for outcome in install(client, connection, inspect_server(client)):
+            say(f"  {outcome.result:<10} {outcome.what}")
+
+
+def _index(
+    log: str,
+    connection: Connection,
+    state: State,
+    say: Callable[[str], None],
+    progress: Callable[[Sequence[str]], AbstractContextManager[Events]],
+) -> None:
+    started = time.monotonic()
+    with progress([log]) as listener:
+        totals = run([log], connection, Delivery(), state, listener, threading.Event(), once=True).totals
+    seconds = time.monotonic() - started
+    say(
+        f"{totals.created:,} of {totals.read:,} entries indexed in {seconds:.1f} s, {totals.rejected:,} rejected.\n"
+    )
+
+
+def _keep(server: Embedded, log: str, say: Callable[[str], None]) -> None:
+    server.keep()
+    say(f"The server goes on at {server.url}. To stop it, and remove what it has written:")
+    say(f"  {server.stop_command}; rm -r {server.directory}")
+    say("To go on with it:")
+    say(f"  export INDEXER_ELASTICSEARCH_URL={server.url}")
+    _go_on(log, say)
+
+
+def _go_on(log: str, say: Callable[[str], None]) -> None:
+    say("  indexer template install          # templates, first index, alias; once for each cluster")
+    say(f"  indexer run {log}   # follow it; Ctrl-C ends it")
+    say("  indexer status                    # what is delivered, and what is not yet")
+    say("  indexer summary                   # the tables above")

@@ -1,0 +1,139 @@
+"""Who a file is: what is remembered of files against what is found.
+
+A file is known by device and inode AND by its first bytes AND by the last bytes that were delivered; none alone
+would do (an inode is used again, two files begin alike, a truncated file grows past the old offset). Judging is pure:
+`recognise` compares records with what windows show, and opens nothing.
+
+Files that begin with the same first line share a generation, as a file and its compressed copy must. While one holds
+nothing but what the other holds too, they are one file; once they differ, the later one is a twin, and its number goes
+into its generation.
+"""
+
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from indexer.events import Recognition
+from indexer.reading.files import FileFacts
+from indexer.reading.windows import Window
+
+HEAD = 64 * 1024
+"""At most so many bytes of a file's first line make its generation."""
+TAIL = 256
+"""So many bytes before the delivered offset are remembered; a line with its time in milliseconds is shorter."""
+COMPARED = 1024 * 1024
+"""Bytes compared at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileRecord:
+    """What is remembered of one file. Offsets are bytes of the log, decompressed."""
+
+    path: str
+    device: int
+    inode: int
+    head: int
+    """So many of its first bytes made its generation."""
+    twin: int
+    generation: int
+    offset: int
+    """All before it is delivered; the start of a line."""
+    tail: int
+    """Checksum of the `TAIL` bytes before `offset`."""
+    reach: int
+    """Nothing from here on was ever sent."""
+    since: str | None
+    """What was sent beyond `offset` went into this index or a later one; None: into any."""
+    size: int = 0
+    """Its size on disk when it was last looked at."""
+    ended: bool = False
+    """Rotated, and read to that size; its last line is waiting for nothing any more."""
+
+    def at(self, facts: FileFacts) -> "FileRecord":
+        """The same log under another path or inode."""
+        return replace(self, path=facts.name, device=facts.device, inode=facts.inode)
+
+    @property
+    def key(self) -> tuple[int, int]:
+        """Device and inode."""
+        return self.device, self.inode
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """Who a file is: the record to go on from (`offset` 0 for a new one), and why."""
+
+    recognition: Recognition
+    record: FileRecord
+
+
+def head_of(window: Window) -> bytes | None:
+    """The bytes that make a generation: up to the end of the first line that is not blank; None if it has no end yet."""
+    start = window.read_at(0, HEAD)
+    blank = len(start) - len(start.lstrip(b"\r\n"))
+    end = start.find(b"\n", blank)
+    if end < 0:
+        return start if len(start) == HEAD else None
+    return start[:end]
+
+
+def fresh(facts: FileFacts, head: bytes, twin: int = 0) -> FileRecord:
+    """The record of a file of which nothing is delivered."""
+    generation = zlib.crc32(head, twin)
+    return FileRecord(facts.name, facts.device, facts.inode, len(head), twin, generation, 0, 0, 0, None)
+
+
+def recognise(
+    facts: FileFacts, window: Window, head: bytes, known: Sequence[tuple[FileRecord, Window | None]]
+) -> Judgement:
+    """Compare a file with what is known, each record with the window of its own file if that is still there.
+
+    Raises OSError.
+    """
+    same = next((r for r, _ in known if r.key == facts.key), None)
+    if same is not None and reads_like(window, same):
+        return Judgement(Recognition.RESUMED, same.at(facts))
+    alike = [(r, w) for r, w in known if begins_like(head, r)]
+    for record, own in alike:
+        if record is same:
+            continue
+        relation = _compare(window, own) if own is not None else None
+        if relation is Recognition.COPY:
+            return Judgement(Recognition.COPY, record)
+        if relation is None and reads_like(window, record):
+            return Judgement(Recognition.MOVED, replace(record.at(facts), ended=False))
+    twin = 1 + max((r.twin for r, _ in alike), default=-1)
+    reason = Recognition.TWIN if twin else Recognition.NEW
+    if same is not None:
+        reason = (
+            Recognition.REPLACED
+            if len(window.read_at(0, same.offset)) == same.offset
+            else Recognition.TRUNCATED
+        )
+    return Judgement(reason, fresh(facts, head, twin))
+
+
+def begins_like(head: bytes, record: FileRecord) -> bool:
+    """The first line is the record's."""
+    return len(head) == record.head and zlib.crc32(head, record.twin) == record.generation
+
+
+def reads_like(window: Window, record: FileRecord) -> bool:
+    """The file has the record's first line and, before the record's offset, the record's last bytes."""
+    if zlib.crc32(window.read_at(0, record.head), record.twin) != record.generation:
+        return False
+    start = max(0, record.offset - TAIL)
+    tail = window.read_at(start, record.offset - start)
+    return len(tail) == record.offset - start and zlib.crc32(tail) == record.tail
+
+
+def _compare(window: Window, other: Window) -> Recognition:
+    """Tell a copy (so far) of a file that is still there from a file that only begins like it."""
+    offset = 0
+    while True:
+        ours = window.read_at(offset, COMPARED)
+        if other.read_at(offset, len(ours)) != ours:
+            return Recognition.TWIN
+        if len(ours) < COMPARED:
+            return Recognition.COPY
+        offset += COMPARED
