@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from indexer import __version__
-from indexer.errors import EXIT_REJECTED, Fatal, Stopped, Unreadable
+from indexer.errors import EXIT_FAILED, EXIT_REJECTED, Fatal, Stopped, Unreadable
 from indexer.settings import DEFAULT_PATH, PREFIX, STANDARD_INPUT, Connection, Delivery, State, options
 
 if TYPE_CHECKING:
@@ -121,6 +121,32 @@ def status(connection: Connection, state: State, paths: Paths = None, json: Json
 
 @app.command()
 @options
+def verify(
+    connection: Connection,
+    delivery: Delivery,
+    state: State,
+    paths: Paths = None,
+    repair: Annotated[bool, typer.Option("--repair", help="Index what is missing.")] = False,
+    json: Json = False,
+) -> None:
+    """Prove that each line of these files is in the index, unchanged and once. Exit code 0 only if so.
+
+    Example: indexer verify /opt/zoomdata/logs
+    """
+    from indexer.cluster.verify import verify as compare  # noqa: PLC0415
+
+    paths = paths or [DEFAULT_PATH]
+    with _progress(paths, "Verifying", "warning") as listener:
+        result = compare(paths, connection, delivery, state, listener, _stop_on_signals(), repair=repair)
+    _show(result, json)
+    if not result.agrees:
+        if result.missing > result.repaired:
+            print(f"To index what is missing: indexer verify --repair {' '.join(paths)}", file=sys.stderr)
+        raise typer.Exit(EXIT_FAILED)
+
+
+@app.command()
+@options
 def summary(connection: Connection, json: Json = False) -> None:
     """Show what users did: tables counted from the index.
 
@@ -222,7 +248,7 @@ def _told(totals: "Totals") -> str:
 
 
 @contextmanager
-def _progress(paths: "Sequence[str]") -> "Iterator[Events]":
+def _progress(paths: "Sequence[str]", doing: str = "Indexing", level: str = "info") -> "Iterator[Events]":
     """Give the listener of a run that ends: a bar on a terminal, logs elsewhere."""
     from indexer import monitoring  # noqa: PLC0415
     from indexer.events import Broadcast  # noqa: PLC0415
@@ -230,10 +256,10 @@ def _progress(paths: "Sequence[str]") -> "Iterator[Events]":
     from indexer.reading import files  # noqa: PLC0415
 
     if not sys.stderr.isatty():
-        yield monitoring.Logs(monitoring.logger())
+        yield monitoring.Logs(monitoring.logger(level))
         return
     total = None if STANDARD_INPUT in paths else sum(facts.size for facts in files.find(paths))
-    with ProgressBar(total) as bar:
+    with ProgressBar(doing, total) as bar:
         yield Broadcast(bar, monitoring.Logs(monitoring.logger("warning")))
 
 

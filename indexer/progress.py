@@ -19,7 +19,7 @@ from indexer.events import Events, Fault, Totals
 class ProgressBar(Events):
     """A bar on standard error; nothing where that is no terminal."""
 
-    def __init__(self, total: int | None) -> None:
+    def __init__(self, doing: str, total: int | None) -> None:
         """`total` is in bytes on disk, None if unknown."""
         self._console = Console(stderr=True)
         self._progress = Progress(
@@ -32,7 +32,7 @@ class ProgressBar(Events):
             console=self._console,
             disable=not self._console.is_terminal,
         )
-        self._task = self._progress.add_task("Indexing", total=total, note="")
+        self._task = self._progress.add_task(doing, total=total, note="")
         self._entries = 0
 
     def __enter__(self) -> Self:

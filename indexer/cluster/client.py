@@ -28,6 +28,13 @@ class _Json(OrjsonSerializer):
         return data if data.startswith(BULK_ANSWER) else super().loads(data)
 
 
+class _Bytes(OrjsonSerializer):
+    """orjson for questions; answers are left as the bytes that came."""
+
+    def loads(self, data: bytes) -> Any:
+        return data
+
+
 class _Raw(elastic_transport.Serializer):
     """Bulk bodies, complete as bytes already: the library's own would copy them twice."""
 
@@ -37,8 +44,11 @@ class _Raw(elastic_transport.Serializer):
         return data
 
 
-def connect(connection: Connection) -> Elasticsearch:
-    """Build a client; nothing is sent yet. Raises Fatal if the settings make no sense."""
+def connect(connection: Connection, *, raw: bool = False) -> Elasticsearch:
+    """Build a client, if need be one that gives all answers as bytes; nothing is sent yet.
+
+    Raises Fatal if the settings make no sense.
+    """
     if connection.api_key is not None:
         auth: dict[str, Any] = {"api_key": connection.api_key}
     elif connection.username is not None:
@@ -50,7 +60,7 @@ def connect(connection: Connection) -> Elasticsearch:
     try:
         return Elasticsearch(
             connection.elasticsearch_url,
-            serializers={"application/json": _Json(), "application/x-ndjson": _Raw()},
+            serializers={"application/json": _Bytes() if raw else _Json(), "application/x-ndjson": _Raw()},
             request_timeout=connection.request_timeout,
             connections_per_node=64,
             max_retries=0,

@@ -27,7 +27,6 @@ def demonstrate(
 ) -> None:
     """Start a server, install the template, write a sample log, index it, show what is in it. Raises Fatal."""
     server = Embedded(on_step=say)
-    say(f"Elasticsearch {server.version}, embedded: starting …")
     started = time.monotonic()
     with server:
         say(
@@ -54,7 +53,7 @@ def demonstrate(
 def _install(connection: Connection, say: Callable[[str], None]) -> None:
     with connect(connection) as client, explained(connection):
         for outcome in install(client, connection, inspect_server(client)):
-            say(f"  {outcome.result:<10} {outcome.what}")
+            say(f"  {outcome.result:<10} {outcome.what}" + (f": {outcome.detail}" if outcome.detail else ""))
 
 
 def _index(
@@ -75,8 +74,8 @@ def _index(
 
 def _keep(server: Embedded, log: str, say: Callable[[str], None]) -> None:
     server.keep()
-    say(f"The server goes on at {server.url}. To stop it, and remove what it has written:")
-    say(f"  {server.stop_command}; rm -r {server.directory}")
+    say(f"The server goes on at {server.url}. To stop it, and remove all that it has written:")
+    say(f"  {server.stop_command}")
     say("To go on with it:")
     say(f"  export INDEXER_ELASTICSEARCH_URL={server.url}")
     _go_on(log, say)

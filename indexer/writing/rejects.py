@@ -7,6 +7,7 @@ last, says what it is. A line too long to hold is written there as it is read.
 import base64
 import os
 import threading
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -73,6 +74,16 @@ class LocalRejects:
     def line(self, identity: str) -> bytes:
         """A line's bytes. Raises OSError."""
         return (self._directory / f"{identity}.line").read_bytes()
+
+    def checksum(self, identity: str) -> int | None:
+        """The CRC-32 of a line's bytes; None if it is not kept here. Raises OSError."""
+        if not (self._directory / f"{identity}.json").exists():
+            return None
+        checksum = 0
+        with (self._directory / f"{identity}.line").open("rb") as file:
+            while block := file.read(1024 * 1024):
+                checksum = zlib.crc32(block, checksum)
+        return checksum
 
     def remove(self, identity: str) -> None:
         """Forget a line. Raises OSError."""
