@@ -46,7 +46,7 @@ class Logs(Events):
 
     def file_found(self, path: str, recognition: Recognition, offset: int) -> None:
         """Say which file is read, from where, and why there."""
-        self._log.info("file found", file=path, is_=recognition.value, offset=offset)
+        self._log.info("file found", file=path, recognised_as=recognition.value, offset=offset)
 
     def file_lost(self, path: str, unread: int) -> None:
         """Say what can no longer be read by anyone."""

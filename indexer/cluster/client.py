@@ -44,6 +44,13 @@ class _Raw(elastic_transport.Serializer):
         return data
 
 
+class _Node(elastic_transport.Urllib3HttpNode):
+    """Never logs a body: it may be megabytes of other people's data, and what logs them fails on a memoryview."""
+
+    def _log_request(self, *_: Any, **__: Any) -> None:
+        pass
+
+
 def connect(connection: Connection, *, raw: bool = False) -> Elasticsearch:
     """Build a client, if need be one that gives all answers as bytes; nothing is sent yet.
 
@@ -60,6 +67,7 @@ def connect(connection: Connection, *, raw: bool = False) -> Elasticsearch:
     try:
         return Elasticsearch(
             connection.elasticsearch_url,
+            node_class=_Node,
             serializers={"application/json": _Bytes() if raw else _Json(), "application/x-ndjson": _Raw()},
             request_timeout=connection.request_timeout,
             connections_per_node=64,
