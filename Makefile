@@ -19,6 +19,10 @@ types: .venv/installed
 	$(BIN)/mypy
 
 # Ratios measured side by side; some minutes.
+soak: .venv/installed
+	$(BIN)/python tests/soak/soak.py --minutes $(or $(MINUTES),5) $(if $(SEED),--seed $(SEED))
+
+# Ratios measured side by side; some minutes.
 bench: .venv/installed
 	$(BIN)/python tests/bench/throughput.py
 	$(BIN)/python tests/bench/mapping.py

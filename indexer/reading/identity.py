@@ -98,6 +98,8 @@ def recognise(
         if record is same:
             continue
         relation = _compare(window, own) if own is not None else None
+        if relation is Recognition.TWIN and own is not None and not reads_like(own, record):
+            relation = None  # it was truncated while we compared
         if relation is Recognition.COPY:
             return Judgement(Recognition.COPY, record)
         if relation is None and reads_like(window, record):

@@ -76,6 +76,8 @@ class Log:
         """Who it is; None until its first line is complete, or while it is a copy."""
         self.copies: tuple[int, int] | None = None
         """The file that holds all that this one holds."""
+        self.postponed = False
+        """It goes on where another one was, once nothing of that one is on its way."""
         self.rotated = facts.rotated
         self.gone = False
         self.pending = 0
@@ -187,6 +189,18 @@ class Log:
         assert self.record is not None  # noqa: S101 - only a recognised log is delivered
         self.pending -= 1
         self.record = replace(self.record, offset=mark.end, tail=mark.tail)
+
+    def intact(self) -> bool:
+        """Tell whether the file still holds what is delivered of it. Raises OSError."""
+        return self.record is not None and (
+            self.window.sequential or identity.reads_like(self.window, self.record)
+        )
+
+    def done(self) -> FileRecord | None:
+        """The record to keep when nothing is on its way any more, and nothing more will be read."""
+        self.reserved = 0
+        record = self.remembered(None)
+        return replace(record, reach=max(record.reach, self.position)) if record is not None else None
 
     def found_as(self, facts: FileFacts | None) -> None:
         """Note under which path the file is found now, if at all; another path means that it was rotated."""

@@ -16,7 +16,7 @@ from indexer.reading import files, identity
 from indexer.reading.files import FileFacts
 from indexer.reading.identity import FileRecord
 from indexer.reading.log import Changed, Log, Run
-from indexer.reading.windows import Window, open_log
+from indexer.reading.windows import PlainFile, Window, open_log
 from indexer.settings import STANDARD_INPUT
 
 QUIET = 5.0
@@ -27,7 +27,10 @@ RETRIED = 10.0
 """Seconds after which a file that could not be read is tried again."""
 FOR_EVER = 2**62
 INPUT = (0, 0)
+GOES_ON = frozenset({Recognition.RESUMED, Recognition.MOVED})
+"""What a file may be to go on where another one, or its former self, was."""
 Key = tuple[int, int]
+Known = tuple[FileRecord, Window | None]
 
 
 @dataclass(slots=True)
@@ -61,6 +64,9 @@ class Tail:
         self._clock = clock
         self._logs: dict[Key, Log] = {}
         self._closing: dict[Key, Log] = {}
+        """Read to their end, their last runs still on their way."""
+        self._leaving: list[Log] = []
+        """Their file is no longer theirs, their last runs are still on their way."""
         self._ended: dict[Key, FileRecord] = {}
         self._retry_at: dict[Key, float] = {}
         self._orphans = [Orphan(r, max(0, r.size - r.offset), clock()) for r in remembered]
@@ -72,8 +78,8 @@ class Tail:
 
     def records(self, since: str | None) -> list[FileRecord]:
         """What to remember now, if nothing unanswered was sent before `since` was the write index."""
-        open_logs = [*self._logs.values(), *self._closing.values()]
-        remembered = [log.remembered(since) for log in open_logs if log.facts.path != STANDARD_INPUT]
+        logs = [*self._logs.values(), *self._closing.values(), *self._leaving]
+        remembered = [log.remembered(since) for log in logs if log.facts.path != STANDARD_INPUT]
         orphans = [orphan.record for orphan in self._orphans]
         return [record for record in remembered if record is not None] + list(self._ended.values()) + orphans
 
@@ -107,13 +113,18 @@ class Tail:
     def settle(self) -> None:
         """Let go the closed logs of which all is delivered."""
         for key, log in list(self._closing.items()):
-            if log.pending:
-                continue
-            del self._closing[key]
-            record = log.remembered(None)
-            if record is not None and key != INPUT:
-                self._ended[key] = replace(record, reach=log.position, ended=True)
-            self._events.file_finished(log.facts.name)
+            if not log.pending:
+                del self._closing[key]
+                record = log.done()
+                if record is not None and key != INPUT:
+                    self._ended[key] = replace(record, ended=True)
+                self._events.file_finished(log.facts.name)
+        for log in list(self._leaving):
+            if not log.pending:
+                self._leaving.remove(log)
+                record = log.done()
+                if record is not None:
+                    self._orphans.append(Orphan(record, max(0, record.size - log.position), self._clock()))
 
     @property
     def exhausted(self) -> bool:
@@ -121,7 +132,7 @@ class Tail:
         waiting = self._logs.get(INPUT)
         return (
             self.idle
-            and not any(log.record for log in self._logs.values())
+            and not any(log.record or log.postponed for log in self._logs.values())
             and (not waiting or waiting.window.complete)
         )
 
@@ -176,7 +187,8 @@ class Tail:
             original_left = (
                 log.copies is not None and log.copies not in self._logs and log.copies not in self._ended
             )
-            if log.grown(self._clock()) or original_left or (log.copies is None and self._is_final(log)):
+            due = log.postponed or original_left or (log.copies is None and self._is_final(log))
+            if log.grown(self._clock()) or due:
                 self._recognise(log)
         except OSError as error:
             self._drop(log, error)
@@ -191,8 +203,12 @@ class Tail:
             return
         if self._still_ended(log, head):
             return
-        with self._known(log, head) as known:
+        with self._known(log, head) as (known, busy):
             judged = identity.recognise(log.facts, log.window, head, known)
+        # Another one's last runs are still on their way: to go on from there now would be to send them twice.
+        log.postponed = judged.recognition in GOES_ON and judged.record.generation in busy
+        if log.postponed:
+            return
         if judged.recognition is not Recognition.COPY:
             self._claim(log, judged)
         elif log.copies != judged.record.key:
@@ -214,24 +230,43 @@ class Tail:
         return False
 
     @contextmanager
-    def _known(self, log: Log, head: bytes) -> Iterator[list[tuple[FileRecord, Window | None]]]:
-        """The records that may be this log's, with the windows of those whose own file is still there."""
+    def _known(self, log: Log, head: bytes) -> Iterator[tuple[list[Known], set[int]]]:
+        """The records that may be this log's, with the windows of those whose own file is still there.
+
+        Also tells the generations of which something is on its way.
+        """
+        known: list[Known] = []
+        busy: set[int] = set()
         with ExitStack() as stack:
-            others: list[tuple[FileRecord, Window | None]] = [
-                (other.record, other.window)
-                for other in self._logs.values()
-                if other is not log and other.record is not None and identity.begins_like(head, other.record)
-            ]
+            for other in (*self._logs.values(), *self._closing.values(), *self._leaving):
+                record = other.remembered(None)
+                if other is log or record is None or not self._may_be(log, head, record):
+                    continue
+                intact = (
+                    other.facts.key in self._logs and self._logs[other.facts.key] is other and other.intact()
+                )
+                known.append((record, other.window if intact else None))
+                if other.pending or not intact:
+                    busy.add(record.generation)
             for record in self._ended.values():
-                if record.key == log.facts.key:
-                    others.append((record, None))
-                elif identity.begins_like(head, record):
-                    window = open_log(FileFacts(record.path, *record.key, 0, 0))
-                    stack.callback(window.close)
-                    others.append((record, window))
+                if self._may_be(log, head, record):
+                    window = self._own_window(record) if record.key != log.facts.key else None
+                    if window is not None:
+                        stack.callback(window.close)
+                    known.append((record, window))
             orphans = [orphan.record for orphan in self._orphans]
-            others += [(r, None) for r in orphans if r.key == log.facts.key or identity.begins_like(head, r)]
-            yield others
+            known += [(record, None) for record in orphans if self._may_be(log, head, record)]
+            yield known, busy
+
+    def _may_be(self, log: Log, head: bytes, record: FileRecord) -> bool:
+        return record.key == log.facts.key or identity.begins_like(head, record)
+
+    def _own_window(self, record: FileRecord) -> PlainFile | None:
+        """Open an ended file anew. Raises OSError, but not if it is gone."""
+        try:
+            return open_log(FileFacts(record.path, *record.key, 0, 0))
+        except FileNotFoundError:
+            return None
 
     def _claim(self, log: Log, judged: identity.Judgement) -> None:
         """Begin to read a log as what it was judged to be; its inode's former self becomes an orphan."""
@@ -239,7 +274,7 @@ class Tail:
         former = self._ended.pop(log.facts.key, None)
         if former is not None:
             self._orphans.append(Orphan(former, 0, self._clock()))
-        if judged.recognition in {Recognition.RESUMED, Recognition.MOVED}:
+        if judged.recognition in GOES_ON:
             self._orphans = [o for o in self._orphans if o.record.generation != record.generation]
         else:
             # What it holds now may be in the index already; what is appended from now on cannot be.
@@ -274,7 +309,8 @@ class Tail:
                 run = log.finish()
                 self._closing[log.facts.key] = self._logs.pop(log.facts.key)
         except Changed:
-            self._orphan(log)
+            self._leave(log)
+            self._open(log.facts)
             return 0, None
         except OSError as error:
             self._drop(log, error)
@@ -294,24 +330,14 @@ class Tail:
         if log.window.sequential and not log.window.complete and log.facts.path != STANDARD_INPUT:
             raise OSError(0, f"the archive is cut short after {log.position} bytes of the log")
 
-    def _orphan(self, log: Log) -> None:
-        """The file was truncated, or written anew: what it was is left to a copy of it to go on from."""
-        del self._logs[log.facts.key]
+    def _leave(self, log: Log) -> None:
+        """The file is no longer what was read, or cannot be read: a copy of it may go on from where this one was."""
+        self._logs.pop(log.facts.key, None)
         log.window.close()
-        record = log.remembered(None)
-        if record is not None:
-            self._orphans.append(
-                Orphan(replace(record, since=None), max(0, record.size - log.position), self._clock())
-            )
-        self._open(log.facts)
+        self._leaving.append(log)
+        self.settle()
 
     def _drop(self, log: Log, error: OSError) -> None:
         """The file cannot be read on: keep what is known of it, and try again later."""
-        self._logs.pop(log.facts.key, None)
-        log.window.close()
-        record = log.remembered(None)
-        if record is not None:
-            self._orphans.append(
-                Orphan(replace(record, since=None), max(0, record.size - log.position), self._clock())
-            )
+        self._leave(log)
         self._fail(log.facts, error)

@@ -82,6 +82,8 @@ class Archive(PlainFile):
             self._rewind()
         while self._position < offset and self._next(min(offset - self._position, CHUNK)):
             pass
+        if self._position < offset:
+            return b""
         pieces: list[bytes] = []
         while size and (piece := self._next(size)):
             pieces.append(piece)
@@ -107,10 +109,11 @@ class Archive(PlainFile):
                 return b""
 
     def _refill(self) -> bool:
-        self._ready = os.pread(self._descriptor, CHUNK, self._compressed)
-        self._compressed += len(self._ready)
+        block = os.pread(self._descriptor, CHUNK, self._compressed)
+        self._compressed += len(block)
+        self._ready = block.lstrip(b"\0") if self._at_member_end else block
         self._at_member_end = self._at_member_end and not self._ready
-        return bool(self._ready)
+        return bool(block)
 
 
 class StandardInput(PlainFile):
