@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint types bench bench-latency clean
+.PHONY: demo test lint types soak bench bench-latency clean
 
 demo: .venv/installed
 	$(BIN)/indexer demo
@@ -18,7 +18,7 @@ lint: .venv/installed
 types: .venv/installed
 	$(BIN)/mypy
 
-# Ratios measured side by side; some minutes.
+# Random faults against a real server; SEED repeats a run's decisions.
 soak: .venv/installed
 	$(BIN)/python tests/soak/soak.py --minutes $(or $(MINUTES),5) $(if $(SEED),--seed $(SEED))
 

@@ -8,7 +8,6 @@ its timing). Exit code 0 only if every round agrees.
 
 import argparse
 import gzip
-import os
 import random
 import secrets
 import shutil
