@@ -1,0 +1,328 @@
+"""An Elasticsearch in memory, and a stop that nobody waits for.
+
+`FakeElasticsearch` is a fake: no server of any kind. It stands in for the client object so that a test can put a fault
+at one exact moment (an answer lost after its request was carried out, a rollover between that and the next try, a
+crash after the n-th request), which a real server cannot be made to do. It obeys Elasticsearch's rules as far as the
+indexer relies on them, with the answers of 9.1.5; that they are the rules is for the tests in integration/ to show.
+"""
+
+import json
+import threading
+from collections import Counter, deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NoReturn, cast
+
+import orjson
+from elastic_transport import ApiResponseMeta, ConnectionTimeout, HttpHeaders, NodeConfig
+from elastic_transport import ConnectionError as NoConnection
+from elasticsearch import ApiError, Elasticsearch
+from elasticsearch.exceptions import HTTP_EXCEPTIONS
+
+ALIAS = "zoomdata-activity"
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """What Elasticsearch says of an entry that it does not take."""
+
+    status: int
+    type: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A request as it comes in."""
+
+    target: str
+    """Alias or index."""
+    pairs: Sequence[tuple[str, bytes]] = ()
+    """Of a bulk request: each id, with its entry."""
+    operations: Sequence[str] = ()
+    ids: Sequence[str] = ()
+    """Of a question: the ids asked for."""
+
+
+CarryOut = Callable[[], Any]
+Step = Callable[[Request, CarryOut], Any]
+"""What becomes of one request: it may carry it out, change the cluster, raise, or give an answer of its own."""
+
+
+class Answered:
+    """A response of the client."""
+
+    def __init__(self, body: bytes) -> None:
+        self.body = body
+
+
+class FakeElasticsearch:
+    """One alias with its backing indices, and whatever other indices come to be. May be used by several threads."""
+
+    def __init__(self, alias: str = ALIAS) -> None:
+        """Begin with a first index, and the alias written to it."""
+        self.alias = alias
+        first = f"{alias}-000001"
+        self.documents: dict[str, dict[str, bytes]] = {first: {}}
+        """What each index holds: the source of each id, in the order of arrival."""
+        self.behind: list[str] = [first]
+        """The indices behind the alias."""
+        self.write: str | None = first
+        self.blocked: set[str] = set()
+        """Indices that may not be written (a read-only block, as a full disk leaves it)."""
+        self.refuse: Callable[[str, bytes], Refusal | None] = lambda _id, _entry: None
+        """What it has against an entry, besides what it has against all that is no JSON object."""
+        self.bulk_steps: deque[Step] = deque()
+        """What becomes of the next bulk requests, one each; after that, `bulk_step` of all."""
+        self.bulk_step: Step = carried_out
+        self.question_steps: deque[Step] = deque()
+        """The same for all other requests."""
+        self.question_step: Step = carried_out
+        self.largest = 100 * 1024 * 1024
+        """Bytes of the largest request (http.max_content_length)."""
+        self.requests: list[Request] = []
+        """Each bulk request that came, whatever became of it."""
+        self.questions: list[Request] = []
+        """Each other request."""
+        self.indices = _Indices(self)
+        self._lock = threading.RLock()
+
+    @property
+    def client(self) -> Elasticsearch:
+        """This, for whoever wants a client."""
+        return cast("Elasticsearch", self)
+
+    # ---- what the indexer uses
+
+    def bulk(
+        self,
+        *,
+        operations: bytes | memoryview,
+        index: str,
+        require_alias: bool | None = None,
+        filter_path: str | None = None,
+    ) -> Answered:
+        """Carry out creates, item by item; any other operation finds no such document."""
+        assert filter_path is not None, "the answers here are the filtered ones"
+        body = bytes(operations)
+        with self._lock:
+            if len(body) > self.largest:
+                self.requests.append(Request(index))
+                refused(413, "content_too_long_exception", "entity content is too long")
+            if not body.endswith(b"\n"):
+                refused(400, "illegal_argument_exception", "The bulk request must be terminated by a newline")
+            request = _bulk_request(index, body)
+            self.requests.append(request)
+            step = self.bulk_steps.popleft() if self.bulk_steps else self.bulk_step
+        return Answered(step(request, lambda: self._bulk(request, require_alias=bool(require_alias))))
+
+    def mget(self, *, index: str, ids: Sequence[str], source: bool, filter_path: str) -> Any:
+        """Tell which ids an index holds."""
+        return self._ask(Request(index, ids=tuple(ids)), lambda: self._mget(index, ids))
+
+    # ---- what an administrator does
+
+    def rollover(self) -> None:
+        """Let the alias be written to a new index."""
+        with self._lock:
+            self.write = f"{self.alias}-{len(self.behind) + 1:06}"
+            self.behind.append(self.write)
+            self.documents[self.write] = {}
+
+    # ---- what tests ask
+
+    @property
+    def entries(self) -> dict[str, bytes]:
+        """What a search on the alias finds; an id that it finds twice is an error."""
+        assert not self.twice, f"more than one copy: {self.twice}"
+        return {
+            identity: source for index in self.behind for identity, source in self.documents[index].items()
+        }
+
+    @property
+    def twice(self) -> list[str]:
+        """The ids of which the alias has more than one copy."""
+        copies = Counter(identity for index in self.behind for identity in self.documents[index])
+        return [identity for identity, count in copies.items() if count > 1]
+
+    # ---- inside
+
+    def _ask(self, request: Request, carry_out: CarryOut) -> Any:
+        with self._lock:
+            self.questions.append(request)
+            step = self.question_steps.popleft() if self.question_steps else self.question_step
+        return step(request, carry_out)
+
+    def _bulk(self, request: Request, *, require_alias: bool) -> bytes:
+        with self._lock:
+            items = [
+                {operation: self._item(operation, request.target, pair, require_alias=require_alias)}
+                for operation, pair in zip(request.operations, request.pairs, strict=True)
+            ]
+        errors = any("error" in result for item in items for result in item.values())
+        return orjson.dumps({"errors": errors, "items": items})
+
+    def _item(
+        self, operation: str, target: str, pair: tuple[str, bytes], *, require_alias: bool
+    ) -> Mapping[str, object]:
+        index, identity, source = target, *pair
+        if target == self.alias and self.behind:
+            if self.write is None:
+                return _error(target, 400, "illegal_argument_exception", _NO_WRITE_INDEX.format(target))
+            index = self.write
+        elif require_alias:
+            return _error(target, 404, "index_not_found_exception", _NO_ALIAS.format(target))
+        if index in self.blocked:
+            return _error(index, 403, "cluster_block_exception", _BLOCKED.format(index))
+        there = self.documents.setdefault(index, {})
+        if operation != "create":
+            return _error(index, 404, "document_missing_exception", f"[{identity}]: document missing")
+        if identity in there:
+            return _error(index, 409, "version_conflict_engine_exception", f"[{identity}]: version conflict")
+        refusal = self.refuse(identity, source) or _not_an_object(source)
+        if refusal is not None:
+            return _error(index, refusal.status, refusal.type, refusal.reason)
+        there[identity] = source
+        return {"_index": index, "status": 201}
+
+    def _mget(self, index: str, ids: Sequence[str]) -> Any:
+        there = self.documents.get(index)
+        if there is None:
+            error = {"type": "index_not_found_exception"}
+            return {"docs": [{"_id": identity, "error": error} for identity in ids]}
+        return {"docs": [{"_id": identity, "found": identity in there} for identity in ids]}
+
+
+class _Indices:
+    """The client's namespace of that name."""
+
+    def __init__(self, server: FakeElasticsearch) -> None:
+        self._server = server
+
+    def get_alias(self, *, name: str) -> Any:
+        """Tell what is behind an alias; 404 if there is none."""
+        return self._server._ask(Request(name), lambda: self._get_alias(name))
+
+    def exists(self, *, index: str) -> bool:
+        """Tell whether there is an index, or an alias, of this name."""
+        there = self._server.documents
+        return bool(self._server._ask(Request(index), lambda: index in there))
+
+    def _get_alias(self, name: str) -> Any:
+        server = self._server
+        if name != server.alias or not server.behind:
+            refused(404, "alias_not_found", f"alias [{name}] missing")
+        return {
+            index: {"aliases": {name: {"is_write_index": index == server.write}}} for index in server.behind
+        }
+
+
+_NO_WRITE_INDEX = "no write index is defined for alias [{}]"
+_NO_ALIAS = "no such index [{0}] and [require_alias] request flag is [true] and [{0}] is not an alias"
+_BLOCKED = "index [{}] blocked by: [FORBIDDEN/8/index write (api)];"
+
+
+def _bulk_request(target: str, body: bytes) -> Request:
+    lines = body[:-1].split(b"\n")
+    actions = [orjson.loads(action) for action in lines[0::2]]
+    operations = [operation for action in actions for operation in action]
+    ids = [meta["_id"] for action in actions for meta in action.values()]
+    return Request(target, list(zip(ids, lines[1::2], strict=True)), operations)
+
+
+def _not_an_object(source: bytes) -> Refusal | None:
+    if not source.lstrip().startswith(b"{"):
+        return Refusal(
+            500, "not_x_content_exception", "Compressor detection can only be called on some xcontent"
+        )
+    try:
+        json.loads(source)
+    except ValueError as error:
+        return Refusal(400, "document_parsing_exception", f"failed to parse: {error}")
+    return None
+
+
+def _error(index: str, status: int, kind: str, reason: str) -> Mapping[str, object]:
+    return {"_index": index, "status": status, "error": {"type": kind, "reason": reason}}
+
+
+# ---- what may become of a request
+
+
+def carried_out(_request: Request, carry_out: CarryOut) -> Any:
+    """Nothing out of the ordinary."""
+    return carry_out()
+
+
+def no_connection(_request: Request, _carry_out: CarryOut) -> NoReturn:
+    """Nothing listens there."""
+    raise NoConnection("Connection refused")
+
+
+def lost(_request: Request, carry_out: CarryOut) -> NoReturn:
+    """It is carried out, and its answer does not arrive."""
+    carry_out()
+    raise ConnectionTimeout("Connection timed out")
+
+
+def status(code: int, kind: str = "some_exception", reason: str = "for some reason") -> Step:
+    """Answer the request as a whole with a status."""
+
+    def step(_request: Request, _carry_out: CarryOut) -> NoReturn:
+        refused(code, kind, reason)
+
+    return step
+
+
+def answer(body: bytes) -> Step:
+    """Answer with these bytes and a status of 200, whatever was asked."""
+
+    def step(_request: Request, _carry_out: CarryOut) -> bytes:
+        return body
+
+    return step
+
+
+def then(step: Step, change: Callable[[], None]) -> Step:
+    """Do this, and change the cluster before the client hears of it."""
+
+    def both(request: Request, carry_out: CarryOut) -> Any:
+        try:
+            return step(request, carry_out)
+        finally:
+            change()
+
+    return both
+
+
+def refused(code: int, kind: str, reason: str) -> NoReturn:
+    """Raise what the client raises for such a status."""
+    meta = ApiResponseMeta(code, "1.1", HttpHeaders(), 0.0, NodeConfig("http", "fake", 9200))
+    body = {"error": {"type": kind, "reason": reason, "root_cause": []}, "status": code}
+    raise HTTP_EXCEPTIONS.get(code, ApiError)(kind, meta, body)
+
+
+# ---- a stop
+
+
+@dataclass(eq=False)
+class Stop(threading.Event):
+    """A stop that lets no one wait: it keeps how long each would have waited, and makes things happen meanwhile."""
+
+    during: Mapping[int, Callable[[], None]] = field(default_factory=dict)
+    """What happens in the n-th wait, counted from 1."""
+    last: int = 10_000
+    """Set in this wait, so that no test goes on for ever."""
+
+    def __post_init__(self) -> None:
+        super().__init__()
+        self.waits: list[float] = []
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Come back at once."""
+        assert timeout is not None, "a wait without end"
+        self.waits.append(timeout)
+        self.during.get(len(self.waits), lambda: None)()
+        if len(self.waits) >= self.last:
+            self.set()
+        return self.is_set()
