@@ -1,0 +1,227 @@
+"""The answer table, row by row, and reading what is held against it."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from indexer.events import Fault
+from indexer.writing.answers import ITEM, REQUEST, Answer, Item, NotAnAnswer, Row, Verdict, judge, read_answer
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """An answer, and what it has to mean."""
+
+    status: int
+    verdict: Verdict
+    fault: Fault | None = None
+    type: str = ""
+    reason: str = ""
+
+
+STATE = Fault.CLUSTER_STATE
+ITEMS = {
+    "created": Case(201, Verdict.DELIVERED),
+    "there as it is": Case(200, Verdict.DELIVERED),
+    "there before": Case(
+        409, Verdict.DUPLICATE, None, "version_conflict_engine_exception", "[1]: version conflict"
+    ),
+    "another conflict": Case(409, Verdict.WAIT, STATE, "some_conflict_exception"),
+    "too many": Case(429, Verdict.RETRY, Fault.TOO_MANY_REQUESTS, "es_rejected_execution_exception"),
+    "server fault": Case(500, Verdict.RETRY, Fault.SERVER_ERROR, "node_closed_exception"),
+    "no shard": Case(503, Verdict.RETRY, Fault.SERVER_ERROR, "unavailable_shards_exception"),
+    "last of the 5xx": Case(599, Verdict.RETRY, Fault.SERVER_ERROR),
+    "no object": Case(500, Verdict.REJECTED, None, "not_x_content_exception", "Compressor detection …"),
+    "not parsed": Case(400, Verdict.REJECTED, None, "document_parsing_exception", "failed to parse"),
+    "too many fields": Case(
+        400, Verdict.REJECTED, None, "illegal_argument_exception", "Limit of total fields"
+    ),
+    "no write index": Case(
+        400,
+        Verdict.WAIT,
+        STATE,
+        "illegal_argument_exception",
+        "no write index is defined for alias [a]. The …",
+    ),
+    "closed index": Case(400, Verdict.WAIT, STATE, "index_closed_exception", "closed"),
+    "no such pipeline": Case(
+        400, Verdict.WAIT, STATE, "illegal_argument_exception", "pipeline with id [x] does not exist"
+    ),
+    "block": Case(403, Verdict.WAIT, STATE, "cluster_block_exception", "index [a] blocked by: …"),
+    "no rights on the index": Case(403, Verdict.WAIT, STATE, "security_exception"),
+    "no alias": Case(404, Verdict.WAIT, STATE, "index_not_found_exception", "no such index [a] and …"),
+    "unheard of": Case(418, Verdict.WAIT, STATE),
+    "beyond HTTP": Case(999, Verdict.WAIT, STATE),
+    "a redirect": Case(302, Verdict.WAIT, STATE),
+}
+REQUESTS = {
+    "too large": Case(413, Verdict.SPLIT),
+    "bad request": Case(400, Verdict.SPLIT),
+    "no credentials": Case(401, Verdict.WAIT, Fault.REFUSED),
+    "no rights": Case(403, Verdict.WAIT, Fault.REFUSED),
+    "too many": Case(429, Verdict.RETRY, Fault.TOO_MANY_REQUESTS),
+    "server fault": Case(500, Verdict.RETRY, Fault.SERVER_ERROR),
+    "bad gateway": Case(502, Verdict.RETRY, Fault.SERVER_ERROR),
+    "last of the 5xx": Case(599, Verdict.RETRY, Fault.SERVER_ERROR),
+    "no answer": Case(0, Verdict.RETRY, Fault.NO_ANSWER),
+    "a page": Case(200, Verdict.RETRY, Fault.NOT_AN_ANSWER),
+    "a redirect": Case(302, Verdict.RETRY, Fault.NOT_AN_ANSWER),
+    "nothing there": Case(404, Verdict.RETRY, Fault.NOT_AN_ANSWER),
+    "beyond HTTP": Case(999, Verdict.RETRY, Fault.NOT_AN_ANSWER),
+}
+
+
+@pytest.mark.parametrize("case", ITEMS.values(), ids=ITEMS)
+def test_an_item_means(case: Case) -> None:
+    """The answer to one entry has this verdict, and is told as this fault."""
+    row = judge(ITEM, case.status, case.type, case.reason)
+    assert (row.verdict, row.fault) == (case.verdict, case.fault)
+
+
+@pytest.mark.parametrize("case", REQUESTS.values(), ids=REQUESTS)
+def test_a_request_means(case: Case) -> None:
+    """The answer to a whole request has this verdict, and is told as this fault."""
+    row = judge(REQUEST, case.status)
+    assert (row.verdict, row.fault) == (case.verdict, case.fault)
+
+
+@pytest.mark.parametrize("words", ["no write index is defined", "pipeline with id"])
+def test_words_of_the_entry_decide_nothing(words: str) -> None:
+    """A reason that quotes the entry does not turn its rejection into a fault of the cluster, however it is worded."""
+    reason = f"[1:22] failed to parse: Duplicate field '{words}'"
+    assert judge(ITEM, 400, "document_parsing_exception", reason).verdict is Verdict.REJECTED
+
+
+@given(st.integers(0, 999), st.text(max_size=40), st.text(max_size=40))
+def test_every_answer_has_a_verdict(status: int, error_type: str, reason: str) -> None:
+    """There is no answer that the tables do not know, and none that loses an entry without a word from Elasticsearch."""
+    assert judge(REQUEST, status).verdict in {Verdict.SPLIT, Verdict.WAIT, Verdict.RETRY}
+    verdict = judge(ITEM, status, error_type, reason).verdict
+    assert (verdict is Verdict.DELIVERED) == (status in {200, 201})
+    assert verdict is not Verdict.REJECTED or status in {400, 500}
+
+
+@pytest.mark.parametrize("row", [*ITEM, *REQUEST], ids=str)
+def test_what_is_tried_again_has_a_fault_to_tell(row: Row) -> None:
+    """Whoever waits is told why; nothing else is told as a fault."""
+    assert (row.fault is not None) == (row.verdict in {Verdict.RETRY, Verdict.WAIT})
+
+
+# ---- reading an answer
+
+INDICES = st.sampled_from(["a-000001", "a-000002", 'odd"}}name'])
+SOUND = st.builds(lambda index: {"create": {"_index": index, "status": 201}}, INDICES)
+THERE = st.builds(lambda index: {"create": {"_index": index, "status": 200}}, INDICES)
+FAILED = st.builds(
+    lambda index, status, reason: {
+        "create": {"_index": index, "status": status, "error": {"type": "t", "reason": reason}}
+    },
+    INDICES,
+    st.sampled_from([400, 409, 429, 503]),
+    st.text(max_size=5),
+)
+
+
+def bulk_answer(items: list[Any]) -> bytes:
+    return orjson.dumps({"errors": any("error" in str(item) for item in items), "items": items})
+
+
+def told(answer: Answer, count: int) -> list[tuple[int, str]]:
+    """What an answer says of each entry, however it was read."""
+    if answer.index is not None:
+        return [(201, answer.index)] * count
+    return [(item.status, item.index) for item in answer.items]
+
+
+@given(st.lists(SOUND | THERE | FAILED, min_size=1, max_size=6))
+def test_what_is_recognised_equals_what_is_parsed(items: list[Any]) -> None:
+    """An answer says of each entry what its JSON says, recognised by its bytes or not."""
+    expected = [(item["create"]["status"], item["create"]["_index"]) for item in items]
+    assert told(read_answer(bulk_answer(items), len(items)), len(items)) == expected
+
+
+@given(SOUND | THERE, st.integers(1, 50))
+def test_the_same_for_all_is_recognised(item: Any, count: int) -> None:
+    """An answer that says the same of all entries is read as that, and as the parsed one would be."""
+    data = orjson.dumps({"errors": False, "items": [item] * count})
+    answer = read_answer(data, count)
+    spaced = read_answer(data.replace(b'"errors":false', b'"errors": false'), count)  # is parsed for sure
+    assert told(answer, count) == told(spaced, count)
+    if item["create"]["status"] == 201 and '"' not in str(item["create"]["_index"]):
+        assert answer == Answer(str(item["create"]["_index"]))
+
+
+@given(st.lists(SOUND | FAILED, max_size=6), st.integers(1, 7))
+def test_another_number_of_items_is_no_answer(items: list[Any], count: int) -> None:
+    """An answer to fewer or more entries than were sent tells nothing of any of them."""
+    data = bulk_answer(items)
+    if len(items) == count:
+        assert len(told(read_answer(data, count), count)) == count
+    else:
+        with pytest.raises(NotAnAnswer):
+            read_answer(data, count)
+
+
+@given(st.lists(SOUND | FAILED, min_size=1, max_size=3), st.data())
+def test_a_cut_answer_is_no_answer(items: list[Any], data: st.DataObject) -> None:
+    """An answer that breaks off anywhere tells nothing."""
+    whole = bulk_answer(items)
+    cut = data.draw(st.integers(0, len(whole) - 1))
+    with pytest.raises(NotAnAnswer):
+        read_answer(whole[:cut], len(items))
+
+
+NO_ANSWERS = {
+    "a page": b"<html><body>502 Bad Gateway</body></html>",
+    "nothing": b"",
+    "a list": b"[]",
+    "null": b"null",
+    "no items": b'{"errors":false}',
+    "items of null": b'{"errors":false,"items":[null]}',
+    "items of numbers": b'{"errors":false,"items":[1]}',
+    "an empty item": b'{"errors":false,"items":[{}]}',
+    "an item of two": b'{"errors":false,"items":[{"create":{"status":201},"index":{"status":201}}]}',
+    "no status": b'{"errors":false,"items":[{"create":{"_index":"a"}}]}',
+    "a status in words": b'{"errors":false,"items":[{"create":{"_index":"a","status":"201"}}]}',
+    "an index of null": b'{"errors":false,"items":[{"create":{"_index":null,"status":201}}]}',
+    "an error in words": b'{"errors":true,"items":[{"create":{"_index":"a","status":400,"error":"no"}}]}',
+    "no UTF-8": b'{"errors":true,"items":[{"create":{"_index":"\xff","status":400}}]}',
+    "parsed by the client": {"acknowledged": True},
+}
+
+
+@pytest.mark.parametrize("data", NO_ANSWERS.values(), ids=NO_ANSWERS)
+def test_anything_else_is_no_answer(data: object) -> None:
+    """What is not of the form of a bulk answer tells nothing, and raises nothing but that."""
+    with pytest.raises(NotAnAnswer):
+        read_answer(data, 1)
+
+
+def error_of(error: object) -> Item:
+    result = {"create": {"_index": "a", "status": 400, "error": error}}
+    (item,) = read_answer(orjson.dumps({"errors": True, "items": [result]}), 1).items
+    return item
+
+
+def test_the_reason_goes_down_to_the_first_cause() -> None:
+    """Each cause is told once, the most general first; one without a reason is told by its type."""
+    error = {
+        "type": "document_parsing_exception",
+        "reason": "failed to parse",
+        "caused_by": {"type": "io", "reason": "failed to parse", "caused_by": {"type": "deepest"}},
+    }
+    assert error_of(error) == Item(400, "a", "document_parsing_exception", "failed to parse: deepest")
+
+
+def test_a_reason_with_half_a_surrogate_pair_is_read() -> None:
+    """Elasticsearch quotes an entry's lone surrogate as it is; the answer is read all the same, the reason made sound."""
+    data = (
+        b'{"errors":true,"items":[{"create":{"_index":"a","status":201}},{"create":{"_index":"a","status":400,'
+        b'"error":{"type":"document_parsing_exception","reason":"Duplicate field \'\\uD800\'"}}}]}'
+    )
+    created, refused = read_answer(data, 2).items
+    assert (created.status, refused.reason) == (201, "Duplicate field '?'")
