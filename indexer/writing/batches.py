@@ -11,11 +11,17 @@ from typing import Generic, TypeVar
 from indexer.reading.entries import Entries, Rejection
 
 _ACTION = b'{"create":{"_id":"%b"}}\n%b\n'
+_AROUND = len(_ACTION % (b"", b""))
 _ID = slice(len(b'{"create":{"_id":"'), -len(b'"}}'))
 
 Ticket = TypeVar("Ticket")
 Pair = tuple[bytes, bytes]
 """An id and its entry."""
+
+
+def size_of(pair: Pair) -> int:
+    """Bytes that an entry with its id takes in a body."""
+    return _AROUND + len(pair[0]) + len(pair[1])
 
 
 @dataclass(frozen=True, slots=True)
