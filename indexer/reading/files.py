@@ -42,7 +42,7 @@ class FileFacts:
     @property
     def rotated(self) -> bool:
         """Its name is not that of a log being written: `….log.1`, `….log.2026-01-01`, `….log.1.gz`."""
-        return ".log." in os.path.basename(self.path)  # noqa: PTH119 - a name, not a path to open
+        return self.archive or ".log." in os.path.basename(self.path)  # noqa: PTH119 - a name, not a path to open
 
 
 def find(patterns: Iterable[str]) -> list[FileFacts]:

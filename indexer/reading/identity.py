@@ -23,6 +23,8 @@ TAIL = 256
 """So many bytes before the delivered offset are remembered; a line with its time in milliseconds is shorter."""
 COMPARED = 1024 * 1024
 """Bytes compared at once."""
+Key = tuple[int, int]
+"""Device and inode."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +55,21 @@ class FileRecord:
         """The same log under another path or inode."""
         return replace(self, path=facts.name, device=facts.device, inode=facts.inode)
 
+    def followed_at(self, facts: FileFacts) -> "FileRecord":
+        """The same log under this path or inode, read on: it may have grown beyond where it ended."""
+        return replace(self.at(facts), ended=False)
+
     @property
-    def key(self) -> tuple[int, int]:
+    def key(self) -> Key:
         """Device and inode."""
         return self.device, self.inode
+
+    @property
+    def unread(self) -> int:
+        """Bytes on disk that are not delivered, as far as that can be known: of an archive, all until it has ended."""
+        if self.ended:
+            return 0
+        return self.size if self.path.endswith(".gz") else max(0, self.size - self.offset)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +105,7 @@ def recognise(
     """
     same = next((r for r, _ in known if r.key == facts.key), None)
     if same is not None and reads_like(window, same):
-        return Judgement(Recognition.RESUMED, same.at(facts))
+        return Judgement(Recognition.RESUMED, same.followed_at(facts))
     alike = [(r, w) for r, w in known if begins_like(head, r)]
     for record, own in alike:
         if record is same:
@@ -103,15 +116,12 @@ def recognise(
         if relation is Recognition.COPY:
             return Judgement(Recognition.COPY, record)
         if relation is None and reads_like(window, record):
-            return Judgement(Recognition.MOVED, replace(record.at(facts), ended=False))
+            return Judgement(Recognition.MOVED, record.followed_at(facts))
     twin = 1 + max((r.twin for r, _ in alike), default=-1)
     reason = Recognition.TWIN if twin else Recognition.NEW
     if same is not None:
-        reason = (
-            Recognition.REPLACED
-            if len(window.read_at(0, same.offset)) == same.offset
-            else Recognition.TRUNCATED
-        )
+        reaches = same.offset == 0 or window.read_at(same.offset - 1, 1)
+        reason = Recognition.REPLACED if reaches else Recognition.TRUNCATED
     return Judgement(reason, fresh(facts, head, twin))
 
 
@@ -120,9 +130,14 @@ def begins_like(head: bytes, record: FileRecord) -> bool:
     return len(head) == record.head and zlib.crc32(head, record.twin) == record.generation
 
 
+def starts_like(window: Window, record: FileRecord) -> bool:
+    """The file has the bytes that made the record's generation. Raises OSError."""
+    return begins_like(window.read_at(0, record.head), record)
+
+
 def reads_like(window: Window, record: FileRecord) -> bool:
-    """The file has the record's first line and, before the record's offset, the record's last bytes."""
-    if zlib.crc32(window.read_at(0, record.head), record.twin) != record.generation:
+    """The file has the record's first line and, before the record's offset, its last bytes. Raises OSError."""
+    if not starts_like(window, record):
         return False
     start = max(0, record.offset - TAIL)
     tail = window.read_at(start, record.offset - start)

@@ -11,6 +11,7 @@ from indexer.reading.files import FileFacts
 from indexer.reading.identity import FileRecord
 from indexer.reading.lines import Fragment, Lines, LineSplitter
 from indexer.reading.windows import Archive, PlainFile, open_log
+from indexer.settings import STANDARD_INPUT
 
 BLOCK = 256 * 1024
 """Bytes read at once. 1 MiB is no faster (measured), and takes more memory."""
@@ -74,7 +75,7 @@ class Log:
         self.window: PlainFile = open_log(facts)
         self.record: FileRecord | None = None
         """Who it is; None until its first line is complete, or while it is a copy."""
-        self.copies: tuple[int, int] | None = None
+        self.copies: FileRecord | None = None
         """The file that holds all that this one holds."""
         self.postponed = False
         """It goes on where another one was, once nothing of that one is on its way."""
@@ -87,7 +88,11 @@ class Log:
         self.sent_before = 0
         self.changed_at = now - max(0.0, time.time() - facts.modified) if facts.rotated else now
         self._limit = limit
+        self._splitter = LineSplitter(0, limit)
         self._seen: tuple[int, int] | None = None
+        self._seen_as_copy: tuple[int, int] | None = None
+        self._intact_size = 0
+        self._changed = False
         self._caught_up = True
         self._dry = False
         self._recent = b""
@@ -102,9 +107,18 @@ class Log:
         self._splitter = LineSplitter(record.offset, self._limit)
         self._tail = record.tail
         self._seen = None
-        if not self.window.sequential:
-            start = max(0, record.offset - identity.TAIL)
-            self._recent = self.window.read_at(start, record.offset - start)
+        start = max(0, record.offset - identity.TAIL)
+        self._recent = self.window.read_at(start, record.offset - start)
+
+    def copy_of(self, record: FileRecord) -> None:
+        """It holds, as it is now, nothing but what this other file holds too."""
+        self.copies = record
+        self._seen_as_copy = self._seen
+
+    @property
+    def still_a_copy(self) -> bool:
+        """It has not changed since it was a copy."""
+        return self.copies is not None and self._seen == self._seen_as_copy
 
     @property
     def position(self) -> int:
@@ -113,7 +127,7 @@ class Log:
 
     def grown(self, now: float) -> bool:
         """Tell whether it may have changed since this was last asked. Raises OSError."""
-        if self.window.sequential:
+        if self.facts.path == STANDARD_INPUT:
             return not self._dry
         status = self.window.status()
         seen = (status.st_size, status.st_mtime_ns)
@@ -161,7 +175,9 @@ class Log:
         known = len(self._recent)
         block = self.window.read_at(self.position - known, known + BLOCK)
         if not block.startswith(self._recent):
+            self._changed = True
             raise Changed
+        self._intact_size = self.size
         return block[known:]
 
     def _run(self, parts: Sequence[Lines | Fragment], end: int, size: int) -> Run:
@@ -202,16 +218,31 @@ class Log:
         record = self.remembered(None)
         return replace(record, reach=max(record.reach, self.position)) if record is not None else None
 
-    def found_as(self, facts: FileFacts | None) -> None:
+    def found_as(self, facts: FileFacts | None, now: float) -> None:
         """Note under which path the file is found now, if at all; another path means that it was rotated."""
         self.gone = facts is None
-        self.rotated = self.rotated or facts is None or facts.path != self.facts.path
+        if not self.rotated and (facts is None or facts.path != self.facts.path):
+            self.rotated = True
+            self.changed_at = now  # its writer may not know yet
         self.facts = facts or self.facts
 
     @property
     def consumed(self) -> int:
         """Bytes on disk that were read: compressed ones, for an archive."""
         return self.window.consumed if isinstance(self.window, Archive) else self.position
+
+    @property
+    def size(self) -> int:
+        """Its size on disk when it was last looked at; of a file that has changed, when it was last itself."""
+        if self._changed:
+            return self._intact_size
+        return max(self.facts.size, self._seen[0] if self._seen else 0)
+
+    @property
+    def unread(self) -> int:
+        """Bytes on disk that have not become lines."""
+        read = self.consumed if self.window.sequential else self._splitter.start
+        return max(0, self.size - read)
 
     def remembered(self, since: str | None) -> FileRecord | None:
         """The record to keep now, if nothing unanswered was sent before `since` was the write index."""
@@ -221,7 +252,7 @@ class Log:
         return replace(
             self.record,
             path=self.facts.name,
-            size=max(self.facts.size, self._seen[0] if self._seen else 0),
+            size=self.size,
             reach=max(self.sent_before, self.reserved),
             since=self.record.since if asked else since,
         )

@@ -9,38 +9,26 @@ read again should it be completed after all.
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from indexer.events import Events, Recognition
 from indexer.reading import files, identity
 from indexer.reading.files import FileFacts
-from indexer.reading.identity import FileRecord
+from indexer.reading.identity import FileRecord, Key
 from indexer.reading.log import Changed, Log, Run
+from indexer.reading.orphans import Orphans
 from indexer.reading.windows import PlainFile, Window, open_log
 from indexer.settings import STANDARD_INPUT
 
 QUIET = 5.0
 """Seconds without growth after which a rotated or deleted file counts as final."""
-CLAIMABLE = 60.0
-"""Seconds for which a moved or compressed file may go on where a vanished one was."""
 RETRIED = 10.0
 """Seconds after which a file that could not be read is tried again."""
 FOR_EVER = 2**62
 INPUT = (0, 0)
 GOES_ON = frozenset({Recognition.RESUMED, Recognition.MOVED})
 """What a file may be to go on where another one, or its former self, was."""
-Key = tuple[int, int]
 Known = tuple[FileRecord, Window | None]
-
-
-@dataclass(slots=True)
-class Orphan:
-    """A record whose own file is not there, or is no longer that file: a moved or compressed one may claim it."""
-
-    record: FileRecord
-    unread: int
-    """Bytes that no one has read."""
-    since: float
 
 
 class Tail:
@@ -69,7 +57,9 @@ class Tail:
         """Their file is no longer theirs, their last runs are still on their way."""
         self._ended: dict[Key, FileRecord] = {}
         self._retry_at: dict[Key, float] = {}
-        self._orphans = [Orphan(r, max(0, r.size - r.offset), clock()) for r in remembered]
+        self._orphans = Orphans(clock)
+        for record in remembered:
+            self._orphans.add(record, record.unread)
         self._directories: list[int] = []
         self.idle = False
         """The last `read` found nothing new."""
@@ -80,8 +70,8 @@ class Tail:
         """What to remember now, if nothing unanswered was sent before `since` was the write index."""
         logs = [*self._logs.values(), *self._closing.values(), *self._leaving]
         remembered = [log.remembered(since) for log in logs if log.facts.path != STANDARD_INPUT]
-        orphans = [orphan.record for orphan in self._orphans]
-        return [record for record in remembered if record is not None] + list(self._ended.values()) + orphans
+        known = [record for record in remembered if record is not None]
+        return known + list(self._ended.values()) + self._orphans.records
 
     def nothing_sent_ahead(self) -> None:
         """All that was sent is delivered: the next run need not ask about any of it."""
@@ -96,11 +86,12 @@ class Tail:
         if STANDARD_INPUT in self._patterns:
             found[INPUT] = FileFacts(STANDARD_INPUT, *INPUT, 0, time.time())
         for log in self._logs.values():
-            log.found_as(found.get(log.facts.key))
+            log.found_as(found.get(log.facts.key), self._clock())
         self.settle()
         for key in [key for key in self._ended if key not in found]:
-            self._orphans.append(Orphan(self._ended.pop(key), 0, self._clock()))
-        known = {orphan.record.key for orphan in self._orphans}
+            self._orphans.add(self._ended.pop(key), 0)
+        self._retry_at = {key: at for key, at in self._retry_at.items() if key in found}
+        known = {record.key for record in self._orphans.records}
         for facts in sorted(found.values(), key=lambda facts: facts.key not in known):
             if (
                 facts.key not in self._logs
@@ -108,7 +99,10 @@ class Tail:
                 and not self._needs_nothing(facts)
             ):
                 self._open(facts)
-        self._forget()
+        if not self._once:
+            for orphan in self._orphans.forget(self._in_use):
+                if orphan.unread:
+                    self._events.file_lost(orphan.record.path, orphan.unread)
 
     def settle(self) -> None:
         """Let go the closed logs of which all is delivered."""
@@ -124,7 +118,7 @@ class Tail:
                 self._leaving.remove(log)
                 record = log.done()
                 if record is not None:
-                    self._orphans.append(Orphan(record, max(0, record.size - log.position), self._clock()))
+                    self._orphans.add(record, log.unread)
 
     @property
     def exhausted(self) -> bool:
@@ -144,10 +138,15 @@ class Tail:
     def _needs_nothing(self, facts: FileFacts) -> bool:
         """Tell a file that was read to its end and has not changed since, or that has just failed."""
         record = self._ended.get(facts.key)
-        if record is not None and record.size == facts.size:
-            self._ended[facts.key] = record if record.path == facts.path else record.at(facts)
+        if record is not None and record.size == facts.size and _is_still(facts, record):
+            self._ended[facts.key] = record.at(facts)
             return True
         return self._clock() < self._retry_at.get(facts.key, 0)
+
+    def _in_use(self, key: Key) -> bool:
+        """Tell whether an inode is known to be some file."""
+        log = self._logs.get(key)
+        return key in self._ended or key in self._closing or (log is not None and log.record is not None)
 
     def _open(self, facts: FileFacts) -> None:
         try:
@@ -164,34 +163,30 @@ class Tail:
         self._retry_at[facts.key] = self._clock() + RETRIED
         self._events.file_unreadable(facts.name, reason)
 
-    def _forget(self) -> None:
-        """Drop orphans that nobody claimed, unless their file is where these paths do not look."""
-        now = self._clock()
-        for orphan in list(self._orphans):
-            record = orphan.record
-            if self._once or now - orphan.since < CLAIMABLE:
-                continue
-            facts = files.look_at(record.path)
-            if (facts is not None and facts.key == record.key) or not files.directory_exists(record.path):
-                orphan.since = now
-                continue
-            self._orphans.remove(orphan)
-            if orphan.unread:
-                self._events.file_lost(record.path, orphan.unread)
-
     # ---- who they are
 
     def _attend(self, log: Log) -> None:
         """Recognise a log whose first line was not complete, or that was a copy so far."""
         try:
-            original_left = (
-                log.copies is not None and log.copies not in self._logs and log.copies not in self._ended
-            )
-            due = log.postponed or original_left or (log.copies is None and self._is_final(log))
+            left = log.copies is not None and not self._follows(log.copies)
+            due = log.postponed or left or (log.copies is None and self._is_final(log))
             if log.grown(self._clock()) or due:
                 self._recognise(log)
         except OSError as error:
             self._drop(log, error)
+        if log.record is None and log.gone and not log.postponed and self._is_final(log):
+            self._let_go(log)  # empty, or a copy
+
+    def _follows(self, record: FileRecord) -> bool:
+        """Tell whether a file is still there as what it was."""
+        log = self._logs.get(record.key) or self._closing.get(record.key)
+        now = log.record if log is not None else self._ended.get(record.key)
+        return now is not None and now.generation == record.generation
+
+    def _let_go(self, log: Log) -> None:
+        if self._logs.get(log.facts.key) is log:
+            del self._logs[log.facts.key]
+            log.window.close()
 
     def _recognise(self, log: Log) -> None:
         head = identity.head_of(log.window)
@@ -201,7 +196,11 @@ class Tail:
             if self._once:
                 self._check_complete(log)
             return
-        if self._still_ended(log, head):
+        # A live log is held open, whatever it was before: it may grow and be deleted between two looks.
+        ended = self._orphans.claim_ended(log.facts, head) if self._once or log.rotated else None
+        if ended is not None:
+            self._let_go(log)
+            self._ended[ended.key] = ended
             return
         with self._known(log, head) as (known, busy):
             judged = identity.recognise(log.facts, log.window, head, known)
@@ -209,25 +208,21 @@ class Tail:
         log.postponed = judged.recognition in GOES_ON and judged.record.generation in busy
         if log.postponed:
             return
-        if judged.recognition is not Recognition.COPY:
+        if judged.recognition is Recognition.COPY:
+            if log.copies is None or log.copies.generation != judged.record.generation:
+                self._events.file_found(log.facts.name, Recognition.COPY, 0)
+            log.copy_of(judged.record)
+        elif judged.recognition not in GOES_ON and log.copies is not None and log.still_a_copy:
+            self._end_copy(log, log.copies)
+        else:
             self._claim(log, judged)
-        elif log.copies != judged.record.key:
-            log.copies = judged.record.key
-            self._events.file_found(log.facts.name, Recognition.COPY, 0)
 
-    def _still_ended(self, log: Log, head: bytes) -> bool:
-        """Tell, by its first line, a file that an earlier run has read to its end: an archive is not inflated again."""
-        facts = log.facts
-        for orphan in self._orphans:
-            record = orphan.record
-            if record.ended and record.key == facts.key and record.size == facts.size:
-                if not identity.begins_like(head, record):
-                    return False
-                self._orphans.remove(orphan)
-                self._ended[facts.key] = record.at(facts)
-                self._logs.pop(facts.key).window.close()
-                return True
-        return False
+    def _end_copy(self, log: Log, original: FileRecord) -> None:
+        """The original is gone, and was read further than this copy of it. Should it grow, all of it is asked for."""
+        self._let_go(log)
+        self._ended[log.facts.key] = replace(
+            original.at(log.facts), offset=0, tail=0, reach=FOR_EVER, since=None, size=log.size, ended=True
+        )
 
     @contextmanager
     def _known(self, log: Log, head: bytes) -> Iterator[tuple[list[Known], set[int]]]:
@@ -250,32 +245,27 @@ class Tail:
                     busy.add(record.generation)
             for record in self._ended.values():
                 if self._may_be(log, head, record):
-                    window = self._own_window(record) if record.key != log.facts.key else None
+                    window = _own_window(record) if record.key != log.facts.key else None
                     if window is not None:
                         stack.callback(window.close)
                     known.append((record, window))
-            orphans = [orphan.record for orphan in self._orphans]
+            orphans = self._orphans.records
             known += [(record, None) for record in orphans if self._may_be(log, head, record)]
             yield known, busy
 
     def _may_be(self, log: Log, head: bytes, record: FileRecord) -> bool:
+        if INPUT in {log.facts.key, record.key}:  # cannot be read twice
+            return False
         return record.key == log.facts.key or identity.begins_like(head, record)
-
-    def _own_window(self, record: FileRecord) -> PlainFile | None:
-        """Open an ended file anew. Raises OSError, but not if it is gone."""
-        try:
-            return open_log(FileFacts(record.path, *record.key, 0, 0))
-        except FileNotFoundError:
-            return None
 
     def _claim(self, log: Log, judged: identity.Judgement) -> None:
         """Begin to read a log as what it was judged to be; its inode's former self becomes an orphan."""
         record = judged.record
         former = self._ended.pop(log.facts.key, None)
         if former is not None:
-            self._orphans.append(Orphan(former, 0, self._clock()))
+            self._orphans.add(former, 0)
         if judged.recognition in GOES_ON:
-            self._orphans = [o for o in self._orphans if o.record.generation != record.generation]
+            self._orphans.claim(record.generation)
         else:
             # What it holds now may be in the index already; what is appended from now on cannot be.
             record = replace(record, reach=FOR_EVER if log.window.sequential else log.window.status().st_size)
@@ -290,7 +280,7 @@ class Tail:
         for log in list(self._logs.values()):
             if log.record is None:
                 self._attend(log)
-            while log.record is not None and log.facts.key in self._logs:
+            while log.record is not None and self._logs.get(log.facts.key) is log:
                 size, run = self._read(log)
                 if run is not None:
                     yield run
@@ -324,7 +314,7 @@ class Tail:
         if log.facts.path == STANDARD_INPUT:
             return False
         quiet = self._clock() - log.changed_at >= QUIET
-        return self._once or (log.rotated and quiet and not log.window.sequential)
+        return self._once or (log.rotated and quiet and (log.gone or not log.window.sequential))
 
     def _check_complete(self, log: Log) -> None:
         if log.window.sequential and not log.window.complete and log.facts.path != STANDARD_INPUT:
@@ -341,3 +331,30 @@ class Tail:
         """The file cannot be read on: keep what is known of it, and try again later."""
         self._leave(log)
         self._fail(log.facts, error)
+
+
+def _own_window(record: FileRecord) -> PlainFile | None:
+    """Open an ended file anew; None if it is not there any more. Raises OSError."""
+    try:
+        window = open_log(FileFacts(record.path, *record.key, 0, 0))
+    except FileNotFoundError:
+        return None
+    status = window.status()
+    if (status.st_dev, status.st_ino) == record.key:
+        return window
+    window.close()
+    return None
+
+
+def _is_still(facts: FileFacts, record: FileRecord) -> bool:
+    """Tell a file that was renamed from another one that was given its inode; their sizes are the same."""
+    if facts.name == record.path:
+        return True
+    try:
+        window = open_log(facts)
+        try:
+            return identity.starts_like(window, record)
+        finally:
+            window.close()
+    except OSError:
+        return False

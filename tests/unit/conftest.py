@@ -1,0 +1,175 @@
+"""What the tests of reading/ share: a made-up log, and a Tail with a clock of its own that keeps what it gives."""
+
+import zlib
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from indexer.events import Events, Recognition
+from indexer.pipeline import RESERVED
+from indexer.reading.identity import FileRecord
+from indexer.reading.log import Mark, Run
+from indexer.reading.tail import QUIET, Tail
+
+LIMIT = 1024 * 1024
+Delivered = Counter[tuple[str, bytes]]
+"""How often each line came, with the id it came under."""
+
+
+def lines(first: int, count: int, name: str = "log") -> bytes:
+    """Some lines of a log, each different from all others."""
+    return b"".join(
+        b'{"n":%d,"of":"%s","pad":"%s"}\n' % (n, name.encode(), b"x" * (n % 97))
+        for n in range(first, first + count)
+    )
+
+
+def expected(content: bytes, *, twin: int = 0, start: int = 0) -> Delivered:
+    """Each line of a file's content from `start` on with its id, made the plain way."""
+    generation = zlib.crc32(content.split(b"\n")[0], twin)
+    found: Delivered = Counter()
+    offset = 0
+    for line in content.split(b"\n"):
+        if line and offset >= start:
+            found[f"{generation:08x}{offset:012x}{zlib.crc32(line):08x}", line] += 1
+        offset += len(line) + 1
+    return found
+
+
+def append(path: Path, data: bytes) -> bytes:
+    """Write as a log writer does; gives the bytes back."""
+    with path.open("ab") as file:
+        file.write(data)
+    return data
+
+
+class Told(Events):
+    """Keeps what is told of files."""
+
+    def __init__(self) -> None:
+        self.found: list[tuple[str, Recognition, int]] = []
+        self.lost: list[tuple[str, int]] = []
+        self.unreadable: list[tuple[str, str]] = []
+        self.finished: list[str] = []
+
+    def file_found(self, path: str, recognition: Recognition, offset: int) -> None:
+        """Keep it."""
+        self.found.append((Path(path).name, recognition, offset))
+
+    def file_lost(self, path: str, unread: int) -> None:
+        """Keep it."""
+        self.lost.append((Path(path).name, unread))
+
+    def file_unreadable(self, path: str, reason: str) -> None:
+        """Keep it."""
+        self.unreadable.append((Path(path).name, reason))
+
+    def file_finished(self, path: str) -> None:
+        """Keep it."""
+        self.finished.append(Path(path).name)
+
+
+class Reader:
+    """A Tail that is driven by hand: time passes when a test says so, and lines are delivered when it says so."""
+
+    def __init__(self, *patterns: Path, once: bool = False, limit: int = LIMIT) -> None:
+        self.now = 1000.0
+        self.told = Told()
+        self.delivered: Delivered = Counter()
+        """What was sent and acknowledged; without what the index was asked for and has already."""
+        self.again: Delivered = Counter()
+        """What was sent although the index has it; it is asked first, so nothing comes of it."""
+        self._patterns = [str(pattern) for pattern in patterns]
+        self._limit = limit
+        self._on_their_way: list[Run] = []
+        self.start([], once=once)
+
+    def start(self, records: Sequence[FileRecord], *, once: bool) -> None:
+        """Begin with a new Tail."""
+        self._once = once
+        self.tail = Tail(
+            self._patterns,
+            records,
+            limit=self._limit,
+            once=once,
+            events=self.told,
+            clock=lambda: self.now,
+        )
+
+    def restart(self, *, once: bool | None = None) -> None:
+        """Die, and start again with what was remembered; what was on its way may have arrived or not."""
+        self._on_their_way = []
+        self.start(self.tail.records("index"), once=self._once if once is None else once)
+
+    def read(self, *, deliver: bool = True) -> None:
+        """Read until there is nothing new, without a look at the directory."""
+        while True:
+            for run in self.tail.read():
+                self._on_their_way.append(run)
+                run.mark.log.reserved = run.mark.log.position + RESERVED  # as the pipeline does
+            if deliver:
+                self.arrive()
+            if self.tail.idle:
+                return
+
+    def look(self, *, deliver: bool = True) -> None:
+        """Look at the directory, then read all there is."""
+        self.tail.scan()
+        self.read(deliver=deliver)
+
+    def wait(self, seconds: float = QUIET + 1) -> None:
+        """Let time pass, looking before and after it."""
+        self.look()
+        self.now += seconds
+        self.look()
+        self.look()
+
+    def arrive(self) -> None:
+        """All that is on its way is delivered."""
+        for run in self._on_their_way:
+            for pair in _pairs(run):
+                known = run.mark.asks and (self.delivered[pair] > 0)
+                (self.again if known else self.delivered)[pair] += 1
+            run.mark.log.acknowledge(run.mark)
+        self._on_their_way = []
+        self.delivered = +self.delivered
+        self.tail.settle()
+
+    def lose_answers(self) -> None:
+        """All that is on its way arrives, and no one learns of it."""
+        for run in self._on_their_way:
+            self.delivered.update(_pairs(run))
+
+    @property
+    def marks(self) -> list[Mark]:
+        """Of what is on its way."""
+        return [run.mark for run in self._on_their_way]
+
+
+def _pairs(run: Run) -> Iterator[tuple[str, bytes]]:
+    for identity, entry in zip(run.entries.ids, run.entries.entries, strict=True):
+        yield identity.decode(), entry
+    for rejection in run.entries.rejections:
+        yield rejection.id, rejection.line
+
+
+@pytest.fixture
+def logs(tmp_path: Path) -> Path:
+    """The directory that is followed."""
+    directory = tmp_path / "logs"
+    directory.mkdir()
+    return directory
+
+
+@pytest.fixture
+def log(logs: Path) -> Path:
+    """The log that a server writes; it is not there yet."""
+    return logs / "zoomdata-activity.log"
+
+
+@pytest.fixture
+def reader(logs: Path) -> Reader:
+    """What follows the directory."""
+    return Reader(logs)
