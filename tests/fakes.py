@@ -1,4 +1,4 @@
-"""An Elasticsearch in memory, and a stop that nobody waits for.
+"""An Elasticsearch in memory.
 
 `FakeElasticsearch` is a fake: no server of any kind. It stands in for the client object so that a test can put a fault
 at one exact moment (an answer lost after its request was carried out, a rollover between that and the next try, a
@@ -10,14 +10,13 @@ import json
 import threading
 from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, NoReturn, cast
+from dataclasses import dataclass
+from typing import Any, cast
 
 import orjson
-from elastic_transport import ApiResponseMeta, ConnectionTimeout, HttpHeaders, NodeConfig
-from elastic_transport import ConnectionError as NoConnection
-from elasticsearch import ApiError, Elasticsearch
-from elasticsearch.exceptions import HTTP_EXCEPTIONS
+from elasticsearch import Elasticsearch
+
+from tests.faults import CarryOut, Request, Step, carried_out, refused
 
 ALIAS = "zoomdata-activity"
 
@@ -29,24 +28,6 @@ class Refusal:
     status: int
     type: str
     reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """A request as it comes in."""
-
-    target: str
-    """Alias or index."""
-    pairs: Sequence[tuple[str, bytes]] = ()
-    """Of a bulk request: each id, with its entry."""
-    operations: Sequence[str] = ()
-    ids: Sequence[str] = ()
-    """Of a question: the ids asked for."""
-
-
-CarryOut = Callable[[], Any]
-Step = Callable[[Request, CarryOut], Any]
-"""What becomes of one request: it may carry it out, change the cluster, raise, or give an answer of its own."""
 
 
 class Answered:
@@ -244,85 +225,3 @@ def _not_an_object(source: bytes) -> Refusal | None:
 
 def _error(index: str, status: int, kind: str, reason: str) -> Mapping[str, object]:
     return {"_index": index, "status": status, "error": {"type": kind, "reason": reason}}
-
-
-# ---- what may become of a request
-
-
-def carried_out(_request: Request, carry_out: CarryOut) -> Any:
-    """Nothing out of the ordinary."""
-    return carry_out()
-
-
-def no_connection(_request: Request, _carry_out: CarryOut) -> NoReturn:
-    """Nothing listens there."""
-    raise NoConnection("Connection refused")
-
-
-def lost(_request: Request, carry_out: CarryOut) -> NoReturn:
-    """It is carried out, and its answer does not arrive."""
-    carry_out()
-    raise ConnectionTimeout("Connection timed out")
-
-
-def status(code: int, kind: str = "some_exception", reason: str = "for some reason") -> Step:
-    """Answer the request as a whole with a status."""
-
-    def step(_request: Request, _carry_out: CarryOut) -> NoReturn:
-        refused(code, kind, reason)
-
-    return step
-
-
-def answer(body: bytes) -> Step:
-    """Answer with these bytes and a status of 200, whatever was asked."""
-
-    def step(_request: Request, _carry_out: CarryOut) -> bytes:
-        return body
-
-    return step
-
-
-def then(step: Step, change: Callable[[], None]) -> Step:
-    """Do this, and change the cluster before the client hears of it."""
-
-    def both(request: Request, carry_out: CarryOut) -> Any:
-        try:
-            return step(request, carry_out)
-        finally:
-            change()
-
-    return both
-
-
-def refused(code: int, kind: str, reason: str) -> NoReturn:
-    """Raise what the client raises for such a status."""
-    meta = ApiResponseMeta(code, "1.1", HttpHeaders(), 0.0, NodeConfig("http", "fake", 9200))
-    body = {"error": {"type": kind, "reason": reason, "root_cause": []}, "status": code}
-    raise HTTP_EXCEPTIONS.get(code, ApiError)(kind, meta, body)
-
-
-# ---- a stop
-
-
-@dataclass(eq=False)
-class Stop(threading.Event):
-    """A stop that lets no one wait: it keeps how long each would have waited, and makes things happen meanwhile."""
-
-    during: Mapping[int, Callable[[], None]] = field(default_factory=dict)
-    """What happens in the n-th wait, counted from 1."""
-    last: int = 10_000
-    """Set in this wait, so that no test goes on for ever."""
-
-    def __post_init__(self) -> None:
-        super().__init__()
-        self.waits: list[float] = []
-
-    def wait(self, timeout: float | None = None) -> bool:
-        """Come back at once."""
-        assert timeout is not None, "a wait without end"
-        self.waits.append(timeout)
-        self.during.get(len(self.waits), lambda: None)()
-        if len(self.waits) >= self.last:
-            self.set()
-        return self.is_set()

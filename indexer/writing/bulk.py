@@ -24,6 +24,10 @@ from indexer.writing.replay import Unknown, backing, delivered
 FAST = (0.1, 30.0)
 SLOW = (1.0, 60.0)
 """Seconds of the first and of the longest wait, for faults that pass and for those that somebody has to mend."""
+DOUBLINGS = 16
+"""More of them than the longest wait needs, and fewer than a float can hold."""
+HARMLESS = Body(b'{"update":{"_id":"probe"}}\n{"doc":{}}\n', 1)
+"""Changes nothing: there is no such entry, and its answer says so (404, measured on 8.19.16 and 9.1.5)."""
 
 
 class Stopped(Exception):  # noqa: N818 - an end that was asked for
@@ -49,8 +53,9 @@ class Patience:
 
     def wait(self, row: Row, detail: str) -> None:
         """Wait before the next try. Raises Stopped."""
-        first, longest = SLOW if row.verdict in {Verdict.WAIT, Verdict.SPLIT} else FAST
-        seconds = min(longest, first * 2.0**self._tries) * random.uniform(0.5, 1.0)  # noqa: S311 - jitter
+        first, longest = SLOW if row.verdict is Verdict.WAIT else FAST
+        most = min(longest, first * 2.0 ** min(self._tries, DOUBLINGS))
+        seconds = most * random.uniform(0.5, 1.0)  # noqa: S311 - jitter
         self._tries += 1
         self._events.delivery_failed(row.fault or Fault.CLUSTER_STATE, detail, seconds)
         if self._stop.wait(seconds):
@@ -104,11 +109,6 @@ class Outcome:
     suspects: list[tuple[Pair, str, str]] = field(default_factory=list)
     """Entries of which a whole request of their own is refused."""
 
-    @property
-    def any_understood(self) -> bool:
-        """Some request was answered item by item, so that requests as such are not refused."""
-        return bool(self.created or self.duplicates or self.refused)
-
 
 class Sender:
     """Delivers batches to the alias. May be used by several threads at once."""
@@ -133,13 +133,14 @@ class Sender:
         outcome = Outcome()
         again = batch.before or SentBefore(self.write_index)
         self._send(batch.body, batch.before, again, patience, outcome)
-        while outcome.suspects and not outcome.any_understood:
-            # Every request is refused: that is no entry's fault.
-            pairs = [pair for pair, _, _ in outcome.suspects]
-            detail = outcome.suspects[0][2]
-            outcome.suspects.clear()
-            patience.wait(answers.CLUSTER, detail)
-            self._send(Body.of(pairs), again, again, patience, outcome)
+        while outcome.suspects:
+            suspects, outcome.suspects = outcome.suspects, []
+            understood = self._understands()
+            if not understood:  # all requests are refused: that is no entry's fault
+                patience.wait(answers.CLUSTER, suspects[0][2])
+            self._send(Body.of([pair for pair, _, _ in suspects]), again, again, patience, outcome)
+            if understood:  # what was refused before and after is to blame
+                break
         rejections = [
             _rejection(pair, kind, why, batch) for pair, kind, why in outcome.refused + outcome.suspects
         ]
@@ -175,6 +176,14 @@ class Sender:
                 patience.wait(*worst)
             else:
                 patience.recovered()
+
+    def _understands(self) -> bool:
+        """Tell whether a request that no one could blame is answered item by item."""
+        try:
+            post(self._client, HARMLESS, self._alias, alias=True)
+        except Undelivered:
+            return False
+        return True
 
     def _leave_out_delivered(self, body: Body, before: SentBefore, outcome: Outcome) -> tuple[Body, str]:
         """Take out what the alias has in an index that is no longer written; name the index to send the rest to."""

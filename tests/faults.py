@@ -1,0 +1,84 @@
+"""What may become of a request to the fake Elasticsearch: carried out, refused, answered by something else, or lost.
+
+A `Step` is told the request and how to carry it out, and does what it likes: change the cluster, raise what the real
+client raises, give an answer of its own.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+from elastic_transport import ApiResponseMeta, ConnectionTimeout, HttpHeaders, NodeConfig
+from elastic_transport import ConnectionError as NoConnection
+from elasticsearch import ApiError
+from elasticsearch.exceptions import HTTP_EXCEPTIONS
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A request as it comes in."""
+
+    target: str
+    """Alias or index."""
+    pairs: Sequence[tuple[str, bytes]] = ()
+    """Of a bulk request: each id, with its entry."""
+    operations: Sequence[str] = ()
+    ids: Sequence[str] = ()
+    """Of a question: the ids asked for."""
+
+
+CarryOut = Callable[[], Any]
+Step = Callable[[Request, CarryOut], Any]
+
+
+def carried_out(_request: Request, carry_out: CarryOut) -> Any:
+    """Nothing out of the ordinary."""
+    return carry_out()
+
+
+def no_connection(_request: Request, _carry_out: CarryOut) -> NoReturn:
+    """Nothing listens there."""
+    raise NoConnection("Connection refused")
+
+
+def lost(_request: Request, carry_out: CarryOut) -> NoReturn:
+    """It is carried out, and its answer does not arrive."""
+    carry_out()
+    raise ConnectionTimeout("Connection timed out")
+
+
+def status(code: int, kind: str = "some_exception", reason: str = "for some reason") -> Step:
+    """Answer the request as a whole with a status."""
+
+    def step(_request: Request, _carry_out: CarryOut) -> NoReturn:
+        refused(code, kind, reason)
+
+    return step
+
+
+def answer(body: bytes) -> Step:
+    """Answer with these bytes and a status of 200, whatever was asked."""
+
+    def step(_request: Request, _carry_out: CarryOut) -> bytes:
+        return body
+
+    return step
+
+
+def then(step: Step, change: Callable[[], None]) -> Step:
+    """Do this, and change the cluster before the client hears of it."""
+
+    def both(request: Request, carry_out: CarryOut) -> Any:
+        try:
+            return step(request, carry_out)
+        finally:
+            change()
+
+    return both
+
+
+def refused(code: int, kind: str, reason: str) -> NoReturn:
+    """Raise what the client raises for such a status."""
+    meta = ApiResponseMeta(code, "1.1", HttpHeaders(), 0.0, NodeConfig("http", "fake", 9200))
+    body = {"error": {"type": kind, "reason": reason, "root_cause": []}, "status": code}
+    raise HTTP_EXCEPTIONS.get(code, ApiError)(kind, meta, body)

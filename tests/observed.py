@@ -1,0 +1,49 @@
+"""A stop that nobody waits for, and a listener that keeps what it is told."""
+
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+from indexer.events import Events
+
+
+@dataclass(eq=False)
+class Stop(threading.Event):
+    """A stop that lets no one wait: it keeps how long each would have waited, and makes things happen meanwhile."""
+
+    during: Mapping[int, Callable[[], None]] = field(default_factory=dict)
+    """What happens in the n-th wait, counted from 1."""
+    last: int = 10_000
+    """Set in this wait, so that no test goes on for ever."""
+
+    def __post_init__(self) -> None:
+        super().__init__()
+        self.waits: list[float] = []
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Come back at once."""
+        assert timeout is not None, "a wait without end"
+        self.waits.append(timeout)
+        self.during.get(len(self.waits), lambda: None)()
+        if len(self.waits) >= self.last:
+            self.set()
+        return self.is_set()
+
+
+class Heard(Events):
+    """Keeps all that is told, in order."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[str, tuple[Any, ...]]] = []
+        for name in vars(Events):
+            if not name.startswith("_"):
+                setattr(self, name, partial(self._hear, name))
+
+    def of(self, name: str) -> list[tuple[Any, ...]]:
+        """The facts of each event of this name."""
+        return [facts for told, facts in self.told if told == name]
+
+    def _hear(self, name: str, *facts: object) -> None:
+        self.told.append((name, facts))

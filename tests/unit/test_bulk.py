@@ -1,0 +1,250 @@
+"""Sending a batch: what is counted, what is rejected, what is tried again and how patiently."""
+
+from functools import partial
+
+import elastic_transport
+import pytest
+
+from indexer.events import Fault
+from indexer.reading.entries import Rejection, entry_id
+from indexer.writing.bulk import FAST, SLOW, Stopped
+from tests import faults
+from tests.fakes import ALIAS, Refusal
+from tests.sending import FILE, GENERATION, ONE, THREE, TWO, Lab, counts, pairs, stored
+
+TOO_MANY = Refusal(429, "es_rejected_execution_exception", "queue is full")
+
+
+@pytest.fixture
+def lab() -> Lab:
+    """A cluster that takes everything."""
+    return Lab()
+
+
+# ---- all is well
+
+
+def test_a_batch_goes_in_with_one_request(lab: Lab) -> None:
+    """One bulk through the alias, nothing asked before, nothing told."""
+    outcome, rejections = lab.deliver(pairs(5))
+    assert (counts(outcome), rejections) == ((5, 0, 0), [])
+    assert lab.server.entries == stored(pairs(5))
+    assert [request.target for request in lab.server.requests] == [ALIAS]
+    assert (lab.server.questions, lab.stop.waits, lab.heard.told) == ([], [], [])
+
+
+def test_the_write_index_is_learned_from_the_answers(lab: Lab) -> None:
+    """After a rollover the sender knows the new write index, from an answer without errors or with some."""
+    lab.server.rollover()
+    lab.deliver(pairs(2))
+    assert lab.sender.write_index == TWO
+    lab.server.rollover()
+    lab.deliver([*pairs(2, 2), (b"f" * 28, b"{no json")])
+    assert lab.sender.write_index == THREE
+
+
+def test_a_batch_without_entries_sends_nothing(lab: Lab) -> None:
+    """Blank and rejected lines alone need no request; the rejected ones are given back."""
+    line = Rejection("0" * 28, FILE, 0, "not_an_object", "why", b"text")
+    outcome, rejections = lab.deliver([], rejections=[line])
+    assert (counts(outcome), rejections, lab.server.requests) == ((0, 0, 0), [line], [])
+
+
+# ---- some items are not taken
+
+
+def test_only_refused_items_are_sent_again(lab: Lab) -> None:
+    """Items answered with 429 are sent again without those that went in."""
+    busy = {pairs(6)[n][0].decode() for n in (1, 4)}
+    lab.server.refuse = lambda identity, _: TOO_MANY if identity in busy else None
+    lab.stop.during = {2: busy.clear}
+    outcome, rejections = lab.deliver(pairs(6))
+    assert (counts(outcome), rejections) == ((6, 0, 0), [])
+    assert lab.sizes == [6, 2, 2]
+    assert lab.server.entries == stored(pairs(6))
+    assert lab.faults == [Fault.TOO_MANY_REQUESTS] * 2
+    assert lab.heard.told[-1] == ("delivery_recovered", ())
+
+
+def test_rejected_items_hold_back_no_others(lab: Lab) -> None:
+    """What Elasticsearch refuses for ever is given back with file, offset, type, reason and bytes; the rest is in."""
+    bad = entry_id(GENERATION, 4711, 1), b'{"n":1} trailing'
+    outcome, rejections = lab.deliver([*pairs(3), bad])
+    assert counts(outcome) == (3, 0, 1)
+    (rejection,) = rejections
+    assert (rejection.id, rejection.line) == (bad[0].decode(), bad[1])
+    assert (rejection.file, rejection.offset) == (FILE, 4711)
+    assert rejection.kind == "document_parsing_exception"
+    assert rejection.reason.startswith("failed to parse: ")
+    assert lab.stop.waits == []
+
+
+def test_a_line_that_is_no_object_is_a_rejection_and_no_outage(lab: Lab) -> None:
+    """The 500 that 9.x gives to a line that is no object is not tried again."""
+    outcome, (rejection,) = lab.deliver([*pairs(1), (b"f" * 28, b"[1]")])
+    assert (counts(outcome), rejection.kind) == ((1, 0, 1), "not_x_content_exception")
+    assert lab.sizes == [2]
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        Refusal(
+            400, "document_parsing_exception", "failed to parse: Duplicate field 'no write index is defined'"
+        ),
+        Refusal(400, "illegal_argument_exception", "mapper [pipeline with id] cannot be changed"),
+    ],
+    ids=["no write index", "pipeline"],
+)
+def test_an_entry_that_quotes_an_outage_is_rejected(lab: Lab, refusal: Refusal) -> None:
+    """A reason with the entry's own words in it, whatever they are, holds back nothing."""
+    lab.server.refuse = lambda _, entry: refusal if entry == b'{"n":1}' else None
+    outcome, (rejection,) = lab.deliver(pairs(3))
+    assert (counts(outcome), rejection.reason) == ((2, 0, 1), refusal.reason)
+    assert lab.stop.waits == []
+
+
+# ---- the cluster is in no state to take entries
+
+
+def test_a_block_is_waited_for(lab: Lab) -> None:
+    """A write block refuses every item with 403: all are kept, sent again slowly, and go in when it is lifted."""
+    lab.server.blocked.add(ONE)
+    lab.stop.during = {3: lab.server.blocked.clear}
+    outcome, rejections = lab.deliver(pairs(4))
+    assert (counts(outcome), rejections) == ((4, 0, 0), [])
+    assert lab.faults == [Fault.CLUSTER_STATE] * 3
+    assert lab.stop.waits[0] >= SLOW[0] / 2
+
+
+def test_a_missing_alias_is_waited_for(lab: Lab) -> None:
+    """Without the alias no index is made by mistake (404 under require_alias); with it, all goes in."""
+    lab.server.behind, behind = [], lab.server.behind
+    lab.stop.during = {2: lambda: lab.server.behind.extend(behind)}
+    outcome, rejections = lab.deliver(pairs(4))
+    assert (counts(outcome), rejections) == ((4, 0, 0), [])
+    assert list(lab.server.documents) == [ONE]
+    assert "no alias" in lab.heard.of("delivery_failed")[1][1]
+
+
+def test_an_alias_without_a_write_index_is_waited_for(lab: Lab) -> None:
+    """The 400 that says that there is no write index rejects nothing."""
+    lab.server.rollover()
+    lab.server.write = None
+    lab.stop.during = {2: lambda: setattr(lab.server, "write", TWO)}
+    outcome, rejections = lab.deliver(pairs(4))
+    assert (counts(outcome), rejections) == ((4, 0, 0), [])
+    assert lab.faults == [Fault.CLUSTER_STATE] * 2
+
+
+def test_items_of_one_answer_each_have_their_own_verdict(lab: Lab) -> None:
+    """Created, duplicate, rejected and not taken yet come in one answer; only the last is sent again."""
+    taken, there, bad, busy, blocked = (identity.decode() for identity, _ in pairs(5))
+    lab.server.documents[ONE][there] = b"{}"
+    refusals = {
+        bad: Refusal(400, "document_parsing_exception", "no"),
+        busy: TOO_MANY,
+        blocked: Refusal(403, "cluster_block_exception", "read-only"),
+    }
+    lab.server.refuse = lambda identity, _: refusals.get(identity)
+    lab.stop.during = {1: partial(refusals.__delitem__, busy), 2: partial(refusals.__delitem__, blocked)}
+    outcome, (rejection,) = lab.deliver(pairs(5))
+    assert (counts(outcome), rejection.id) == ((3, 1, 1), bad)
+    assert [[identity for identity, _ in request.pairs] for request in lab.server.requests] == [
+        [taken, there, bad, busy, blocked],
+        [busy, blocked],
+        [blocked],
+    ]
+    assert lab.faults == [Fault.CLUSTER_STATE] * 2, "the one that somebody has to mend is told"
+
+
+# ---- requests that come to nothing
+
+OUTAGES = {
+    "no connection": (faults.no_connection, Fault.NO_ANSWER, FAST),
+    "too many": (faults.status(429), Fault.TOO_MANY_REQUESTS, FAST),
+    "bad gateway": (faults.status(502), Fault.SERVER_ERROR, FAST),
+    "a page": (faults.answer(b"<html>"), Fault.NOT_AN_ANSWER, FAST),
+    "cut": (faults.answer(b'{"errors":false,"items":[{"create'), Fault.NOT_AN_ANSWER, FAST),
+    "too few items": (
+        faults.answer(b'{"errors":false,"items":[{"create":{"_index":"x","status":201}}]}'),
+        Fault.NOT_AN_ANSWER,
+        FAST,
+    ),
+    "not found": (faults.status(404), Fault.NOT_AN_ANSWER, FAST),
+    "no credentials": (faults.status(401), Fault.REFUSED, SLOW),
+    "no rights": (faults.status(403), Fault.REFUSED, SLOW),
+}
+
+
+@pytest.mark.parametrize(("step", "fault", "pace"), OUTAGES.values(), ids=OUTAGES)
+def test_an_outage_is_outlasted(lab: Lab, step: faults.Step, fault: Fault, pace: tuple[float, float]) -> None:
+    """The whole batch is sent again until it goes in: nothing rejected, each wait told, the end of it too."""
+    lab.server.bulk_steps.extend([step] * 3)
+    outcome, rejections = lab.deliver(pairs(4))
+    assert (counts(outcome), rejections) == ((4, 0, 0), [])
+    assert lab.sizes == [4] * 4
+    assert lab.faults == [fault] * 3
+    for n, wait in enumerate(lab.stop.waits):
+        assert pace[0] * 2**n / 2 <= wait <= pace[0] * 2**n
+    assert lab.heard.told[-1] == ("delivery_recovered", ())
+
+
+@pytest.mark.parametrize("step", [faults.no_connection, faults.status(401)], ids=["fast", "slow"])
+def test_no_outage_is_too_long(lab: Lab, step: faults.Step) -> None:
+    """After two thousand tries the waits are as they were after ten, and the batch still goes in."""
+    lab.stop.last = 3000
+    lab.server.bulk_steps.extend([step] * 2000)
+    outcome, _ = lab.deliver(pairs(1))
+    assert (counts(outcome), len(lab.stop.waits)) == ((1, 0, 0), 2000)
+    longest = FAST[1] if step is faults.no_connection else SLOW[1]
+    assert longest / 2 <= min(lab.stop.waits[10:]) <= max(lab.stop.waits) <= longest
+
+
+def test_questions_fail_as_requests_do(lab: Lab) -> None:
+    """Between a failure and the next try the alias is asked; that this fails too changes nothing."""
+    lab.server.bulk_steps.extend([faults.no_connection, faults.carried_out])
+    lab.server.question_steps.extend(
+        [faults.no_connection, faults.status(403), faults.status(400), faults.status(413)]
+    )
+    outcome, rejections = lab.deliver(pairs(4))
+    assert (counts(outcome), rejections) == ((4, 0, 0), [])
+    assert lab.faults == [
+        Fault.NO_ANSWER,
+        Fault.NO_ANSWER,
+        Fault.REFUSED,
+        Fault.CLUSTER_STATE,
+        Fault.CLUSTER_STATE,
+    ]
+
+
+def test_a_stop_ends_the_waiting(lab: Lab) -> None:
+    """Stopped while nothing goes through, the sender gives up at once and claims nothing."""
+    lab.server.bulk_step = faults.no_connection
+    lab.stop.last = 3
+    with pytest.raises(Stopped):
+        lab.deliver(pairs(4))
+    assert len(lab.stop.waits) == 3
+    assert lab.server.entries == {}
+
+
+def test_what_no_client_raises_is_a_bug(lab: Lab) -> None:
+    """An error that is not the client's is not waited for."""
+
+    def broken(_request: faults.Request, _carry_out: faults.CarryOut) -> object:
+        raise ZeroDivisionError
+
+    lab.server.bulk_step = broken
+    with pytest.raises(ZeroDivisionError):
+        lab.deliver(pairs(1))
+
+
+def test_an_answer_that_the_client_cannot_read_is_no_answer(lab: Lab) -> None:
+    """What claims to be JSON and is none is tried again, as a page is."""
+
+    def unreadable(_request: faults.Request, _carry_out: faults.CarryOut) -> object:
+        raise elastic_transport.SerializationError("Unable to deserialize as JSON")
+
+    lab.server.bulk_steps.append(unreadable)
+    assert counts(lab.deliver(pairs(1))[0]) == (1, 0, 0)
+    assert lab.faults == [Fault.NOT_AN_ANSWER]
