@@ -1,4 +1,4 @@
-"""A stop that nobody waits for, and a listener that keeps what it is told."""
+"""A stop that nobody waits for, a listener that keeps what it is told, and what files of rejected lines hold."""
 
 import threading
 from collections.abc import Callable, Mapping
@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 from indexer.events import Events
+from indexer.writing.rejects import LocalRejects
 
 
 @dataclass(eq=False)
@@ -47,3 +48,8 @@ class Heard(Events):
 
     def _hear(self, name: str, *facts: object) -> None:
         self.told.append((name, facts))
+
+
+def in_files(local: LocalRejects) -> dict[str, bytes]:
+    """The bytes of each line that files hold."""
+    return {kept.id: local.line(kept.id) for kept in local.list()}

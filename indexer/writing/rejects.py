@@ -21,9 +21,9 @@ from indexer.reading.entries import EXPLANATION, Reason, Rejection
 from indexer.reading.log import Piece
 from indexer.writing import answers
 from indexer.writing.answers import Row, Verdict
-from indexer.writing.batches import Body, Pair
+from indexer.writing.batches import Body, Pair, size_of
 from indexer.writing.bulk import Patience, Undelivered, post
-from indexer.writing.checkpoint import sync_directory, write_durably
+from indexer.writing.checkpoint import write_durably
 
 DISK = Row(range(0), Verdict.WAIT, Fault.DISK)
 READABLE = 1000
@@ -35,6 +35,8 @@ class LocalRejects:
 
     def __init__(self, state: Path) -> None:
         self._directory = state / "rejected"
+        self._spooled: dict[str, int] = {}
+        """Bytes kept so far of each line that comes in pieces."""
 
     def keep(self, rejection: Rejection) -> None:
         """Write one line and what it is; again, if it is there. Raises OSError."""
@@ -43,28 +45,41 @@ class LocalRejects:
         self._describe(rejection, len(rejection.line))
 
     def spool(self, piece: Piece) -> Rejection | None:
-        """Write a piece of a line too long to hold; with its last piece, return what to count. Raises OSError."""
+        """Write a piece of a line too long to hold; with its last piece, return what to count.
+
+        Raises OSError; the same piece may then be given again.
+        """
         self._directory.mkdir(mode=0o700, exist_ok=True)
-        path = self._directory / f"{piece.name}.part"
-        with path.open("wb" if piece.first else "ab") as file:
-            file.write(piece.data)
-            if piece.id is None:
-                return None
-            file.flush()
-            os.fsync(file.fileno())
-        size = path.stat().st_size
-        path.replace(self._directory / f"{piece.id}.line")
+        part = self._directory / f"{piece.name}.part"
+        if piece.first or part.exists():  # else all of it is there, and only its description failed
+            self._append(part, piece)
+        if piece.id is None:
+            return None
+        line = self._directory / f"{piece.id}.line"
+        if part.exists():
+            part.replace(line)
         reason = Reason.LINE_TOO_LONG
         rejection = Rejection(piece.id, piece.file, piece.start, reason, EXPLANATION[reason], b"")
-        self._describe(rejection, size)
+        self._describe(rejection, line.stat().st_size)
+        self._spooled.pop(piece.name)
         return rejection
+
+    def _append(self, part: Path, piece: Piece) -> None:
+        """Write a piece after those before it, over what a write that failed may have left there."""
+        position = 0 if piece.first else self._spooled[piece.name]
+        with part.open("wb" if piece.first else "r+b") as file:
+            file.seek(position)
+            file.write(piece.data)
+            file.flush()
+            if piece.id is not None:
+                os.fsync(file.fileno())
+        self._spooled[piece.name] = position + len(piece.data)
 
     def _describe(self, rejection: Rejection, size: int) -> None:
         described = _described(rejection, size)
         write_durably(
             self._directory / f"{rejection.id}.json", orjson.dumps(described, option=orjson.OPT_INDENT_2)
         )
-        sync_directory(self._directory)
 
     def list(self) -> Iterator["Kept"]:
         """All lines there, in the order of their ids. Raises OSError."""
@@ -150,6 +165,7 @@ class Rejects:
         for body in self._bodies(list(by_id.values())):
             for identity in self._send(body, patience):
                 self._keep_locally(by_id[identity], patience)
+        patience.recovered()
         for kind in {rejection.kind for rejection in rejections}:
             self._events.rejected(kind, sum(rejection.kind == kind for rejection in rejections))
 
@@ -165,11 +181,12 @@ class Rejects:
         size = 0
         for rejection in rejections:
             document = orjson.dumps(_described(rejection, len(rejection.line)) | _bytes(rejection.line))
-            if pairs and size + len(document) > self._limit:
+            pair = rejection.id.encode(), document
+            if pairs and size + size_of(pair) > self._limit:
                 yield Body.of(pairs)
                 pairs, size = [], 0
-            pairs.append((rejection.id.encode(), document))
-            size += len(document)
+            pairs.append(pair)
+            size += size_of(pair)
         yield Body.of(pairs)
 
     def _send(self, body: Body, patience: Patience) -> list[bytes]:

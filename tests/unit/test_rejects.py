@@ -1,0 +1,266 @@
+"""Rejected lines: in the index where it takes them, else in files, with their bytes; nothing of them is lost."""
+
+import base64
+import errno
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+
+from indexer.events import Fault
+from indexer.reading.entries import Rejection
+from indexer.writing.batches import Body
+from indexer.writing.bulk import Stopped
+from indexer.writing.rejects import READABLE, LocalRejects, Rejects
+from tests import faults
+from tests.fakes import ALIAS, FakeElasticsearch, Refusal
+from tests.observed import Heard, Stop, in_files
+
+INDEX = f"{ALIAS}-rejected"
+FILE = "/opt/zoomdata/logs/zoomdata-activity.log"
+LIMIT = 10_000
+AWKWARD = [
+    b"no JSON at all",
+    b'{"a":1} trailing',
+    b"\xff\xfe\0\x80 no UTF-8",
+    b'{"\\ud800":1,"\\ud800":2}',
+    "{Grüße, 世界}".encode(),
+    b"x" * 5000,
+]
+
+
+def rejection(
+    number: int, line: bytes = b"text", kind: str = "not_an_object", reason: str = "why"
+) -> Rejection:
+    return Rejection(f"{number:028x}", FILE, 100 * number, kind, reason, line)
+
+
+@pytest.fixture
+def server() -> FakeElasticsearch:
+    """A cluster that takes everything."""
+    return FakeElasticsearch()
+
+
+@pytest.fixture
+def stop() -> Stop:
+    """Ends a wait that has no end."""
+    return Stop(last=50)
+
+
+@pytest.fixture
+def heard() -> Heard:
+    """Who is told."""
+    return Heard()
+
+
+@pytest.fixture
+def local(tmp_path: Path) -> LocalRejects:
+    """The files of rejected lines."""
+    return LocalRejects(tmp_path)
+
+
+@pytest.fixture
+def rejects(server: FakeElasticsearch, local: LocalRejects, heard: Heard, stop: Stop) -> Rejects:
+    """Keeps lines in that cluster, or in those files."""
+    return Rejects(server.client, INDEX, local, LIMIT, heard, stop)
+
+
+def in_index(server: FakeElasticsearch) -> dict[str, bytes]:
+    """The bytes of each line that the index holds."""
+    stored = server.documents.get(INDEX, {})
+    return {identity: base64.b64decode(orjson.loads(source)["bytes"]) for identity, source in stored.items()}
+
+
+def lines(some: Sequence[Rejection]) -> dict[str, bytes]:
+    return {one.id: one.line for one in some}
+
+
+# ---- in the index
+
+
+def test_a_line_is_kept_with_what_is_known_of_it(
+    server: FakeElasticsearch, rejects: Rejects, heard: Heard
+) -> None:
+    """The document has file, offset, type, reason, size, a readable beginning and the bytes, under the line's id."""
+    rejects.keep([rejection(7, b"no JSON")])
+    ((identity, source),) = server.documents[INDEX].items()
+    document = orjson.loads(source)
+    assert document.pop("@timestamp").endswith("+00:00")
+    assert identity == f"{7:028x}"
+    assert document == {
+        "file": FILE,
+        "offset": 700,
+        "type": "not_an_object",
+        "reason": "why",
+        "size": 7,
+        "text": "no JSON",
+        "bytes": base64.b64encode(b"no JSON").decode(),
+    }
+    assert heard.told == [("rejected", ("not_an_object", 1))]
+
+
+def test_any_bytes_are_kept(server: FakeElasticsearch, local: LocalRejects, rejects: Rejects) -> None:
+    """Whatever a line holds comes back byte for byte, and its beginning is text."""
+    some = [rejection(n, line) for n, line in enumerate(AWKWARD)]
+    rejects.keep(some)
+    assert in_index(server) == lines(some)
+    assert in_files(local) == {}
+    for source in server.documents[INDEX].values():
+        assert len(orjson.loads(source)["text"]) <= READABLE
+
+
+def test_requests_are_bounded(server: FakeElasticsearch, rejects: Rejects) -> None:
+    """No request is larger than the limit, action lines and all."""
+    server.largest = LIMIT
+    some = [rejection(n, b"x" * (n % 50)) for n in range(200)]
+    rejects.keep(some)
+    assert in_index(server) == lines(some)
+    assert all(request.pairs for request in server.requests), "none was refused for its size"
+    assert len(server.requests) < 12
+
+
+def test_keeping_again_changes_nothing(
+    server: FakeElasticsearch, local: LocalRejects, rejects: Rejects
+) -> None:
+    """A line that is kept already is not kept twice, in the index or in a file."""
+    some = [rejection(n) for n in range(3)]
+    rejects.keep(some)
+    rejects.keep(some)
+    assert in_index(server) == lines(some)
+    assert in_files(local) == {}
+
+
+def test_nothing_to_keep_sends_nothing(server: FakeElasticsearch, rejects: Rejects, heard: Heard) -> None:
+    """Without lines there is neither a request nor an event."""
+    rejects.keep([])
+    assert (server.requests, heard.told) == ([], [])
+
+
+def test_each_kind_is_told_with_its_number(rejects: Rejects, heard: Heard) -> None:
+    """Listeners hear how many lines were kept, by the reason."""
+    rejects.keep([rejection(1), rejection(2, kind="document_parsing_exception"), rejection(3)])
+    assert sorted(heard.of("rejected")) == [("document_parsing_exception", 1), ("not_an_object", 2)]
+
+
+# ---- when the index does not take them
+
+
+def test_an_outage_is_outlasted(
+    server: FakeElasticsearch, local: LocalRejects, rejects: Rejects, heard: Heard
+) -> None:
+    """While the cluster does not answer, nothing goes to files; afterwards each line is in the index, once."""
+    server.bulk_steps.extend(
+        [faults.no_connection, faults.lost, faults.status(503), faults.answer(b"<html>")]
+    )
+    some = [rejection(n) for n in range(4)]
+    rejects.keep(some)
+    assert (in_index(server), in_files(local)) == (lines(some), {})
+    assert len(heard.of("delivery_failed")) == 4
+    assert heard.of("delivery_recovered") == [()]
+
+
+def test_lines_not_taken_yet_are_sent_again(server: FakeElasticsearch, rejects: Rejects, stop: Stop) -> None:
+    """Items answered with 429 are sent again, alone."""
+    busy = {rejection(1).id}
+    server.refuse = lambda identity, _: Refusal(429, "busy", "queue is full") if identity in busy else None
+    stop.during = {2: busy.clear}
+    some = [rejection(n) for n in range(4)]
+    rejects.keep(some)
+    assert in_index(server) == lines(some)
+    assert [len(request.pairs) for request in server.requests] == [4, 1, 1]
+
+
+def block(server: FakeElasticsearch) -> None:
+    server.blocked.add(INDEX)
+
+
+def refuse_all(server: FakeElasticsearch) -> None:
+    server.refuse = lambda *_: Refusal(400, "strict_dynamic_mapping_exception", "not allowed")
+
+
+def no_rights(server: FakeElasticsearch) -> None:
+    server.bulk_step = faults.status(403)
+
+
+def bad_request(server: FakeElasticsearch) -> None:
+    server.bulk_step = faults.status(400)
+
+
+def too_small(server: FakeElasticsearch) -> None:
+    server.largest = 100
+
+
+@pytest.mark.parametrize("fault", [block, refuse_all, no_rights, bad_request, too_small])
+def test_what_the_index_does_not_take_goes_to_files(
+    server: FakeElasticsearch, local: LocalRejects, rejects: Rejects, heard: Heard, fault: Any
+) -> None:
+    """Blocked, refused, forbidden or too large: the lines are in files, with all that is known, and nothing waits."""
+    fault(server)
+    some = [rejection(n, line) for n, line in enumerate(AWKWARD)]
+    rejects.keep(some)
+    assert (in_index(server), in_files(local)) == ({}, lines(some))
+    kept = list(local.list())
+    assert [(k.id, k.file, k.offset, k.type, k.reason, k.size, k.where) for k in kept] == [
+        (r.id, r.file, r.offset, r.kind, r.reason, len(r.line), "file") for r in some
+    ]
+    assert heard.told == [("rejected", ("not_an_object", 6))]
+
+
+def test_one_line_that_is_refused_takes_no_other_along(
+    server: FakeElasticsearch, local: LocalRejects, rejects: Rejects
+) -> None:
+    """The index keeps what it takes; only the rest is in files."""
+    some = [rejection(n, line) for n, line in enumerate(AWKWARD)]
+    server.largest = 4000
+    rejects.keep(some)
+    assert (in_index(server), in_files(local)) == (lines(some[:-1]), lines(some[-1:]))
+
+
+def test_a_full_disk_is_waited_for(
+    server: FakeElasticsearch,
+    local: LocalRejects,
+    rejects: Rejects,
+    heard: Heard,
+    stop: Stop,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """With neither index nor disk to keep a line, it is tried again and again; its batch is not acknowledged."""
+    block(server)
+    real = LocalRejects.keep
+    calls = iter(range(100))
+
+    def keep(self: LocalRejects, line: Rejection) -> None:
+        if next(calls) < 3:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        real(self, line)
+
+    monkeypatch.setattr(LocalRejects, "keep", keep)
+    rejects.keep([rejection(1)])
+    assert in_files(local) == lines([rejection(1)])
+    assert [fault for fault, _, _ in heard.of("delivery_failed")] == [Fault.DISK] * 3
+    assert heard.told[-2:] == [("delivery_recovered", ()), ("rejected", ("not_an_object", 1))]
+
+
+def test_a_stop_ends_the_waiting(
+    server: FakeElasticsearch, rejects: Rejects, stop: Stop, heard: Heard
+) -> None:
+    """Stopped before a line is kept, nothing is claimed."""
+    server.bulk_step = faults.no_connection
+    stop.last = 2
+    with pytest.raises(Stopped):
+        rejects.keep([rejection(1)])
+    assert heard.of("rejected") == []
+
+
+def test_the_body_of_kept_lines_can_be_taken_apart(server: FakeElasticsearch, rejects: Rejects) -> None:
+    """No document has a line feed in it, whatever its line held, so that a refused body can be split."""
+    server.bulk_steps.append(faults.status(413))
+    some = [rejection(n, line, reason="two\nlines") for n, line in enumerate(AWKWARD[:4])]
+    rejects.keep(some)
+    assert in_index(server) == lines(some)
+    assert all(
+        Body.of([(b"1", entry)]).pairs() == [(b"1", entry)] for r in server.requests for _, entry in r.pairs
+    )

@@ -1,0 +1,148 @@
+"""Rejected lines in files: lines that were held, and lines too long to hold, which come in pieces."""
+
+import errno
+import io
+import os
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+
+from indexer.reading.entries import Reason, Rejection
+from indexer.reading.log import Piece
+from indexer.writing import checkpoint
+from indexer.writing.rejects import LocalRejects
+from tests.observed import in_files
+
+FILE = "/opt/zoomdata/logs/zoomdata-activity.log"
+
+
+def rejection(number: int, line: bytes = b"text") -> Rejection:
+    return Rejection(f"{number:028x}", FILE, 100 * number, "not_an_object", "why", line)
+
+
+@pytest.fixture
+def local(tmp_path: Path) -> LocalRejects:
+    """The files of rejected lines."""
+    return LocalRejects(tmp_path)
+
+
+def test_a_file_says_what_it_is_before_it_counts(tmp_path: Path, local: LocalRejects) -> None:
+    """The description is written last: without it a line is not listed."""
+    local.keep(rejection(1, b"\xff\0line"))
+    local.keep(rejection(2))
+    (tmp_path / "rejected" / f"{rejection(2).id}.json").unlink()
+    assert in_files(local) == {rejection(1).id: b"\xff\0line"}
+
+
+def test_the_description_is_these_fields(tmp_path: Path, local: LocalRejects) -> None:
+    """What an upgrade finds in the state directory: the names of the files, and the fields of a description."""
+    local.keep(rejection(1))
+    directory = tmp_path / "rejected"
+    assert sorted(path.name for path in directory.iterdir()) == [f"{1:028x}.json", f"{1:028x}.line"]
+    document = orjson.loads((directory / f"{1:028x}.json").read_bytes())
+    assert list(document) == ["@timestamp", "file", "offset", "type", "reason", "size", "text"]
+
+
+def test_nothing_was_rejected_yet(local: LocalRejects) -> None:
+    """Without the directory there are no lines."""
+    assert list(local.list()) == []
+
+
+def test_a_line_can_be_forgotten(tmp_path: Path, local: LocalRejects) -> None:
+    """Both its files go, once or again."""
+    local.keep(rejection(1))
+    local.keep(rejection(2))
+    local.remove(rejection(1).id)
+    local.remove(rejection(1).id)
+    assert in_files(local) == {rejection(2).id: b"text"}
+    assert len(list((tmp_path / "rejected").iterdir())) == 2
+
+
+# ---- lines too long to hold
+
+
+def pieces(*data: bytes, start: int = 0) -> list[Piece]:
+    last = len(data) - 1
+    return [
+        Piece(FILE, f"{start:020x}", start, part, n == 0, f"{start:028x}" if n == last else None)
+        for n, part in enumerate(data)
+    ]
+
+
+def test_a_line_in_pieces_is_one_line(tmp_path: Path, local: LocalRejects) -> None:
+    """Pieces of two lines, in turns, end as two rejected lines with all their bytes."""
+    some = [pieces(b"ab", b"cd\xff", b"e", start=1), pieces(b"x" * 300_000, b"", b"y", start=2)]
+    ends = [local.spool(piece) for turn in zip(*some, strict=True) for piece in turn]
+    assert [end.id for end in ends if end] == [f"{1:028x}", f"{2:028x}"]
+    assert in_files(local) == {f"{1:028x}": b"abcd\xffe", f"{2:028x}": b"x" * 300_000 + b"y"}
+    first, second = local.list()
+    assert (first.type, first.file, first.offset, first.size) == (Reason.LINE_TOO_LONG, FILE, 1, 6)
+    assert second.size == 300_001
+    assert len(list((tmp_path / "rejected").iterdir())) == 4
+
+
+def test_a_line_of_one_piece_is_a_line(local: LocalRejects) -> None:
+    """A line that is too long, and complete at once, is its first and its last piece."""
+    (piece,) = pieces(b"all of it")
+    assert local.spool(piece) is not None
+    assert in_files(local) == {piece.id: b"all of it"}
+
+
+def test_a_line_begun_by_an_earlier_run_begins_anew(local: LocalRejects, tmp_path: Path) -> None:
+    """What a run that died has left of a line is overwritten when the line is read again."""
+    local.spool(pieces(b"begun by a run that died", b"")[0])
+    again = LocalRejects(tmp_path)
+    for piece in pieces(b"be", b"gun"):
+        again.spool(piece)
+    assert in_files(again) == {f"{0:028x}": b"begun"}
+
+
+class Full(io.FileIO):
+    """A file on a disk that becomes full in the middle of a write."""
+
+    def write(self, data: Any, /) -> int:
+        """Write two bytes, then no more."""
+        super().write(bytes(data)[:2])
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def disk_full_in_the_file(patch: pytest.MonkeyPatch) -> None:
+    real = Path.open
+
+    def half(self: Path, mode: str) -> Any:
+        real(self, mode).close()
+        return io.BufferedRandom(Full(self, "r+b"))
+
+    patch.setattr(Path, "open", half)
+
+
+def disk_full_at_the_end(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(os, "fsync", full)
+
+
+def disk_full_in_the_description(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(checkpoint, "sync_directory", full)
+
+
+def full(*_: object) -> None:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+@pytest.mark.parametrize("at", [0, 1, 2], ids=["first", "middle", "last"])
+@pytest.mark.parametrize("fault", [disk_full_in_the_file, disk_full_at_the_end, disk_full_in_the_description])
+def test_a_piece_that_failed_can_be_given_again(
+    local: LocalRejects, monkeypatch: pytest.MonkeyPatch, fault: Any, at: int
+) -> None:
+    """A full disk in any of the steps, at any of the pieces, twice: afterwards the line has its bytes, no more."""
+    for n, piece in enumerate(pieces(b"one-", b"two-", b"three")):
+        for _ in range(2):
+            with monkeypatch.context() as patch:
+                fault(patch)
+                if n == at and (fault is disk_full_in_the_file or piece.id):
+                    with pytest.raises(OSError, match="No space left"):
+                        local.spool(piece)
+                    assert in_files(local) in ({}, {f"{0:028x}": b"one-two-three"})
+        local.spool(piece)
+    assert in_files(local) == {f"{0:028x}": b"one-two-three"}
