@@ -1,0 +1,287 @@
+"""The checkpoint: its exact bytes, what survives a write that fails, and who holds the state directory."""
+
+import errno
+import os
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from indexer.errors import StateInUse, StateUnusable
+from indexer.events import Totals
+from indexer.reading.identity import FileRecord
+from indexer.writing import checkpoint
+from indexer.writing.checkpoint import DAMAGED, NAME, Checkpoint, State
+
+WRITTEN = datetime(2026, 3, 4, 5, 6, 7, 890_123, UTC)
+RECORD = FileRecord(
+    path="/opt/zoomdata/logs/zoomdata-activity.log",
+    device=2049,
+    inode=1234567,
+    head=180,
+    twin=0,
+    generation=3735928559,
+    offset=1048576,
+    tail=2882343476,
+    reach=68157440,
+    since="zoomdata-activity-000001",
+    size=1050000,
+    ended=False,
+)
+CHECKPOINT = Checkpoint("uuid", "zoomdata-activity", Totals(10, 5, 3, 1, 1, 1048576), [RECORD])
+VERSION_1 = b"""{
+  "version": 1,
+  "written": "2026-03-04T05:06:07.890+00:00",
+  "cluster": "uuid",
+  "alias": "zoomdata-activity",
+  "totals": {
+    "read": 10,
+    "created": 5,
+    "duplicates": 3,
+    "rejected": 1,
+    "blank": 1,
+    "bytes": 1048576
+  },
+  "files": [
+    {
+      "path": "/opt/zoomdata/logs/zoomdata-activity.log",
+      "device": 2049,
+      "inode": 1234567,
+      "head": 180,
+      "twin": 0,
+      "generation": 3735928559,
+      "offset": 1048576,
+      "tail": 2882343476,
+      "reach": 68157440,
+      "since": "zoomdata-activity-000001",
+      "size": 1050000,
+      "ended": false
+    }
+  ]
+}
+"""
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Path:
+    """A state directory that is not there yet."""
+    return tmp_path / "some" / "state"
+
+
+# ---- its bytes
+
+
+def test_version_1_is_these_bytes() -> None:
+    """The file of version 1 is, to the byte, what it was when it was first released."""
+    assert CHECKPOINT.to_json(WRITTEN) == VERSION_1
+
+
+def test_version_1_is_read() -> None:
+    """What version 1 wrote is understood, whatever else a file may hold."""
+    assert Checkpoint.from_json(VERSION_1) == CHECKPOINT
+    more = orjson.loads(VERSION_1)
+    more["more"] = more["files"][0]["more"] = more["totals"]["more"] = 1
+    assert Checkpoint.from_json(orjson.dumps(more)) == CHECKPOINT
+
+
+def test_an_empty_checkpoint_is_read_back() -> None:
+    """Nothing delivered, to nowhere yet: the beginning is a checkpoint too."""
+    assert Checkpoint.from_json(Checkpoint(files=[]).to_json(WRITTEN)) == Checkpoint(files=[])
+
+
+def test_a_newer_version_is_refused_with_a_sentence(directory: Path) -> None:
+    """An older indexer does not guess at what a newer one wrote, and leaves it as it is."""
+    with State(directory) as state:
+        newer = VERSION_1.replace(b'"version": 1', b'"version": 2')
+        (directory / NAME).write_bytes(newer)
+        sentence = f"{directory}: its {NAME} is of version 2, and this indexer knows version 1"
+        with pytest.raises(StateUnusable, match=sentence):
+            state.load()
+        assert (directory / NAME).read_bytes() == newer
+
+
+# ---- saving and loading
+
+
+def test_what_is_saved_is_loaded(directory: Path) -> None:
+    """The state directory is made where it is missing; what is saved in it is there for the next run."""
+    with State(directory) as state:
+        assert state.load() == (Checkpoint(), False)
+        state.save(CHECKPOINT)
+    with State(directory) as state:
+        assert state.load() == (CHECKPOINT, False)
+    assert checkpoint.read(directory) == CHECKPOINT
+    assert sorted(path.name for path in directory.iterdir()) == [NAME, "lock"]
+
+
+def test_others_cannot_read_the_state(directory: Path) -> None:
+    """Rejected lines and paths are nobody's business: directory and files are the owner's alone."""
+    with State(directory) as state:
+        state.save(CHECKPOINT)
+    assert directory.stat().st_mode & 0o777 == 0o700
+    assert {path.stat().st_mode & 0o777 for path in directory.iterdir()} == {0o600}
+
+
+@given(st.integers(0, len(VERSION_1) - 2))
+def test_a_torn_file_is_no_checkpoint(length: int) -> None:
+    """The file cut anywhere is recognised as damaged, never taken for less than it was."""
+    with pytest.raises(ValueError, match=r"column|not a checkpoint"):
+        Checkpoint.from_json(VERSION_1[:length])
+
+
+@pytest.mark.parametrize(
+    "data",
+    [VERSION_1[:100], b"", b"\0" * 500, b"[]", b"null", b"{}", b'{"version": 1}', b'"\xff"'],
+    ids=["torn", "empty", "zeros", "list", "null", "object", "version alone", "no UTF-8"],
+)
+def test_a_damaged_file_is_put_aside(directory: Path, data: bytes) -> None:
+    """A checkpoint that cannot be read is kept beside, said to be damaged, and the state begins anew."""
+    with State(directory) as state:
+        (directory / NAME).write_bytes(data)
+        assert checkpoint.read(directory) is None
+        assert state.load() == (Checkpoint(), True)
+        assert (directory / DAMAGED).read_bytes() == data
+        assert state.load() == (Checkpoint(), False)
+        state.save(CHECKPOINT)
+        assert state.load() == (CHECKPOINT, False)
+
+
+def full_disk(*_: object, **__: object) -> None:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def fail_at(monkeypatch: pytest.MonkeyPatch, name: str, turn: int) -> None:
+    """Let the n-th call of a function of `os` find the disk full."""
+    real: Callable[..., Any] = getattr(os, name)
+    calls = iter(range(1, 100))
+
+    def function(*args: Any, **kwargs: Any) -> Any:
+        if next(calls) == turn:
+            full_disk()
+        return real(*args, **kwargs)
+
+    monkeypatch.setattr(os, name, function)
+
+
+@pytest.mark.parametrize(
+    ("name", "turn"),
+    [("open", 1), ("fdopen", 1), ("fsync", 1), ("replace", 1)],
+    ids=["open", "write", "sync", "rename"],
+)
+def test_a_write_that_fails_leaves_the_old_one(
+    directory: Path, monkeypatch: pytest.MonkeyPatch, name: str, turn: int
+) -> None:
+    """A full disk, at whichever step, raises OSError and leaves the checkpoint as it was; later it is written."""
+    newer = Checkpoint("uuid", "zoomdata-activity", Totals(11, 6), [])
+    with State(directory) as state:
+        state.save(CHECKPOINT)
+        with monkeypatch.context() as patch:
+            if name == "replace":
+                patch.setattr(Path, "replace", full_disk)
+            else:
+                fail_at(patch, name, turn)
+            with pytest.raises(OSError, match="No space left"):
+                state.save(newer)
+        assert state.load() == (CHECKPOINT, False)
+        state.save(newer)
+        assert state.load() == (newer, False)
+
+
+@pytest.mark.parametrize(("name", "turn"), [("open", 2), ("fsync", 2)], ids=["open", "sync"])
+def test_a_rename_that_may_not_last_is_a_failure(
+    directory: Path, monkeypatch: pytest.MonkeyPatch, name: str, turn: int
+) -> None:
+    """A directory that cannot be synchronised raises OSError: whoever counts on the new checkpoint must not."""
+    with State(directory) as state:
+        fail_at(monkeypatch, name, turn)
+        with pytest.raises(OSError, match="No space left"):
+            state.save(CHECKPOINT)
+
+
+def test_it_is_on_disk_before_it_has_its_name(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """First the bytes are synchronised, then the file renamed, then the directory synchronised."""
+    steps = []
+    real_sync, real_rename = os.fsync, Path.replace
+
+    def fsync(descriptor: int) -> None:
+        steps.append(f"sync {Path(f'/proc/self/fd/{descriptor}').readlink().name}")
+        real_sync(descriptor)
+
+    def rename(self: Path, target: Path) -> Path:
+        assert self.read_bytes().startswith(b'{\n  "version": 1')
+        steps.append(f"rename {self.name} {target.name}")
+        return real_rename(self, target)
+
+    with State(directory) as state:
+        monkeypatch.setattr(os, "fsync", fsync)
+        monkeypatch.setattr(Path, "replace", rename)
+        state.save(CHECKPOINT)
+    assert steps == [f"sync {NAME}.new", f"rename {NAME}.new {NAME}", "sync state"]
+
+
+# ---- whose it is
+
+
+def test_a_second_indexer_is_told_who_holds_it(directory: Path) -> None:
+    """Two indexers cannot share a state directory; once the first lets go, the second may have it."""
+    with State(directory):
+        with pytest.raises(
+            StateInUse, match=rf"{directory} is in use by process {os.getpid()} on .*, since 20"
+        ):
+            State(directory)
+        with pytest.raises(StateInUse):
+            State(directory)
+    with State(directory):
+        pass
+
+
+def test_a_holder_without_a_name_is_another_indexer(directory: Path) -> None:
+    """A full disk may have kept the holder from writing who it is; it holds the directory nevertheless."""
+    with State(directory):
+        (directory / "lock").write_bytes(b"")
+        with pytest.raises(StateInUse, match="in use by another indexer"):
+            State(directory)
+
+
+def test_a_full_disk_spoils_the_name_and_not_the_lock(
+    directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That the holder cannot be written down is no reason not to start."""
+    monkeypatch.setattr(os, "pwrite", full_disk)
+    with State(directory), pytest.raises(StateInUse):
+        State(directory)
+
+
+def test_the_name_of_an_earlier_holder_is_gone(directory: Path) -> None:
+    """The lock file of a process that died names the new holder alone."""
+    directory.mkdir(parents=True)
+    (directory / "lock").write_text("process 1 on elsewhere, since ever, with a very long name" * 5)
+    with State(directory):
+        (line,) = (directory / "lock").read_text().splitlines()
+    assert line.startswith(f"process {os.getpid()} on ")
+    assert "elsewhere" not in line
+
+
+def test_a_directory_that_cannot_be_made_is_said(tmp_path: Path) -> None:
+    """Where a file stands, there can be no state directory, neither there nor below; both sentences say why."""
+    file = tmp_path / "file"
+    file.touch()
+    with pytest.raises(StateUnusable, match=f"{file}: File exists"):
+        State(file)
+    with pytest.raises(StateUnusable, match=f"{file}/state: Not a directory"):
+        State(file / "state")
+
+
+def test_a_checkpoint_that_cannot_be_opened_is_not_taken_for_none(directory: Path) -> None:
+    """An unreadable checkpoint is an error, not a beginning."""
+    with State(directory) as state:
+        (directory / NAME).mkdir()
+        with pytest.raises(StateUnusable, match="Is a directory"):
+            state.load()
+        with pytest.raises(StateUnusable, match="Is a directory"):
+            checkpoint.read(directory)
