@@ -4,7 +4,9 @@ The client neither retries nor sniffs: `writing/bulk.py` decides what is sent ag
 they are; a bulk answer comes back as bytes, for `writing/answers.py` to judge.
 """
 
+import logging
 import re
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,6 +21,11 @@ from indexer.errors import Fatal, NotElasticsearch, NotInstalled, Refused, Unrea
 from indexer.settings import Connection
 
 BULK_ANSWER = b'{"errors":'
+
+# What fails is said by us, once; the library would say it each time, on standard error.
+logging.getLogger("elastic_transport").addHandler(logging.NullHandler())
+logging.getLogger("elastic_transport").propagate = False
+warnings.filterwarnings("ignore", category=elasticsearch.ElasticsearchWarning)
 
 
 class _Json(OrjsonSerializer):
@@ -44,8 +51,24 @@ class _Raw(elastic_transport.Serializer):
         return data
 
 
+PRODUCT = "x-elastic-product"
+"""The header of every answer of Elasticsearch from 7.14 on; the library itself looks for it on successes only."""
+ITS_OWN = {401, 403, 407, 408, 413, 429}
+"""What a proxy in front of Elasticsearch may answer in its place, besides 5xx."""
+
+
 class _Node(elastic_transport.Urllib3HttpNode):
-    """Never logs a body: it may be megabytes of other people's data, and what logs them fails on a memoryview."""
+    """Tells answers that are not Elasticsearch's, and never logs a body.
+
+    A body may be megabytes of other people's data, and what would log it fails on a memoryview.
+    """
+
+    def perform_request(self, *args: Any, **kwargs: Any) -> Any:
+        """Send and receive. Raises UnsupportedProductError, and what the library raises."""
+        meta, body = answer = super().perform_request(*args, **kwargs)
+        if PRODUCT not in meta.headers and 300 <= meta.status < 500 and meta.status not in ITS_OWN:
+            raise elasticsearch.UnsupportedProductError("not Elasticsearch", meta=meta, body=body)
+        return answer
 
     def _log_request(self, *_: Any, **__: Any) -> None:
         pass
