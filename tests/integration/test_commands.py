@@ -1,0 +1,177 @@
+"""The commands as a person or a script meets them."""
+
+import os
+import pty
+import subprocess
+from collections.abc import Iterator
+from typing import Any
+
+import orjson
+import pytest
+import typer.main
+
+from indexer import __version__
+from indexer.cli import app
+from indexer.errors import EXIT_REJECTED
+from tests.integration.conftest import LOG, Lab, joined, numbered
+
+
+def commands(command: Any, name: str = "indexer") -> Iterator[tuple[str, Any]]:
+    """A command and all below it, by what a person types."""
+    yield name, command
+    for below in getattr(command, "commands", {}).values():
+        yield from commands(below, f"{name} {below.name}")
+
+
+COMMANDS = dict(commands(typer.main.get_command(app)))
+SHOWING = [["status"], ["summary"], ["rejected", "list"], ["rejected", "replay"]]
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_and_option_has_help(name: str) -> None:
+    """Nothing is left unexplained, and each command that does something has an example."""
+    command = COMMANDS[name]
+    assert command.help
+    assert hasattr(command, "commands") or "Example: " in command.help
+    unexplained = [parameter.name for parameter in command.params if not getattr(parameter, "help", None)]
+    assert unexplained == []
+
+
+def test_the_contract_of_commands_holds() -> None:
+    """Scripts and containers call these."""
+    assert {
+        "indexer run",
+        "indexer template install",
+        "indexer status",
+        "indexer summary",
+        "indexer rejected list",
+        "indexer rejected replay",
+        "indexer demo",
+    } <= COMMANDS.keys()
+
+
+def test_the_version_is_told(bare: Lab) -> None:
+    """On standard output, without a server."""
+    assert bare.command("--version").stdout == f"indexer {__version__}\n"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["nonsense"], ["run", "--nonsense"], ["run", "--senders", "0"], ["run", "-"]],
+    ids=["command", "option", "value", "standard input without --once"],
+)
+def test_wrong_usage_ends_with_2(bare: Lab, arguments: list[str]) -> None:
+    """And says what is wrong, on standard error."""
+    done = bare.command(*arguments)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "Error" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_install_says_what_it_did(bare: Lab) -> None:
+    """The second time that there was nothing to do."""
+    first, second = (bare.command("template", "install") for _ in range(2))
+    assert (first.returncode, second.returncode) == (0, 0)
+    assert f"created    index {bare.connection.alias}-000001" in first.stdout
+    assert "created" not in second.stdout
+    assert "unchanged" in second.stdout
+
+
+@pytest.mark.parametrize("arguments", SHOWING, ids=" ".join)
+def test_json_is_one_object(lab: Lab, arguments: list[str]) -> None:
+    """And nothing else on standard output."""
+    lab.run(lab.log(joined([*numbered(3), b"no entry"])))
+    done = lab.command(*arguments, "--json")
+    assert done.returncode == (EXIT_REJECTED if "replay" in arguments else 0), done.stderr
+    assert isinstance(orjson.loads(done.stdout), dict)
+
+
+@pytest.mark.parametrize("arguments", SHOWING, ids=" ".join)
+def test_a_pipe_gets_no_escape_codes(lab: Lab, arguments: list[str]) -> None:
+    """What is piped is plain text, even where a log holds escape codes."""
+    lab.run(lab.log(joined([b'{"activityType":"VIS","user":"\\u001b[31mred"}', b"\x1b[31mno entry"])))
+    done = lab.command(*arguments)
+    assert done.stdout
+    assert "\x1b" not in done.stdout + done.stderr
+
+
+def on_a_terminal(lab: Lab, *arguments: str, **environment: str) -> bytes:
+    """What a command shows on a terminal of its own."""
+    ours, theirs = pty.openpty()
+    shown = b""
+    with lab.process(
+        *arguments,
+        environment={"TERM": "xterm-256color", **environment},
+        stdout=theirs,
+        stderr=subprocess.STDOUT,
+    ):
+        os.close(theirs)
+        while block := _read(ours):
+            shown += block
+    os.close(ours)
+    return shown
+
+
+def _read(terminal: int) -> bytes:
+    try:
+        return os.read(terminal, 65536)
+    except OSError:  # its other end is closed
+        return b""
+
+
+@pytest.mark.parametrize("arguments", [["status"], ["run", "--once"]], ids=" ".join)
+def test_a_terminal_gets_colours_unless_no_color_is_set(lab: Lab, arguments: list[str]) -> None:
+    """The convention of no-color.org: with NO_COLOR nothing is coloured."""
+    log = str(lab.log(joined([*numbered(3), b"\x1b[31mno entry"])))
+    coloured = on_a_terminal(lab, *arguments, log)
+    (lab.state.state_dir / "checkpoint.json").unlink(missing_ok=True)
+    plain = on_a_terminal(lab, *arguments, log, NO_COLOR="1")
+    assert b"\x1b[" in coloured
+    assert log.rpartition("/")[2].encode() in plain or b"4 lines read" in plain
+    assert b"\x1b[3" not in plain
+    assert b"\x1b[31m" not in plain
+
+
+def test_status_tells_how_far_each_file_is(lab: Lab) -> None:
+    """Delivered bytes, size and lag of each; the indices; the totals; the rejected."""
+    log = lab.log(joined([*numbered(3), b"no entry"]))
+    lab.run(log)
+    delivered = log.stat().st_size
+    with log.open("ab") as file:
+        file.write(b'{"n":4}\n')
+    lab.log(b'{"n":5}\n', "query-engine-activity.log")
+    lab.client.indices.refresh(index=f"{lab.connection.alias}*")
+    told = orjson.loads(lab.command("status", "--json", lab.logs).stdout)
+    logs = {entry["path"].rpartition("/")[2]: entry for entry in told["logs"]}
+    assert (logs[LOG]["delivered"], logs[LOG]["lag"]) == (delivered, 8)
+    assert logs["query-engine-activity.log"]["lag"] == 8
+    assert told["totals"] | {"bytes": 0} == {
+        "read": 4,
+        "created": 3,
+        "duplicates": 0,
+        "rejected": 1,
+        "blank": 0,
+        "bytes": 0,
+    }
+    assert [index["entries"] for index in told["indices"]] == [3]
+    assert (told["rejected"], told["problem"]) == (1, None)
+
+
+def test_status_needs_no_server(lab: Lab) -> None:
+    """It says what it knows, and what keeps it from knowing more."""
+    lab.run(lab.log(joined(numbered(3))))
+    done = lab.command("status", "--json", "--elasticsearch-url", "http://127.0.0.1:9")
+    assert done.returncode == 0, done.stderr
+    told = orjson.loads(done.stdout)
+    assert told["totals"]["created"] == 3
+    assert "No answer from Elasticsearch at http://127.0.0.1:9" in told["problem"]
+
+
+def test_summary_counts_what_was_indexed(lab: Lab) -> None:
+    """The sum of the whole chain: from the log to the tables."""
+    lab.run(lab.log(joined(numbered(7))))
+    lab.client.indices.refresh(index=lab.connection.alias)
+    done = lab.command("summary")
+    assert done.returncode == 0, done.stderr
+    assert "VIS" in done.stdout
+    assert "7" in done.stdout

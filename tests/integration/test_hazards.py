@@ -1,0 +1,151 @@
+"""What a reader meets in real files: each line is indexed unchanged, or rejected with its reason and its bytes."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import Enum, auto
+
+import pytest
+
+from indexer.demo.sample import entries
+from tests.conftest import TestServer
+from tests.integration.conftest import Lab, joined
+
+
+class Fate(Enum):
+    """What becomes of a line."""
+
+    INDEXED = auto()
+    OBJECTS = auto()
+    """Indexed where the server knows `subobjects` (8.3), refused elsewhere."""
+    REFUSED = auto()
+    """By Elasticsearch."""
+    UNREAD = auto()
+    """The reader takes it for no entry."""
+    LOST = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Hazard:
+    """Some lines of a log, and what becomes of the last of them."""
+
+    lines: tuple[bytes, ...]
+    fate: Fate
+    stored: bytes
+    """What is indexed, or kept."""
+
+
+def hazard(*lines: str | bytes, fate: Fate = Fate.INDEXED, stored: str | None = None) -> Hazard:
+    """Spell one; `stored` is only given where it is not the line itself."""
+    raw = tuple(line.encode() if isinstance(line, str) else line for line in lines)
+    return Hazard(raw, fate, stored.encode() if stored else raw[-1])
+
+
+READING = {
+    "CRLF": hazard('{"h":1}\r', stored='{"h":1}'),
+    "a byte order mark": hazard(b'\xef\xbb\xbf{"h":2}', stored='{"h":2}'),
+    "a date in front, as 2.2 wrote it": hazard('2015-03-01 10:00:00,123 {"h":3}', stored='{"h":3}'),
+    "zeros in front, as a copy-truncate leaves them": hazard(b'\0\0\0\0{"h":4}', stored='{"h":4}'),
+    "a stack trace": hazard("java.lang.NullPointerException: null", fate=Fate.UNREAD),
+    "a line of a stack trace": hazard("\tat com.zoomdata.Main.run(Main.java:1)", fate=Fate.UNREAD),
+    "a scalar": hazard("42", fate=Fate.UNREAD),
+    "an array": hazard('[{"h":5}]', fate=Fate.UNREAD),
+    "a string": hazard('"{}"', fate=Fate.UNREAD),
+    "a comment": hazard('/*x*/{"h":6}', fate=Fate.UNREAD),
+    "gzip": hazard(b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03", fate=Fate.UNREAD),
+    "UTF-16": hazard('{"h":7}'.encode("utf-16-le")),
+    "invalid UTF-8": hazard(b'{"h":"\xff\xfe"}', fate=Fate.REFUSED),
+    "a NUL inside": hazard(b'{"h":"\0"}', fate=Fate.REFUSED),
+    "the first half of a line": hazard('{"activityType":"VIS","user":"an', fate=Fate.REFUSED),
+    "the second half of a line": hazard('na","status":"OPENED"}', fate=Fate.UNREAD),
+    "two objects": hazard('{"h":8}{"h":9}', fate=Fate.REFUSED),
+    "text behind": hazard('{"h":10} and more', fate=Fate.REFUSED),
+    "looks like a bulk action": hazard('{"create":{"_id":"x"}}'),
+    "looks like another bulk action": hazard('{"delete":{"_index":"other","_id":"x"}}'),
+    "not JSON": hazard("{h:11}", fate=Fate.REFUSED),
+    "not a number": hazard('{"h":NaN}', fate=Fate.REFUSED),
+    "`source` a string, then an object": hazard(
+        '{"source":"a"}', '{"source":{"id":"b","name":"c"}}', fate=Fate.OBJECTS
+    ),
+    "`timeline` an object, then a string": hazard(
+        '{"timeline":{"TOPOLOGY.CREATED":1}}', '{"timeline":"x"}', fate=Fate.OBJECTS
+    ),
+    "`responseCode` a number, then text": hazard('{"responseCode":200}', '{"responseCode":"n/a"}'),
+    "`ip` unknown": hazard('{"ip":"unknown"}'),
+    "`ip` a list": hazard('{"ip":["10.0.0.1","2001:db8::1"]}'),
+    "`ip` with a zone": hazard('{"ip":"fe80::1%eth0"}'),
+    "`eventDate` unreadable": hazard('{"eventDate":"yesterday"}'),
+    "names in any script": hazard(
+        '{"user":"Ωμέγα","userFullName":"山田太郎","userGroups":["пользователи","مستخدم"]}'
+    ),
+    "an unknown type": hazard('{"activityType":"TELEPORT","beam":{"to":[1,2]}}'),
+}
+MAPPING = {
+    "a string, then an object": hazard('{"m1":"x"}', '{"m1":{"b":1}}', fate=Fate.OBJECTS),
+    "an object, then a string": hazard('{"m2":{"b":1}}', '{"m2":"x"}', fate=Fate.OBJECTS),
+    "a number, then an object": hazard('{"m3":1}', '{"m3":{"b":1}}', fate=Fate.OBJECTS),
+    "an array with an object": hazard('{"m4":"x"}', '{"m4":["x",{"b":1}]}', fate=Fate.OBJECTS),
+    "two dots": hazard('{"m5..b":1}', fate=Fate.OBJECTS),
+    "a dot alone": hazard('{".":1}', fate=Fate.OBJECTS),
+    "a number, then text": hazard('{"m6":1}', '{"m6":"n/a"}'),
+    "2^70": hazard('{"m7":1180591620717411303424}'),
+    "1e400": hazard('{"m8":1e400}'),
+    "70,000 characters": hazard('{"m9":"' + "y" * 70_000 + '"}'),
+    "an empty field name": hazard('{"":1}', fate=Fate.REFUSED),
+    "a blank field name": hazard('{" ":1}', fate=Fate.REFUSED),
+    "the same key twice": hazard('{"m10":1,"m10":2}', fate=Fate.REFUSED),
+    "`_id` as a field": hazard('{"_id":"x"}', fate=Fate.REFUSED),
+    "`_source` as a field": hazard('{"_source":"x"}', fate=Fate.REFUSED),
+    "an array of mixed types": hazard('{"m11":[1,"x"]}', fate=Fate.REFUSED),
+    "nested over 1,000 levels": hazard('{"m12":' * 1100 + "1" + "}" * 1100, fate=Fate.REFUSED),
+}
+
+
+def version(server: TestServer) -> tuple[int, ...]:
+    return tuple(map(int, server.version.split(".")))
+
+
+@pytest.mark.parametrize("hazards", [READING, MAPPING], ids=["reading", "mapping"])
+def test_each_hazard_is_indexed_unchanged_or_rejected(
+    lab: Lab, server: TestServer, hazards: dict[str, Hazard]
+) -> None:
+    """Nothing crashes, no neighbour is lost, and the counters add up."""
+    neighbours = [b'{"neighbour":%d}' % number for number in range(len(hazards))]
+    lines = [
+        line
+        for one, neighbour in zip(hazards.values(), neighbours, strict=True)
+        for line in (*one.lines, neighbour)
+    ]
+    totals = lab.run(lab.log(joined(lines))).totals
+    stored, rejected = lab.entries(), lab.rejected_bytes()
+
+    def found(one: Hazard) -> Fate:
+        if one.stored in rejected:
+            return Fate.UNREAD if rejected[one.stored] == "not_an_object" else Fate.REFUSED
+        return Fate.INDEXED if one.stored in stored else Fate.LOST
+
+    def expected(one: Hazard) -> Fate:
+        if one.fate is Fate.OBJECTS:
+            return Fate.INDEXED if version(server) >= (8, 3, 0) else Fate.REFUSED
+        return one.fate
+
+    assert {name: found(one) for name, one in hazards.items()} == {
+        name: expected(one) for name, one in hazards.items()
+    }
+    assert [entry for entry in stored if b"neighbour" in entry] == neighbours
+    assert all(line.reason for line in lab.rejected().lines)
+    assert totals.read == totals.created + totals.rejected == len(lines)
+    assert (totals.created, totals.rejected) == (len(stored), len(rejected))
+
+
+def test_every_activity_type_is_indexed_unchanged(lab: Lab) -> None:
+    """The sample has all that are documented; none is refused."""
+    lines = list(entries(1000, end=datetime(2026, 5, 11, tzinfo=UTC)))
+    assert lab.run(lab.log(joined(lines))).totals.created == 1000
+    assert lab.entries() == lines
+
+
+def test_blank_lines_are_counted_and_otherwise_nothing(lab: Lab) -> None:
+    """With whatever blanks in them, between entries of either line end."""
+    totals = lab.run(lab.log(b'\n\r\n{"a":1}\r\n \t \n{"a":2}\n\0\0\n\xef\xbb\xbf\n')).totals
+    assert (totals.read, totals.created, totals.blank) == (7, 2, 5)
+    assert lab.entries() == [b'{"a":1}', b'{"a":2}']

@@ -1,0 +1,176 @@
+"""Rejected lines: kept with their bytes, listed, and sent again once the mapping is mended."""
+
+import orjson
+import pytest
+
+from tests.integration.conftest import LOG, Lab, joined, numbered
+
+LINES = [b'{"n":0}', b'{"n":1,"user":"x"}', b"not an object", b'{"n":2}', b'{"n":', b'{"n":3}']
+"""Good and bad ones; the second is refused by a mapping in which `user` is a number and nothing else."""
+
+
+def make_strict(lab: Lab, *, user: str) -> None:
+    """From the next index on, `user` is of this type, and a value that is none is refused."""
+    lab.client.cluster.put_component_template(
+        name=f"{lab.connection.alias}-mappings",
+        template={"mappings": {"properties": {"user": {"type": user}}}},
+    )
+    lab.client.cluster.put_component_template(
+        name=f"{lab.connection.alias}-settings",
+        template={"settings": {"index.mapping.ignore_malformed": False}},
+    )
+    lab.client.indices.rollover(alias=lab.connection.alias)
+
+
+@pytest.fixture
+def spoilt(lab: Lab) -> Lab:
+    """A laboratory with rejected lines of three kinds: from the reader, from the mapping, from the parser."""
+    make_strict(lab, user="long")
+    totals = lab.run(lab.log(joined(LINES))).totals
+    assert (totals.read, totals.created, totals.rejected) == (6, 3, 3)
+    return lab
+
+
+def local_files(lab: Lab) -> dict[str, bytes]:
+    """The bytes of the lines that the state directory keeps, by id."""
+    return {path.stem: path.read_bytes() for path in (lab.state.state_dir / "rejected").glob("*.line")}
+
+
+def test_a_rejected_line_is_kept_with_all_that_is_known_of_it(spoilt: Lab) -> None:
+    """Its bytes, its file, its offset, its type and its reason; the others are indexed."""
+    listing = spoilt.rejected()
+    kept = {line.offset: line for line in listing.lines}
+    offsets = [sum(len(line) + 1 for line in LINES[:number]) for number in (1, 2, 4)]
+    assert listing.total == 3
+    assert sorted(kept) == offsets
+    assert [kept[offset].text.encode() for offset in offsets] == [LINES[1], LINES[2], LINES[4]]
+    assert {line.file for line in listing.lines} == {str(spoilt.logs / LOG)}
+    assert "user" in kept[offsets[0]].reason
+    assert kept[offsets[1]].type == "not_an_object"
+    assert spoilt.rejected_bytes().keys() == {LINES[1], LINES[2], LINES[4]}
+    assert spoilt.numbers() == [0, 2, 3]
+
+
+def test_a_run_with_rejected_lines_ends_with_3_and_says_how_many(lab: Lab) -> None:
+    """Done, and something is to be looked at."""
+    done = lab.command("run", "--once", lab.log(b'not an object\n{"a":1}\n'))
+    assert done.returncode == 3
+    assert "2 lines read: 1 created, 0 were there already, 1 rejected and kept" in done.stdout
+
+
+def test_the_list_is_a_table_or_an_object(spoilt: Lab) -> None:
+    """The table shows file and reason; the object all of it."""
+    shown = spoilt.command("rejected", "list", environment={"COLUMNS": "250"}).stdout
+    assert "Rejected lines: 3" in shown
+    assert "begin with {" in shown
+    told = orjson.loads(spoilt.command("rejected", "list", "--json", "--limit", "2").stdout)
+    assert (told["total"], len(told["lines"])) == (3, 2)
+    assert told["lines"][0].keys() >= {"id", "file", "offset", "type", "reason", "text", "where"}
+
+
+def test_replay_without_a_mended_mapping_changes_nothing(spoilt: Lab) -> None:
+    """Each is refused again and stays, once."""
+    replayed = spoilt.command("rejected", "replay", "--json")
+    assert replayed.returncode == 3, replayed.stderr
+    assert orjson.loads(replayed.stdout) == {"delivered": 0, "already_there": 0, "still_rejected": 3}
+    assert spoilt.rejected().total == 3
+
+
+def test_replay_with_a_mended_mapping_delivers_under_the_original_id(spoilt: Lab) -> None:
+    """What goes in now is removed from the list, and the rest stays."""
+    wanted = next(line.id for line in spoilt.rejected().lines if "user" in line.reason)
+    make_strict(spoilt, user="keyword")
+    replayed = spoilt.command("rejected", "replay", "--json")
+    assert replayed.returncode == 3, replayed.stderr
+    assert orjson.loads(replayed.stdout) == {"delivered": 1, "already_there": 0, "still_rejected": 2}
+    assert spoilt.stored()[wanted] == LINES[1]
+    assert spoilt.rejected_bytes().keys() == {LINES[2], LINES[4]}
+    assert spoilt.command("rejected", "replay").returncode == 3
+    assert spoilt.numbers() == [0, 1, 2, 3]
+
+
+def test_replay_of_nothing_is_done_at_once(lab: Lab) -> None:
+    """There need not be a rejected line."""
+    assert lab.command("rejected", "replay").returncode == 0
+    assert "None is kept" in lab.command("rejected", "list").stdout
+
+
+def test_an_entry_rejected_and_delivered_since_is_there_once(spoilt: Lab) -> None:
+    """A replay after the log was read again with the mended mapping finds it there already."""
+    make_strict(spoilt, user="keyword")
+    (spoilt.state.state_dir / "checkpoint.json").unlink()
+    assert spoilt.run(spoilt.logs / LOG).totals.created == 1
+    replayed = orjson.loads(spoilt.command("rejected", "replay", "--json").stdout)
+    assert (replayed["delivered"], replayed["already_there"]) == (0, 1)
+    assert spoilt.numbers() == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize("length", [20, 2_000_000], ids=["short", "of many blocks"])
+def test_a_line_over_the_limit_lands_in_the_state_directory(lab: Lab, length: int) -> None:
+    """With its bytes; its neighbours go in, and a replay delivers it once the server takes it."""
+    long = b'{"n":1,"payload":"' + b"long " * (length // 5) + b'"}'
+    totals = lab.run(lab.log(joined([b'{"n":0}', long, b'{"n":2}'])), max_line_bytes=20).totals
+    assert (totals.read, totals.created, totals.rejected) == (3, 2, 1)
+    (kept,) = lab.rejected().lines
+    assert (kept.type, kept.where, kept.offset, kept.size) == ("line_too_long", "file", 8, len(long))
+    assert local_files(lab) == {kept.id: long}
+    assert lab.command("rejected", "replay").returncode == 0
+    assert lab.stored()[kept.id] == long
+    assert lab.rejected().total == 0
+    assert local_files(lab) == {}
+
+
+def test_what_the_rejected_index_refuses_goes_to_a_file(lab: Lab) -> None:
+    """A write block on it holds nothing up."""
+    lab.client.indices.put_settings(index=lab.connection.rejected, settings={"index.blocks.write": True})
+    totals = lab.run(lab.log(joined(LINES))).totals
+    assert (totals.created, totals.rejected) == (4, 2)
+    assert sorted(local_files(lab).values()) == sorted([LINES[2], LINES[4]])
+    assert {line.where for line in lab.rejected().lines} == {"file"}
+
+
+def test_a_missing_rejected_index_is_made_anew_by_its_template(lab: Lab) -> None:
+    """An admin may delete it to have it empty; its mapping stays fixed."""
+    lab.client.indices.delete(index=lab.connection.rejected)
+    assert lab.run(lab.log(joined(LINES))).totals.rejected == 2
+    assert lab.rejected_bytes().keys() == {LINES[2], LINES[4]}
+    (made,) = lab.client.indices.get_mapping(index=lab.connection.rejected).values()
+    assert made["mappings"]["dynamic"] == "strict"
+
+
+def test_where_no_index_is_made_by_itself_rejected_lines_go_to_files(lab: Lab) -> None:
+    """A missing index is no reason to wait; the files are listed and replayed like the rest."""
+    lab.client.indices.delete(index=lab.connection.rejected)
+    setting = "action.auto_create_index"
+    lab.client.cluster.put_settings(persistent={setting: f"-{lab.connection.rejected},+*"})
+    try:
+        totals = lab.run(lab.log(joined(LINES))).totals
+    finally:
+        lab.client.cluster.put_settings(persistent={setting: None})
+    assert (totals.created, totals.rejected) == (4, 2)
+    assert sorted(local_files(lab).values()) == sorted([LINES[2], LINES[4]])
+    assert lab.rejected().total == 2
+    assert orjson.loads(lab.command("rejected", "replay", "--json").stdout)["still_rejected"] == 2
+
+
+def test_a_line_rejected_twice_is_kept_once(lab: Lab) -> None:
+    """Reading a log again adds nothing to the list."""
+    log = lab.log(joined(LINES))
+    lab.run(log)
+    (lab.state.state_dir / "checkpoint.json").unlink()
+    assert lab.run(log).totals.rejected == 2
+    assert lab.rejected().total == 2
+
+
+def test_many_rejected_lines_are_all_kept_and_replayed(lab: Lab) -> None:
+    """More than one question or one request holds."""
+    make_strict(lab, user="long")
+    lines = [b'{"n":%d,"user":"x"}' % number for number in range(2500)]
+    assert (
+        lab.run(lab.log(joined([*numbered(3, start=9000), *lines])), batch_bytes=20_000).totals.rejected
+        == 2500
+    )
+    make_strict(lab, user="keyword")
+    assert lab.command("rejected", "replay", "--batch-bytes", "20000").returncode == 0
+    assert lab.numbers() == [*range(2500), 9000, 9001, 9002]
+    assert lab.rejected().total == 0

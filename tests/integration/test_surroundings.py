@@ -1,0 +1,267 @@
+"""Bad surroundings: one sentence on standard error, the right exit code, nothing lost."""
+
+import ctypes
+import gzip
+import json
+import os
+import resource
+import socket
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.integration.conftest import LOG, Lab, address, answer, joined, numbered, serving
+
+Completed = subprocess.CompletedProcess[str]
+
+
+def said(done: Completed, code: int = 1) -> str:
+    """The one sentence with which a command failed; all else it may have said are log lines."""
+    assert done.returncode == code, done.stderr
+    assert "Traceback" not in done.stderr
+    lines = done.stderr.splitlines()
+    sentences = [line for line in lines if line.startswith("indexer: ")]
+    assert lines[-1:] == sentences
+    assert all(json.loads(line)["event"] for line in lines[:-1])
+    return sentences[0]
+
+
+def without_root() -> None:
+    """Give up, in a child, root's right to read and write what it may not; for others there is none to give up."""
+    libc = ctypes.CDLL(None)
+    for capability in (1, 2):  # CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH
+        libc.prctl(24, capability, 0, 0, 0)  # PR_CAPBSET_DROP
+
+
+def without_disk() -> None:
+    """Let a child write no byte to any file."""
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+
+
+@pytest.fixture
+def log(lab: Lab) -> Path:
+    """A log of ten entries."""
+    return lab.log(joined(numbered(10)))
+
+
+@pytest.fixture
+def refusing() -> Iterator[str]:
+    """An address at which no one answers, and no one will."""
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        yield f"http://127.0.0.1:{held.getsockname()[1]}"
+
+
+NEEDING_A_SERVER = [
+    ["run", "--once"],
+    ["template", "install"],
+    ["summary"],
+    ["rejected", "list"],
+    ["rejected", "replay"],
+]
+
+
+@pytest.mark.parametrize("arguments", NEEDING_A_SERVER, ids=" ".join)
+def test_no_server(lab: Lab, log: Path, refusing: str, arguments: list[str]) -> None:
+    """Each command that needs one says at which address none answers."""
+    paths = [log] if "run" in arguments else []
+    done = lab.command(*arguments, "--elasticsearch-url", refusing, *paths)
+    assert f"No answer from Elasticsearch at {refusing}" in said(done)
+
+
+@pytest.mark.parametrize("arguments", NEEDING_A_SERVER, ids=" ".join)
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [(200, b"<html>Hello</html>"), (404, b"<html>Not here</html>"), (302, b""), (200, b'{"name":"other"}')],
+    ids=["page", "page not found", "redirect", "JSON"],
+)
+def test_another_server(lab: Lab, log: Path, status: int, body: bytes, arguments: list[str]) -> None:
+    """Something that is not Elasticsearch is said to be none."""
+    kind = "application/json" if body.startswith(b"{") else "text/html"
+    paths = [log] if "run" in arguments else []
+    with serving(lambda request: answer(request, status, body, content_type=kind)) as other:
+        done = lab.command(*arguments, "--elasticsearch-url", address(other), *paths)
+        assert f"What answers at {address(other)} is not Elasticsearch" in said(done)
+
+
+def test_a_port_that_speaks_something_else(lab: Lab, log: Path) -> None:
+    """A server that closes the connection without an answer in HTTP is no server."""
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        port = mute.getsockname()[1]
+        with lab.process("run", "--once", "--elasticsearch-url", f"http://127.0.0.1:{port}", log) as process:
+            connected, _ = mute.accept()
+            connected.sendall(b"SSH-2.0-OpenSSH_9.6\r\n")
+            connected.close()
+            stdout, stderr = process.communicate(timeout=30)
+    done = subprocess.CompletedProcess(process.args, process.returncode, stdout, stderr)
+    assert f"http://127.0.0.1:{port}" in said(done)
+
+
+@pytest.mark.parametrize("arguments", NEEDING_A_SERVER, ids=" ".join)
+def test_wrong_credentials(lab: Lab, log: Path, arguments: list[str]) -> None:
+    """Who is refused is said, and what to set; a fake answers 401, since the servers of these tests know no users."""
+    body = (
+        b'{"error":{"type":"security_exception","reason":"unable to authenticate user [ann]"},"status":401}'
+    )
+    headers = {"content_type": "application/json", "X_Elastic_Product": "Elasticsearch"}
+    paths = [log] if "run" in arguments else []
+    with serving(lambda request: answer(request, 401, body, **headers)) as strict:
+        where = ["--elasticsearch-url", address(strict), "--username", "ann"]
+        done = lab.command(*arguments, *where, *paths, environment={"INDEXER_PASSWORD": "hunter2"})
+    sentence = said(done)
+    assert "refuses user 'ann': unable to authenticate user [ann]" in sentence
+    assert "INDEXER_PASSWORD" in sentence
+    assert "hunter2" not in done.stderr
+
+
+@pytest.mark.parametrize("url", ["localhost", "ftp://localhost", "http://", ""])
+def test_a_senseless_address(lab: Lab, log: Path, url: str) -> None:
+    """What is no URL is said to be none, with the option's name."""
+    assert "--elasticsearch-url" in said(lab.command("run", "--once", "--elasticsearch-url", url, log))
+
+
+@pytest.mark.parametrize(
+    "path", ["missing.log", "missing/", "*.gone", ""], ids=["file", "directory", "glob", "empty"]
+)
+def test_no_log(lab: Lab, path: str) -> None:
+    """A path that names nothing, and a directory without a log in it."""
+    assert "No log file at" in said(lab.command("run", "--once", lab.logs / path))
+
+
+def test_a_log_that_may_not_be_read(lab: Lab, log: Path) -> None:
+    """It is named; what can be read goes in; and once it may be read, so does it."""
+    closed = lab.log(joined(numbered(10, start=10)), "query-engine-activity.log")
+    closed.chmod(0)
+    done = lab.command("run", "--once", lab.logs, preexec_fn=without_root)
+    assert f"Cannot read {closed}: Permission denied" in said(done)
+    assert lab.numbers() == list(range(10))
+    closed.chmod(0o600)
+    lab.run(lab.logs)
+    assert lab.numbers() == list(range(20))
+
+
+@pytest.mark.parametrize(
+    ("spoil", "reason"),
+    [
+        (lambda archive: archive[: len(archive) // 2], "the archive is cut short"),
+        (lambda archive: archive[:-4], "the archive is cut short"),
+        (lambda archive: archive[:5], "the archive is cut short"),
+        (lambda archive: archive[:-8] + b"\0" * 8, "not a sound gzip archive"),
+        (lambda _: b"plain text\n", "not a sound gzip archive"),
+    ],
+    ids=["half", "no end", "no data", "wrong checksum", "no gzip"],
+)
+def test_a_spoilt_archive(lab: Lab, spoil: Callable[[bytes], bytes], reason: str) -> None:
+    """It is named with the reason; what it holds goes in once it is whole."""
+    whole = gzip.compress(joined(numbered(2000)))
+    archive = lab.log(spoil(whole), LOG + ".1.gz")
+    assert f"Cannot read {archive}: {reason}" in said(lab.command("run", "--once", archive))
+    archive.write_bytes(whole)
+    lab.run(archive)
+    assert lab.numbers() == list(range(2000))
+
+
+def test_no_template(bare: Lab) -> None:
+    """The command to run is named, and no index is made by mistake."""
+    done = bare.command("run", "--once", bare.log(joined(numbered(3))))
+    assert "`indexer template install`" in said(done)
+    assert not bare.client.indices.exists(index=bare.connection.alias)
+
+
+@pytest.mark.parametrize("arguments", [["run", "--once"], ["template", "install"]], ids=" ".join)
+def test_an_index_where_the_alias_should_be(bare: Lab, arguments: list[str]) -> None:
+    """It is not written to, and left as it is."""
+    bare.client.indices.create(index=bare.connection.alias)
+    paths = [bare.log(joined(numbered(3)))] if "run" in arguments else []
+    assert "is an index, and has to be an alias" in said(bare.command(*arguments, *paths))
+    assert bare.client.count(index=bare.connection.alias)["count"] == 0
+
+
+def test_a_state_directory_that_is_a_file(lab: Lab, log: Path) -> None:
+    """The directory is named, and the option."""
+    lab.state.state_dir.write_bytes(b"")
+    sentence = said(lab.command("run", "--once", log))
+    assert f"Cannot use the state directory {lab.state.state_dir}" in sentence
+    assert "--state-dir" in sentence
+    assert lab.hits() == []
+
+
+def test_a_state_directory_that_may_not_be_written(lab: Lab, log: Path) -> None:
+    """Nothing is sent that could not be remembered."""
+    lab.state.state_dir.mkdir(mode=0o500)
+    done = lab.command("run", "--once", log, preexec_fn=without_root)
+    assert f"Cannot use the state directory {lab.state.state_dir}: Permission denied" in said(done)
+    assert lab.hits() == []
+
+
+def test_a_full_disk(lab: Lab, log: Path) -> None:
+    """A run that ends says so; nothing is sent that could not be remembered, nothing is lost."""
+    done = lab.command("run", "--once", log, preexec_fn=without_disk)
+    assert f"Cannot use the state directory {lab.state.state_dir}" in said(done)
+    assert lab.hits() == []
+    assert lab.run(log).totals.created == 10
+
+
+def test_a_disk_that_is_full_for_a_while(lab: Lab, log: Path) -> None:
+    """A run that follows waits, says so, and goes on by itself once there is room."""
+    lab.state.state_dir.mkdir()
+    unwritable = lab.state.state_dir / "checkpoint.json.new"
+    unwritable.symlink_to("/dev/full")
+    with lab.following(log) as following:
+        following.until(lambda: following.heard.of("checkpoint_failed"))
+        assert lab.hits() == []
+        unwritable.unlink()
+        following.until_created(10)
+    ((directory, reason),) = set(following.heard.of("checkpoint_failed"))
+    assert (directory, reason) == (str(lab.state.state_dir), "No space left on device")
+    assert lab.numbers() == list(range(10))
+
+
+def test_a_full_disk_and_a_rejected_index_that_refuses(lab: Lab) -> None:
+    """A rejected line that can be kept nowhere holds its log back until it can."""
+    lab.client.indices.put_settings(index=lab.connection.rejected, settings={"index.blocks.write": True})
+    kept = lab.state.state_dir / "rejected"
+    lab.state.state_dir.mkdir()
+    kept.write_bytes(b"in the way")
+    with lab.following(lab.log(b'no entry\n{"n":0}\n')) as following:
+        following.until(lambda: following.heard.of("delivery_failed"))
+        assert following.heard.totals.read == 0
+        kept.unlink()
+        following.until_created(1)
+    assert [path.read_bytes() for path in kept.glob("*.line")] == [b"no entry"]
+
+
+@pytest.mark.parametrize("once", [[], ["--once"]], ids=["following", "once"])
+def test_a_state_directory_in_use(lab: Lab, log: Path, once: list[str]) -> None:
+    """The second indexer names the first, and touches nothing."""
+    with lab.following(log) as following:
+        following.until_created(10)
+        sentence = said(lab.command("run", *once, log))
+    assert f"is in use by process {os.getpid()}" in sentence
+    assert lab.numbers() == list(range(10))
+
+
+def test_a_state_of_another_alias(lab: Lab, log: Path) -> None:
+    """A checkpoint is not taken for the wrong index."""
+    lab.run(log)
+    checkpoint = lab.state.state_dir / "checkpoint.json"
+    checkpoint.write_text(checkpoint.read_text().replace(lab.connection.alias, "another"))
+    assert "its checkpoint speaks of alias 'another'" in said(lab.command("run", "--once", log))
+
+
+def test_a_missing_secret_file(lab: Lab, log: Path) -> None:
+    """The file is named, and its option's variable."""
+    done = lab.command("run", "--once", "--api-key-file", lab.logs / "none", log)
+    assert "Cannot read the secret file" in said(done)
+
+
+def test_a_closed_pipe_is_no_crash(lab: Lab, log: Path) -> None:
+    """`indexer … | head` ends quietly."""
+    lab.run(log)
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = lab.command("status", "--json", stdout=writing)
+    os.close(writing)
+    assert "Traceback" not in done.stderr
