@@ -23,16 +23,24 @@ from indexer.reading.lines import Lines
 ID_LENGTH = 28
 OFFSET = slice(8, 20)
 
+DEEPEST = 500
+"""Levels of objects and arrays. Some 900 of them end a server of 8.19 or 9.1 with a StackOverflowError (measured), and
+sending the line again would end it again."""
+SHORTEST_DEEP = 2 * DEEPEST
+"""Bytes that so many levels take at least."""
+
 
 class Reason(StrEnum):
     """Why the reader takes a line for no entry."""
 
     NOT_AN_OBJECT = "not_an_object"
+    NESTED_TOO_DEEPLY = "nested_too_deeply"
     LINE_TOO_LONG = "line_too_long"
 
 
 EXPLANATION = {
     Reason.NOT_AN_OBJECT: "the line is no JSON object: it does not begin with {",
+    Reason.NESTED_TOO_DEEPLY: "its objects and arrays are nested deeper than Elasticsearch survives (500 levels)",
     Reason.LINE_TOO_LONG: "the line is longer than --max-line-bytes",
 }
 
@@ -84,8 +92,26 @@ def entry_in(line: bytes) -> bytes | Reason | None:
     line = line.removesuffix(b"\r")
     before = _BEFORE_OBJECT.match(line)
     if before:
-        return line[before.end() :]
+        return Reason.NESTED_TOO_DEEPLY if nested_too_deeply(line) else line[before.end() :]
     return Reason.NOT_AN_OBJECT if line.strip(b" \t\r\n\v\f\0\xef\xbb\xbf") else None
+
+
+_STRING = re.compile(rb'"(?:[^"\\]|\\.)*"')
+
+
+def nested_too_deeply(line: bytes) -> bool:
+    """Tell whether a line opens more than `DEEPEST` objects and arrays within each other."""
+    if len(line) <= SHORTEST_DEEP or line.count(b"{") + line.count(b"[") <= DEEPEST:
+        return False
+    depth = 0
+    for bracket in _STRING.sub(b"", line).translate(None, _NO_BRACKETS):
+        depth += 1 if bracket in b"{[" else -1
+        if depth > DEEPEST:
+            return True
+    return False
+
+
+_NO_BRACKETS = bytes(set(range(256)) - set(b"{}[]"))
 
 
 def entry_id(generation: int, offset: int, checksum: int) -> bytes:
@@ -106,7 +132,8 @@ def entries_of(lines: Lines, generation: int, file: str) -> Entries:
     blank = 0
     offset = lines.start
     for line in lines.lines:
-        if line[:1] == b"{" and line[-1:] == b"}":
+        size = len(line)
+        if line[:1] == b"{" and line[-1:] == b"}" and (size <= SHORTEST_DEEP or not nested_too_deeply(line)):
             entry: bytes | Reason | None = line
         else:
             entry = entry_in(line)
@@ -123,5 +150,5 @@ def entries_of(lines: Lines, generation: int, file: str) -> Entries:
                         identity.decode(), file, offset, entry, EXPLANATION[entry], line.removesuffix(b"\r")
                     )
                 )
-        offset += len(line) + 1
+        offset += size + 1
     return Entries(ids, entries, rejections, blank)

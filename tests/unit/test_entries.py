@@ -143,3 +143,19 @@ def test_a_file_has_the_same_ids_under_any_name_and_compressed(tmp_path: Path) -
         reader.look()
         found.append(reader.delivered)
     assert found == [expected(content)] * 3
+
+
+def test_a_line_that_would_end_the_server_is_rejected_unsent() -> None:
+    """Some 900 levels of nesting overflow the server's stack; brackets in strings or side by side are no levels."""
+    deep = b'{"a":' * 501 + b"1" + b"}" * 501
+    arrays = b'{"a":' + b"[" * 500 + b"]" * 500 + b"}"
+    assert entry_in(deep) is Reason.NESTED_TOO_DEEPLY
+    assert entry_in(arrays) is Reason.NESTED_TOO_DEEPLY
+    found = entries_of(Lines(0, [deep, b"{}"], len(deep) + 4), 1, "log")
+    assert [rejection.kind for rejection in found.rejections] == [Reason.NESTED_TOO_DEEPLY]
+    for fine in (
+        b'{"a":' * 500 + b"1" + b"}" * 500,
+        b'{"a":[' + b"{}," * 2000 + b"1]}",
+        b'{"a":"' + b"{" * 2000 + b'\\"{"}',
+    ):
+        assert entry_in(fine) == fine
