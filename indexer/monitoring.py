@@ -5,7 +5,9 @@ that repeats is said once, then counted, and said again with the count once a mi
 """
 
 import sys
+import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 
 import structlog
@@ -42,10 +44,14 @@ class Logs(Events):
     ) -> None:
         self._log = log
         self._clock = clock
+        self._lock = threading.RLock()
         self._faults: dict[object, tuple[int, float]] = {}
+        self._rejected: Counter[str] = Counter()
 
     def file_found(self, path: str, recognition: Recognition, offset: int) -> None:
         """Say which file is read, from where, and why there."""
+        with self._lock:
+            self._faults.pop(path, None)
         self._log.info("file found", file=path, recognised_as=recognition.value, offset=offset)
 
     def file_lost(self, path: str, unread: int) -> None:
@@ -61,8 +67,11 @@ class Logs(Events):
         self._log.info("file finished", file=path)
 
     def rejected(self, kind: str, count: int) -> None:
-        """Say that lines were rejected, once a minute for each reason."""
-        self._repeated(("rejected", kind), "lines rejected and kept", type=kind, lines=count)
+        """Say that lines were rejected, once a minute for each reason, with their number since the start."""
+        with self._lock:
+            self._rejected[kind] += count
+            lines = self._rejected[kind]
+            self._repeated(("rejected", kind), "lines rejected and kept", type=kind, lines=lines)
 
     def delivery_failed(self, fault: Fault, detail: str, wait: float) -> None:
         """Say that nothing goes through, once while it lasts."""
@@ -70,7 +79,8 @@ class Logs(Events):
 
     def delivery_recovered(self) -> None:
         """Say that batches go through again, and how often they had not."""
-        failed = {fault.value: self._faults.pop(fault)[0] for fault in Fault if fault in self._faults}
+        with self._lock:
+            failed = {fault.value: self._faults.pop(fault)[0] for fault in Fault if fault in self._faults}
         if failed:
             self._log.info("delivered again", failed_tries=failed)
 
@@ -84,14 +94,16 @@ class Logs(Events):
 
     def checkpoint_written(self) -> None:
         """Say that the state can be written again."""
-        failed = self._faults.pop("checkpoint", None)
+        with self._lock:
+            failed = self._faults.pop("checkpoint", None)
         if failed:
             self._log.info("checkpoint written again", failed_tries=failed[0])
 
     def _repeated(self, key: object, event: str, **facts: object) -> None:
-        times, said = self._faults.get(key, (0, float("-inf")))
-        times += 1
-        if self._clock() - said >= SAID_AGAIN:
-            said = self._clock()
-            self._log.warning(event, **facts, **({"times": times} if times > 1 else {}))
-        self._faults[key] = times, said
+        with self._lock:
+            times, said = self._faults.get(key, (0, float("-inf")))
+            times += 1
+            if self._clock() - said >= SAID_AGAIN:
+                said = self._clock()
+                self._log.warning(event, **facts, **({"times": times} if times > 1 else {}))
+            self._faults[key] = times, said

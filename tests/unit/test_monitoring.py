@@ -1,0 +1,218 @@
+"""What is said of what happens: a fault once, then counted, then that it is over."""
+
+import json
+import threading
+from typing import Any
+
+import pytest
+import structlog
+
+from indexer.events import Broadcast, Events, Fault, Recognition, Totals
+from indexer.monitoring import SAID_AGAIN, Logs, logger
+from tests.observed import Heard
+
+Said = dict[str, Any]
+
+
+class Clock:
+    """Time that passes when a test says so."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        """The time."""
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """A clock at its beginning."""
+    return Clock()
+
+
+@pytest.fixture
+def said() -> list[Said]:
+    """What was said, in order."""
+    return []
+
+
+@pytest.fixture
+def logs(said: list[Said], clock: Clock) -> Logs:
+    """A listener that says to a list."""
+
+    def keep(_logger: Any, method: str, event: Any) -> str:
+        said.append({"level": method, **event})
+        raise structlog.DropEvent
+
+    return Logs(structlog.wrap_logger(None, [keep], structlog.make_filtering_bound_logger("info")), clock)
+
+
+def fail(logs: Logs, times: int = 1, fault: Fault = Fault.NO_ANSWER) -> None:
+    for _ in range(times):
+        logs.delivery_failed(fault, "Connection refused", 1.0)
+
+
+def test_a_fault_is_said_once_then_counted(logs: Logs, said: list[Said], clock: Clock) -> None:
+    """The first time it is said at once, then not for a minute, then with how often it was."""
+    fail(logs, 10)
+    clock.now = SAID_AGAIN - 1
+    fail(logs)
+    assert said == [
+        {
+            "level": "warning",
+            "event": "not delivered, trying again",
+            "fault": "no_answer",
+            "detail": "Connection refused",
+        }
+    ]
+    clock.now = SAID_AGAIN
+    fail(logs, 5)
+    assert [line.get("times") for line in said] == [None, 12]
+    clock.now = 2 * SAID_AGAIN
+    fail(logs)
+    assert [line.get("times") for line in said] == [None, 12, 17]
+
+
+def test_the_end_of_a_fault_is_said_with_its_count(logs: Logs, said: list[Said]) -> None:
+    """When it is over that is said, once; the next fault is a new one."""
+    fail(logs, 3)
+    fail(logs, 2, Fault.SERVER_ERROR)
+    logs.delivery_recovered()
+    logs.delivery_recovered()
+    assert [line["event"] for line in said] == ["not delivered, trying again"] * 2 + ["delivered again"]
+    assert said[-1]["failed_tries"] == {"no_answer": 3, "server_error": 2}
+    fail(logs)
+    assert len(said) == 4
+    assert "times" not in said[-1]
+
+
+def test_different_faults_are_each_said(logs: Logs, said: list[Said]) -> None:
+    """A fault does not hide another one."""
+    for fault in Fault:
+        fail(logs, 2, fault)
+    assert [line["fault"] for line in said] == [fault.value for fault in Fault]
+
+
+def test_what_is_waited_for_is_said_once(logs: Logs, said: list[Said], clock: Clock) -> None:
+    """Asked again and again, the sentence is said once a minute."""
+    for second in range(int(SAID_AGAIN) + 1):
+        clock.now = second
+        logs.waiting("No answer from Elasticsearch.")
+    assert [(line["event"], line.get("times")) for line in said] == [
+        ("No answer from Elasticsearch.", None),
+        ("No answer from Elasticsearch.", 61),
+    ]
+
+
+def test_a_checkpoint_that_fails_is_said_once_and_when_it_is_over(logs: Logs, said: list[Said]) -> None:
+    """Its directory and reason are said; that it is written is said only after a failure."""
+    logs.checkpoint_written()
+    for _ in range(4):
+        logs.checkpoint_failed("/state", "No space left on device")
+    logs.checkpoint_written()
+    logs.checkpoint_written()
+    assert [line["event"] for line in said] == ["checkpoint cannot be written", "checkpoint written again"]
+    assert (said[0]["directory"], said[0]["reason"]) == ("/state", "No space left on device")
+    assert said[1]["failed_tries"] == 4
+
+
+def test_an_unreadable_file_is_said_once_while_it_lasts(logs: Logs, said: list[Said]) -> None:
+    """Another file is said too; the same one again after it could be read."""
+    for path in ("one", "one", "two", "one"):
+        logs.file_unreadable(path, "Permission denied")
+    logs.file_found("one", Recognition.RESUMED, 7)
+    logs.file_unreadable("one", "Input/output error")
+    assert [(line["event"], line["file"]) for line in said] == [
+        ("file cannot be read", "one"),
+        ("file cannot be read", "two"),
+        ("file found", "one"),
+        ("file cannot be read", "one"),
+    ]
+
+
+def test_rejected_lines_are_all_counted(logs: Logs, said: list[Said], clock: Clock) -> None:
+    """Each reason is said once a minute, with the number of all lines rejected for it so far."""
+    logs.rejected("not_an_object", 2)
+    logs.rejected("not_an_object", 5)
+    logs.rejected("document_parsing_exception", 1)
+    clock.now = SAID_AGAIN
+    logs.rejected("not_an_object", 1)
+    assert [(line["type"], line["lines"]) for line in said] == [
+        ("not_an_object", 2),
+        ("document_parsing_exception", 1),
+        ("not_an_object", 8),
+    ]
+
+
+def test_what_happens_to_files_is_said(logs: Logs, said: list[Said]) -> None:
+    """Found, finished and lost files are said each time; loss is an error."""
+    logs.file_found("a.log", Recognition.TRUNCATED, 0)
+    logs.file_finished("a.log")
+    logs.file_lost("a.log", 17)
+    assert [line["level"] for line in said] == ["info", "info", "error"]
+    assert (said[0]["recognised_as"], said[2]["unread_bytes"]) == ("truncated", 17)
+
+
+def test_batches_are_not_said(logs: Logs, said: list[Said]) -> None:
+    """What goes well, again and again, is for counters."""
+    logs.batch_acknowledged(Totals(1, 1), 0.1)
+    logs.block_read("a.log", 100)
+    assert said == []
+
+
+def test_several_threads_say_a_fault_once(logs: Logs, said: list[Said]) -> None:
+    """Senders that fail at the same time are one fault, with all their tries."""
+    start = threading.Barrier(8)
+
+    def fail_often() -> None:
+        start.wait()
+        fail(logs, 500)
+
+    threads = [threading.Thread(target=fail_often) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    logs.delivery_recovered()
+    assert [line["event"] for line in said] == ["not delivered, trying again", "delivered again"]
+    assert said[1]["failed_tries"] == {"no_answer": 4000}
+
+
+def test_logs_are_one_json_object_a_line(capsys: pytest.CaptureFixture[str]) -> None:
+    """Where no person watches, standard error gets JSON with level and time, and standard output nothing."""
+    Logs(logger()).file_found("a\nb.log", Recognition.NEW, 0)
+    out, err = capsys.readouterr()
+    assert out == ""
+    line = json.loads(err)
+    assert (line["level"], line["event"], line["file"]) == ("info", "file found", "a\nb.log")
+    assert line["timestamp"].endswith("Z")
+
+
+def test_what_is_below_the_level_is_not_said(capsys: pytest.CaptureFixture[str]) -> None:
+    """Beside a progress bar only warnings are shown."""
+    logs = Logs(logger("warning"))
+    logs.file_found("a.log", Recognition.NEW, 0)
+    logs.file_unreadable("b.log", "Permission denied")
+    assert [json.loads(line)["file"] for line in capsys.readouterr().err.splitlines()] == ["b.log"]
+
+
+# ---- events
+
+
+EVENTS = [name for name in vars(Events) if not name.startswith("_")]
+
+
+@pytest.mark.parametrize("name", EVENTS)
+def test_a_broadcast_tells_each_listener(name: str) -> None:
+    """Whatever happens, all listeners hear of it, in their order, with the same facts."""
+    one, two = Heard(), Heard()
+    getattr(Broadcast(one, two), name)("fact", 1)
+    assert one.told == two.told == [(name, ("fact", 1))]
+
+
+def test_totals_are_sums() -> None:
+    """Totals of two batches add up field by field, and can be taken apart again."""
+    one, two = Totals(15, 1, 2, 4, 8, 16), Totals(30, 10, 10, 5, 5, 7)
+    assert one + two == Totals(45, 11, 12, 9, 13, 23)
+    assert (one + two) - two == one
