@@ -36,12 +36,12 @@ class SecretUnreadable(Fatal):
 
 
 def secret(variable: str, file: Path | None) -> str | None:
-    """Read a secret from its file (without the final line end) or else from its environment variable.
+    """Read a secret from its file (without the final line end) or else from its environment variable, if not empty.
 
     Raises SecretUnreadable.
     """
     if file is None:
-        return os.environ.get(PREFIX + variable)
+        return os.environ.get(PREFIX + variable) or None
     try:
         return file.read_text(encoding="utf-8").rstrip("\r\n")
     except (OSError, UnicodeDecodeError) as error:
@@ -58,7 +58,7 @@ class Connection:
         typer.Option(
             help="Address of Elasticsearch, with a path if it has one; repeat it for several nodes."
         ),
-    ] = field(default_factory=lambda: [DEFAULT_URL])
+    ] = field(default_factory=lambda: [DEFAULT_URL], repr=False)  # it may hold a password
     username: Annotated[
         str | None, typer.Option(help="User; the password is INDEXER_PASSWORD or a file.")
     ] = None

@@ -1,0 +1,201 @@
+"""Options: each is an environment variable too, with help; secrets are read and never shown."""
+
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+from typer.main import get_command
+from typer.testing import CliRunner
+
+from indexer import cli
+from indexer.settings import PREFIX, Connection, Delivery, SecretUnreadable, State, options
+
+GROUPS = (Connection, State, Delivery)
+NAMES = [(group, item.name) for group in GROUPS for item in fields(group)]
+GIVEN = {
+    "elasticsearch_url": ["http://one:9200", "https://two/es"],
+    "username": "writer",
+    "password_file": Path("/run/secrets/password"),
+    "api_key_file": Path("/run/secrets/key"),
+    "ca_certs": Path("/etc/ca.pem"),
+    "request_timeout": 2.5,
+    "alias": "other",
+    "state_dir": Path("/var/lib/indexer"),
+    "batch_bytes": 1000,
+    "senders": 3,
+    "max_line_bytes": 2000,
+    "poll_interval": 0.25,
+}
+"""Of each option, another value than its default."""
+
+
+def flag(name: str) -> str:
+    return "--" + name.replace("_", "-")
+
+
+def as_text(value: object) -> list[str]:
+    return [str(each) for each in value] if isinstance(value, list) else [str(value)]
+
+
+@pytest.fixture(autouse=True)
+def no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Begin without any of the variables."""
+    for name in [*GIVEN, "password", "api_key"]:
+        monkeypatch.delenv(PREFIX + name.upper(), raising=False)
+
+
+def settings_of(*arguments: str, env: dict[str, str] | None = None) -> dict[str, Any]:
+    """What a command that takes all groups is given."""
+    given: dict[str, Any] = {}
+    app = typer.Typer()
+
+    @app.command()
+    @options
+    def command(connection: Connection, state: State, delivery: Delivery) -> None:
+        """Take all groups."""
+        given.update(asdict(connection) | asdict(state) | asdict(delivery))
+
+    result = CliRunner().invoke(app, arguments, env=env)
+    assert result.exit_code == 0, result.output
+    return given
+
+
+def defaults() -> dict[str, Any]:
+    return {name: value for group in GROUPS for name, value in asdict(group()).items()}
+
+
+def test_each_option_is_tried_here() -> None:
+    """Every field of every group has a value below that is not its default."""
+    assert set(GIVEN) == {name for _, name in NAMES}
+    assert all(defaults()[name] != value for name, value in GIVEN.items())
+
+
+def test_without_options_there_are_the_defaults() -> None:
+    """A command that is given nothing has what the groups say."""
+    assert settings_of() == defaults()
+
+
+@pytest.mark.parametrize("name", GIVEN)
+def test_an_option_is_an_environment_variable_too(name: str) -> None:
+    """`--some-option` and `INDEXER_SOME_OPTION` give the same value, and change no other."""
+    values = as_text(GIVEN[name])
+    expected = defaults() | {name: GIVEN[name]}
+    assert settings_of(*[word for value in values for word in (flag(name), value)]) == expected
+    assert settings_of(env={PREFIX + name.upper(): " ".join(values)}) == expected
+
+
+@pytest.mark.parametrize("name", GIVEN)
+def test_the_command_line_goes_before_the_environment(name: str) -> None:
+    """A value that is typed wins over one that is set."""
+    values = as_text(GIVEN[name])
+    words = [word for value in values for word in (flag(name), value)]
+    assert settings_of(*words, env={PREFIX + name.upper(): "1"})[name] == GIVEN[name]
+
+
+@pytest.mark.parametrize("name", GIVEN)
+def test_an_empty_variable_is_none(name: str) -> None:
+    """A variable that is set to nothing, as compose files do, leaves the default."""
+    assert settings_of(env={PREFIX + name.upper(): ""}) == defaults()
+
+
+def commands() -> list[Any]:
+    """Each command of the command line."""
+    found = [get_command(cli.app)]
+    for one in found:
+        found += getattr(one, "commands", {}).values()
+    return found
+
+
+def test_each_option_and_command_has_help() -> None:
+    """Nobody has to guess what an option does, nor what it is called in the environment."""
+    groups = {name for _, name in NAMES}
+    seen = set()
+    for command in commands():
+        assert command.help, command.name
+        for parameter in command.params:
+            if parameter.param_type_name == "option" and parameter.name != "help":
+                assert parameter.help, f"{command.name} {parameter.name}"
+            if parameter.name in groups:
+                assert parameter.envvar == PREFIX + parameter.name.upper()
+                seen.add(parameter.name)
+    assert seen == groups
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("request_timeout", "0"),
+        ("batch_bytes", "0"),
+        ("senders", "0"),
+        ("senders", "65"),
+        ("poll_interval", "0"),
+    ],
+)
+def test_a_value_that_makes_no_sense_is_wrong_usage(name: str, value: str) -> None:
+    """A number out of range ends with exit code 2 and the option's name, from the environment as well."""
+    for arguments, env in (([flag(name), value], {}), ([], {PREFIX + name.upper(): value})):
+        result = CliRunner().invoke(cli.app, ["run", *arguments], env=env)
+        assert result.exit_code == 2
+        assert flag(name) in result.output
+
+
+# ---- secrets
+
+
+def test_secrets_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """INDEXER_PASSWORD and INDEXER_API_KEY are read when they are needed, not kept."""
+    connection = Connection()
+    assert (connection.password, connection.api_key) == (None, None)
+    monkeypatch.setenv("INDEXER_PASSWORD", "s3cret")
+    monkeypatch.setenv("INDEXER_API_KEY", "k3y")
+    assert (connection.password, connection.api_key) == ("s3cret", "k3y")
+
+
+def test_an_empty_secret_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A variable that is set to nothing is no API key."""
+    monkeypatch.setenv("INDEXER_PASSWORD", "")
+    monkeypatch.setenv("INDEXER_API_KEY", "")
+    assert (Connection().password, Connection().api_key) == (None, None)
+
+
+@pytest.mark.parametrize("end", ["", "\n", "\r\n"])
+def test_secrets_come_from_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, end: str) -> None:
+    """A file goes before the variable, may end in a line end, and may be changed while the indexer runs."""
+    monkeypatch.setenv("INDEXER_PASSWORD", "other")
+    file = tmp_path / "password"
+    file.write_bytes(f" s3cret ü {end}".encode())
+    connection = Connection(password_file=file, api_key_file=file)
+    assert (connection.password, connection.api_key) == (" s3cret ü ", " s3cret ü ")
+    file.write_text("rotated")
+    assert connection.password == "rotated"
+
+
+def test_a_secret_file_that_cannot_be_read_is_said(tmp_path: Path) -> None:
+    """The sentence names the file and the variable, and why."""
+    connection = Connection(password_file=tmp_path / "missing", api_key_file=tmp_path / "key")
+    (tmp_path / "key").write_bytes(b"\xff")
+    with pytest.raises(
+        SecretUnreadable, match=r"missing: No such file or directory\. Check INDEXER_PASSWORD_FILE"
+    ):
+        _ = connection.password
+    with pytest.raises(SecretUnreadable, match=r"key: it is not UTF-8 text\. Check INDEXER_API_KEY_FILE"):
+        _ = connection.api_key
+
+
+def test_no_secret_is_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is printed of a connection, in a traceback or a log, holds no password and no key."""
+    monkeypatch.setenv("INDEXER_PASSWORD", "s3cret")
+    monkeypatch.setenv("INDEXER_API_KEY", "s3cret")
+    file = tmp_path / "password"
+    file.write_text("s3cret")
+    connection = Connection(["http://user:s3cret@host:9200"], "user", file, file)
+    assert connection.password == "s3cret"
+    assert "s3cret" not in f"{connection!r} {connection}"
+
+
+def test_no_secret_is_an_option() -> None:
+    """A list of processes shows command lines: no command takes a secret as an option."""
+    options_of_all = {word for command in commands() for p in command.params for word in p.opts}
+    assert not options_of_all & {"--password", "--api-key"}
