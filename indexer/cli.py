@@ -14,7 +14,7 @@ import typer
 
 from indexer import __version__
 from indexer.errors import EXIT_FAILED, EXIT_REJECTED, Fatal, Stopped, Unreadable
-from indexer.settings import DEFAULT_PATH, PREFIX, STANDARD_INPUT, Connection, Delivery, State, options
+from indexer.settings import DEFAULT_PATH, PREFIX, STANDARD_INPUT, Connection, Delivery, State, options, plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -237,7 +237,7 @@ def _show(result: "Tabular", json: bool) -> None:
     else:
         from rich.console import Console  # noqa: PLC0415
 
-        Console().print(show.tables(result))
+        Console(color_system=None if plain() else "auto").print(show.tables(result))
 
 
 def _told(totals: "Totals") -> str:

@@ -13,6 +13,7 @@ from collections.abc import Callable
 import structlog
 
 from indexer.events import Events, Fault, Recognition
+from indexer.settings import plain
 
 SAID_AGAIN = 60.0
 """Seconds after which a fault that goes on is said again."""
@@ -22,7 +23,9 @@ def logger(level: str = "info") -> structlog.typing.FilteringBoundLogger:
     """Make the logger of this process, on standard error, for what is at least of this level."""
     terminal = sys.stderr.isatty()
     renderer: structlog.typing.Processor = (
-        structlog.dev.ConsoleRenderer(pad_event_to=0) if terminal else structlog.processors.JSONRenderer()
+        structlog.dev.ConsoleRenderer(pad_event_to=0, colors=not plain())
+        if terminal
+        else structlog.processors.JSONRenderer()
     )
     made: structlog.typing.FilteringBoundLogger = structlog.wrap_logger(
         structlog.PrintLogger(sys.stderr),

@@ -14,6 +14,7 @@ from rich.progress import (
 )
 
 from indexer.events import Events, Fault, Totals
+from indexer.settings import plain
 
 
 class ProgressBar(Events):
@@ -21,7 +22,7 @@ class ProgressBar(Events):
 
     def __init__(self, doing: str, total: int | None) -> None:
         """`total` is in bytes on disk, None if unknown."""
-        self._console = Console(stderr=True)
+        self._console = Console(stderr=True, color_system=None if plain() else "auto")
         self._progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(),

@@ -49,6 +49,11 @@ def secret(variable: str, file: Path | None) -> str | None:
         raise SecretUnreadable(path=file, reason=reason, variable=PREFIX + variable) from None
 
 
+def plain() -> bool:
+    """Tell whether NO_COLOR is set (no-color.org): then nothing is coloured, nor bold or dim."""
+    return bool(os.environ.get("NO_COLOR"))
+
+
 @dataclass(frozen=True, slots=True)
 class Connection:
     """Where Elasticsearch is, who we are there, and which alias is ours."""

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from indexer.cluster.client import connect
+from indexer.settings import Connection, State
 from tests.integration.conftest import LOG, Lab, address, answer, joined, numbered, serving
 
 Completed = subprocess.CompletedProcess[str]
@@ -54,43 +56,61 @@ def refusing() -> Iterator[str]:
         yield f"http://127.0.0.1:{held.getsockname()[1]}"
 
 
-NEEDING_A_SERVER = [
-    ["run", "--once"],
-    ["template", "install"],
-    ["summary"],
-    ["rejected", "list"],
-    ["rejected", "replay"],
-]
+NEEDING_A_SERVER = ["run --once", "template install", "summary", "rejected list", "rejected replay"]
 
 
-@pytest.mark.parametrize("arguments", NEEDING_A_SERVER, ids=" ".join)
-def test_no_server(lab: Lab, log: Path, refusing: str, arguments: list[str]) -> None:
+@pytest.fixture
+def away(tmp_path: Path) -> Lab:
+    """A laboratory far from any server, with a log of ten entries."""
+    nowhere = Connection(alias="away-activity")
+    lab = Lab(nowhere, connect(nowhere), tmp_path, State(tmp_path / "state"))
+    lab.log(joined(numbered(10)))
+    return lab
+
+
+def at(lab: Lab, url: str, command: str, **environment: str) -> str:
+    """What a command says that fails at an address."""
+    paths = [lab.logs / LOG] if "run" in command else []
+    return said(lab.command(*command.split(), "--elasticsearch-url", url, *paths, environment=environment))
+
+
+@pytest.mark.parametrize("command", NEEDING_A_SERVER)
+def test_no_server(away: Lab, refusing: str, command: str) -> None:
     """Each command that needs one says at which address none answers."""
-    paths = [log] if "run" in arguments else []
-    done = lab.command(*arguments, "--elasticsearch-url", refusing, *paths)
-    assert f"No answer from Elasticsearch at {refusing}" in said(done)
+    assert f"No answer from Elasticsearch at {refusing}" in at(away, refusing, command)
 
 
-@pytest.mark.parametrize("arguments", NEEDING_A_SERVER, ids=" ".join)
+@pytest.mark.parametrize("command", NEEDING_A_SERVER)
+@pytest.mark.parametrize(
+    ("status", "kind", "body"),
+    [(200, "text/html", b"<html>Hello</html>"), (404, "text/html", b"<html>Not here</html>")],
+    ids=["page", "page not found"],
+)
+def test_another_server(away: Lab, status: int, kind: str, body: bytes, command: str) -> None:
+    """Something that is not Elasticsearch is said to be none."""
+    with serving(lambda request: answer(request, status, body, content_type=kind)) as other:
+        sentence = at(away, address(other), command)
+    assert f"What answers at {address(other)} is not Elasticsearch" in sentence
+
+
 @pytest.mark.parametrize(
     ("status", "body"),
-    [(200, b"<html>Hello</html>"), (404, b"<html>Not here</html>"), (302, b""), (200, b'{"name":"other"}')],
-    ids=["page", "page not found", "redirect", "JSON"],
+    [(302, b""), (200, b'{"name":"other"}'), (404, b'{"error":"no such page"}'), (200, b"")],
+    ids=["redirect", "JSON", "JSON error", "nothing"],
 )
-def test_another_server(lab: Lab, log: Path, status: int, body: bytes, arguments: list[str]) -> None:
-    """Something that is not Elasticsearch is said to be none."""
-    kind = "application/json" if body.startswith(b"{") else "text/html"
-    paths = [log] if "run" in arguments else []
-    with serving(lambda request: answer(request, status, body, content_type=kind)) as other:
-        done = lab.command(*arguments, "--elasticsearch-url", address(other), *paths)
-        assert f"What answers at {address(other)} is not Elasticsearch" in said(done)
+def test_another_kind_of_server(away: Lab, status: int, body: bytes) -> None:
+    """Whatever its answer looks like."""
+    headers = {"content_type": "application/json", "location": "/login"}
+    with serving(lambda request: answer(request, status, body, **headers)) as other:
+        assert "is not Elasticsearch" in at(away, address(other), "run --once")
 
 
-def test_a_port_that_speaks_something_else(lab: Lab, log: Path) -> None:
+def test_a_port_that_speaks_something_else(away: Lab) -> None:
     """A server that closes the connection without an answer in HTTP is no server."""
     with socket.create_server(("127.0.0.1", 0)) as mute:
         port = mute.getsockname()[1]
-        with lab.process("run", "--once", "--elasticsearch-url", f"http://127.0.0.1:{port}", log) as process:
+        where = ["--elasticsearch-url", f"http://127.0.0.1:{port}"]
+        with away.process("run", "--once", *where, away.logs / LOG) as process:
             connected, _ = mute.accept()
             connected.sendall(b"SSH-2.0-OpenSSH_9.6\r\n")
             connected.close()
@@ -99,35 +119,39 @@ def test_a_port_that_speaks_something_else(lab: Lab, log: Path) -> None:
     assert f"http://127.0.0.1:{port}" in said(done)
 
 
-@pytest.mark.parametrize("arguments", NEEDING_A_SERVER, ids=" ".join)
-def test_wrong_credentials(lab: Lab, log: Path, arguments: list[str]) -> None:
+@pytest.mark.parametrize("command", NEEDING_A_SERVER)
+def test_wrong_credentials(away: Lab, command: str) -> None:
     """Who is refused is said, and what to set; a fake answers 401, since the servers of these tests know no users."""
     body = (
         b'{"error":{"type":"security_exception","reason":"unable to authenticate user [ann]"},"status":401}'
     )
     headers = {"content_type": "application/json", "X_Elastic_Product": "Elasticsearch"}
-    paths = [log] if "run" in arguments else []
     with serving(lambda request: answer(request, 401, body, **headers)) as strict:
-        where = ["--elasticsearch-url", address(strict), "--username", "ann"]
-        done = lab.command(*arguments, *where, *paths, environment={"INDEXER_PASSWORD": "hunter2"})
-    sentence = said(done)
+        sentence = at(away, address(strict), command, INDEXER_USERNAME="ann", INDEXER_PASSWORD="hunter2")
     assert "refuses user 'ann': unable to authenticate user [ann]" in sentence
     assert "INDEXER_PASSWORD" in sentence
-    assert "hunter2" not in done.stderr
+    assert "hunter2" not in sentence
 
 
 @pytest.mark.parametrize("url", ["localhost", "ftp://localhost", "http://", ""])
-def test_a_senseless_address(lab: Lab, log: Path, url: str) -> None:
+def test_a_senseless_address(away: Lab, url: str) -> None:
     """What is no URL is said to be none, with the option's name."""
-    assert "--elasticsearch-url" in said(lab.command("run", "--once", "--elasticsearch-url", url, log))
+    assert "--elasticsearch-url" in at(away, url, "run --once")
 
 
 @pytest.mark.parametrize(
-    "path", ["missing.log", "missing/", "*.gone", ""], ids=["file", "directory", "glob", "empty"]
+    "path", ["missing.log", "missing/", "*.gone", "empty"], ids=["file", "directory", "glob", "no log in it"]
 )
-def test_no_log(lab: Lab, path: str) -> None:
+def test_no_log(away: Lab, path: str) -> None:
     """A path that names nothing, and a directory without a log in it."""
-    assert "No log file at" in said(lab.command("run", "--once", lab.logs / path))
+    (away.logs / "empty").mkdir()
+    assert f"No log file at {away.logs / path}." in said(away.command("run", "--once", away.logs / path))
+
+
+def test_a_missing_secret_file(away: Lab) -> None:
+    """The file is named."""
+    done = away.command("run", "--once", "--api-key-file", away.logs / "none", away.logs / LOG)
+    assert f"Cannot read the secret file {away.logs / 'none'}" in said(done)
 
 
 def test_a_log_that_may_not_be_read(lab: Lab, log: Path) -> None:
@@ -142,25 +166,40 @@ def test_a_log_that_may_not_be_read(lab: Lab, log: Path) -> None:
     assert lab.numbers() == list(range(20))
 
 
-@pytest.mark.parametrize(
-    ("spoil", "reason"),
-    [
-        (lambda archive: archive[: len(archive) // 2], "the archive is cut short"),
-        (lambda archive: archive[:-4], "the archive is cut short"),
-        (lambda archive: archive[:5], "the archive is cut short"),
-        (lambda archive: archive[:-8] + b"\0" * 8, "not a sound gzip archive"),
-        (lambda _: b"plain text\n", "not a sound gzip archive"),
-    ],
-    ids=["half", "no end", "no data", "wrong checksum", "no gzip"],
-)
-def test_a_spoilt_archive(lab: Lab, spoil: Callable[[bytes], bytes], reason: str) -> None:
-    """It is named with the reason; what it holds goes in once it is whole."""
-    whole = gzip.compress(joined(numbered(2000)))
-    archive = lab.log(spoil(whole), LOG + ".1.gz")
-    assert f"Cannot read {archive}: {reason}" in said(lab.command("run", "--once", archive))
-    archive.write_bytes(whole)
-    lab.run(archive)
-    assert lab.numbers() == list(range(2000))
+def test_a_cut_archive_is_a_failure(lab: Lab) -> None:
+    """It is named with the reason, and the exit code is 1."""
+    archive = lab.log(gzip.compress(joined(numbered(10)))[:-4], LOG + ".1.gz")
+    assert f"Cannot read {archive}: the archive is cut short" in said(lab.command("run", "--once", archive))
+
+
+SPOILT: dict[str, tuple[Callable[[bytes], bytes], str]] = {
+    "half": (lambda archive: archive[: len(archive) // 2], "the archive is cut short"),
+    "no-end": (lambda archive: archive[:-4], "the archive is cut short"),
+    "no-data": (lambda archive: archive[:5], "the archive is cut short"),
+    "wrong-checksum": (lambda archive: archive[:-8] + b"\0" * 8, "not a sound gzip archive"),
+    "no-gzip": (lambda _: b"plain text\n", "not a sound gzip archive"),
+}
+
+
+def test_spoilt_archives_go_in_once_they_are_whole(lab: Lab) -> None:
+    """Each is reported with its reason, none keeps the others back, and nothing is there twice in the end."""
+    whole = {
+        lab.logs / f"{name}-activity.log.gz": gzip.compress(joined(numbered(500, start=500 * number)))
+        for number, name in enumerate(SPOILT)
+    }
+    for (path, archive), (spoil, _) in zip(whole.items(), SPOILT.values(), strict=True):
+        path.write_bytes(spoil(archive))
+    lab.log(joined(numbered(1, start=9000)))
+    unreadable = lab.run().unreadable
+    expected = {str(path): reason for path, (_, reason) in zip(whole, SPOILT.values(), strict=True)}
+    assert {path: expected[path] in reason for path, reason in unreadable.items()} == dict.fromkeys(
+        expected, True
+    )
+    assert 9000 in lab.numbers()
+    for path, archive in whole.items():
+        path.write_bytes(archive)
+    assert lab.run().unreadable == {}
+    assert lab.numbers() == [*range(500 * len(SPOILT)), 9000]
 
 
 def test_no_template(bare: Lab) -> None:
@@ -249,12 +288,6 @@ def test_a_state_of_another_alias(lab: Lab, log: Path) -> None:
     checkpoint = lab.state.state_dir / "checkpoint.json"
     checkpoint.write_text(checkpoint.read_text().replace(lab.connection.alias, "another"))
     assert "its checkpoint speaks of alias 'another'" in said(lab.command("run", "--once", log))
-
-
-def test_a_missing_secret_file(lab: Lab, log: Path) -> None:
-    """The file is named, and its option's variable."""
-    done = lab.command("run", "--once", "--api-key-file", lab.logs / "none", log)
-    assert "Cannot read the secret file" in said(done)
 
 
 def test_a_closed_pipe_is_no_crash(lab: Lab, log: Path) -> None:
