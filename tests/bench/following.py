@@ -2,8 +2,9 @@
 
     python following.py URL STATE_DIR polling|inotify MILLISECONDS LOG ...
 
-Says `caught up` on standard output once all that the logs hold is acknowledged. Ends when standard input does, and then
-prints for each acknowledgement: the bytes of log acknowledged since it caught up, and the moment (CLOCK_MONOTONIC, ns).
+Says `caught up` on standard output once all that the logs held at first is acknowledged, and again for each number of
+further bytes that comes on standard input. Ends when standard input does, and then prints for each acknowledgement: the
+further bytes of log acknowledged, and the moment (CLOCK_MONOTONIC, ns).
 An acknowledgement counts when the pipeline makes it, later than Elasticsearch's answer by its own wait.
 """
 
@@ -20,28 +21,41 @@ from indexer.settings import Connection, Delivery, State
 
 
 class Acknowledgements(Events):
-    """Notes the moment of each."""
+    """Notes the moment of each, and says when what is expected is acknowledged."""
 
     def __init__(self, already: int) -> None:
         """`already` is how many bytes the logs hold."""
+        self._lock = threading.Lock()
         self._bytes = -already
+        self._expected: int | None = 0
         self._moments: list[tuple[int, int]] = []
 
     def batch_acknowledged(self, totals: Totals, seconds: float) -> None:
-        """Note it, and say so when it is the one that catches up."""
-        behind = self._bytes < 0
-        self._bytes += totals.bytes
-        if self._bytes > 0:
-            self._moments.append((self._bytes, time.monotonic_ns()))
-        elif behind and self._bytes == 0:
+        """Note it."""
+        moment = time.monotonic_ns()
+        with self._lock:
+            self._bytes += totals.bytes
+            self._moments.append((self._bytes, moment))
+            self._say_if_caught_up()
+
+    def expect(self, size: int) -> None:
+        """Wait for so many bytes beyond those that the logs held at first."""
+        with self._lock:
+            self._expected = size
+            self._say_if_caught_up()
+
+    def _say_if_caught_up(self) -> None:
+        if self._bytes == self._expected:
+            self._expected = None
             print("caught up", flush=True)
 
     def __str__(self) -> str:
-        return "\n".join(f"{size} {moment}" for size, moment in self._moments)
+        return "\n".join(f"{size} {moment}" for size, moment in self._moments if size > 0)
 
 
-def stop_at_end_of_input(stop: threading.Event) -> None:
-    sys.stdin.read()
+def obey(heard: Acknowledgements, stop: threading.Event) -> None:
+    for size in sys.stdin:
+        heard.expect(int(size))
     stop.set()
 
 
@@ -50,7 +64,7 @@ def main() -> None:
     paths = [Path(log) for log in logs]
     heard = Acknowledgements(sum(path.stat().st_size for path in paths))
     stop = (Inotify if way == "inotify" else Polling)(paths, int(milliseconds) / 1000)
-    threading.Thread(target=stop_at_end_of_input, args=(stop,), daemon=True).start()
+    threading.Thread(target=obey, args=(heard, stop), daemon=True).start()
     run(
         logs,
         Connection(elasticsearch_url=[url]),

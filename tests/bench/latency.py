@@ -35,6 +35,8 @@ SHIPPED = f"polling {Delivery().poll_interval * 1000:.0f}"
 WARM_UP = "polling 20"
 WAYS = ("polling 10", "polling 25", "polling 50", "polling 100", "inotify 0", "inotify 10", "inotify 25")
 IDLE_LOGS = 9
+SETTLED = 1.5
+"""Seconds after the last acknowledgement in which there is still a checkpoint to write."""
 BOUNDS = (10, 25, 50, 75, 100, 150, 250, 500, 1000)
 """Milliseconds: upper ends of the classes of the distribution."""
 END = datetime(2026, 11, 23, tzinfo=UTC)
@@ -115,12 +117,15 @@ def try_out(way: str, url: str, directory: Path, load: Load) -> Result:
     with subprocess.Popen(
         [*follow, *map(str, logs)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as following:
+        assert following.stdin is not None
         assert following.stdout is not None
         assert following.stdout.readline() == "caught up\n"
         start = cpu_of(following.pid)
         written = pairs(subprocess.run(append, stdout=subprocess.PIPE, text=True, check=True).stdout)
         busy = (cpu_of(following.pid) - start) / load.seconds
-        time.sleep(1)  # for the last lines, and the checkpoint after them
+        print(written[-1][0], file=following.stdin, flush=True)
+        assert following.stdout.readline() == "caught up\n"
+        time.sleep(SETTLED)
         start = cpu_of(following.pid)
         time.sleep(load.idle)
         idle = (cpu_of(following.pid) - start) / load.idle

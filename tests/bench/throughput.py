@@ -93,7 +93,7 @@ def speed(task: Task) -> list[Aim]:
 
 def speed_table(results: dict[str, Turns]) -> Table:
     """A row for each contender."""
-    table = Table("", title="Into the shipped template")
+    table = Table(Column(no_wrap=True), title="Into the shipped template")
     for heading in (
         "entries/s",
         "× ceiling",
@@ -230,7 +230,7 @@ def main() -> None:
         client = stack.enter_context(connect(connection))
         job = Job.of(directory / "job", entries(given.count, end=END))
         nothing = Job.of(directory / "nothing", [])
-        task = Task(Bench(client, connection, directory), job, nothing, given.rounds, Console(width=110))
+        task = Task(Bench(client, connection, directory), job, nothing, given.rounds, Console(width=125))
         size = job.log.stat().st_size / job.count
         task.console.print(f"Elasticsearch {inspect_server(client)}, {job.count:,} entries of {size:.0f} B")
         aims = [aim for name in given.parts or PARTS for aim in PARTS[name](task)]
