@@ -2,6 +2,8 @@
 
     Fatal                       one sentence for the user, exit code 1; anything else that escapes is a bug
     ├── Unreachable             no answer from Elasticsearch            (`run` waits for it)
+    ├── Unavailable             it answers that it cannot now           (`run` waits for it)
+    ├── Unexpected              it answers what nobody foresaw
     ├── Refused                 it answers, and refuses who we are      (`run` waits for it)
     ├── NotInstalled            no template, no alias                   (`run` waits for it)
     ├── AliasIsIndex            an index stands where the alias belongs (`run` waits for it)
@@ -45,6 +47,20 @@ class Unreachable(Fatal):
     passing = True
     sentence = "No answer from Elasticsearch at {url} ({reason})."
     cure = "Is it running, and is --elasticsearch-url (INDEXER_ELASTICSEARCH_URL) its address?"
+
+
+class Unexpected(Fatal):
+    """A status that no other error stands for."""
+
+    sentence = "Elasticsearch at {url} answers {status}: {reason}."
+    cure = "Look at its log."
+
+
+class Unavailable(Unexpected):
+    """429 or 5xx: overloaded, starting, without a master, or a proxy without a server behind it."""
+
+    passing = True
+    cure = "Look at its health and its log; it may pass by itself."
 
 
 class Refused(Fatal):

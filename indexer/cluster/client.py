@@ -17,7 +17,15 @@ import elasticsearch
 from elasticsearch import Elasticsearch
 from elasticsearch.serializer import OrjsonSerializer
 
-from indexer.errors import Fatal, NotElasticsearch, NotInstalled, Refused, Unreachable
+from indexer.errors import (
+    Fatal,
+    NotElasticsearch,
+    NotInstalled,
+    Refused,
+    Unavailable,
+    Unexpected,
+    Unreachable,
+)
 from indexer.settings import Connection
 
 BULK_ANSWER = b'{"errors":'
@@ -52,7 +60,7 @@ class _Raw(elastic_transport.Serializer):
 
 
 PRODUCT = "x-elastic-product"
-"""The header of every answer of Elasticsearch from 7.14 on; the library itself looks for it on successes only."""
+"""The header of every answer of Elasticsearch from 7.14 on; the library itself looks for it on the first success only."""
 ITS_OWN = {401, 403, 407, 408, 413, 429}
 """What a proxy in front of Elasticsearch may answer in its place, besides 5xx."""
 
@@ -66,7 +74,7 @@ class _Node(elastic_transport.Urllib3HttpNode):
     def perform_request(self, *args: Any, **kwargs: Any) -> Any:
         """Send and receive. Raises UnsupportedProductError, and what the library raises."""
         meta, body = answer = super().perform_request(*args, **kwargs)
-        if PRODUCT not in meta.headers and 300 <= meta.status < 500 and meta.status not in ITS_OWN:
+        if PRODUCT not in meta.headers and 200 <= meta.status < 500 and meta.status not in ITS_OWN:
             raise elasticsearch.UnsupportedProductError("not Elasticsearch", meta=meta, body=body)
         return answer
 
@@ -133,7 +141,9 @@ def explain(error: Exception, connection: Connection) -> Fatal:
         case elasticsearch.NotFoundError() if error.error == "index_not_found_exception":
             return NotInstalled(url=url, alias=connection.alias)
         case elasticsearch.ApiError():
-            return Fatal(what=f"Elasticsearch at {url} answers {error.status_code}: {_reason(error)}.")
+            busy = error.status_code == 429 or error.status_code >= 500
+            kind = Unavailable if busy else Unexpected
+            return kind(url=url, status=error.status_code, reason=_reason(error))
     raise error
 
 

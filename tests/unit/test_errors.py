@@ -9,7 +9,7 @@ from indexer import errors
 from indexer.errors import EXIT_FAILED, EXIT_REJECTED, Fatal
 from indexer.settings import SecretUnreadable
 
-PASSING = {"Unreachable", "Refused", "NotElasticsearch", "NotInstalled", "AliasIsIndex"}
+PASSING = {"Unreachable", "Unavailable", "Refused", "NotElasticsearch", "NotInstalled", "AliasIsIndex"}
 
 
 def below(kind: type[Fatal]) -> list[type[Fatal]]:
