@@ -69,10 +69,10 @@ class Changed(Exception):  # noqa: N818 - an observation, not an error
 class Log:
     """One open log file: what it is, how far it is read, how far it is delivered."""
 
-    def __init__(self, facts: FileFacts, limit: int, now: float) -> None:
-        """Open it; `limit` is the longest line in bytes. Raises OSError."""
+    def __init__(self, facts: FileFacts, limit: int, now: float, window: PlainFile | None = None) -> None:
+        """Open it, unless its window is open already; `limit` is the longest line in bytes. Raises OSError."""
         self.facts = facts
-        self.window: PlainFile = open_log(facts)
+        self.window = window or open_log(facts)
         self.record: FileRecord | None = None
         """Who it is; None until its first line is complete, or while it is a copy."""
         self.copies: FileRecord | None = None
@@ -168,17 +168,26 @@ class Log:
         self.window.close()
         return self._run([part], start, 0) if part is not None else None
 
+    def verify(self) -> None:
+        """Hold the file against what was read from it. Raises Changed, OSError."""
+        if not self.window.sequential:
+            self._read_on(0 if self._recent else identity.HEAD)
+
     def _next_block(self) -> bytes:
-        if self.window.sequential:
-            return self.window.read_at(self.position, BLOCK)
+        return self.window.read_at(self.position, BLOCK) if self.window.sequential else self._read_on(BLOCK)
+
+    def _read_on(self, size: int) -> bytes:
         # One call reads the bytes before, too: they are the proof that the rest belongs to the same file.
         known = len(self._recent)
-        block = self.window.read_at(self.position - known, known + BLOCK)
-        if not block.startswith(self._recent):
+        block = self.window.read_at(self.position - known, known + size)
+        if not (block.startswith(self._recent) if known else self._begins_with(block)):
             self._changed = True
             raise Changed
         self._intact_size = self.size
         return block[known:]
+
+    def _begins_with(self, block: bytes) -> bool:
+        return self.record is not None and identity.begins_like(block[: self.record.head], self.record)
 
     def _run(self, parts: Sequence[Lines | Fragment], end: int, size: int) -> Run:
         assert self.record is not None  # noqa: S101 - only a recognised log is read

@@ -1,5 +1,6 @@
 """How the bytes of a log are reached: a file, an archive, standard input. Each gives bytes at an offset."""
 
+import errno
 import os
 import select
 import zlib
@@ -90,6 +91,12 @@ class Archive(PlainFile):
             size -= len(piece)
         return b"".join(pieces)
 
+    def whole(self) -> bool:
+        """Inflate the rest of what is there, and tell whether it is complete. Raises OSError."""
+        while self._next(CHUNK):
+            pass
+        return self.complete
+
     def _next(self, size: int) -> bytes:
         """Inflate some bytes, at most `size`; none at the end of what is there."""
         while True:
@@ -151,7 +158,12 @@ class StandardInput(PlainFile):
 
 
 def open_log(facts: FileFacts) -> PlainFile:
-    """Open a log, an archive or standard input. Raises OSError."""
+    """Open a log, an archive or standard input. Raises OSError: FileNotFoundError if the path names another file now."""
     if facts.path == STANDARD_INPUT:
         return StandardInput()
-    return Archive(facts.path) if facts.archive else PlainFile(facts.path)
+    window = Archive(facts.path) if facts.archive else PlainFile(facts.path)
+    status = window.status()
+    if (status.st_dev, status.st_ino) != facts.key:
+        window.close()
+        raise FileNotFoundError(errno.ENOENT, "It is another file now", facts.path)
+    return window

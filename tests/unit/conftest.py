@@ -84,11 +84,15 @@ class Reader:
         self._patterns = [str(pattern) for pattern in patterns]
         self._limit = limit
         self._on_their_way: list[Run] = []
+        self._checkpoint: list[FileRecord] = []
         self.start([], once=once)
 
     def start(self, records: Sequence[FileRecord], *, once: bool) -> None:
         """Begin with a new Tail."""
         self._once = once
+        self._on_their_way = []
+        self._checkpoint = list(records)
+        self._reserve_unsaved = False
         self.tail = Tail(
             self._patterns,
             records,
@@ -98,17 +102,35 @@ class Reader:
             clock=lambda: self.now,
         )
 
+    def close(self) -> None:
+        """Let go all files, as the end of a process does."""
+        for log in self.tail._files.open.values():
+            log.window.close()
+
     def restart(self, *, once: bool | None = None) -> None:
-        """Die, and start again with what was remembered; what was on its way may have arrived or not."""
-        self._on_their_way = []
-        self.start(self.tail.records("index"), once=self._once if once is None else once)
+        """Stop at once, and start again with what is remembered now."""
+        self.save()
+        self.crash(once=once)
+
+    def save(self) -> None:
+        """Write a checkpoint."""
+        self._checkpoint = self.tail.records("index")
+        self._reserve_unsaved = False
+
+    def crash(self, *, once: bool | None = None) -> None:
+        """Die, and start again with the last checkpoint."""
+        self.close()
+        self.start(self._checkpoint, once=self._once if once is None else once)
 
     def read(self, *, deliver: bool = True) -> None:
         """Read until there is nothing new, without a look at the directory."""
         while True:
             for run in self.tail.read():
                 self._on_their_way.append(run)
-                run.mark.log.reserved = run.mark.log.position + RESERVED  # as the pipeline does
+                log = run.mark.log
+                if log.position > log.reserved:  # as the pipeline does
+                    log.reserved = log.position + RESERVED
+                    self._reserve_unsaved = True
             if deliver:
                 self.arrive()
             if self.tail.idle:
@@ -128,19 +150,28 @@ class Reader:
 
     def arrive(self) -> None:
         """All that is on its way is delivered."""
+        self._before_sending()
         for run in self._on_their_way:
-            for pair in _pairs(run):
-                known = run.mark.asks and (self.delivered[pair] > 0)
-                (self.again if known else self.delivered)[pair] += 1
+            self._deliver(run)
             run.mark.log.acknowledge(run.mark)
         self._on_their_way = []
-        self.delivered = +self.delivered
         self.tail.settle()
 
+    def _before_sending(self) -> None:
+        """How far may be sent is on disk before that is done."""
+        if self._reserve_unsaved:
+            self.save()
+
+    def _deliver(self, run: Run) -> None:
+        for pair in _pairs(run):
+            known = run.mark.asks and pair in self.delivered
+            (self.again if known else self.delivered)[pair] += 1
+
     def lose_answers(self) -> None:
-        """All that is on its way arrives, and no one learns of it."""
+        """All that is on its way arrives, and no one learns of it before the next start."""
+        self._before_sending()
         for run in self._on_their_way:
-            self.delivered.update(_pairs(run))
+            self._deliver(run)
 
     @property
     def marks(self) -> list[Mark]:

@@ -12,7 +12,7 @@ import pytest
 from indexer.events import Recognition
 from indexer.reading import identity
 from indexer.reading import log as log_module
-from indexer.reading import tail as tail_module
+from indexer.reading import register as register_module
 from indexer.reading.files import FileFacts
 from indexer.reading.orphans import CLAIMABLE
 from indexer.reading.tail import QUIET, RETRIED
@@ -77,7 +77,7 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> Opened:
     """Watches which files are opened."""
     opened = Opened()
     monkeypatch.setattr(log_module, "open_log", opened)
-    monkeypatch.setattr(tail_module, "open_log", opened)
+    monkeypatch.setattr(register_module, "open_log", opened)
     return opened
 
 
@@ -929,7 +929,7 @@ def test_files_deleted_before_they_were_anyone_are_let_go(reader: Reader, log: P
             path.unlink()
     reader.wait()
     reader.wait(CLAIMABLE + 1)
-    assert [log.facts.name for log in reader.tail._logs.values()] == [str(log)]
+    assert [log.facts.name for log in reader.tail._files.open.values()] == [str(log)]
     assert reader.delivered == expected(FIRST)
 
 

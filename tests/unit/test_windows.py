@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from indexer.reading import windows
-from indexer.reading.files import FileFacts
+from indexer.reading.files import FileFacts, look_at
 from indexer.reading.windows import Archive, PlainFile, StandardInput, open_log
 
 NOISE = random.Random(4).randbytes(5000)  # hardly compressible
@@ -69,16 +69,17 @@ def test_a_plain_file_gives_bytes_at_an_offset_even_deleted(tmp_path: Path) -> N
 
 
 def test_the_name_tells_how_a_log_is_read(tmp_path: Path) -> None:
-    """An archive ends in .gz, standard input is a dash, all else is plain."""
+    """An archive ends in .gz, standard input is a dash, all else is plain; a path that names another file is none."""
     for name in ("a.log", "a.log.gz"):
         (tmp_path / name).write_bytes(gzip.compress(b"x"))
     kinds = [
-        type(open_log(FileFacts(str(p), 0, 0, 0, 0)))
+        type(open_log(look_at(str(p)) or FileFacts(str(p), 0, 0, 0, 0)))
         for p in (tmp_path / "a.log", tmp_path / "a.log.gz", "-")
     ]
     assert kinds == [PlainFile, Archive, StandardInput]
-    with pytest.raises(FileNotFoundError):
-        open_log(FileFacts(str(tmp_path / "gone.log"), 0, 0, 0, 0))
+    for gone in ("gone.log", "a.log"):
+        with pytest.raises(FileNotFoundError):
+            open_log(FileFacts(str(tmp_path / gone), 0, 0, 0, 0))
 
 
 # ---- an archive

@@ -1,0 +1,196 @@
+"""Random histories of a log and of the indexer that follows it, on real files."""
+
+import gzip
+import os
+import shutil
+import tempfile
+from collections import Counter
+from pathlib import Path
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+
+from tests.unit.conftest import Reader
+
+
+class Rotations(RuleBasedStateMachine):
+    """A server writes and rotates its log, an indexer reads, delivers, dies and starts again."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.directory = Path(tempfile.mkdtemp(prefix="rotations-"))
+        self.log = self.directory / "zoomdata-activity.log"
+        self.log.touch()
+        self.reader = Reader(self.directory)
+        self.written: list[bytes] = []
+        self.half = b""
+        self.number = 0
+
+    def teardown(self) -> None:
+        """In the end everything was delivered, and once."""
+        self._write(b"\n" if self.half else b"")
+        for _ in range(3):
+            self.reader.arrive()
+            self.reader.wait(70)
+        try:
+            found = Counter(line for _, line in self.reader.delivered)
+            assert {line for line, count in found.items() if count > 1} == set(), "sent twice"
+            assert set(self.written) - set(found) == set(), "lost"
+        finally:
+            self.reader.close()
+            shutil.rmtree(self.directory)
+
+    # ---- the server
+
+    @rule(count=st.integers(min_value=1, max_value=40))
+    def append(self, count: int) -> None:
+        """Write whole lines, after the rest of one."""
+        for _ in range(count):
+            self._write(self._line()[len(self.half) :] + b"\n")
+
+    @rule()
+    def append_half(self) -> None:
+        """Write the beginning of a line."""
+        if not self.half:
+            self._write(self._line()[:9])
+
+    @rule()
+    def rename(self) -> None:
+        """Rotate as logback does, be a line complete or not."""
+        self._make_room()
+        self.log.rename(self._rotated(1))
+        if self.half:
+            self.written.append(self.half)
+        self.half = b""
+        self.number += 1
+        self.log.touch()
+
+    @rule()
+    def copy_truncate(self) -> None:
+        """Rotate as logrotate does with copytruncate."""
+        self._end_line()
+        self._make_room()
+        shutil.copy(self.log, self._rotated(1))
+        os.truncate(self.log, 0)
+
+    @rule(seen=st.booleans())
+    def slow_copy_truncate(self, *, seen: bool) -> None:
+        """The same, with looks at the copy while it is made."""
+        self._end_line()
+        self._make_room()
+        content = self.log.read_bytes()
+        self._rotated(1).write_bytes(content[: len(content) // 2])
+        self.reader.tail.scan()
+        shutil.copy(self.log, self._rotated(1))
+        if seen:
+            self.reader.look()
+        os.truncate(self.log, 0)
+
+    @rule(number=st.integers(min_value=1, max_value=3), seen=st.booleans())
+    def compress(self, number: int, *, seen: bool) -> None:
+        """Gzip a rotated file."""
+        plain = self._rotated(number)
+        if plain.exists():
+            archive = plain.with_name(plain.name + ".gz")
+            packed = gzip.compress(plain.read_bytes())
+            archive.write_bytes(packed[: len(packed) // 2])
+            if seen:
+                self.reader.look()
+            archive.write_bytes(packed)
+            plain.unlink()
+
+    @rule(number=st.integers(min_value=0, max_value=3))
+    def back_up(self, number: int) -> None:
+        """Leave a copy in the same directory that nobody rotates."""
+        source = self._rotated(number) if number else self.log
+        if source.exists() and not self.half:
+            shutil.copy(source, self.directory / f"{self.log.name}.z{self.number}-{number}")
+
+    @rule()
+    def delete_oldest(self) -> None:
+        """Delete a rotated file of which all is delivered."""
+        self.reader.wait()
+        self.reader.wait()
+        self.reader.save()
+        for number in range(60, 0, -1):
+            for path in (self._rotated(number), self._rotated(number, ".gz")):
+                if path.exists():
+                    path.unlink()
+                    return
+
+    # ---- the indexer
+
+    @rule(deliver=st.booleans())
+    def look(self, *, deliver: bool) -> None:
+        """Look at the directory and read."""
+        self.reader.look(deliver=deliver)
+
+    @rule(deliver=st.booleans())
+    def read(self, *, deliver: bool) -> None:
+        """Read the open files."""
+        self.reader.read(deliver=deliver)
+
+    @rule(seconds=st.sampled_from([1, 6, 70]))
+    def wait(self, seconds: int) -> None:
+        """Let time pass."""
+        self.reader.now += seconds
+
+    @rule()
+    def arrive(self) -> None:
+        """Get answers."""
+        self.reader.arrive()
+
+    @rule()
+    def save(self) -> None:
+        """Write a checkpoint."""
+        self.reader.save()
+
+    @rule(arrived=st.booleans())
+    def crash(self, *, arrived: bool) -> None:
+        """Die; what was on its way has arrived or has not."""
+        if arrived:
+            self.reader.lose_answers()
+        self.reader.crash()
+        self.reader.look(deliver=False)
+
+    @invariant()
+    def nothing_is_told_as_lost_or_unreadable(self) -> None:
+        """Everything still has a name, or was read."""
+        assert self.reader.told.lost == []
+        assert self.reader.told.unreadable == []
+
+    # ---- how
+
+    def _line(self) -> bytes:
+        return b'{"%06d":"%s"}' % (self.number, b"x" * (self.number * 7 % 90))
+
+    def _write(self, data: bytes) -> None:
+        with self.log.open("ab") as file:
+            file.write(data)
+        if data.endswith(b"\n"):
+            self.written.append(self.half + data[:-1])
+            self.half = b""
+            self.number += 1
+        else:
+            self.half += data
+
+    def _end_line(self) -> None:
+        if self.half:
+            self._write(self._line()[len(self.half) :] + b"\n")
+
+    def _rotated(self, number: int, suffix: str = "") -> Path:
+        return self.log.with_name(f"{self.log.name}.{number}{suffix}")
+
+    def _make_room(self) -> None:
+        """Move each rotated file on by one."""
+        for number in range(60, 0, -1):
+            for suffix in ("", ".gz"):
+                if self._rotated(number, suffix).exists():
+                    self._rotated(number, suffix).rename(self._rotated(number + 1, suffix))
+
+
+TestRotations = Rotations.TestCase
+TestRotations.settings = settings(
+    max_examples=60, stateful_step_count=25, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
