@@ -130,6 +130,7 @@ def entries_of(lines: Lines, generation: int, file: str) -> Entries:
     entries: list[bytes] = []
     rejections: list[Rejection] = []
     blank = 0
+    form = b"%08x" % generation + b"%012x%08x"
     offset = lines.start
     for line in lines.lines:
         size = len(line)
@@ -140,7 +141,7 @@ def entries_of(lines: Lines, generation: int, file: str) -> Entries:
         if entry is None:
             blank += 1
         else:
-            identity = b"%08x%012x%08x" % (generation, offset, crc32(line))  # entry_id, without the call
+            identity = form % (offset, crc32(line))  # entry_id, without the call
             if isinstance(entry, bytes):
                 ids.append(identity)
                 entries.append(entry)
