@@ -188,13 +188,16 @@ class Sender:
     def _leave_out_delivered(self, body: Body, before: SentBefore, outcome: Outcome) -> tuple[Body, str]:
         """Take out what the alias has in an index that is no longer written; name the index to send the rest to."""
         try:
-            behind = backing(self._client, self._alias, "")
+            behind = backing(self._client, self._alias, "this cluster")
             asked = behind.may_hold(before.since)
             if not asked:
                 return body, behind.write
             pairs = body.pairs()
             known = delivered(self._client, asked, [identity for identity, _ in pairs])
-        except (Fatal, Unknown) as error:
+        except Fatal as error:
+            self._events.waiting(str(error))
+            raise Undelivered(answers.CLUSTER, str(error)) from None
+        except Unknown as error:
             raise Undelivered(answers.CLUSTER, str(error)) from None
         except (elasticsearch.ApiError, elastic_transport.TransportError) as error:
             failure = _undelivered(error)

@@ -33,19 +33,22 @@ class Backing:
     def may_hold(self, since: str | None) -> list[str]:
         """All but the write index that may hold what was sent when `since` was the write index, or later.
 
-        If `since` is not known or no longer there, that is all others; an index whose name ends in no rollover number
-        has no place in the order and is never left out.
+        If `since` is not known or no longer there, that is all others. Only names with the same beginning have an order:
+        an index of another name, or of none that ends in a rollover number, is never left out.
         """
-        oldest = _number(since) if since in self.indices else None
-        numbers = {index: _number(index) for index in self.indices if index != self.write}
-        return [
-            index for index, number in numbers.items() if oldest is None or number is None or number >= oldest
-        ]
+        name, oldest = _place(since) if since and since in self.indices else ("", 0)
+
+        def older(index: str) -> bool:
+            its_name, number = _place(index)
+            return its_name == name and number < oldest
+
+        return [index for index in self.indices if index != self.write and not older(index)]
 
 
-def _number(index: str | None) -> int | None:
-    found = re.search(r"-(\d{6,})$", index or "")
-    return int(found[1]) if found else None
+def _place(index: str) -> tuple[str, int]:
+    """What an index's name begins with, and the rollover number that it ends in, or 0."""
+    found = re.fullmatch(r"(.*)-(\d{6,})", index)
+    return (found[1], int(found[2])) if found else (index, 0)
 
 
 def backing(client: Elasticsearch, alias: str, url: str) -> Backing:
@@ -56,7 +59,7 @@ def backing(client: Elasticsearch, alias: str, url: str) -> Backing:
         if client.indices.exists(index=alias):
             raise AliasIsIndex(alias=alias, url=url) from None
         raise NotInstalled(alias=alias, url=url) from None
-    indices = sorted(found, key=lambda index: (_number(index) or 0, index))
+    indices = sorted(found, key=lambda index: (_place(index)[1], index))
     write = [index for index in indices if found[index]["aliases"][alias].get("is_write_index")]
     if not write and len(indices) == 1:
         write = indices
