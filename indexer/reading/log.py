@@ -171,23 +171,22 @@ class Log:
     def verify(self) -> None:
         """Hold the file against what was read from it. Raises Changed, OSError."""
         if not self.window.sequential:
-            self._read_on(0 if self._recent else identity.HEAD)
+            self._read_on(0)
 
     def _next_block(self) -> bytes:
         return self.window.read_at(self.position, BLOCK) if self.window.sequential else self._read_on(BLOCK)
 
     def _read_on(self, size: int) -> bytes:
-        # One call reads the bytes before, too: they are the proof that the rest belongs to the same file.
+        # The bytes before and the first line, looked at afterwards, are the proof that the rest belongs to the same
+        # file. Lines that differ in their time alone end alike: the bytes before would not do.
         known = len(self._recent)
         block = self.window.read_at(self.position - known, known + size)
-        if not (block.startswith(self._recent) if known else self._begins_with(block)):
+        record = self.record
+        if not block.startswith(self._recent) or (record and not identity.starts_like(self.window, record)):
             self._changed = True
             raise Changed
         self._intact_size = self.size
         return block[known:]
-
-    def _begins_with(self, block: bytes) -> bool:
-        return self.record is not None and identity.begins_like(block[: self.record.head], self.record)
 
     def _run(self, parts: Sequence[Lines | Fragment], end: int, size: int) -> Run:
         assert self.record is not None  # noqa: S101 - only a recognised log is read
