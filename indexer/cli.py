@@ -4,6 +4,7 @@ Everything but typer is imported where it is used: `indexer --help` has to be qu
 """
 
 import os
+import shlex
 import signal
 import sys
 import threading
@@ -140,8 +141,9 @@ def verify(
         result = compare(paths, connection, delivery, state, listener, _stop_on_signals(), repair=repair)
     _show(result, json)
     if not result.agrees:
-        if result.missing > result.repaired:
-            print(f"To index what is missing: indexer verify --repair {' '.join(paths)}", file=sys.stderr)
+        if result.missing and not repair:
+            again = shlex.join(["indexer", "verify", "--repair", *paths])
+            print(f"To index what is missing, with the same options: {again}", file=sys.stderr)
         raise typer.Exit(EXIT_FAILED)
 
 

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from indexer.cluster.client import connect, explained, inspect_server
 from indexer.cluster.summary import summarise
 from indexer.cluster.templates import install
+from indexer.cluster.verify import verify
 from indexer.demo import sample
 from indexer.demo.embedded import Embedded
 from indexer.events import Events
@@ -25,7 +26,7 @@ def demonstrate(
     show: Callable[[Tabular], None],
     progress: Callable[[Sequence[str]], AbstractContextManager[Events]],
 ) -> None:
-    """Start a server, install the template, write a sample log, index it, show what is in it. Raises Fatal."""
+    """Start a server, install the template, write a sample log, index and verify it, show what is in it. Raises Fatal."""
     server = Embedded(on_step=say)
     started = time.monotonic()
     with server:
@@ -38,7 +39,9 @@ def demonstrate(
         log.parent.mkdir()
         sample.write(log, entries, end=datetime.now(UTC))
         say(f"A sample log, one week of a made-up company: {log} ({log.stat().st_size / 1e6:.0f} MB).")
-        _index(str(log), connection, State(state_dir=log.parent / "state"), say, progress)
+        state = State(state_dir=log.parent / "state")
+        _index(str(log), connection, state, say, progress)
+        _verify(str(log), connection, state, say, show)
         with connect(connection) as client, explained(connection):
             client.indices.refresh(index=connection.alias)
             show(summarise(client, connection.alias))
@@ -68,7 +71,24 @@ def _index(
         totals = run([log], connection, Delivery(), state, listener, threading.Event(), once=True).totals
     seconds = time.monotonic() - started
     say(
-        f"{totals.created:,} of {totals.read:,} entries indexed in {seconds:.1f} s, {totals.rejected:,} rejected.\n"
+        f"{totals.created:,} of {totals.read:,} entries indexed in {seconds:.1f} s, {totals.rejected:,} rejected."
+    )
+
+
+def _verify(
+    log: str,
+    connection: Connection,
+    state: State,
+    say: Callable[[str], None],
+    show: Callable[[Tabular], None],
+) -> None:
+    started = time.monotonic()
+    result = verify([log], connection, Delivery(), state, Events(), threading.Event(), repair=False)
+    if not result.agrees:
+        show(result)
+    seconds = time.monotonic() - started
+    say(
+        f"Verified in {seconds:.1f} s: {result.present:,} of {result.read:,} entries are there, unchanged, once.\n"
     )
 
 
@@ -85,4 +105,5 @@ def _go_on(log: str, say: Callable[[str], None]) -> None:
     say("  indexer template install          # templates, first index, alias; once for each cluster")
     say(f"  indexer run {log}   # follow it; Ctrl-C ends it")
     say("  indexer status                    # what is delivered, and what is not yet")
+    say(f"  indexer verify {log}   # is every line there, unchanged, once?")
     say("  indexer summary                   # the tables above")
