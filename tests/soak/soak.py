@@ -21,6 +21,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from hashlib import blake2b
 from pathlib import Path
+from typing import Self
 
 import orjson
 from elasticsearch import Elasticsearch
@@ -141,6 +142,13 @@ class Operator:
         self._log = (state.parent / "indexer.log").open("ab")
         self._process: subprocess.Popen[bytes] | None = None
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.kill()
+        self._log.close()
+
     def start(self) -> None:
         """Start it, if it does not run."""
         if self._process is None or self._process.poll() is not None:
@@ -188,7 +196,7 @@ def soak(minutes: float, seed: int, say: Callable[[str], None]) -> bool:
     with Embedded() as server:
         connection = Connection(elasticsearch_url=[server.url], alias=f"soak-{secrets.token_hex(4)}")
         zoomdata, operator = Zoomdata(logs, chance), Operator(connection, logs, scratch / "state")
-        with connect(connection) as client:
+        with connect(connection) as client, operator:
             install(client, connection, inspect_server(client))
 
             def roll_over() -> None:
@@ -224,10 +232,8 @@ def soak(minutes: float, seed: int, say: Callable[[str], None]) -> bool:
                 if not settled(zoomdata, operator, client, connection.alias, say):
                     names = " ".join(getattr(step, "__name__", "?") for step in steps)
                     say(f"round {number} of seed {seed} does not agree; its steps: {names}; see {scratch}")
-                    operator.terminate()
                     return False
                 say(f"round {number}: {zoomdata.written.total():,} lines, each once")
-        operator.terminate()
     shutil.rmtree(scratch)
     return True
 
