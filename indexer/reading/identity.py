@@ -104,7 +104,8 @@ def recognise(
     Raises OSError.
     """
     same = next((r for r, _ in known if r.key == facts.key), None)
-    if same is not None and reads_like(window, same):
+    # Its first line may have been cut when it was last known; as a whole it makes another generation.
+    if same is not None and begins_like(head, same) and reads_like(window, same):
         return Judgement(Recognition.RESUMED, same.followed_at(facts))
     alike = [(r, w) for r, w in known if begins_like(head, r)]
     for record, own in alike:
