@@ -30,6 +30,7 @@ from indexer.settings import Connection, Delivery, State
 PATIENCE = 30.0
 """Seconds after which something that has not happened never will."""
 LOG = "zoomdata-activity.log"
+Paths = Sequence[Path | str]
 
 
 def until(condition: Callable[[], object]) -> None:
@@ -140,13 +141,7 @@ class Lab:
         )
 
     def _run(
-        self,
-        paths: Sequence[Path | str],
-        delivery: dict[str, Any],
-        events: Events,
-        stop: threading.Event,
-        *,
-        once: bool,
+        self, paths: Paths, delivery: dict[str, Any], events: Events, stop: threading.Event, *, once: bool
     ) -> Report:
         named = [str(path) for path in paths] or [str(self.logs)]
         return run(named, self.connection, Delivery(**delivery), self.state, events, stop, once=once)
@@ -178,8 +173,7 @@ class Lab:
     def source(self, index: str, identity: str) -> bytes:
         """A document as the server gives it; the client would parse it."""
         with urlopen(f"{self.connection.elasticsearch_url[0]}/{index}/_source/{identity}") as response:
-            content: bytes = response.read()
-        return content
+            return bytes(response.read())
 
     def rejected(self) -> Listing:
         """`indexer rejected list`."""
@@ -187,12 +181,11 @@ class Lab:
 
     def rejected_bytes(self) -> dict[bytes, str]:
         """The bytes of each rejected line that the index keeps, with its type."""
-        kept = [line for line in self.rejected().lines if line.where == "index"]
-        found = {}
-        for line in kept:
-            document = orjson.loads(self.source(self.connection.rejected, line.id))
-            found[base64.b64decode(document["bytes"])] = line.type
-        return found
+        return {
+            base64.b64decode(orjson.loads(self.source(self.connection.rejected, line.id))["bytes"]): line.type
+            for line in self.rejected().lines
+            if line.where == "index"
+        }
 
     def command(self, *arguments: Path | str, **how: Any) -> subprocess.CompletedProcess[str]:
         """Run the real command to its end."""
@@ -219,8 +212,7 @@ class Lab:
             try:
                 yield process
             finally:
-                if process.poll() is None:
-                    process.kill()
+                process.kill()
 
 
 @pytest.fixture
@@ -248,12 +240,7 @@ def serving(respond: Respond, *, listening: bool = True) -> Iterator[ThreadingHT
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
-        def handle_one_request(self) -> None:
-            self.raw_requestline = self.rfile.readline(65537)
-            if self.raw_requestline and self.parse_request():
-                respond(self)
-            else:
-                self.close_connection = True
+        do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = respond  # noqa: N815 - what http.server looks for
 
         def log_message(self, *_: object) -> None:
             """Keep quiet."""
@@ -277,14 +264,23 @@ def address(server: ThreadingHTTPServer) -> str:
 
 
 def answer(handler: BaseHTTPRequestHandler, status: int, body: bytes, **headers: str) -> None:
-    """Answer a request, whose body is read and forgotten."""
-    handler.rfile.read(int(handler.headers.get("content-length", 0)))
+    """Answer a request."""
     handler.send_response(status)
     for name, value in headers.items():
         handler.send_header(name.replace("_", "-"), value)
     handler.send_header("content-length", str(len(body)))
     handler.end_headers()
     handler.wfile.write(body)
+
+
+def always(status: int, body: bytes, **headers: str) -> Respond:
+    """Give every request the same answer."""
+
+    def respond(handler: BaseHTTPRequestHandler) -> None:
+        handler.rfile.read(int(handler.headers.get("content-length", 0)))
+        answer(handler, status, body, **headers)
+
+    return respond
 
 
 def relaying(url: str) -> Respond:
@@ -295,14 +291,9 @@ def relaying(url: str) -> Respond:
         onward = http.client.HTTPConnection(url.removeprefix("http://"))
         onward.request(handler.command, handler.path, body, dict(handler.headers))
         given = onward.getresponse()
-        content = given.read()
-        handler.send_response(given.status)
-        for name, value in given.getheaders():
-            if name.lower() not in {"content-length", "transfer-encoding"}:
-                handler.send_header(name, value)
-        handler.send_header("content-length", str(len(content)))
-        handler.end_headers()
-        handler.wfile.write(content)
+        of_the_way = {"content-length", "transfer-encoding", "connection"}
+        headers = {name: value for name, value in given.getheaders() if name.lower() not in of_the_way}
+        answer(handler, given.status, given.read(), **headers)
         onward.close()
 
     return respond
