@@ -71,18 +71,21 @@ class Pipeline:
         self._checkpoint = start
         self._events = events
         self._batcher: Batcher[Mark] = Batcher(batch_bytes)
-        self._queue: queue.SimpleQueue[Shipment] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[Shipment | None] = queue.SimpleQueue()
         self._under_way: deque[Shipment] = deque()
+        self._unacknowledged = 0
+        """Runs that were read and are not delivered to their end."""
+        self._since = sender.write_index
+        """No entry of theirs was sent before this was the write index."""
         self._at_once = senders
         self._progress = threading.Condition()
         self._totals = start.totals
         self._saved_at = 0.0
         self._scanned_at = float("-inf")
         self._unsaved = False
+        self._reserve_unsaved = False
         self._once = False
         self._stop = threading.Event()
-        for number in range(senders):
-            threading.Thread(target=self._deliver_all, name=f"sender-{number}", daemon=True).start()
 
     def run(self, stop: threading.Event, poll: float, *, once: bool) -> Totals:
         """Read and deliver until all is (`once`) or `stop` is set; look for more every `poll` seconds.
@@ -90,25 +93,34 @@ class Pipeline:
         Returns what was done since the state began. Raises StateUnusable (with `once`), and what goes wrong in a sender.
         """
         self._stop, self._once = stop, once
+        for number in range(self._at_once):
+            threading.Thread(target=self._deliver_all, name=f"sender-{number}", daemon=True).start()
+        try:
+            self._read_all(poll)
+            self._drain()
+            self._save()
+        finally:
+            for _ in range(self._at_once):
+                self._queue.put(None)
+        return self._totals
+
+    # ---- reading
+
+    def _read_all(self, poll: float) -> None:
         self._tail.scan()
-        while not stop.is_set():
+        while not self._stop.is_set():
             self._look_around()
             for run in self._tail.read():
                 self._take(run)
-                if stop.is_set():
+                if self._stop.is_set():
                     break
             self._settle()
             if self._tail.idle:
                 self._flush()
-                if once and self._all_delivered():
+                if self._once and self._all_delivered():
                     break
                 self._save_if_due()
-                stop.wait(poll)
-        self._drain()
-        self._save()
-        return self._totals
-
-    # ---- reading
+                self._stop.wait(poll)
 
     def _look_around(self) -> None:
         now = time.monotonic()
@@ -122,6 +134,10 @@ class Pipeline:
         for piece in run.pieces:
             self._insist(partial(self._spool, piece))
         mark, log = run.mark, run.mark.log
+        self._unacknowledged += 1
+        if log.position > log.reserved:
+            log.reserved = log.position + RESERVED
+            self._reserve_unsaved = True
         before = SentBefore(log.record.since) if mark.asks and log.record else None
         for batch in self._batcher.add(run.entries, mark, log.facts.name, before):
             self._dispatch(batch)
@@ -139,19 +155,19 @@ class Pipeline:
 
     def _dispatch(self, batch: Batch[Mark]) -> None:
         """Hand a batch over when there is room; before that, write down how far it may reach."""
+        self._settle()
+        self._save_if_due()
         while not self._room() and not self._stop.is_set():
             with self._progress:
                 self._progress.wait_for(self._room, timeout=SCAN_EVERY)
             self._settle()
+            self._save_if_due()
             self._look_around()
         if self._stop.is_set():
             return
-        beyond = [mark.log for mark in batch.tickets if mark.log.position > mark.log.reserved]
         shipment = Shipment(batch, self._sender.write_index, time.monotonic())
         self._under_way.append(shipment)
-        if beyond:
-            for log in beyond:
-                log.reserved = log.position + RESERVED
+        if self._reserve_unsaved:
             self._insist(self._write_checkpoint)
         if self._stop.is_set():
             self._under_way.pop()
@@ -171,8 +187,7 @@ class Pipeline:
 
     def _deliver_all(self) -> None:
         """What a sender thread does all its life."""
-        while True:
-            shipment = self._queue.get()
+        while (shipment := self._queue.get()) is not None:
             try:
                 shipment.totals = self._deliver(shipment.batch)
             except Stopped:
@@ -213,6 +228,9 @@ class Pipeline:
             self._under_way.popleft()
             for mark in shipment.batch.tickets:
                 mark.log.acknowledge(mark)
+            if shipment.batch.tickets:  # it may end with the first entries of the next run
+                self._since = shipment.first_sent_to
+            self._unacknowledged -= len(shipment.batch.tickets)
             self._totals += shipment.totals
             self._unsaved = True
             self._events.batch_acknowledged(shipment.totals, time.monotonic() - shipment.started)
@@ -232,11 +250,10 @@ class Pipeline:
             self._events.checkpoint_failed(str(self._state.directory), error.strerror or str(error))
 
     def _write_checkpoint(self) -> None:
-        since = self._under_way[0].first_sent_to if self._under_way else self._sender.write_index
-        start = self._checkpoint
-        self._state.save(Checkpoint(start.cluster, start.alias, self._totals, self._tail.records(since)))
+        start, records = self._checkpoint, self._tail.records(self._since)
+        self._state.save(Checkpoint(start.cluster, start.alias, self._totals, records))
         self._saved_at = time.monotonic()
-        self._unsaved = False
+        self._unsaved = self._reserve_unsaved = False
         self._events.checkpoint_written()
 
     def _insist(self, write: Callable[[], None]) -> None:
@@ -271,6 +288,6 @@ class Pipeline:
             self._await_oldest(left)
             if self._under_way and self._under_way[0] is oldest:
                 return
-        if not self._under_way:
-            self._tail.settle()
+        self._tail.settle()
+        if not self._unacknowledged:
             self._tail.nothing_sent_ahead()

@@ -112,18 +112,21 @@ class FakeElasticsearch:
 
     # ---- what tests ask
 
+    def holdings(self) -> list[tuple[str, str, bytes]]:
+        """Index, id and source of all that a search on the alias finds."""
+        with self._lock:
+            return [(index, *document) for index in self.behind for document in self.documents[index].items()]
+
     @property
     def entries(self) -> dict[str, bytes]:
-        """What a search on the alias finds; an id that it finds twice is an error."""
+        """What the alias holds; an id that it holds twice is an error."""
         assert not self.twice, f"more than one copy: {self.twice}"
-        return {
-            identity: source for index in self.behind for identity, source in self.documents[index].items()
-        }
+        return {identity: source for _, identity, source in self.holdings()}
 
     @property
     def twice(self) -> list[str]:
         """The ids of which the alias has more than one copy."""
-        copies = Counter(identity for index in self.behind for identity in self.documents[index])
+        copies = Counter(identity for _, identity, _ in self.holdings())
         return [identity for identity, count in copies.items() if count > 1]
 
     # ---- inside

@@ -65,7 +65,7 @@ def answer(body: bytes) -> Step:
     return step
 
 
-def then(step: Step, change: Callable[[], None]) -> Step:
+def then(step: Step, change: Callable[[], object]) -> Step:
     """Do this, and change the cluster before the client hears of it."""
 
     def both(request: Request, carry_out: CarryOut) -> Any:

@@ -14,7 +14,7 @@ from indexer.writing.rejects import LocalRejects
 class Stop(threading.Event):
     """A stop that lets no one wait: it keeps how long each would have waited, and makes things happen meanwhile."""
 
-    during: Mapping[int, Callable[[], None]] = field(default_factory=dict)
+    during: Mapping[int, Callable[[], object]] = field(default_factory=dict)
     """What happens in the n-th wait, counted from 1."""
     last: int = 10_000
     """Set in this wait, so that no test goes on for ever."""

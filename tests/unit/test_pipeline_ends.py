@@ -1,0 +1,219 @@
+"""A state that cannot be written, a stop, an outage, a bug: what is held back, what is lost (nothing), how it ends."""
+
+import errno
+import os
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from indexer import pipeline
+from indexer.errors import StateUnusable
+from indexer.events import Totals
+from indexer.reading import log
+from indexer.writing.checkpoint import Checkpoint
+from indexer.writing.rejects import LocalRejects
+from tests import faults
+from tests.observed import Stop
+from tests.world import World, lines, there_is
+
+TIMEOUT = 30
+"""Seconds after which a test that waits for another thread has failed."""
+
+
+@pytest.fixture(autouse=True)
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Small blocks, and a checkpoint at each opportunity, so that a short log has many of both."""
+    monkeypatch.setattr(log, "BLOCK", 300)
+    monkeypatch.setattr(pipeline, "CHECKPOINT_EVERY", 0.0)
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    """An indexer with one sender, nothing to read yet."""
+    return World(tmp_path)
+
+
+# ---- when the state cannot be written
+
+
+def no_space(
+    times: int, done: Callable[[], None] = lambda: None
+) -> Callable[[Checkpoint, Callable[[Checkpoint], None]], None]:
+    """Let so many checkpoints find the disk full."""
+    left = iter(range(times))
+
+    def save(checkpoint: Checkpoint, save: Callable[[Checkpoint], None]) -> None:
+        if next(left, None) is not None:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        done()
+        save(checkpoint)
+
+    return save
+
+
+def test_without_a_checkpoint_nothing_is_sent(world: World) -> None:
+    """Until how far it reaches is on disk, a batch waits; that is said, and afterwards all arrives."""
+    world.write("one", lines("a", 50))
+    sent: list[int] = []
+    world.save = no_space(4, lambda: sent.append(len(world.sent)))
+    world.stop = Stop(last=40)
+    world.run(once=False)
+    assert sent[0] == 0
+    assert world.heard.of("checkpoint_failed") == [(str(world.state), "No space left on device")] * 4
+    assert world.arrived == there_is(lines("a", 50))
+
+
+def test_without_a_checkpoint_a_run_that_ends_fails(world: World) -> None:
+    """With `once` there is a sentence instead of a wait; nothing was sent, and the next run delivers all."""
+    world.write("one", lines("a", 50))
+    world.save = no_space(1000)
+    with pytest.raises(StateUnusable, match=f"{world.state}: No space left on device"):
+        world.run()
+    assert world.sent == []
+    world.save = no_space(0)
+    world.again()
+    assert world.arrived == there_is(lines("a", 50))
+
+
+def test_a_checkpoint_that_fails_later_loses_nothing(world: World) -> None:
+    """A disk that is full for a while, after the first checkpoint, holds back nothing that is allowed for."""
+    world.write("one", lines("a", 200))
+    calls = iter(range(1000))
+
+    def save(checkpoint: Checkpoint, save: Callable[[Checkpoint], None]) -> None:
+        if 0 < next(calls) < 10:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        save(checkpoint)
+
+    world.save = save
+    world.run()
+    assert len(world.heard.of("checkpoint_failed")) == 9
+    assert world.arrived == there_is(lines("a", 200))
+    assert world.again().read == 200
+
+
+def test_a_long_line_that_cannot_be_kept_is_tried_again(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A full disk in the middle of a line too long to hold: the reader waits, and the line is whole in the end."""
+    long = b"{" + b"0123456789" * 300
+    world.write("one", [*lines("a", 5), long, *lines("b", 5)])
+    real = LocalRejects.spool
+    calls = iter(range(1000))
+
+    def spool(self: LocalRejects, piece: log.Piece) -> object:
+        if next(calls) in {0, 3, 4, 9}:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return real(self, piece)
+
+    monkeypatch.setattr(LocalRejects, "spool", spool)
+    world.stop = Stop(last=40)
+    totals = world.run(once=False)
+    assert world.arrived == there_is([*lines("a", 5), long, *lines("b", 5)])
+    assert totals.rejected == 1
+    assert len(world.heard.of("checkpoint_failed")) == 4
+
+
+# ---- the end
+
+
+def test_a_stop_lets_what_is_under_way_arrive(world: World) -> None:
+    """Stopped in the middle, batches under way are still answered, acknowledged and remembered; nothing new is sent."""
+    world.senders = 2
+    world.write("one", lines("a", 500))
+    both = threading.Barrier(2)
+
+    def step(request: faults.Request, carry_out: faults.CarryOut) -> object:
+        if any(request is one for one in world.sent[4:6]):
+            both.wait(TIMEOUT)
+            world.stop.set()
+        return carry_out()
+
+    world.step = step
+    totals = world.run()
+    assert 5 <= len(world.sent) <= 7
+    assert totals.created == len(world.server.entries)
+    assert totals.bytes == sum(record.offset for record in world.records.values()) > 0
+    world.step = faults.carried_out
+    world.again()
+    assert world.arrived == there_is(lines("a", 500))
+
+
+@pytest.mark.parametrize("batch_bytes", [100, 400, 2000])
+def test_a_rollover_after_a_stop_leaves_one_copy(world: World, batch_bytes: int) -> None:
+    """What was read in one piece and sent in several, of which a stop let only some arrive, is asked about."""
+    world.batch_bytes = batch_bytes
+    world.write("one", lines("a", 5))
+    world.run()
+    world.write("one", lines("b", 60))
+    world.steps.extend([faults.carried_out] * 5)
+    world.step = faults.then(faults.carried_out, world.stop.set)
+    world.stop.clear()
+    world.run()
+    world.server.rollover()
+    world.step = faults.carried_out
+    world.again()
+    assert world.arrived == there_is(lines("a", 5) + lines("b", 60))
+
+
+def test_a_stop_does_not_wait_for_ever(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A request that is not answered in time is left: what it holds is not remembered as delivered."""
+    monkeypatch.setattr(pipeline, "DRAIN", 0.1)
+    world.write("one", lines("a", 50))
+    late = threading.Event()
+
+    def step(_request: faults.Request, carry_out: faults.CarryOut) -> object:
+        world.stop.set()
+        assert late.wait(TIMEOUT)
+        return carry_out()
+
+    def save(checkpoint: Checkpoint, save: Callable[[Checkpoint], None]) -> None:
+        save(checkpoint)
+        if world.stop.is_set():  # the last one
+            late.set()
+
+    world.step, world.save = step, save
+    assert world.run() == Totals()
+    assert [record.offset for record in world.records.values()] == [0]
+    world.step = faults.carried_out
+    world.again()
+    assert world.arrived == there_is(lines("a", 50))
+
+
+def test_a_stop_during_an_outage_loses_nothing(world: World) -> None:
+    """Stopped while nothing goes through, the indexer ends, and the next run delivers all."""
+    world.write("one", lines("a", 50))
+    world.step = faults.no_connection
+    world.stop = Stop(last=5)
+    assert world.run(once=False) == Totals()
+    world.step = faults.carried_out
+    assert world.again().read == 50
+    assert world.arrived == there_is(lines("a", 50))
+
+
+def test_an_outage_is_outlasted(world: World) -> None:
+    """Answers lost, outages and rollovers while several batches are under way: all arrives, once."""
+    world.senders = 2
+    lose = faults.then(faults.lost, world.server.rollover)
+    world.steps.extend(
+        [faults.no_connection, lose, faults.status(503), faults.carried_out, lose, faults.status(413)] * 6
+    )
+    world.write("one", lines("a", 200))
+    totals = world.run()
+    assert world.arrived == there_is(lines("a", 200))
+    assert totals.read == 200 == totals.created + totals.duplicates + totals.rejected + totals.blank
+
+
+def test_what_goes_wrong_in_a_sender_is_raised(world: World) -> None:
+    """A bug in a sender ends the run with its own error; no thread is left behind."""
+    world.write("one", lines("a", 50))
+
+    def step(_request: faults.Request, _carry_out: faults.CarryOut) -> object:
+        raise ZeroDivisionError
+
+    world.step = step
+    with pytest.raises(ZeroDivisionError):
+        world.run()
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("sender-")]
