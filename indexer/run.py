@@ -56,6 +56,8 @@ def run(
         behind = _wait_for_alias(client, connection, events, stop, once=once)
         if behind is None:
             return Report(Totals(), {})
+        if not files.find(paths) and not once:
+            events.waiting(f"No log file at {', '.join(paths)} yet.")
         start = _start(held, client, connection, events)
         tail = Tail(paths, start.files, limit=delivery.max_line_bytes, once=once, events=events)
         sender = Sender(client, connection.alias, behind.write, events, stop)

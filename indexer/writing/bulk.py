@@ -170,7 +170,9 @@ class Sender:
                     outcome.suspects.append((body.pairs()[0], "request_refused", failure.detail))
                     body = EMPTY
                 continue
-            body, worst = self._tally(answer, body, outcome)
+            body, worst, outgrown = self._tally(answer, body, outcome)
+            for part in (outgrown[: len(outgrown) // 2], outgrown[len(outgrown) // 2 :]):
+                self._send(Body.of(part), again, again, patience, outcome)
             if worst is not None:
                 before = again
                 patience.wait(*worst)
@@ -208,29 +210,34 @@ class Sender:
         outcome.duplicates += sum(identity in known for identity, _ in pairs)
         return Body.of([pair for pair in pairs if pair[0] not in known]), behind.write
 
-    def _tally(self, answer: Answer, body: Body, outcome: Outcome) -> tuple[Body, tuple[Row, str] | None]:
-        """Count what is settled; return what is not, and the worst reason why."""
+    def _tally(
+        self, answer: Answer, body: Body, outcome: Outcome
+    ) -> tuple[Body, tuple[Row, str] | None, list[Pair]]:
+        """Count what is settled; return what is not, the worst reason why, and what has to go in smaller requests."""
         if answer.index is not None:
             self.write_index = answer.index or self.write_index
             outcome.created += body.count
-            return EMPTY, None
+            return EMPTY, None, []
         left: list[Pair] = []
+        outgrown: list[Pair] = []
         worst: tuple[Row, str] | None = None
         for item, pair in zip(answer.items, body.pairs(), strict=True):
-            row = answers.judge(answers.ITEM, item.status, item.error_type, item.reason)
+            row = answers.judge_item(item)
             match row.verdict:
                 case Verdict.DELIVERED:
                     outcome.created += 1
                     self.write_index = item.index
                 case Verdict.DUPLICATE:
                     outcome.duplicates += 1
-                case Verdict.REJECTED:
+                case Verdict.ALONE if body.count > 1:
+                    outgrown.append(pair)
+                case Verdict.REJECTED | Verdict.ALONE:
                     outcome.refused.append((pair, item.error_type, item.reason))
                 case _:
                     left.append(pair)
                     if worst is None or row.verdict is Verdict.WAIT:
                         worst = row, f"status {item.status}: {item.reason or item.error_type}"
-        return Body.of(left), worst
+        return Body.of(left), worst, outgrown
 
 
 def _rejection(pair: Pair, kind: str, reason: str, batch: Batch[Any]) -> Rejection:

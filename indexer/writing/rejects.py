@@ -209,7 +209,7 @@ class Rejects:
                 break
             left: list[Pair] = []
             for item, pair in zip(answer.items, pairs, strict=True):
-                row = answers.judge(answers.ITEM, item.status, item.error_type, item.reason)
+                row = answers.judge_item(item)
                 if row.verdict is Verdict.RETRY:
                     left.append(pair)
                 elif row.verdict not in {Verdict.DELIVERED, Verdict.DUPLICATE}:

@@ -7,8 +7,9 @@ from enum import Enum, auto
 import pytest
 
 from indexer.demo.sample import entries
+from indexer.writing.rejects import LocalRejects
 from tests.conftest import TestServer
-from tests.integration.conftest import Lab, joined
+from tests.integration.conftest import Lab, joined, numbered
 
 
 class Fate(Enum):
@@ -155,3 +156,16 @@ def test_blank_lines_are_counted_and_otherwise_nothing(lab: Lab) -> None:
     totals = lab.run(lab.log(b'\n\r\n{"a":1}\r\n \t \n{"a":2}\n\0\0\n\xef\xbb\xbf\n')).totals
     assert (totals.read, totals.created, totals.blank) == (7, 2, 5)
     assert lab.entries() == [b'{"a":1}', b'{"a":2}']
+
+
+def test_an_entry_larger_than_the_server_can_ever_take_holds_nothing_back(lab: Lab) -> None:
+    """It is answered 429 for ever: rejected with its bytes in the state directory, while its neighbours go in."""
+    huge = b'{"activityType":"VIS","payload":"' + b"x" * 17_000_000 + b'"}'
+    lines = [*numbered(1), huge, *numbered(1, start=1)]
+    lab.log(joined(lines))
+    totals = lab.run().totals
+    assert (totals.created, totals.rejected) == (2, 1)
+    assert lab.entries() == [lines[0], lines[2]]
+    (kept,) = lab.rejected().lines
+    assert (kept.type, kept.where) == ("es_rejected_execution_exception", "file")
+    assert LocalRejects(lab.state.state_dir).line(kept.id) == huge

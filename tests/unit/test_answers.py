@@ -9,7 +9,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from indexer.events import Fault
-from indexer.writing.answers import ITEM, REQUEST, Answer, Item, NotAnAnswer, Row, Verdict, judge, read_answer
+from indexer.writing.answers import (
+    ITEM,
+    REQUEST,
+    Answer,
+    Item,
+    NotAnAnswer,
+    Row,
+    Verdict,
+    judge,
+    judge_item,
+    read_answer,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,3 +236,14 @@ def test_a_reason_with_half_a_surrogate_pair_is_read() -> None:
     )
     created, refused = read_answer(data, 2).items
     assert (created.status, refused.reason) == (201, "Duplicate field '?'")
+
+
+def test_what_takes_more_memory_than_the_server_ever_gives_is_sent_alone() -> None:
+    """429 with figures: for now if the server is full, for ever if the operation is larger than all it gives."""
+    kind = "es_rejected_execution_exception"
+    reason = "rejected execution of primary operation [coordinating_and_primary_bytes=0, replica_bytes=0, "
+    reason += "all_bytes=0, primary_operation_bytes=%d, max_primary_bytes=53687091]"
+    assert judge_item(Item(429, "i", kind, reason % 66000056)).verdict is Verdict.ALONE
+    assert judge_item(Item(429, "i", kind, reason % 53687091)).verdict is Verdict.RETRY
+    assert judge_item(Item(429, "i", kind, "queue full")).verdict is Verdict.RETRY
+    assert judge_item(Item(200, "i", "", "")).verdict is Verdict.DELIVERED
