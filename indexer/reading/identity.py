@@ -109,8 +109,6 @@ def recognise(
         return Judgement(Recognition.RESUMED, same.followed_at(facts))
     alike = [(r, w) for r, w in known if begins_like(head, r)]
     for record, own in alike:
-        if record is same:
-            continue
         relation = _compare(window, own) if own is not None else None
         if relation is Recognition.TWIN and own is not None and not reads_like(own, record):
             relation = None  # it was truncated while we compared

@@ -71,6 +71,17 @@ class Told(Events):
         self.finished.append(Path(path).name)
 
 
+_readers: "list[Reader]" = []
+
+
+@pytest.fixture(autouse=True)
+def close_readers() -> Iterator[None]:
+    """No test leaves a log open."""
+    yield
+    while _readers:
+        _readers.pop().close()
+
+
 class Reader:
     """A Tail that is driven by hand: time passes when a test says so, and lines are delivered when it says so."""
 
@@ -85,6 +96,7 @@ class Reader:
         self._limit = limit
         self._on_their_way: list[Run] = []
         self._checkpoint: list[FileRecord] = []
+        _readers.append(self)
         self.start([], once=once)
 
     def start(self, records: Sequence[FileRecord], *, once: bool) -> None:
@@ -104,8 +116,8 @@ class Reader:
 
     def close(self) -> None:
         """Let go all files, as the end of a process does."""
-        for log in self.tail._files.open.values():
-            log.window.close()
+        while self.tail._files.open:
+            self.tail._files.open.popitem()[1].window.close()
 
     def restart(self, *, once: bool | None = None) -> None:
         """Stop at once, and start again with what is remembered now."""

@@ -4,13 +4,13 @@ import gzip
 import os
 import shutil
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pytest
 
 from indexer.events import Recognition
-from indexer.reading import identity
+from indexer.reading import files, identity
 from indexer.reading import log as log_module
 from indexer.reading import register as register_module
 from indexer.reading.files import FileFacts
@@ -306,6 +306,53 @@ def test_a_deleted_file_is_read_to_its_end(reader: Reader, log: Path) -> None:
     assert reader.told.lost == []
 
 
+def test_what_grew_after_its_end_while_nobody_looked_is_read_on(reader: Reader, log: Path) -> None:
+    """Ended is what has its size still."""
+    append(log, FIRST)
+    rename(log)
+    reader.wait()
+    reader.restart()
+    append(rotated(log), SECOND)
+    reader.wait()
+    assert reader.delivered == expected(FIRST + SECOND)
+    assert not reader.again
+
+
+def test_a_file_renamed_since_it_was_found_is_read_as_itself(
+    reader: Reader, log: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its path names another file by then; the next look finds both."""
+    append(log, FIRST)
+    find = files.find
+
+    def find_and_rotate(patterns: Iterable[str]) -> list[FileFacts]:
+        found = find(patterns)
+        rename(log)
+        append(log, SECOND)
+        return found
+
+    with monkeypatch.context() as patch:
+        patch.setattr(files, "find", find_and_rotate)
+        reader.tail.scan()
+    reader.wait()
+    assert reader.delivered == expected(FIRST) + expected(SECOND)
+    assert reader.told.unreadable == []
+
+
+def test_a_truncated_log_that_is_renamed_at_once_is_read_as_itself(reader: Reader, log: Path) -> None:
+    """It is read on through its descriptor, as its path names another file by then."""
+    append(log, FIRST)
+    reader.look()
+    os.truncate(log, 0)
+    append(log, SECOND)
+    rename(log)
+    append(log, THIRD)
+    reader.read()
+    rotated(log).unlink()
+    reader.wait()
+    assert reader.delivered == expected(FIRST) + expected(SECOND) + expected(THIRD)
+
+
 def test_several_rotations_between_two_looks_lose_nothing(reader: Reader, log: Path) -> None:
     """Whatever still has a name, or was open before."""
     contents = [lines(1000 * number, 30) for number in range(5)]
@@ -422,6 +469,84 @@ def test_what_a_truncation_took_before_it_was_read_is_told(log: Path) -> None:
     assert reader.told.lost == []
     reader.wait(CLAIMABLE + 1)
     assert reader.told.lost == [(log.name, len(content) - run.mark.end)]
+
+
+def test_a_log_truncated_before_anything_of_it_was_read_is_noticed(reader: Reader, log: Path) -> None:
+    """By its first line: what it holds now gets ids of its own."""
+    append(log, FIRST)
+    reader.tail.scan()
+    copy_truncate(log)
+    append(log, SECOND)
+    reader.wait()
+    assert reader.delivered == expected(FIRST) + expected(SECOND)
+    assert not reader.again
+
+
+def test_a_backup_of_a_truncated_log_is_a_copy_of_what_it_holds_now(reader: Reader, log: Path) -> None:
+    """The log knows what it is before others are held against it."""
+    append(log, FIRST)
+    reader.tail.scan()
+    copy_truncate(log)
+    append(log, SECOND)
+    shutil.copy(log, f"{log}.backup")
+    append(log, THIRD)
+    reader.wait()
+    assert reader.delivered == expected(FIRST) + expected(SECOND + THIRD)
+
+
+def test_a_copy_waits_until_its_log_is_known_to_be_truncated(reader: Reader, log: Path) -> None:
+    """Whichever of the two is looked at first; the unread bytes are claimed, not lost."""
+    append(rotated(log), FIRST[:5])
+    reader.look()
+    append(log, FIRST)
+    reader.look()
+    append(log, SECOND)
+    shutil.copy(log, rotated(log))
+    os.truncate(log, 0)
+    reader.read()
+    reader.wait()
+    reader.wait(CLAIMABLE + 1)
+    assert reader.delivered == expected(FIRST + SECOND)
+    assert not reader.again
+    assert reader.told.lost == []
+
+
+def test_a_backup_that_is_found_first_is_part_of_its_log(reader: Reader, logs: Path, log: Path) -> None:
+    """Whatever its name."""
+    append(logs / "a-activity.log", FIRST)
+    append(log, FIRST + SECOND)
+    reader.wait()
+    assert reader.delivered == expected(FIRST + SECOND)
+
+
+def test_a_copy_that_adds_nothing_leaves_the_rest_to_a_longer_one(reader: Reader, log: Path) -> None:
+    """A backup made at the delivered offset is no successor of the log."""
+    append(log, FIRST)
+    reader.look()
+    shutil.copy(log, f"{log}.backup")
+    reader.look()
+    append(log, SECOND)
+    copy_truncate(log)
+    reader.wait()
+    assert reader.delivered == expected(FIRST + SECOND)
+    assert not reader.again
+
+
+def test_an_archive_of_a_truncated_log_is_judged_once_it_is_whole(reader: Reader, log: Path) -> None:
+    """As logrotate makes it with copytruncate and compress."""
+    append(log, FIRST)
+    reader.look()
+    append(log, SECOND)
+    copy = copy_truncate(log)
+    packed = gzip.compress(copy.read_bytes())
+    archive = copy.with_name(copy.name + ".gz")
+    append(archive, packed[: len(packed) // 2])
+    reader.look()
+    append(archive, packed[len(packed) // 2 :])
+    copy.unlink()
+    reader.wait()
+    assert reader.delivered == expected(FIRST + SECOND)
+    assert not reader.again
 
 
 def test_half_a_line_lost_by_a_truncation_is_told(log: Path) -> None:

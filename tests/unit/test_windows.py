@@ -44,9 +44,21 @@ def chunk(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> in
     return size
 
 
+_windows: list[Archive] = []
+
+
+@pytest.fixture(autouse=True, scope="module")
+def close_windows() -> Iterator[None]:
+    """No window is left open."""
+    yield
+    while _windows:
+        _windows.pop().close()
+
+
 def opened(path: Path, data: bytes) -> Archive:
     path.write_bytes(data)
-    return Archive(str(path))
+    _windows.append(Archive(str(path)))
+    return _windows[-1]
 
 
 # ---- a plain file
@@ -178,12 +190,10 @@ def test_little_memory_is_taken_by_what_compresses_well(path: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def mixed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Archive]:
+def mixed(tmp_path_factory: pytest.TempPathFactory) -> Archive:
     """An archive of two members, read in any order."""
     path = tmp_path_factory.mktemp("archive") / "activity.log.gz"
-    window = opened(path, members(TEXT[:20_000], NOISE))
-    yield window
-    window.close()
+    return opened(path, members(TEXT[:20_000], NOISE))
 
 
 places = st.integers(min_value=0, max_value=26_000)
@@ -196,6 +206,23 @@ def test_any_reads_in_any_order_are_slices_of_the_log(mixed: Archive, reads: lis
     data = TEXT[:20_000] + NOISE
     for offset, size in reads:
         assert mixed.read_at(offset, size) == data[offset : offset + size]
+
+
+def test_one_byte_back_is_read_again(mixed: Archive) -> None:
+    """However little it is."""
+    assert mixed.read_at(100, 10) == TEXT[100:110]
+    assert mixed.read_at(109, 10) == TEXT[109:119]
+
+
+def test_an_archive_knows_whether_it_is_whole(path: Path) -> None:
+    """Without giving what it holds."""
+    packed = members(TEXT, NOISE)
+    window = opened(path, packed[:-1])
+    assert not window.whole()
+    with path.open("ab") as file:
+        file.write(packed[-1:])
+    assert window.whole()
+    assert read_all(window, 5000) == TEXT + NOISE
 
 
 # ---- standard input
