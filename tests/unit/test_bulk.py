@@ -7,6 +7,7 @@ import pytest
 
 from indexer.events import Fault
 from indexer.reading.entries import Rejection, entry_id
+from indexer.writing.batches import Body
 from indexer.writing.bulk import FAST, SLOW, Stopped
 from tests import faults
 from tests.fakes import ALIAS, Refusal
@@ -199,6 +200,17 @@ def test_no_outage_is_too_long(lab: Lab, step: faults.Step) -> None:
     assert (counts(outcome), len(lab.stop.waits)) == ((1, 0, 0), 2000)
     longest = FAST[1] if step is faults.no_connection else SLOW[1]
     assert longest / 2 <= min(lab.stop.waits[10:]) <= max(lab.stop.waits) <= longest
+
+
+def test_a_new_outage_begins_with_short_waits(lab: Lab) -> None:
+    """Once a part went through, the next failure is waited for as a first one, and told as a new one."""
+    lab.server.largest = len(Body.of(pairs(4)).data)
+    lab.server.bulk_steps.extend([*[faults.no_connection] * 6, faults.carried_out, faults.no_connection])
+    outcome, _ = lab.deliver(pairs(8))
+    assert counts(outcome) == (8, 0, 0)
+    assert lab.stop.waits[5] >= FAST[0] * 2**5 / 2
+    assert lab.stop.waits[6] <= FAST[0]
+    assert lab.heard.of("delivery_recovered") == [(), ()]
 
 
 def test_questions_fail_as_requests_do(lab: Lab) -> None:
