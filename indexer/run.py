@@ -3,7 +3,7 @@
 import resource
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import elastic_transport
 import elasticsearch
@@ -24,6 +24,8 @@ from indexer.writing.replay import Backing, backing
 
 ASK_AGAIN = 2.0
 """Seconds between looks whether a cluster that is not ready has become so."""
+ANSWERED_WITHIN = 4.0
+"""Seconds for an answer to such a look, at most: a stop waits as long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +90,9 @@ def _allow_many_files() -> None:
 def _wait_for_alias(
     client: Elasticsearch, connection: Connection, events: Events, stop: threading.Event, *, once: bool
 ) -> Backing | None:
+    if not once:
+        connection = replace(connection, request_timeout=min(connection.request_timeout, ANSWERED_WITHIN))
+        client = client.options(request_timeout=connection.request_timeout)
     while not stop.is_set():
         try:
             with explained(connection):
@@ -121,7 +126,8 @@ def _start(
 def _cluster(client: Elasticsearch) -> str | None:
     """The cluster's uuid, if we may know it."""
     try:
-        uuid = client.cluster.state(metric="version", filter_path="cluster_uuid").get("cluster_uuid")
+        prompt = client.options(request_timeout=ANSWERED_WITHIN)
+        uuid = prompt.cluster.state(metric="version", filter_path="cluster_uuid").get("cluster_uuid")
     except (elasticsearch.ApiError, elastic_transport.TransportError):
         return None
     return str(uuid) if uuid else None
