@@ -1,0 +1,110 @@
+"""A signal ends the indexer, during an outage too: soon, in good order, and the next run finds one copy of each entry."""
+
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from tests.integration.conftest import Lab, until
+from tests.real_faults.actions import lost, reset, silent, status
+from tests.real_faults.laboratory import SMALL, FaultyLab, behind_proxy, entries
+from tests.real_faults.proxy import Action, carried_out
+
+SOON = 10.0
+"""Seconds within which a stop has to end the process."""
+
+
+@pytest.fixture
+def faulty(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> Iterator[FaultyLab]:
+    """A laboratory behind a proxy."""
+    with behind_proxy(lab, monkeypatch) as faulty:
+        yield faulty
+
+
+def ended(process: subprocess.Popen[str], number: signal.Signals) -> float:
+    """Send a signal and wait for the end; return how many seconds that took."""
+    started = time.monotonic()
+    process.send_signal(number)
+    process.communicate(timeout=60)
+    return time.monotonic() - started
+
+
+def prove_after_another_run(faulty: FaultyLab, lines: list[bytes]) -> None:
+    """All faults over and the indices rolled over, the next run sends what was not delivered, once."""
+    faulty.proxy.all(carried_out)
+    faulty.roll_over()
+    faulty.run()
+    faulty.prove(lines, interrupted=True)
+
+
+@pytest.mark.parametrize(
+    ("outage", "arguments", "code"),
+    [
+        (reset, ["run"], 0),
+        (reset, ["run", "--once"], 1),
+        (status(503), ["run"], 0),
+        (silent, ["run"], 0),
+        (lost(silently=True), ["run", "--once"], 1),
+    ],
+    ids=["down", "down, once", "unwell", "not a word", "not a word on what is done, once"],
+)
+def test_a_stop_during_an_outage(faulty: FaultyLab, outage: Action, arguments: list[str], code: int) -> None:
+    """However the server fails, the process ends in time, and nothing is lost or doubled."""
+    lines = entries(1000)
+    faulty.append(lines)
+    faulty.proxy.plan(carried_out, carried_out, outage, outage)
+    with faulty.process(*arguments, "--batch-bytes", str(SMALL), faulty.logs) as process:
+        until(lambda: faulty.proxy.done)
+        faulty.proxy.all(outage)
+        seconds = ended(process, signal.SIGTERM)
+    assert seconds < SOON
+    assert process.returncode == code
+    prove_after_another_run(faulty, lines)
+
+
+def test_a_stop_before_the_server_ever_answered(faulty: FaultyLab) -> None:
+    """A server that takes connections and says nothing holds nobody up, with the usual patience for answers."""
+    lines = entries(10)
+    faulty.append(lines)
+    faulty.proxy.all(silent)
+    with faulty.process("run", faulty.logs) as process:
+        until(lambda: faulty.proxy.requests)
+        seconds = ended(process, signal.SIGTERM)
+    assert seconds < SOON
+    assert process.returncode == 0
+    prove_after_another_run(faulty, lines)
+
+
+def test_a_second_interrupt_ends_it_at_once(faulty: FaultyLab) -> None:
+    """It waits no longer for answers under way; what they would have said is found out by the next run."""
+    lines = entries(1000)
+    faulty.append(lines)
+    faulty.proxy.plan(carried_out, lost(silently=True), lost(silently=True))
+    with faulty.process("run", "--batch-bytes", str(SMALL), faulty.logs) as process:
+        until(lambda: faulty.proxy.done)
+
+        def interrupted() -> bool:
+            process.send_signal(signal.SIGINT)  # again and again: two at once might arrive as one
+            return process.poll() is not None
+
+        started = time.monotonic()
+        until(interrupted)
+        seconds = time.monotonic() - started
+    assert process.returncode == 128 + signal.SIGINT
+    assert seconds < SOON / 2  # the first one alone leaves requests under way 8 s
+    prove_after_another_run(faulty, lines)
+
+
+def test_a_hangup_ends_it_in_good_order(faulty: FaultyLab) -> None:
+    """What was read is delivered and remembered: a terminal that closes is no crash."""
+    lines = entries(1000)
+    faulty.append(lines)
+    with faulty.process("run", "--batch-bytes", str(SMALL), faulty.logs) as process:
+        until(lambda: faulty.proxy.bulks > 2)
+        seconds = ended(process, signal.SIGHUP)
+    assert seconds < SOON
+    assert process.returncode == 0
+    assert faulty.totals().read == faulty.held().total()
+    prove_after_another_run(faulty, lines)

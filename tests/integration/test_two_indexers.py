@@ -1,0 +1,81 @@
+"""Two indexers on the same logs, each with a state directory of its own."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from threading import Event
+
+import pytest
+
+from indexer.cluster.verify import verify
+from indexer.events import Events
+from indexer.settings import Delivery
+from tests.integration.conftest import LOG, Lab
+from tests.real_faults.actions import late
+from tests.real_faults.laboratory import SMALL, FaultyLab, behind_proxy, entries, until_read
+
+
+@pytest.fixture
+def one(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> Iterator[FaultyLab]:
+    """A laboratory behind a proxy."""
+    with behind_proxy(lab, monkeypatch) as faulty:
+        yield faulty
+
+
+@pytest.fixture
+def two(one: FaultyLab, tmp_path: Path) -> FaultyLab:
+    """The other indexer's."""
+    return one.with_state(tmp_path / "state of two")
+
+
+def test_at_the_same_time(one: FaultyLab, two: FaultyLab) -> None:
+    """While the log grows and rotates, each entry goes in once, whoever is first; both know that it is there."""
+    lines = entries(3000)
+    log = one.append(lines[:500])
+    with one.following(batch_bytes=SMALL) as first, two.following(batch_bytes=SMALL) as second:
+        until_read(second, 100)
+        one.append(lines[500:1500])
+        until_read(first, 1000)
+        log.rename(one.logs / f"{LOG}.1")
+        one.append(lines[1500:])
+        until_read(first, 3000)
+        until_read(second, 3000)
+    created = one.prove(lines).created + two.prove(lines).created
+    assert created == 3000
+
+
+def test_one_after_the_other_across_rollovers(one: FaultyLab, two: FaultyLab) -> None:
+    """What a log holds when it is first seen is looked for in every index: the second one creates nothing."""
+    lines = entries(1500)
+    for start in (0, 500, 1000):
+        one.append(lines[start : start + 500])
+        one.run()
+        one.roll_over()
+    with two.following(batch_bytes=SMALL) as second:
+        until_read(second, 1500)
+    assert two.prove(lines).duplicates == 1500
+
+
+def test_a_rollover_while_one_lags_behind_the_other(one: FaultyLab, two: FaultyLab) -> None:
+    """The limit of what is promised: nothing is lost, and `verify` names whatever is there twice.
+
+    An indexer that has just read a line has no reason to look for it in older indices; should another one have sent
+    it before a rollover, and this one send it after, both indices take it.
+    """
+    lines = entries(1000)
+    one.append(lines[:100])
+    behind = Lab(two.real, two.client, two.logs, two.state)
+    gate = Event()
+    with one.following() as first, behind.following() as second:
+        until_read(first, 100)
+        until_read(second, 100)
+        one.proxy.plan(late(gate.wait), late(gate.wait))
+        one.append(lines[100:])
+        until_read(second, 1000)
+        one.roll_over()
+        gate.set()
+        until_read(first, 1000)
+    held = one.held()
+    assert held.keys() == set(lines)
+    found = verify([str(one.logs)], one.real, Delivery(), one.state, Events(), Event(), repair=False)
+    assert (found.missing, found.different) == (0, 0)
+    assert found.doubled == sum(copies > 1 for copies in held.values())
