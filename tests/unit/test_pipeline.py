@@ -1,6 +1,7 @@
 """Reading and sending together: what is acknowledged when, what is written down before, and that it all adds up."""
 
 import threading
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -8,8 +9,10 @@ import pytest
 
 from indexer import pipeline
 from indexer.events import Totals
+from indexer.pipeline import Pipeline
 from indexer.reading import log
 from indexer.writing import checkpoint
+from indexer.writing.checkpoint import Checkpoint
 from tests import faults
 from tests.fakes import Refusal
 from tests.observed import Stop
@@ -166,6 +169,27 @@ def test_the_checkpoint_is_written_while_there_is_more_to_read(world: World) -> 
         return carry_out()
 
     world.step = step
+    world.write("one", lines("a", 300))
+    world.run()
+    assert len(offsets) > 10
+
+
+def test_what_is_answered_is_acknowledged_though_there_is_room(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With senders to spare no one has to wait for an answer; answers that came are acknowledged and remembered."""
+
+    def room(self: Pipeline) -> bool:
+        return all(shipment.done.wait(TIMEOUT) for shipment in self._under_way)
+
+    monkeypatch.setattr(Pipeline, "_room", room)
+    offsets: set[int] = set()
+
+    def save(checkpoint: Checkpoint, save: Callable[[Checkpoint], None]) -> None:
+        offsets.update(record.offset for record in checkpoint.files)
+        save(checkpoint)
+
+    world.save = save
     world.write("one", lines("a", 300))
     world.run()
     assert len(offsets) > 10

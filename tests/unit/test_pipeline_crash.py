@@ -10,6 +10,7 @@ from indexer import pipeline
 from indexer.reading import log
 from indexer.writing.checkpoint import Checkpoint
 from tests import faults
+from tests.fakes import Refusal
 from tests.observed import Stop
 from tests.world import Crash, World, lines, there_is
 
@@ -99,6 +100,19 @@ def rollover_after_each_request(world: World) -> None:
     world.step = faults.then(world.step, world.server.rollover)
 
 
+def rollover_within_each_batch(world: World) -> None:
+    """Of each batch every second entry goes into a later index than the others."""
+    seen: set[str] = set()
+
+    def refuse(identity: str, _entry: bytes) -> Refusal | None:
+        first = identity not in seen
+        seen.add(identity)
+        return Refusal(429, "busy", "queue is full") if first and len(seen) % 2 else None
+
+    world.server.refuse = refuse
+    rollover_after_each_request(world)
+
+
 def begun(directory: Path) -> World:
     """An indexer that has delivered the beginning of its logs, and has more to read now."""
     directory.mkdir()
@@ -112,7 +126,12 @@ def begun(directory: Path) -> World:
     return world
 
 
-ROLLOVERS = [no_rollover, rollover_before_each_request, rollover_after_each_request]
+ROLLOVERS = [
+    no_rollover,
+    rollover_before_each_request,
+    rollover_after_each_request,
+    rollover_within_each_batch,
+]
 
 
 @pytest.mark.parametrize("rollover", ROLLOVERS)
