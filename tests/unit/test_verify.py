@@ -22,7 +22,7 @@ from indexer.cluster.findings import (
 )
 from indexer.cluster.hits import Held
 from indexer.cluster.lookup import Lookup
-from indexer.cluster.verify import ASKED_AT_ONCE, _checked, _portions
+from indexer.cluster.verify import ASKED_AT_ONCE, _checked, _lines, _portions
 from indexer.errors import Stopped
 from indexer.events import Events
 from indexer.reading.tail import Tail
@@ -125,6 +125,17 @@ def test_portions_are_bounded_in_lines_and_in_bytes() -> None:
     assert [[len(it.data or b"") for it in part] for part in parts] == [[40, 30, 50], [200], [10, 10]]
 
 
+class Told(Events):
+    """Keeps which files are finished."""
+
+    def __init__(self) -> None:
+        self.finished: list[str] = []
+
+    def file_finished(self, path: str) -> None:
+        """Keep it."""
+        self.finished.append(path)
+
+
 class Counting:
     """Stands in for the index: has every entry, and counts how much is asked at once."""
 
@@ -177,6 +188,18 @@ def test_a_stop_ends_it_between_two_portions() -> None:
     stop.set()
     with pytest.raises(Stopped):
         list(checked)
+
+
+def test_files_are_let_go_once_they_are_read(tmp_path: Path) -> None:
+    """Nothing is kept of them, however many there are."""
+    paths = [tmp_path / f"{name}.log" for name in "abc"]
+    for number, path in enumerate(paths):
+        path.write_bytes(b'{"n":%d}\n{"n":%d}' % (number, number + 1))
+    told = Told()
+    tail = Tail([str(tmp_path / "*.log")], [], limit=10**6, once=True, events=told)
+    tail.scan()
+    assert [it.data for it in _lines(tail, {})] == [b'{"n":%d}' % n for n in (0, 1, 1, 2, 2, 3)]
+    assert told.finished == [str(path) for path in paths]
 
 
 # ---- telling files apart
