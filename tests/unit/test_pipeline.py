@@ -14,7 +14,7 @@ from indexer.reading import log
 from indexer.writing import checkpoint
 from indexer.writing.checkpoint import Checkpoint
 from tests import faults
-from tests.fakes import Refusal
+from tests.fakes import ALIAS, Refusal
 from tests.observed import Stop
 from tests.world import World, lines, there_is
 
@@ -95,6 +95,18 @@ def test_totals_go_on(world: World) -> None:
     world.write("one", lines("b", 30))
     assert world.again().read == first.read + 30
     assert world.arrived == there_is(lines("a", 20) + lines("b", 30))
+
+
+def test_after_a_clean_end_nothing_is_asked(world: World) -> None:
+    """What was appended since a run that ended in order cannot have been sent before: it goes in without a question."""
+    world.write("one", lines("a", 20))
+    world.run()
+    world.server.rollover()
+    world.write("one", lines("b", 30))
+    sent, asked = len(world.sent), len(world.server.questions)
+    world.again()
+    assert {request.target for request in world.sent[sent:]} == {ALIAS}
+    assert len(world.server.questions) == asked + 1, "who is behind the alias, at the start"
 
 
 def test_what_is_appended_is_followed(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
