@@ -97,10 +97,12 @@ def test_totals_go_on(world: World) -> None:
     assert world.arrived == there_is(lines("a", 20) + lines("b", 30))
 
 
-def test_after_a_clean_end_nothing_is_asked(world: World) -> None:
+@pytest.mark.parametrize("once", [True, False])
+def test_after_a_clean_end_nothing_is_asked(world: World, *, once: bool) -> None:
     """What was appended since a run that ended in order cannot have been sent before: it goes in without a question."""
     world.write("one", lines("a", 20))
-    world.run()
+    world.stop = Stop(last=20)
+    assert world.run(once=once).read == 20
     world.server.rollover()
     world.write("one", lines("b", 30))
     sent, asked = len(world.sent), len(world.server.questions)
