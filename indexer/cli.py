@@ -268,11 +268,15 @@ def _progress(paths: "Sequence[str]", doing: str = "Indexing", level: str = "inf
 def _stop_on_signals() -> threading.Event:
     """Give the event that SIGTERM, SIGINT and SIGHUP set; a second of them ends the process at once."""
     stop = threading.Event()
+    asked = False
 
     def end(number: int, _frame: object) -> None:
-        if stop.is_set():
+        nonlocal asked
+        if asked:
             os._exit(128 + number)
-        stop.set()
+        asked = True
+        # From a thread: this one may have been interrupted in the event's own wait, which holds the event's lock.
+        _thread.start_new_thread(stop.set, ())
 
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, end)
