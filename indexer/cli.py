@@ -3,6 +3,7 @@
 Everything but typer is imported where it is used: `indexer --help` has to be quick.
 """
 
+import _thread
 import os
 import shlex
 import signal
