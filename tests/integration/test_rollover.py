@@ -1,8 +1,8 @@
 """The indices behind the alias change while entries are on their way: one copy of each entry that is not deleted."""
 
-import subprocess
 from collections import Counter
 from collections.abc import Callable, Iterator
+from subprocess import DEVNULL
 from threading import Event
 from typing import Any
 
@@ -18,6 +18,7 @@ from tests.real_faults.laboratory import (
     behind_proxy,
     entries,
     failures,
+    first,
     until_read,
 )
 from tests.real_faults.proxy import carried_out
@@ -105,8 +106,8 @@ def test_a_rollover_after_each_request(faulty: FaultyLab, rollovers: int) -> Non
     faulty.prove(lines)
 
 
-def killed_with_answers_on_their_way(faulty: FaultyLab, lines: list[bytes], created: int) -> None:
-    """Run the real command until two requests are carried out and not answered, then end it with SIGKILL."""
+def killed_with_answers_on_their_way(faulty: FaultyLab, lines: list[bytes]) -> None:
+    """Run the real command while its log grows, until two requests are carried out and not answered; then SIGKILL."""
     answering = Event()
     carried: list[int] = []
 
@@ -114,11 +115,11 @@ def killed_with_answers_on_their_way(faulty: FaultyLab, lines: list[bytes], crea
         carried.append(1)
         answering.wait(30)
 
-    faulty.append(lines)
-    faulty.proxy.plan(*[carried_out] * created, late(hold), late(hold))
-    with faulty.process(
-        "run", "--batch-bytes", str(SMALL), faulty.logs, stderr=subprocess.DEVNULL
-    ) as process:
+    faulty.append(lines[:100])
+    with faulty.process("run", "--batch-bytes", str(SMALL), faulty.logs, stderr=DEVNULL) as process:
+        until(lambda: faulty.held().total() == 100)
+        faulty.proxy.plan(carried_out, carried_out, late(hold), late(hold))
+        faulty.append(lines[100:])
         until(lambda: len(carried) == 2)
         process.kill()
         process.wait()
@@ -128,11 +129,25 @@ def killed_with_answers_on_their_way(faulty: FaultyLab, lines: list[bytes], crea
 def test_a_kill_and_a_rollover_before_the_restart(faulty: FaultyLab) -> None:
     """What the killed indexer had sent without living to see the answer is found in the older index."""
     lines = entries(2000)
-    killed_with_answers_on_their_way(faulty, lines, created=3)
+    killed_with_answers_on_their_way(faulty, lines)
     faulty.roll_over()
     faulty.roll_over()
     faulty.run(batch_bytes=SMALL)
     assert faulty.prove(lines, interrupted=True).duplicates > 0
+
+
+def test_a_rollover_between_the_question_and_the_request(faulty: FaultyLab) -> None:
+    """An entry that was sent before is sent again to the index that was asked, which is no longer written by then."""
+    lines = entries(1000)
+    faulty.append(lines[:10])
+    with faulty.following(batch_bytes=SMALL) as following:
+        until_read(following, 10)
+        faulty.proxy.rule = first(1, late(faulty.roll_over), of=lambda request: "/_alias/" in request.path)
+        faulty.proxy.plan(lost())
+        faulty.append(lines[10:])
+        until_read(following, 1000)
+    assert len(faulty.behind()) == 2
+    assert faulty.prove(lines).duplicates > 0
 
 
 # ---- retention
@@ -149,8 +164,9 @@ def test_an_index_is_deleted_while_the_indexer_runs(faulty: FaultyLab) -> None:
 
         def retire() -> None:
             delete(faulty, oldest)
+            faulty.roll_over()
 
-        faulty.proxy.plan(carried_out, lost(retire), lost(faulty.roll_over))
+        faulty.proxy.plan(lost(retire), lost())
         faulty.append(new)
         until_read(following, 2000)
     assert oldest not in faulty.behind()
@@ -180,7 +196,7 @@ def test_the_index_of_a_lost_answer_is_deleted(faulty: FaultyLab) -> None:
 def test_indices_are_deleted_while_the_indexer_is_down(faulty: FaultyLab) -> None:
     """Killed with answers on their way; the index it wrote to is deleted, rollovers come; the rest goes in once."""
     lines = entries(2000)
-    killed_with_answers_on_their_way(faulty, lines, created=3)
+    killed_with_answers_on_their_way(faulty, lines)
     (oldest,) = faulty.behind()
     faulty.roll_over()
     faulty.roll_over()
@@ -236,21 +252,27 @@ def test_the_alias_is_moved_to_an_index_that_numbers_anew(faulty: FaultyLab) -> 
 
 
 def test_the_alias_leaves_an_index_behind(faulty: FaultyLab) -> None:
-    """Entries that went where the alias no longer points stay there; the others are behind the alias once."""
+    """Entries that went where the alias no longer points stay there; the others are behind the alias once.
+
+    The index that it points to has an older name, and is rolled over in its turn before an answer is lost.
+    """
     lines = entries(1000)
-    other = f"{faulty.connection.alias}-000009"
+    alias = faulty.connection.alias
+    other = f"{alias}-000000"
     faulty.client.indices.create(index=other)
     faulty.append(lines[:500])
     with faulty.following(batch_bytes=SMALL) as following:
         until_read(following, 500)
         (left,) = faulty.behind()
         point(faulty, other, leaving=[left])
-        faulty.proxy.plan(lost(), lost())
+        faulty.proxy.plan(
+            lost(lambda: faulty.client.indices.rollover(alias=alias, new_index=f"{alias}-next"))
+        )
         faulty.append(lines[500:])
         until_read(following, 1000)
     assert faulty.held() == Counter(lines[500:])
-    point(faulty, other, leaving=[], staying=[left])
-    faulty.prove(lines)
+    point(faulty, f"{alias}-next", leaving=[], staying=[left, other])
+    assert faulty.prove(lines).duplicates > 0
 
 
 def without_alias(faulty: FaultyLab, index: str) -> None:
@@ -327,7 +349,7 @@ def no_write_index(faulty: FaultyLab, index: str) -> None:
 def test_an_alias_in_disorder_at_a_restart(faulty: FaultyLab, accident: Accident, words: str) -> None:
     """Killed with answers on their way, and what to write to is not in order: waited for, said, and one copy."""
     lines = entries(1000)
-    killed_with_answers_on_their_way(faulty, lines, created=2)
+    killed_with_answers_on_their_way(faulty, lines)
     (index,) = faulty.behind()
     accident(faulty, index)
     with faulty.following(batch_bytes=SMALL) as following:

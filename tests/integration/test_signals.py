@@ -4,6 +4,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
@@ -39,28 +40,45 @@ def prove_after_another_run(faulty: FaultyLab, lines: list[bytes]) -> None:
     faulty.prove(lines, interrupted=True)
 
 
+@contextmanager
+def running(faulty: FaultyLab, lines: list[bytes], *outage: Action) -> Iterator[subprocess.Popen[str]]:
+    """The real command, following a log that has grown since it was found; two requests have met the outage."""
+    faulty.append(lines[:100])
+    with faulty.process("run", "--batch-bytes", str(SMALL), faulty.logs) as process:
+        until(lambda: faulty.held().total() == 100)
+        faulty.proxy.plan(carried_out, *outage)
+        faulty.append(lines[100:])
+        until(lambda: faulty.proxy.done)
+        yield process
+
+
 @pytest.mark.parametrize(
-    ("outage", "arguments", "code"),
-    [
-        (reset, ["run"], 0),
-        (reset, ["run", "--once"], 1),
-        (status(503), ["run"], 0),
-        (silent, ["run"], 0),
-        (lost(silently=True), ["run", "--once"], 1),
-    ],
-    ids=["down", "down, once", "unwell", "not a word", "not a word on what is done, once"],
+    ("outage", "soon"),
+    [(reset, SOON / 2), (status(503), SOON / 2), (silent, SOON), (lost(silently=True), SOON)],
+    ids=["down", "unwell", "not a word", "not a word on what is done"],
 )
-def test_a_stop_during_an_outage(faulty: FaultyLab, outage: Action, arguments: list[str], code: int) -> None:
+def test_a_stop_during_an_outage(faulty: FaultyLab, outage: Action, soon: float) -> None:
     """However the server fails, the process ends in time, and nothing is lost or doubled."""
     lines = entries(1000)
-    faulty.append(lines)
-    faulty.proxy.plan(carried_out, carried_out, outage, outage)
-    with faulty.process(*arguments, "--batch-bytes", str(SMALL), faulty.logs) as process:
-        until(lambda: faulty.proxy.done)
+    with running(faulty, lines, outage, outage) as process:
         faulty.proxy.all(outage)
         seconds = ended(process, signal.SIGTERM)
-    assert seconds < SOON
-    assert process.returncode == code
+    assert seconds < soon
+    assert process.returncode == 0
+    prove_after_another_run(faulty, lines)
+
+
+def test_a_stop_of_a_run_that_was_to_end(faulty: FaultyLab) -> None:
+    """With --once the exit code says that not all is done."""
+    lines = entries(1000)
+    faulty.append(lines)
+    faulty.proxy.plan(carried_out, lost(), lost())
+    with faulty.process("run", "--once", "--batch-bytes", str(SMALL), faulty.logs) as process:
+        until(lambda: faulty.proxy.done)
+        faulty.proxy.all(reset)
+        seconds = ended(process, signal.SIGTERM)
+    assert seconds < SOON / 2
+    assert process.returncode == 1
     prove_after_another_run(faulty, lines)
 
 
@@ -80,10 +98,7 @@ def test_a_stop_before_the_server_ever_answered(faulty: FaultyLab) -> None:
 def test_a_second_interrupt_ends_it_at_once(faulty: FaultyLab) -> None:
     """It waits no longer for answers under way; what they would have said is found out by the next run."""
     lines = entries(1000)
-    faulty.append(lines)
-    faulty.proxy.plan(carried_out, lost(silently=True), lost(silently=True))
-    with faulty.process("run", "--batch-bytes", str(SMALL), faulty.logs) as process:
-        until(lambda: faulty.proxy.done)
+    with running(faulty, lines, lost(silently=True), lost(silently=True)) as process:
 
         def interrupted() -> bool:
             process.send_signal(signal.SIGINT)  # again and again: two at once might arrive as one
@@ -100,11 +115,9 @@ def test_a_second_interrupt_ends_it_at_once(faulty: FaultyLab) -> None:
 def test_a_hangup_ends_it_in_good_order(faulty: FaultyLab) -> None:
     """What was read is delivered and remembered: a terminal that closes is no crash."""
     lines = entries(1000)
-    faulty.append(lines)
-    with faulty.process("run", "--batch-bytes", str(SMALL), faulty.logs) as process:
-        until(lambda: faulty.proxy.bulks > 2)
+    with running(faulty, lines, carried_out) as process:
         seconds = ended(process, signal.SIGHUP)
-    assert seconds < SOON
+    assert seconds < SOON / 2
     assert process.returncode == 0
     assert faulty.totals().read == faulty.held().total()
     prove_after_another_run(faulty, lines)

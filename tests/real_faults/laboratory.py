@@ -18,7 +18,7 @@ from indexer.events import Events, Totals
 from indexer.settings import Connection, Delivery, State
 from indexer.writing import bulk, checkpoint
 from tests.integration.conftest import LOG, Following, Lab, joined
-from tests.real_faults.proxy import Action, Proxy, Rule, carried_out
+from tests.real_faults.proxy import Action, Proxy, Request, Rule, carried_out
 
 SMALL = 20_000
 """Bytes of a batch of about a hundred entries: a few thousand of them make many requests."""
@@ -106,10 +106,10 @@ def behind_proxy(lab: Lab, monkeypatch: pytest.MonkeyPatch, **connection: Any) -
         yield FaultyLab(through, lab.client, lab.logs, lab.state, lab.connection, proxy)
 
 
-def first(count: int, action: Action) -> Rule:
-    """The action becomes of so many requests, whatever they ask; the next ones are carried out."""
+def first(count: int, action: Action, of: Callable[[Request], bool] = lambda _: True) -> Rule:
+    """The action becomes of so many requests (`of` a kind); the next ones are carried out."""
     left = iter(range(count))
-    return lambda _: action if next(left, None) is not None else carried_out
+    return lambda request: action if of(request) and next(left, None) is not None else carried_out
 
 
 def until_read(following: Following, count: int) -> None:
