@@ -26,6 +26,7 @@ soak: .venv/installed
 bench: .venv/installed
 	$(BIN)/python tests/bench/throughput.py
 	$(BIN)/python tests/bench/mapping.py
+	$(BIN)/python tests/bench/verify.py
 
 bench-latency: .venv/installed
 	$(BIN)/python tests/bench/latency.py
