@@ -63,9 +63,9 @@ def test_a_rollover_while_one_lags_behind_the_other(one: FaultyLab, two: FaultyL
     """
     lines = entries(1000)
     one.append(lines[:100])
-    behind = Lab(two.real, two.client, two.logs, two.state)
+    ahead = Lab(two.real, two.client, two.logs, two.state)
     gate = Event()
-    with one.following() as first, behind.following() as second:
+    with one.following(batch_bytes=SMALL) as first, ahead.following() as second:
         until_read(first, 100)
         until_read(second, 100)
         one.proxy.plan(late(gate.wait), late(gate.wait))
@@ -78,4 +78,4 @@ def test_a_rollover_while_one_lags_behind_the_other(one: FaultyLab, two: FaultyL
     assert held.keys() == set(lines)
     found = verify([str(one.logs)], one.real, Delivery(), one.state, Events(), Event(), repair=False)
     assert (found.missing, found.different) == (0, 0)
-    assert found.doubled == sum(copies > 1 for copies in held.values())
+    assert found.doubled == sum(copies > 1 for copies in held.values()) > 0
