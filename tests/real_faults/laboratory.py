@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from subprocess import DEVNULL
 from typing import Any
 
 import pytest
@@ -17,7 +18,8 @@ from indexer.cluster.verify import verify
 from indexer.events import Events, Totals
 from indexer.settings import Connection, Delivery, State
 from indexer.writing import bulk, checkpoint
-from tests.integration.conftest import LOG, Following, Lab, joined
+from tests.integration.conftest import LOG, Following, Lab, joined, until
+from tests.real_faults.actions import late
 from tests.real_faults.proxy import Action, Proxy, Request, Rule, carried_out
 
 SMALL = 20_000
@@ -54,9 +56,32 @@ class FaultyLab(Lab):
         """The indices behind the alias, oldest first."""
         return sorted(self.client.indices.get_alias(name=self.connection.alias))
 
+    def delete(self, index: str) -> None:
+        """As retention does."""
+        self.client.indices.delete(index=index)
+
     def with_state(self, directory: Path) -> "FaultyLab":
         """The same logs and the same alias, seen by an indexer with another state directory."""
         return replace(self, state=State(directory))
+
+    def killed_with_answers_on_their_way(self, lines: Sequence[bytes]) -> None:
+        """Run the real command while its log grows, until two requests are carried out and not answered; then SIGKILL."""
+        answering = threading.Event()
+        carried: list[int] = []
+
+        def hold() -> None:
+            carried.append(1)
+            answering.wait(30)
+
+        self.append(lines[:100])
+        with self.process("run", "--batch-bytes", str(SMALL), self.logs, stderr=DEVNULL) as process:
+            until(lambda: self.held().total() == 100)
+            self.proxy.plan(carried_out, carried_out, late(hold), late(hold))
+            self.append(lines[100:])
+            until(lambda: len(carried) == 2)
+            process.kill()
+            process.wait()
+        answering.set()
 
     def held(self) -> Counter[bytes]:
         """What the alias holds, byte for byte, with the number of copies of each."""
