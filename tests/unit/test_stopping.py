@@ -3,7 +3,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from indexer.cli import _stop_on_signals
+from indexer.cli.common import stop_on_signals
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
@@ -21,7 +21,7 @@ def handlers() -> Iterator[None]:
 @pytest.mark.parametrize("number", SIGNALS, ids=str)
 def test_a_signal_in_the_middle_of_a_wait_stops(number: signal.Signals) -> None:
     """The handler runs on top of whatever was going on, be it the wait that holds the event's own lock."""
-    stop = _stop_on_signals()
+    stop = stop_on_signals()
     with stop._cond:  # type: ignore[attr-defined]
         signal.raise_signal(number)
     assert stop.wait(10)

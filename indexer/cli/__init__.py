@@ -1,0 +1,56 @@
+"""The commands: options become settings, settings one call, its result what a person sees. The only package that prints.
+
+Everything but typer is imported where it is used: `indexer --help` has to be quick.
+"""
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from indexer import __version__
+from indexer.cli import logs, rejected, template
+from indexer.errors import Fatal
+
+app = typer.Typer(
+    name="indexer",
+    help="Sends each entry of a Zoomdata activity log, unchanged and exactly once, to one Elasticsearch index.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+_template = typer.Typer(
+    help="Set up Elasticsearch: templates, lifecycle, first index and alias.", no_args_is_help=True
+)
+_rejected = typer.Typer(help="Lines that Elasticsearch or the reader refused.", no_args_is_help=True)
+
+for command in (logs.run, logs.status, logs.verify, logs.summary):
+    app.command()(command)
+app.add_typer(_template, name="template")
+_template.command()(template.install)
+app.add_typer(_rejected, name="rejected")
+_rejected.command("list")(rejected.list_)
+_rejected.command()(rejected.replay)
+app.command()(logs.demo)
+
+
+def main() -> None:
+    """Run the command line; a Fatal becomes one sentence on standard error and its exit code."""
+    try:
+        app()
+    except Fatal as error:
+        print(f"indexer: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+
+
+@app.callback(invoke_without_command=True)
+def _root(
+    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
+) -> None:
+    if version:
+        print(f"indexer {__version__}")
+        raise typer.Exit

@@ -1,0 +1,75 @@
+"""What the commands share: options, what a person sees of a result, progress, signals."""
+
+import _thread
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from indexer.settings import DEFAULT_PATH, PREFIX, STANDARD_INPUT, plain
+
+if TYPE_CHECKING:
+    from indexer.events import Events
+    from indexer.show import Tabular
+
+Paths = Annotated[
+    list[str] | None,
+    typer.Argument(
+        envvar=PREFIX + "PATHS",
+        metavar="[PATH ...]",
+        help=f"Log files, globs, or directories with *activity*.log* in them.  [default: {DEFAULT_PATH}]",
+        show_default=False,
+    ),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+
+
+def show(result: "Tabular", json: bool) -> None:
+    """Print a result: tables, or one JSON object."""
+    from indexer import show as tables  # noqa: PLC0415
+
+    if json:
+        print(tables.as_json(result))
+    else:
+        from rich.console import Console  # noqa: PLC0415
+
+        Console(color_system=None if plain() else "auto").print(tables.tables(result))
+
+
+@contextmanager
+def progress(paths: Sequence[str], doing: str = "Indexing", level: str = "info") -> Iterator["Events"]:
+    """Give the listener of a run that ends: a bar on a terminal, logs elsewhere."""
+    from indexer import monitoring  # noqa: PLC0415
+    from indexer.events import Broadcast  # noqa: PLC0415
+    from indexer.progress import ProgressBar  # noqa: PLC0415
+    from indexer.reading import files  # noqa: PLC0415
+
+    if not sys.stderr.isatty():
+        yield monitoring.Logs(monitoring.logger(level))
+        return
+    total = None if STANDARD_INPUT in paths else sum(facts.size for facts in files.find(paths))
+    with ProgressBar(doing, total) as bar:
+        yield Broadcast(bar, monitoring.Logs(monitoring.logger("warning")))
+
+
+def stop_on_signals() -> threading.Event:
+    """Give the event that SIGTERM, SIGINT and SIGHUP set; a second of them ends the process at once."""
+    stop = threading.Event()
+    asked = False
+
+    def end(number: int, _frame: object) -> None:
+        nonlocal asked
+        if asked:
+            os._exit(128 + number)
+        asked = True
+        # From a thread: this one may have been interrupted in the event's own wait, which holds the event's lock.
+        _thread.start_new_thread(stop.set, ())
+
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, end)
+    return stop

@@ -1,0 +1,126 @@
+"""The commands about log files and what became of them: run, status, verify, summary, demo."""
+
+import shlex
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from indexer.cli.common import Json, Paths, progress, show, stop_on_signals
+from indexer.errors import EXIT_FAILED, EXIT_REJECTED, Stopped, Unreadable
+from indexer.settings import DEFAULT_PATH, STANDARD_INPUT, Connection, Delivery, State, options
+
+if TYPE_CHECKING:
+    from indexer.events import Totals
+
+
+@options
+def run(
+    connection: Connection,
+    delivery: Delivery,
+    state: State,
+    paths: Paths = None,
+    once: Annotated[
+        bool, typer.Option("--once", help="Index what is there, .gz archives too, then stop.")
+    ] = False,
+) -> None:
+    """Follow log files into Elasticsearch until stopped. With --once, '-' is standard input.
+
+    Example: indexer run --elasticsearch-url https://es:9200 /opt/zoomdata/logs
+    """
+    from indexer import monitoring  # noqa: PLC0415
+    from indexer.run import run as run_indexer  # noqa: PLC0415
+
+    paths = paths or [DEFAULT_PATH]
+    if STANDARD_INPUT in paths and not once:
+        raise typer.BadParameter("standard input (-) needs --once")
+    stop = stop_on_signals()
+    if not once:
+        run_indexer(
+            paths, connection, delivery, state, monitoring.Logs(monitoring.logger()), stop, once=False
+        )
+        return
+    with progress(paths) as listener:
+        report = run_indexer(paths, connection, delivery, state, listener, stop, once=True)
+    print(_told(report.totals))
+    for path, reason in report.unreadable.items():
+        raise Unreadable(path=path, reason=reason)
+    if stop.is_set():
+        raise Stopped
+    if report.totals.rejected:
+        raise typer.Exit(EXIT_REJECTED)
+
+
+@options
+def status(connection: Connection, state: State, paths: Paths = None, json: Json = False) -> None:
+    """Show log files, offsets, lag, the indices behind the alias, and how many lines were rejected.
+
+    Example: indexer status --json | jq '.logs[] | select(.lag > 0)'
+    """
+    from indexer.status import status as ask  # noqa: PLC0415
+
+    show(ask(paths or [DEFAULT_PATH], connection, state), json)
+
+
+@options
+def verify(
+    connection: Connection,
+    delivery: Delivery,
+    state: State,
+    paths: Paths = None,
+    repair: Annotated[bool, typer.Option("--repair", help="Index what is missing.")] = False,
+    json: Json = False,
+) -> None:
+    """Prove that each line of these files is in the index, unchanged and once. Exit code 0 only if so.
+
+    Example: indexer verify /opt/zoomdata/logs
+    """
+    from indexer.cluster.verify import verify as compare  # noqa: PLC0415
+
+    paths = paths or [DEFAULT_PATH]
+    with progress(paths, "Verifying", "warning") as listener:
+        result = compare(paths, connection, delivery, state, listener, stop_on_signals(), repair=repair)
+    show(result, json)
+    if not result.agrees:
+        if result.missing and not repair:
+            again = shlex.join(["indexer", "verify", "--repair", *paths])
+            print(f"To index what is missing, with the same options: {again}", file=sys.stderr)
+        raise typer.Exit(EXIT_FAILED)
+
+
+@options
+def summary(connection: Connection, json: Json = False) -> None:
+    """Show what users did: tables counted from the index.
+
+    Example: indexer summary --elasticsearch-url http://localhost:9200
+    """
+    from indexer.cluster.client import connect, explained  # noqa: PLC0415
+    from indexer.cluster.summary import summarise  # noqa: PLC0415
+
+    with connect(connection) as client, explained(connection):
+        show(summarise(client, connection.alias), json)
+
+
+@options
+def demo(
+    entries: Annotated[int, typer.Option(help="Entries in the sample log.", min=100)] = 20_000,
+    keep: Annotated[
+        bool, typer.Option("--keep", help="Leave the server running, and say how to stop it.")
+    ] = False,
+) -> None:
+    """Try all of it: an embedded Elasticsearch, a sample log, its entries indexed, and what is in them.
+
+    Example: indexer demo --keep
+    """
+    from indexer.demo.demonstration import demonstrate  # noqa: PLC0415
+
+    demonstrate(
+        entries, keep=keep, say=print, show=lambda result: show(result, json=False), progress=progress
+    )
+
+
+def _told(totals: "Totals") -> str:
+    return (
+        f"{totals.read:,} lines read: {totals.created:,} created, {totals.duplicates:,} were there already, "
+        f"{totals.rejected:,} rejected and kept, {totals.blank:,} blank."
+    )

@@ -1,0 +1,39 @@
+"""`indexer rejected`: lines that were refused."""
+
+from typing import Annotated
+
+import typer
+
+from indexer.cli.common import Json, show, stop_on_signals
+from indexer.errors import EXIT_REJECTED
+from indexer.settings import Connection, Delivery, State, options
+
+
+@options
+def list_(
+    connection: Connection,
+    state: State,
+    limit: Annotated[int, typer.Option(help="Show at most so many lines, the newest.", min=1)] = 50,
+    json: Json = False,
+) -> None:
+    """List lines that were refused, with the reason; their bytes are kept.
+
+    Example: indexer rejected list --json | jq -r '.lines[].reason' | sort | uniq -c
+    """
+    from indexer.rejected import listing  # noqa: PLC0415
+
+    show(listing(connection, state, limit), json)
+
+
+@options
+def replay(connection: Connection, delivery: Delivery, state: State, json: Json = False) -> None:
+    """Send refused lines again, after the template was mended; those that go in are removed from the list.
+
+    Example: indexer rejected replay --elasticsearch-url http://localhost:9200
+    """
+    from indexer.rejected import replay as send_again  # noqa: PLC0415
+
+    replayed = send_again(connection, delivery, state, stop_on_signals())
+    show(replayed, json)
+    if replayed.still_rejected:
+        raise typer.Exit(EXIT_REJECTED)
