@@ -6,7 +6,6 @@ and ends the server. Elasticsearch refuses to run as root; for root it runs as a
 """
 
 import contextlib
-import http.client
 import os
 import pwd
 import re
@@ -15,7 +14,6 @@ import shutil
 import signal
 import subprocess
 import tempfile
-import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -24,6 +22,7 @@ from typing import Any, Self
 import orjson
 
 from indexer.demo.installation import DEFAULT, Installation, Step, prepare, unheard
+from indexer.demo.looking import status_of, until
 from indexer.errors import EmbeddedFailed
 
 FAST_START = ("-XX:TieredStopAtLevel=1", "-Xss4m")
@@ -32,8 +31,6 @@ FAST_START = ("-XX:TieredStopAtLevel=1", "-Xss4m")
 Its frames are larger, too: an entry nested 850 deep overflowed the usual stack of 1 MiB, which ends a server (measured).
 """
 LOOPBACK = "127.0.0.1"
-POLL = 0.05
-"""Seconds between looks at a server that is coming or going."""
 
 GUARD = """
 exec 3<&0
@@ -81,6 +78,7 @@ class Embedded:
     heap         MiB.
     jvm_options  further options of Java.
     user         whom it runs as if we are root.
+    plugins      directories of plugins that it has besides its own modules.
     """
 
     def __init__(
@@ -92,6 +90,7 @@ class Embedded:
         heap: int = 512,
         jvm_options: Sequence[str] = FAST_START,
         user: str = "nobody",
+        plugins: Sequence[Path] = (),
         on_step: Step = unheard,
     ) -> None:
         self.version = version
@@ -104,6 +103,7 @@ class Embedded:
         self._settings = dict(settings or {})
         self._jvm_options = (f"-Xms{heap}m", f"-Xmx{heap}m", *jvm_options)
         self._account = pwd.getpwnam(user) if os.geteuid() == 0 else None
+        self._plugins = plugins
         self._on_step = on_step
         self._guard: subprocess.Popen[bytes] | None = None
 
@@ -118,7 +118,8 @@ class Embedded:
     @property
     def url(self) -> str:
         """Its address."""
-        return f"http://{LOOPBACK}:{self.port}"
+        scheme = "https" if self._settings.get("xpack.security.http.ssl.enabled") else "http"
+        return f"{scheme}://{LOOPBACK}:{self.port}"
 
     @property
     def log(self) -> Path:
@@ -145,6 +146,7 @@ class Embedded:
         installation = prepare(self.version, self._on_step)
         self._on_step(f"Starting Elasticsearch {self.version}")
         self._lay_out()
+        installation = installation.extended(self.directory / "home", self._plugins)
         account = self._account
         with self.log.open("wb") as log:
             self._guard = subprocess.Popen(
@@ -162,7 +164,7 @@ class Embedded:
 
     def wait(self, timeout: float = 120.0) -> None:
         """Wait until its cluster's health is at least yellow. Raises EmbeddedFailed, with its log's last words."""
-        if not _until(lambda: self._ended() or self._ready(), timeout):
+        if not until(lambda: self._ended() or self._ready(), timeout):
             raise self._failed(f"it is not ready after {timeout:g} s")
         if self._ended():
             raise self._failed("it stopped by itself")
@@ -180,7 +182,7 @@ class Embedded:
         if guard is not None:
             os.killpg(guard.pid, signal.SIGKILL)
             guard.wait()
-            _until(lambda: _answer(self.port, "/") is None, timeout=10)
+            until(lambda: status_of(self.url, "/") is None, timeout=10)
 
     def restart(self, timeout: float = 120.0) -> Self:
         """Stop it, if it runs, and start it again on the same data and port. Raises EmbeddedFailed."""
@@ -216,7 +218,7 @@ class Embedded:
         """Give all files to the user that the server runs as."""
         if self._account is not None:
             for path in (self.directory, *self.directory.rglob("*")):
-                os.chown(path, self._account.pw_uid, self._account.pw_gid)
+                os.lchown(path, self._account.pw_uid, self._account.pw_gid)
 
     def _all_settings(self) -> dict[str, Any]:
         defaults = {
@@ -253,7 +255,7 @@ class Embedded:
             return False
         self.port = int(ports.read_text().split()[0].rpartition(":")[2])
         # With security on it asks who we are, which it can only do when it is up.
-        return _answer(self.port, "/_cluster/health?wait_for_status=yellow&timeout=1s") in {200, 401}
+        return status_of(self.url, "/_cluster/health?wait_for_status=yellow&timeout=1s") in {200, 401}
 
     def _ended(self) -> bool:
         return self._guard is None or self._guard.poll() is not None
@@ -273,25 +275,3 @@ class Embedded:
     def _failed(self, reason: str) -> EmbeddedFailed:
         said = complaints(self.log.read_text(encoding="utf-8", errors="replace"))
         return EmbeddedFailed(reason=reason, hint=f"Its log says:\n{said}")
-
-
-def _until(condition: Callable[[], bool], timeout: float) -> bool:
-    """Look until it holds; False if that takes longer than `timeout` seconds."""
-    deadline = time.monotonic() + timeout
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(POLL)
-    return True
-
-
-def _answer(port: int, path: str) -> int | None:
-    """The status of the answer to a GET, None if there is none; past any proxy that the environment names."""
-    connection = http.client.HTTPConnection(LOOPBACK, port, timeout=5)
-    try:
-        connection.request("GET", path)
-        return connection.getresponse().status
-    except (OSError, http.client.HTTPException):
-        return None
-    finally:
-        connection.close()

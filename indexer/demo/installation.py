@@ -11,8 +11,8 @@ import shutil
 import subprocess
 import tempfile
 import zipfile
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +53,19 @@ class Installation:
 
     server: Path
     java: Path
+
+    def extended(self, home: Path, plugins: Sequence[Path]) -> "Installation":
+        """The same server with plugins, if any, in a home of its own: it looks for them there, and ours here is shared."""
+        if not plugins:
+            return self
+        shutil.rmtree(home, ignore_errors=True)
+        home.mkdir()
+        for part in self.server.iterdir():
+            if part.name != "plugins":
+                (home / part.name).symlink_to(part)
+        for plugin in plugins:
+            shutil.copytree(plugin, home / "plugins" / plugin.name)
+        return replace(self, server=home)
 
 
 Step = Callable[[str], None]
