@@ -1,16 +1,18 @@
 """Every option once: its name, default, unit and help. The only module that reads the environment.
 
 A command takes whole groups (`connection: Connection`); `options` spreads their fields into its command line.
-Each option is also the environment variable `INDEXER_` + its name in capitals. Secrets are never options: they
-come from `INDEXER_PASSWORD` and `INDEXER_API_KEY`, or from files named by the options `--password-file` and
-`--api-key-file`, so that none shows in a list of processes.
+Each option is also the environment variable `INDEXER_` + its name in capitals. Secrets are never options: each comes
+from a variable (`INDEXER_PASSWORD`) or from a file that an option names (`--password-file`), so that none shows in a
+list of processes.
 """
 
 import functools
 import inspect
 import os
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields, is_dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, get_type_hints
 
@@ -28,25 +30,35 @@ MEBIBYTE = 1024 * 1024
 R = TypeVar("R")
 
 
-class SecretUnreadable(Fatal):
-    """A file that should hold a secret cannot be read."""
+class SecretUnusable(Fatal):
+    """A secret, or the file that should hold it, is not what it should be."""
 
-    sentence = "Cannot read the secret file {path}: {reason}."
-    cure = "Check {variable}_FILE and the file's permissions."
+    sentence = "Cannot use the secret in {where}: {reason}."
+    cure = "Check {variable}, or {variable}_FILE and that file's permissions."
 
 
 def secret(variable: str, file: Path | None) -> str | None:
     """Read a secret from its file (without the final line end) or else from its environment variable, if not empty.
 
-    Raises SecretUnreadable.
+    Raises SecretUnusable.
     """
     if file is None:
         return os.environ.get(PREFIX + variable) or None
     try:
-        return file.read_text(encoding="utf-8").rstrip("\r\n")
+        read = file.read_text(encoding="utf-8").rstrip("\r\n")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise SecretUnreadable(path=file, reason=reason, variable=PREFIX + variable) from None
+        raise SecretUnusable(where=file, reason=reason, variable=PREFIX + variable) from None
+    if not read:
+        raise SecretUnusable(where=file, reason="it is empty", variable=PREFIX + variable)
+    return read
+
+
+def _source(variable: str, file: Path | None) -> str | None:
+    """What gives this secret: an option, a variable, or nothing."""
+    if file is not None:
+        return f"--{variable.lower().replace('_', '-')}-file"
+    return PREFIX + variable if os.environ.get(PREFIX + variable) else None
 
 
 def plain() -> bool:
@@ -71,19 +83,64 @@ class Connection:
     api_key_file: Annotated[
         Path | None, typer.Option(help="File that holds an API key (or INDEXER_API_KEY).")
     ] = None
-    ca_certs: Annotated[Path | None, typer.Option(help="File of CA certificates to trust for https.")] = None
+    bearer_token_file: Annotated[
+        Path | None, typer.Option(help="File that holds a bearer token (or INDEXER_BEARER_TOKEN).")
+    ] = None
+    cloud_id: Annotated[str | None, typer.Option(help="Elastic Cloud id, in place of an address.")] = None
+    ca_certs: Annotated[
+        Path | None, typer.Option(help="File of CA certificates (PEM) to trust for https, and no others.")
+    ] = None
+    ca_fingerprint: Annotated[
+        str | None,
+        typer.Option(help="SHA-256 fingerprint, in hex, of the CA certificate to trust for https."),
+    ] = None
+    client_cert: Annotated[
+        Path | None, typer.Option(help="File of a client certificate (PEM), with its key or without.")
+    ] = None
+    client_key: Annotated[
+        Path | None, typer.Option(help="File of the client certificate's key (PEM).")
+    ] = None
+    client_key_password_file: Annotated[
+        Path | None,
+        typer.Option(help="File that holds that key's password (or INDEXER_CLIENT_KEY_PASSWORD)."),
+    ] = None
     request_timeout: Annotated[float, typer.Option(help="Seconds to wait for an answer.", min=0.1)] = 60.0
     alias: Annotated[str, typer.Option(help="Alias that entries are written to.")] = "zoomdata-activity"
 
     @property
     def password(self) -> str | None:
-        """The password, read anew each time. Raises SecretUnreadable."""
+        """The password, read anew each time. Raises SecretUnusable."""
         return secret("PASSWORD", self.password_file)
 
     @property
     def api_key(self) -> str | None:
-        """The API key, read anew each time. Raises SecretUnreadable."""
+        """The API key, read anew each time. Raises SecretUnusable."""
         return secret("API_KEY", self.api_key_file)
+
+    @property
+    def bearer_token(self) -> str | None:
+        """The bearer token, read anew each time. Raises SecretUnusable."""
+        return secret("BEARER_TOKEN", self.bearer_token_file)
+
+    @property
+    def client_key_password(self) -> str | None:
+        """The password of the client certificate's key, read anew each time. Raises SecretUnusable."""
+        return secret("CLIENT_KEY_PASSWORD", self.client_key_password_file)
+
+    @property
+    def password_source(self) -> str | None:
+        """The option or variable that gives the password."""
+        return _source("PASSWORD", self.password_file)
+
+    @property
+    def api_key_source(self) -> str | None:
+        """The option or variable that gives the API key."""
+        return _source("API_KEY", self.api_key_file)
+
+    @property
+    def bearer_token_source(self) -> str | None:
+        """The option or variable that gives the bearer token."""
+        return _source("BEARER_TOKEN", self.bearer_token_file)
 
     @property
     def rejected(self) -> str:
@@ -112,6 +169,111 @@ class Delivery:
     poll_interval: Annotated[
         float, typer.Option(help="Seconds between looks at the log files.", min=0.001)
     ] = 0.05
+
+
+class Lifecycle(StrEnum):
+    """Who rolls the index over and deletes what is old."""
+
+    AUTO = "auto"
+    """Elasticsearch's index lifecycle management where the server has it."""
+    NONE = "none"
+    """Nobody, or `indexer template rollover`, or `indexer run --rollover`."""
+
+
+FOREVER = "forever"
+MILLISECONDS = {"d": 86_400_000, "h": 3_600_000, "m": 60_000, "s": 1000, "ms": 1}
+"""Units of a span of time (Elasticsearch guide, "API conventions: time units")."""
+
+
+def milliseconds(span: str) -> int:
+    """Read a span of time such as `30d`; one that is none is a typer.BadParameter."""
+    found = re.fullmatch(r"([1-9]\d{0,8})(d|h|m|s|ms)", span)
+    if found is None:
+        raise typer.BadParameter(f"{span!r} is no span of time such as 30d, 12h, 90m or 45s")
+    return int(found[1]) * MILLISECONDS[found[2]]
+
+
+def _age(value: str | None) -> str | None:
+    if value is not None:
+        milliseconds(value)
+    return value
+
+
+def _retention(value: str) -> str | None:
+    return value if value == FOREVER else _age(value)
+
+
+def _size(value: str) -> str:
+    """Checked only; Elasticsearch reads it (its guide, "API conventions: byte size units")."""
+    if not re.fullmatch(r"[1-9]\d{0,8}(b|kb|mb|gb|tb|pb)", value):
+        raise typer.BadParameter(f"{value!r} is no size such as 50gb or 800mb")
+    return value
+
+
+@dataclass(frozen=True, slots=True)
+class Ageing:
+    """When the write index gives way to the next one, and when an old one is deleted."""
+
+    rollover_size: Annotated[
+        str,
+        typer.Option(
+            "--rollover-size",
+            "--max-size",
+            callback=_size,
+            help="Begin a new index when a primary shard of the last one is this large.",
+        ),
+    ] = "50gb"
+    rollover_age: Annotated[
+        str,
+        typer.Option(
+            "--rollover-age",
+            "--max-age",
+            callback=_age,
+            help="Begin a new index when the last one is this old.",
+        ),
+    ] = "30d"
+    retain: Annotated[
+        str,
+        typer.Option(
+            callback=_retention, help="Delete an index so long after the next one began; or 'forever'."
+        ),
+    ] = "365d"
+
+    @property
+    def retained(self) -> int | None:
+        """Milliseconds from the rollover to the deletion; None for ever."""
+        return None if self.retain == FOREVER else milliseconds(self.retain)
+
+
+@dataclass(frozen=True, slots=True)
+class Indices(Ageing):
+    """What the indices behind the alias are like, and what becomes of them."""
+
+    warm_after: Annotated[
+        str | None,
+        typer.Option(
+            callback=_age,
+            help="So long after the next one began, merge an index to one segment and recover it after newer ones.",
+        ),
+    ] = None
+    lifecycle: Annotated[
+        Lifecycle,
+        typer.Option(help="auto: by the server's lifecycle management, if it has that. none: without it."),
+    ] = Lifecycle.AUTO
+    shards: Annotated[int, typer.Option(help="Primary shards of an index.", min=1, max=1024)] = 1
+    replicas: Annotated[
+        int | None,
+        typer.Option(
+            help="Copies of each shard.  [default: one as soon as there are two nodes]", min=0, max=100
+        ),
+    ] = None
+
+    def __post_init__(self) -> None:
+        """Two options that contradict each other are a typer.BadParameter."""
+        if self.warm_after and self.retained and milliseconds(self.warm_after) >= self.retained:
+            raise typer.BadParameter(
+                f"--warm-after {self.warm_after} has to be less than --retain {self.retain}"
+            )
 
 
 def options(command: Callable[..., R]) -> Callable[..., R]:

@@ -29,6 +29,9 @@ for command in (logs.run, logs.status, logs.verify, logs.summary):
     app.command()(command)
 app.add_typer(_template, name="template")
 _template.command()(template.install)
+_template.command("show")(template.show_)
+for command in (template.diff, template.remove, template.rollover):
+    _template.command()(command)
 app.add_typer(_rejected, name="rejected")
 _rejected.command("list")(rejected.list_)
 _rejected.command()(rejected.replay)

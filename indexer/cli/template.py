@@ -1,21 +1,170 @@
 """`indexer template`: what a cluster admin runs."""
 
-from indexer.settings import Connection, options
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from indexer.cli.common import Json, show
+from indexer.errors import EXIT_FAILED
+from indexer.settings import Ageing, Connection, Indices, options
+
+if TYPE_CHECKING:
+    from elasticsearch import Elasticsearch
+
+    from indexer.cluster.client import Server
+    from indexer.cluster.plan import Call
+    from indexer.cluster.templates import Outcome
+
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Send nothing that changes anything; print what would be sent.")
+]
+USE = (
+    "Nothing was changed. To send these requests: set ES to the address and pipe them to a shell, e.g. "
+    "| ES=https://es:9200 sh -s -- --user elastic"
+)
 
 
 @options
-def install(connection: Connection) -> None:
-    """Install the templates, the first index and the alias; again, to bring them up to date.
+def install(
+    connection: Connection,
+    indices: Indices,
+    dry_run: DryRun = False,
+    rollover: Annotated[
+        bool, typer.Option("--rollover", help="Let changes take effect at once, in a new index.")
+    ] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Replace what somebody else, or a newer version, has installed.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Install policy, templates, first index and alias; again, to bring them to what these options say.
 
-    Example: indexer template install --elasticsearch-url http://localhost:9200
+    Example: indexer template install --retain 90d --dry-run
     """
+    from indexer.cluster import templates  # noqa: PLC0415
+
+    with _cluster(connection) as (client, server):
+        if dry_run:
+            todo = templates.calls(client, connection, server, indices, force=force, rollover=rollover)
+            _print_calls(todo, json)
+            return
+        outcomes = templates.install(client, connection, server, indices, force=force, rollover=rollover)
+    _tell(server, outcomes, json)
+    templates.require_promises(outcomes, connection)
+
+
+@options
+def show_(connection: Connection, indices: Indices, json: Json = False) -> None:
+    """Show what is installed, each field of it.
+
+    Example: indexer template show --json | jq '.things[] | select(.kind == "lifecycle policy").body'
+    """
+    from indexer.cluster import inventory, templates  # noqa: PLC0415
+
+    with _cluster(connection) as (client, server):
+        steps = templates.examine(client, connection, server, indices)
+        show(inventory.inventory(client, connection, server, steps), json)
+
+
+@options
+def diff(connection: Connection, indices: Indices, json: Json = False) -> None:
+    """Compare what is installed with what these options would install, field by field. Exit code 0 only if equal.
+
+    Example: indexer template diff --retain 90d
+    """
+    from indexer.cluster import inventory, templates  # noqa: PLC0415
+
+    with _cluster(connection) as (client, server):
+        comparison = inventory.compare(templates.examine(client, connection, server, indices))
+    show(comparison, json)
+    if not comparison.equal:
+        raise typer.Exit(EXIT_FAILED)
+
+
+@options
+def remove(
+    connection: Connection,
+    dry_run: DryRun = False,
+    delete_data: Annotated[
+        bool, typer.Option("--delete-data", help="Delete the indices too: all entries, and rejected lines.")
+    ] = False,
+    confirm: Annotated[
+        str | None, typer.Option(help="The alias once more, where nobody can type it when asked.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Take away the templates and the policy; entries stay, unless they are to be deleted.
+
+    Example: indexer template remove --dry-run
+    """
+    from indexer.cluster import removal  # noqa: PLC0415
+
+    if delete_data and not dry_run:
+        _confirm(connection.alias, confirm)
+    with _cluster(connection) as (client, server):
+        if dry_run:
+            _print_calls(removal.calls(client, connection, server, data=delete_data), json)
+        else:
+            _tell(server, removal.remove(client, connection, server, data=delete_data), json)
+
+
+@options
+def rollover(connection: Connection, ageing: Ageing, dry_run: DryRun = False, json: Json = False) -> None:
+    """Do what lifecycle management does, where the server has none: begin a new index, delete old ones. For cron.
+
+    Example: indexer template rollover --max-age 7d --max-size 30gb --retain 90d
+    """
+    from indexer.cluster import rollover as turning  # noqa: PLC0415
+    from indexer.show import as_json  # noqa: PLC0415
+
+    with _cluster(connection) as (client, _):
+        if dry_run:
+            _print_calls(turning.look(client, connection, ageing).calls(ageing), json)
+            return
+        turned = turning.turn(client, connection, ageing)
+    print(as_json(turned) if json else "\n".join(turned.sentences()))
+
+
+@contextmanager
+def _cluster(connection: Connection) -> Iterator[tuple["Elasticsearch", "Server"]]:
     from indexer.cluster.client import connect, explained, inspect_server  # noqa: PLC0415
-    from indexer.cluster.templates import install as bring_up_to_date  # noqa: PLC0415
 
     with connect(connection) as client, explained(connection):
-        server = inspect_server(client)
-        print(f"Elasticsearch {server}")
-        for outcome in bring_up_to_date(client, connection, server):
-            print(
-                f"  {outcome.result:<10} {outcome.what}" + (f": {outcome.detail}" if outcome.detail else "")
-            )
+        yield client, inspect_server(client)
+
+
+def _tell(server: "Server", outcomes: Iterable["Outcome"], json: bool) -> None:
+    from indexer.show import as_json, text  # noqa: PLC0415
+
+    if json:
+        print(as_json({"server": str(server), "outcomes": outcomes}))
+        return
+    print(f"Elasticsearch {server}")
+    for outcome in outcomes:
+        print(f"  {outcome.result:<10} {outcome.what}" + (f": {outcome.detail}" if outcome.detail else ""))
+        for change in outcome.changes:
+            print(text(f"               {change}"))
+
+
+def _print_calls(calls: Sequence["Call"], json: bool) -> None:
+    """As lines of shell, the arguments of which go to each curl; or as JSON."""
+    from indexer.cluster.plan import as_curl  # noqa: PLC0415
+    from indexer.show import as_json  # noqa: PLC0415
+
+    if json:
+        print(as_json({"requests": calls}))
+        return
+    for call in calls:
+        print(as_curl(call))
+    print(USE if calls else "Nothing would be changed.", file=sys.stderr)
+
+
+def _confirm(alias: str, confirmed: str | None) -> None:
+    """Let somebody type the alias's name. Anything else is wrong usage."""
+    if confirmed is None and sys.stdin.isatty():
+        confirmed = typer.prompt(f"All entries will be deleted. Type the alias ({alias}) to go on")
+    if confirmed != alias:
+        raise typer.BadParameter(f"--delete-data needs the alias's name to be typed, or --confirm {alias}")

@@ -191,6 +191,11 @@ class Server:
         return self.version >= (8, 3, 0)
 
     @property
+    def ignores_missing_components(self) -> bool:
+        """An index template may name component templates that do not exist yet (release notes: from 8.7 on)."""
+        return self.version >= (8, 7, 0)
+
+    @property
     def ignores_fields_beyond_limit(self) -> bool:
         """`total_fields.ignore_dynamic_beyond_limit` exists (Elasticsearch guide: from 8.14 on)."""
         return self.version >= (8, 14, 0)

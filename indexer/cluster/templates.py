@@ -1,98 +1,71 @@
-"""What the files of mappings/ ask of the server: lifecycle policy, templates, first indices, write alias.
+"""Bringing a server to the plan: what is there is compared with it, and only what is missing or differs is sent.
 
-`plan` decides, and asks nobody: files + what the server can do → requests. `install` acts: it compares each request
-with what the server holds under that name, and sends it only if that is missing or differs. Nothing here changes an
-index that exists already.
+Nothing here changes an index that exists already: what is installed is for indices made from then on. `examine` asks,
+`install` acts, and `calls` tells what it would send. What was installed by somebody else, or by a newer version of
+this program, is not touched unless that is wanted.
 """
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from enum import StrEnum
-from functools import reduce
-from operator import attrgetter
-from pathlib import Path
-from typing import Any
 
 import elasticsearch
-import orjson
 from elasticsearch import Elasticsearch
 
-import indexer
+from indexer.cluster import promises
+from indexer.cluster.alias import must_be_installed, write_index
 from indexer.cluster.client import Server, shown
-from indexer.errors import AliasIsIndex, Fatal
-from indexer.settings import Connection
-
-Body = dict[str, Any]
-
-DEFAULT_ALIAS = Connection().alias
-"""The alias that the files are written for; another one takes its place in their text."""
-FIRST = "-000001"
-"""The end of the first index's name; each rollover adds one (Elasticsearch guide, "Rollover")."""
+from indexer.cluster.compare import Difference, differences, lacking
+from indexer.cluster.plan import CUSTOM, OURS, Body, Call, Kind, Request, left_out, managed, plan
+from indexer.cluster.promises import Finding, Severity
+from indexer.cluster.rollover import roll_over, rollover_call
+from indexer.errors import Fatal
+from indexer.settings import Connection, Indices
 
 
-class NoWriteIndex(Fatal):
-    """The alias holds several indices, and which of them takes entries is not set."""
+class Foreign(Fatal):
+    """Somebody else's things bear our names."""
 
-    sentence = "The alias {alias!r} on {url} has no write index among {indices}."
-    cure = "Set is_write_index on the newest of them (POST _aliases)."
-
-
-class NoAlias(Fatal):
-    """The first index is there and the alias is not: a restored snapshot, or an alias that was removed."""
-
-    sentence = "The index {index!r} exists on {url}, and no alias {alias!r}."
-    cure = "Add the alias to its indices, with is_write_index on the newest (POST _aliases), or delete them."
+    sentence = "On {url} there is another {what}, which `indexer template install` has not made."
+    cure = "Choose another --alias, rename it, or replace it with --force."
 
 
-class Kind(StrEnum):
-    """What a request sets up; the value is what a person reads."""
+class NewerInstalled(Fatal):
+    """A newer version of this program was here."""
 
-    POLICY = "lifecycle policy"
-    COMPONENT = "component template"
-    TEMPLATE = "index template"
-    INDEX = "index"
+    sentence = "The {what} on {url} has version {installed}, and this program brings version {shipped}."
+    cure = "Upgrade this program, or go back to its version with --force."
 
 
-PATHS = {
-    Kind.POLICY: "/_ilm/policy/",
-    Kind.COMPONENT: "/_component_template/",
-    Kind.TEMPLATE: "/_index_template/",
-    Kind.INDEX: "/",
-}
+class NotAccepted(Fatal):
+    """The server finds fault with a request: a policy it cannot read, a template that contradicts another."""
+
+    sentence = "Elasticsearch at {url} does not accept the {what}: {reason}."
+    cure = "Mend what that names (an option, another template), then run the command again; it goes on where it stopped."
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
-    """One `PUT path` with a body."""
+class PromisesBroken(Fatal):
+    """An index has not what it must have."""
 
-    kind: Kind
-    name: str
-    body: Body
-
-    @property
-    def method(self) -> str:
-        """All of them can be repeated."""
-        return "PUT"
-
-    @property
-    def path(self) -> str:
-        """Where it goes, and where `GET` shows what the server holds."""
-        return PATHS[self.kind] + self.name
-
-    @property
-    def what(self) -> str:
-        """It in words."""
-        return f"{self.kind} {self.name}"
+    sentence = "Entries sent to {alias!r} would be changed, refused, lost or not found: {what}."
+    cure = "Each line marked 'broken' says what to do."
 
 
 class Result(StrEnum):
-    """What became of a request."""
+    """What became of a request, or of a promise."""
 
     CREATED = "created"
     UPDATED = "updated"
     UNCHANGED = "unchanged"
+    OUTDATED = "outdated"
+    """The write index is not as a new one would be."""
     LEFT_OUT = "left out"
     """The server cannot do it; the detail says what that means."""
+    REMOVED = "removed"
+    KEPT = "kept"
+    WARNING = "warning"
+    BROKEN = "broken"
+    """An index has not what it must have: the command failed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,168 +75,109 @@ class Outcome:
     what: str
     result: Result
     detail: str = ""
+    changes: tuple[Difference, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class Feature:
-    """A part of a file that older servers refuse."""
+class Step:
+    """A request, and what the server holds under its name: None if nothing."""
 
-    file: str
-    keys: tuple[str, ...]
-    """Where it stands in the file."""
-    known: Callable[[Server], bool]
-    without: str
-    """What it means to be without it."""
+    request: Request
+    held: Body | None
+    changes: tuple[Difference, ...] = ()
 
     @property
-    def what(self) -> str:
-        """It in words."""
-        return f"{'mapping parameter' if 'mappings' in self.keys else 'setting'} {self.keys[-1]}"
+    def needed(self) -> bool:
+        """Sending it changes something."""
+        return self.held is None or bool(self.changes)
+
+    @property
+    def foreign(self) -> bool:
+        """What is there was not made by us; an index bears no mark."""
+        return (
+            self.request.kind is not Kind.INDEX
+            and self.held is not None
+            and _meta(self.held).get("managed_by") != OURS
+        )
+
+    @property
+    def newer(self) -> bool:
+        """What is there has a higher version than ours."""
+        return self.held is not None and self.held.get("version", 0) > self.request.body.get("version", 0)
 
 
-FEATURES = (
-    Feature(
-        "mappings",
-        ("template", "mappings", "subobjects"),
-        attrgetter("subobjects"),
-        "needs Elasticsearch 8.3: where a field is an object in one entry and none in another, the later one is rejected",
-    ),
-    Feature(
-        "settings",
-        ("template", "settings", "index.mapping.total_fields.ignore_dynamic_beyond_limit"),
-        attrgetter("ignores_fields_beyond_limit"),
-        "needs Elasticsearch 8.14: once index.mapping.total_fields.limit is reached, an entry with a new field is rejected",
-    ),
-)
-NO_LIFECYCLE = (
-    "this server has no index lifecycle management: the index will not roll over, nor be deleted when old"
-)
+def examine(
+    client: Elasticsearch, connection: Connection, server: Server, indices: Indices | None = None
+) -> list[Step]:
+    """Compare the plan with what the server holds.
+
+    Raises AliasIsIndex, NoWriteIndex, NoAlias and what the client raises.
+    """
+    writing = must_be_installed(client, connection)
+    name = connection.alias + CUSTOM
+    custom = not server.ignores_missing_components and client.cluster.exists_component_template(name=name)
+    return [_step(client, it, writing) for it in plan(server, connection, indices, custom=bool(custom))]
 
 
-def plan(server: Server, connection: Connection) -> list[Request]:
-    """Everything that has to be on the server, in the order in which it has to get there."""
-    alias = connection.alias
-
-    def read(file: str) -> Body:
-        return _read(file, server, alias)
-
-    components = [
-        Request(Kind.COMPONENT, f"{alias}-settings", read("settings")),
-        Request(Kind.COMPONENT, f"{alias}-mappings", read("mappings")),
-    ]
-    policies = []
-    if server.lifecycle:
-        policies = [Request(Kind.POLICY, alias, read("lifecycle"))]
-        components += [Request(Kind.COMPONENT, f"{alias}-lifecycle", read("lifecycle-settings"))]
-    return [
-        *policies,
-        *components,
-        Request(Kind.TEMPLATE, alias, read("template") | {"composed_of": [part.name for part in components]}),
-        Request(Kind.TEMPLATE, connection.rejected, read("rejected")),
-        Request(Kind.INDEX, connection.rejected, {}),
-        Request(Kind.INDEX, alias + FIRST, {"aliases": {alias: {"is_write_index": True}}}),
-    ]
-
-
-def left_out(server: Server, connection: Connection) -> list[Outcome]:
-    """What the plan for this server lacks, and what that means."""
-    missing = [Outcome(it.what, Result.LEFT_OUT, it.without) for it in FEATURES if not it.known(server)]
-    if not server.lifecycle:
-        missing.append(Outcome(f"{Kind.POLICY} {connection.alias}", Result.LEFT_OUT, NO_LIFECYCLE))
-    return missing
-
-
-def install(client: Elasticsearch, connection: Connection, server: Server) -> list[Outcome]:
+def install(
+    client: Elasticsearch,
+    connection: Connection,
+    server: Server,
+    indices: Indices | None = None,
+    *,
+    force: bool = False,
+    rollover: bool = False,
+) -> list[Outcome]:
     """Bring the server to the plan; a second run changes nothing, and says so.
 
-    Raises AliasIsIndex or NoWriteIndex before anything is sent, NoAlias after it, and what the client raises.
+    rollover  let it take effect at once, in a new index, if the write index is not as a new one would be.
+
+    Indices are made only once a simulated one keeps all promises. Raises Foreign or NewerInstalled (unless `force`),
+    AliasIsIndex, NoWriteIndex or NoAlias before anything is sent, NotAccepted, and what the client raises.
     """
-    write_index(client, connection)
-    outcomes = [_apply(client, request) for request in plan(server, connection)]
-    if write_index(client, connection) is None:
-        raise NoAlias(index=connection.alias + FIRST, alias=connection.alias, url=shown(connection))
-    return outcomes + left_out(server, connection)
+    steps = _allowed(examine(client, connection, server, indices), connection, force=force)
+    templates = [it for it in steps if it.request.kind is not Kind.INDEX]
+    outcomes = [_carry_out(client, connection, step) for step in templates]
+    outcomes += [
+        Outcome(what, Result.LEFT_OUT, without) for what, without in left_out(server, indices).items()
+    ]
+    lifecycle = managed(server, indices or Indices())
+    found = promises.of_next(client, connection, server, lifecycle=lifecycle)
+    outcomes += _told(found)
+    if any(it.severity is Severity.BROKEN for it in found):
+        return outcomes
+    outcomes += [_create(client, connection, step) for step in steps if step.request.kind is Kind.INDEX]
+    outcomes += _take_effect(client, connection, rollover=rollover)
+    return outcomes + _told(promises.of_write_index(client, connection, server, lifecycle=lifecycle))
 
 
-def write_index(client: Elasticsearch, connection: Connection) -> str | None:
-    """The index that entries sent to the alias go into; None without an alias.
-
-    Raises AliasIsIndex, NoWriteIndex and what the client raises.
-    """
-    alias = connection.alias
-    answer = client.options(ignore_status=404).indices.get_alias(index=alias)
-    if answer.meta.status == 404:
-        return None
-    holders: dict[str, Body] = {name: held["aliases"].get(alias) for name, held in answer.items()}
-    if None in holders.values():  # an index of that name, or a data stream
-        raise AliasIsIndex(alias=alias, url=shown(connection))
-    writing = [name for name, how in holders.items() if how.get("is_write_index", len(holders) == 1)]
-    if not writing:
-        raise NoWriteIndex(alias=alias, url=shown(connection), indices=", ".join(sorted(holders)))
-    return writing[0]
+def require_promises(outcomes: Iterable[Outcome], connection: Connection) -> None:
+    """Raise PromisesBroken if there is a broken one among the outcomes."""
+    broken = [f"{it.what}: {it.detail.partition('. ')[0]}" for it in outcomes if it.result is Result.BROKEN]
+    if broken:
+        raise PromisesBroken(alias=connection.alias, what="; ".join(broken))
 
 
-def directory(package: Path) -> Path:
-    """Where the files are: inside an installed package, beside it in a source tree."""
-    inside = package / "mappings"
-    return inside if inside.is_dir() else package.parent / "mappings"
+def calls(
+    client: Elasticsearch,
+    connection: Connection,
+    server: Server,
+    indices: Indices | None = None,
+    *,
+    force: bool = False,
+    rollover: bool = False,
+) -> list[Call]:
+    """Tell what `install` would send now, in order; nothing if all is there. Raises as it does."""
+    steps = _allowed(examine(client, connection, server, indices), connection, force=force)
+    needed = [step for step in steps if step.needed]
+    writing = write_index(client, connection)
+    effective = any(it.request.kind in {Kind.COMPONENT, Kind.TEMPLATE} for it in needed)
+    if rollover and writing and (effective or _outdated(client, writing)):
+        return [it.request.call for it in needed] + [rollover_call(connection.alias, writing)]
+    return [it.request.call for it in needed]
 
 
-def comparable(body: Body) -> Body:
-    """The body with its index settings as `{"index.codec": "…"}`: servers answer them nested, and all values as text."""
-    template = body.get("template") or {}
-    if "settings" not in template:
-        return body
-    return body | {"template": template | {"settings": dict(_flat(template["settings"]))}}
-
-
-def _flat(settings: Body, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for key, value in settings.items():
-        if isinstance(value, dict):
-            yield from _flat(value, f"{prefix}{key}.")
-        else:
-            yield prefix + key, value if isinstance(value, list | str) else orjson.dumps(value).decode()
-
-
-def _read(file: str, server: Server, alias: str) -> Body:
-    """A file of mappings/, for this alias and without what the server cannot take."""
-    text = (directory(Path(indexer.__file__).parent) / f"{file}.json").read_text(encoding="utf-8")
-    body: Body = orjson.loads(text.replace(DEFAULT_ALIAS, orjson.dumps(alias)[1:-1].decode()))
-    for it in FEATURES:
-        if it.file == file and not it.known(server):
-            del reduce(dict.__getitem__, it.keys[:-1], body)[it.keys[-1]]
-    return body
-
-
-def _apply(client: Elasticsearch, request: Request) -> Outcome:
-    if request.kind is Kind.INDEX:
-        return _create(client, request)
-    held = _held(client, request)
-    if held is None:
-        _send(client, request)
-        return Outcome(request.what, Result.CREATED)
-    if comparable({key: held.get(key) for key in request.body}) == comparable(request.body):
-        return Outcome(request.what, Result.UNCHANGED)
-    _send(client, request)
-    detail = "" if request.kind is Kind.POLICY else "for indices made from now on"
-    return Outcome(request.what, Result.UPDATED, detail)
-
-
-def _create(client: Elasticsearch, request: Request) -> Outcome:
-    """Create an index, unless it is there, or the alias it is made for is there on whatever index."""
-    alias = next(iter(request.body.get("aliases", ())), None)
-    if client.indices.exists(index=alias or request.name):
-        return Outcome(request.what, Result.UNCHANGED)
-    try:
-        _send(client, request)
-    except elasticsearch.BadRequestError as error:
-        if error.error != "resource_already_exists_exception":
-            raise
-        return Outcome(request.what, Result.UNCHANGED)  # somebody else was quicker
-    return Outcome(request.what, Result.CREATED, f"behind the alias {alias}" if alias else "")
-
-
-def _held(client: Elasticsearch, request: Request) -> Body | None:
+def held(client: Elasticsearch, request: Request) -> Body | None:
     """What the server holds under the request's name; None if nothing."""
     client = client.options(ignore_status=404)
     match request.kind:
@@ -272,13 +186,102 @@ def _held(client: Elasticsearch, request: Request) -> Body | None:
             found = [answer.get(request.name)]
         case Kind.COMPONENT:
             answer = client.cluster.get_component_template(name=request.name)
-            found = [held["component_template"] for held in answer.get("component_templates", [])]
-        case _:
+            found = [it["component_template"] for it in answer.get("component_templates", [])]
+        case Kind.TEMPLATE:
             answer = client.indices.get_index_template(name=request.name)
-            found = [held["index_template"] for held in answer.get("index_templates", [])]
+            found = [it["index_template"] for it in answer.get("index_templates", [])]
+        case Kind.INDEX:
+            found = [{}] if client.indices.exists(index=request.name) else []
     return found[0] if found else None
 
 
-def _send(client: Elasticsearch, request: Request) -> None:
+def send(client: Elasticsearch, call: Call) -> None:
+    """Send a request that changes something. Raises what the client raises."""
     headers = {"accept": "application/json", "content-type": "application/json"}
-    client.perform_request(request.method, request.path, headers=headers, body=request.body)
+    client.perform_request(call.method, call.path, headers=headers, body=call.body)
+
+
+def _meta(body: Body) -> Body:
+    meta: Body = body.get("policy", body).get("_meta") or {}
+    return meta
+
+
+def _step(client: Elasticsearch, request: Request, writing: str | None) -> Step:
+    if "aliases" in request.body and writing is not None:  # it was made once, and may be long gone
+        return Step(replace(request, name=writing), {})
+    found = held(client, request)
+    return Step(request, found, () if found is None else differences(found, request.body))
+
+
+def _allowed(steps: list[Step], connection: Connection, *, force: bool) -> list[Step]:
+    for step in steps:
+        if force:
+            return steps
+        if step.foreign:
+            raise Foreign(what=step.request.what, url=shown(connection))
+        if step.newer:
+            versions = {"installed": (step.held or {})["version"], "shipped": step.request.body["version"]}
+            raise NewerInstalled(what=step.request.what, url=shown(connection), **versions)
+    return steps
+
+
+def _carry_out(client: Elasticsearch, connection: Connection, step: Step) -> Outcome:
+    what = step.request.what
+    if not step.needed:
+        return Outcome(what, Result.UNCHANGED)
+    try:
+        send(client, step.request.call)
+    except elasticsearch.BadRequestError as error:
+        raise NotAccepted(url=shown(connection), what=what, reason=reason_of(error)) from None
+    return Outcome(what, Result.CREATED if step.held is None else Result.UPDATED, changes=step.changes)
+
+
+def _create(client: Elasticsearch, connection: Connection, step: Step) -> Outcome:
+    """Create an index, unless it is there by now."""
+    try:
+        outcome = _carry_out(client, connection, step)
+    except NotAccepted:
+        if held(client, step.request) is None:
+            raise
+        return Outcome(step.request.what, Result.UNCHANGED)  # somebody else was quicker
+    behind = ", ".join(step.request.body.get("aliases", ()))
+    if behind and outcome.result is Result.CREATED:
+        return Outcome(outcome.what, outcome.result, f"behind the alias {behind}")
+    return outcome
+
+
+def _take_effect(client: Elasticsearch, connection: Connection, *, rollover: bool) -> list[Outcome]:
+    """Tell whether the write index is as a new one would be; if wanted, and it is not, begin a new one."""
+    writing = write_index(client, connection)
+    outdated = _outdated(client, writing) if writing else ()
+    if writing is None or not outdated:
+        return []
+    if not rollover:
+        detail = "what is installed takes effect at the next rollover; --rollover does it now"
+        return [Outcome(f"{Kind.INDEX} {writing}", Result.OUTDATED, detail, outdated)]
+    new = roll_over(client, connection, writing)
+    return [
+        Outcome(f"{Kind.INDEX} {new}", Result.CREATED, f"takes entries in place of {writing} from now on")
+    ]
+
+
+def _outdated(client: Elasticsearch, writing: str) -> tuple[Difference, ...]:
+    """What a new index would have and the write index has not."""
+    wanted = promises.simulated(client, writing)
+    there = client.indices.get(index=writing, flat_settings=True)[writing]
+    return tuple(
+        each
+        for part in ("settings", "mappings")
+        for each in lacking(there.get(part, {}), wanted.get(part, {}))
+    )
+
+
+def _told(found: Iterable[Finding]) -> list[Outcome]:
+    return [Outcome(f"{it.where}", Result(it.severity.value), f"{it.what}. {it.cure}") for it in found]
+
+
+def reason_of(error: elasticsearch.ApiError) -> str:
+    """What the server says is wrong, with what caused it."""
+    failure = error.body["error"] if isinstance(error.body, dict) else {}
+    reason, cause = failure.get("reason", error.error), failure.get("caused_by", {}).get("reason")
+    return f"{reason} ({cause})" if cause and cause not in reason else str(reason)

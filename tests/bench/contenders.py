@@ -15,7 +15,7 @@ import orjson
 import rsyslog
 from elasticsearch import Elasticsearch
 
-from indexer.cluster.templates import FIRST
+from indexer.cluster.plan import FIRST
 from indexer.reading.entries import entries_of
 from indexer.reading.lines import Lines, LineSplitter
 from indexer.reading.log import BLOCK

@@ -24,7 +24,7 @@ from zlib import crc32
 from elasticsearch import Elasticsearch
 
 from indexer.cluster.client import connect, inspect_server
-from indexer.cluster.templates import plan
+from indexer.cluster.plan import plan
 from indexer.demo.embedded import Embedded
 from indexer.demo.sample import entries
 from indexer.settings import Connection

@@ -8,7 +8,8 @@ import pytest
 from elasticsearch import BadRequestError, Elasticsearch
 
 from indexer.cluster.client import inspect_server
-from indexer.cluster.templates import NoAlias, NoWriteIndex, Outcome, Result, install, write_index
+from indexer.cluster.alias import NoAlias, NoWriteIndex, write_index
+from indexer.cluster.templates import Outcome, Result, install
 from indexer.errors import AliasIsIndex
 from indexer.settings import Connection
 
@@ -129,7 +130,9 @@ def test_what_was_changed_by_hand_is_put_back(client: Elasticsearch, connection:
     before = set_up(client, connection)
     name = f"{connection.alias}-settings"
     client.cluster.put_component_template(
-        name=name, template={"settings": {"index.refresh_interval": "77s", "index.number_of_shards": 3}}
+        name=name,
+        template={"settings": {"index.refresh_interval": "77s", "index.number_of_shards": 3}},
+        meta={"managed_by": "zoomdata-indexer"},
     )
     expected = dict.fromkeys(kinds(before), Result.UNCHANGED) | {f"component template {name}": Result.UPDATED}
     assert kinds(set_up(client, connection)) == expected

@@ -10,9 +10,20 @@ from typer.main import get_command
 from typer.testing import CliRunner
 
 from indexer import cli
-from indexer.settings import PREFIX, Connection, Delivery, SecretUnreadable, State, options
+from indexer.settings import (
+    PREFIX,
+    Ageing,
+    Connection,
+    Delivery,
+    Indices,
+    Lifecycle,
+    SecretUnusable,
+    State,
+    milliseconds,
+    options,
+)
 
-GROUPS = (Connection, State, Delivery)
+GROUPS = (Connection, State, Delivery, Indices)
 NAMES = [(group, item.name) for group in GROUPS for item in fields(group)]
 GIVEN = {
     "elasticsearch_url": ["http://one:9200", "https://two/es"],
@@ -27,6 +38,13 @@ GIVEN = {
     "senders": 3,
     "max_line_bytes": 2000,
     "poll_interval": 0.25,
+    "rollover_size": "800mb",
+    "rollover_age": "12h",
+    "retain": "forever",
+    "warm_after": "7d",
+    "lifecycle": Lifecycle.NONE,
+    "shards": 2,
+    "replicas": 0,
 }
 """Of each option, another value than its default."""
 
@@ -53,9 +71,9 @@ def settings_of(*arguments: str, env: dict[str, str] | None = None) -> dict[str,
 
     @app.command()
     @options
-    def command(connection: Connection, state: State, delivery: Delivery) -> None:
+    def command(connection: Connection, state: State, delivery: Delivery, indices: Indices) -> None:
         """Take all groups."""
-        given.update(asdict(connection) | asdict(state) | asdict(delivery))
+        given.update(asdict(connection) | asdict(state) | asdict(delivery) | asdict(indices))
 
     result = CliRunner().invoke(app, arguments, env=env)
     assert result.exit_code == 0, result.output
@@ -141,6 +159,51 @@ def test_a_value_that_makes_no_sense_is_wrong_usage(name: str, value: str) -> No
         assert flag(name) in result.output
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("rollover_size", "50"),
+        ("rollover_size", "0gb"),
+        ("rollover_size", "50GB"),
+        ("rollover_age", "30"),
+        ("rollover_age", "-1d"),
+        ("rollover_age", "1.5d"),
+        ("rollover_age", "forever"),
+        ("retain", "0d"),
+        ("retain", "a year"),
+        ("retain", "1y"),
+        ("warm_after", "soon"),
+        ("lifecycle", "off"),
+        ("shards", "0"),
+        ("replicas", "-1"),
+    ],
+)
+def test_an_index_that_makes_no_sense_is_wrong_usage(name: str, value: str) -> None:
+    """What Elasticsearch could not read, or would take for something else, does not get there."""
+    for arguments, env in (([f"{flag(name)}={value}"], {}), ([], {PREFIX + name.upper(): value})):
+        result = CliRunner().invoke(cli.app, ["template", "install", *arguments], env=env)
+        assert result.exit_code == 2
+        assert flag(name) in result.output
+
+
+def test_an_index_that_is_gone_before_it_is_warm_is_wrong_usage() -> None:
+    """Both options are named."""
+    result = CliRunner().invoke(cli.app, ["template", "install", "--warm-after", "3d", "--retain", "72h"])
+    assert result.exit_code == 2
+    assert "--warm-after 3d has to be less than --retain 72h" in result.output
+
+
+@pytest.mark.parametrize(
+    ("span", "expected"),
+    [("1ms", 1), ("45s", 45_000), ("90m", 5_400_000), ("12h", 43_200_000), ("365d", 31_536_000_000)],
+)
+def test_spans_of_time_are_read(span: str, expected: int) -> None:
+    """In milliseconds; `forever` has none."""
+    assert milliseconds(span) == expected
+    assert Ageing(retain=span).retained == expected
+    assert Ageing(retain="forever").retained is None
+
+
 # ---- secrets
 
 
@@ -177,10 +240,10 @@ def test_a_secret_file_that_cannot_be_read_is_said(tmp_path: Path) -> None:
     connection = Connection(password_file=tmp_path / "missing", api_key_file=tmp_path / "key")
     (tmp_path / "key").write_bytes(b"\xff")
     with pytest.raises(
-        SecretUnreadable, match=r"missing: No such file or directory\. Check INDEXER_PASSWORD_FILE"
+        SecretUnusable, match=r"missing: No such file or directory\. Check INDEXER_PASSWORD_FILE"
     ):
         _ = connection.password
-    with pytest.raises(SecretUnreadable, match=r"key: it is not UTF-8 text\. Check INDEXER_API_KEY_FILE"):
+    with pytest.raises(SecretUnusable, match=r"key: it is not UTF-8 text\. Check INDEXER_API_KEY_FILE"):
         _ = connection.api_key
 
 

@@ -1,14 +1,16 @@
 import json
+import subprocess
 from fnmatch import fnmatch
 from pathlib import Path
+from urllib.parse import unquote
 
 import pytest
 
 import indexer
-from indexer.cluster import templates
 from indexer.cluster.client import Server
-from indexer.cluster.templates import Kind, Result, comparable, directory, left_out, plan
-from indexer.settings import Connection
+from indexer.cluster.compare import Difference, differences, lacking, leaves
+from indexer.cluster.plan import Body, Call, Kind, Request, as_curl, directory, left_out, plan
+from indexer.settings import Connection, Indices, Lifecycle
 
 FILES = directory(Path(indexer.__file__).parent)
 NEW = Server(version=(9, 1, 5), lifecycle=True)
@@ -18,18 +20,18 @@ DEFAULT = Connection()
 ANOTHER = Connection(alias="audit")
 
 
-def from_file(name: str) -> templates.Body:
-    body: templates.Body = json.loads((FILES / f"{name}.json").read_text(encoding="utf-8"))
+def from_file(name: str) -> Body:
+    body: Body = json.loads((FILES / f"{name}.json").read_text(encoding="utf-8"))
     return body
 
 
-def bodies(server: Server, connection: Connection = DEFAULT) -> dict[str, templates.Body]:
+def bodies(server: Server, connection: Connection = DEFAULT) -> dict[str, Body]:
     return {request.path: request.body for request in plan(server, connection)}
 
 
 def test_everything_a_template_names_is_sent_before_it() -> None:
     """An admin can send the requests from top to bottom."""
-    assert [f"{request.method} {request.path}" for request in plan(NEW, DEFAULT)] == [
+    assert [f"{request.call.method} {request.call.path}" for request in plan(NEW, DEFAULT)] == [
         "PUT /_ilm/policy/zoomdata-activity",
         "PUT /_component_template/zoomdata-activity-settings",
         "PUT /_component_template/zoomdata-activity-mappings",
@@ -53,9 +55,10 @@ def test_the_files_are_what_is_sent_to_a_server_that_can_do_everything() -> None
 
 
 def test_no_file_is_forgotten() -> None:
-    """Each file of mappings/ is sent."""
+    """Each file of mappings/ is sent, but for the roles, which are a command of their own, and a phase that is a part."""
     sent = list(bodies(NEW).values())
-    assert [file.name for file in FILES.glob("*.json") if from_file(file.stem) not in sent] == []
+    unsent = [file.stem for file in FILES.glob("*.json") if from_file(file.stem) not in sent]
+    assert set(unsent) <= {"roles", "warm"}
 
 
 def test_another_alias_takes_the_place_of_the_default_everywhere() -> None:
@@ -70,21 +73,34 @@ def test_another_alias_takes_the_place_of_the_default_everywhere() -> None:
     assert another == expected
 
 
-def test_without_lifecycle_management_nothing_speaks_of_it() -> None:
-    """A server without it refuses the settings too."""
-    assert "lifecycle" not in json.dumps(bodies(BARE))
-    assert [(it.what, it.result) for it in left_out(BARE, DEFAULT)] == [
-        ("lifecycle policy zoomdata-activity", Result.LEFT_OUT)
-    ]
-    assert "will not roll over" in left_out(BARE, DEFAULT)[0].detail
+@pytest.mark.parametrize(
+    ("server", "indices", "why"),
+    [
+        (BARE, Indices(), "this server has no index lifecycle management"),
+        (NEW, Indices(lifecycle=Lifecycle.NONE), "--lifecycle none"),
+    ],
+    ids=["server without it", "not wanted"],
+)
+def test_without_lifecycle_management_nothing_speaks_of_it(
+    server: Server, indices: Indices, why: str
+) -> None:
+    """A server without it refuses the settings too; what does its work instead is said."""
+    sent = {request.path: request.body for request in plan(server, DEFAULT, indices)}
+    assert "lifecycle" not in json.dumps(sent)
+    told = left_out(server, indices)
+    assert list(told) == ["lifecycle policy"]
+    assert told["lifecycle policy"].startswith(why)
+    assert "indexer template rollover" in told["lifecycle policy"]
 
 
 @pytest.mark.parametrize(
     ("version", "missing"),
     [
-        ((7, 17, 28), {"subobjects", "ignore_dynamic_beyond_limit"}),
-        ((8, 2, 3), {"subobjects", "ignore_dynamic_beyond_limit"}),
-        ((8, 3, 0), {"ignore_dynamic_beyond_limit"}),
+        ((7, 17, 28), {"subobjects", "ignore_dynamic_beyond_limit", "@custom"}),
+        ((8, 2, 3), {"subobjects", "ignore_dynamic_beyond_limit", "@custom"}),
+        ((8, 3, 0), {"ignore_dynamic_beyond_limit", "@custom"}),
+        ((8, 6, 2), {"ignore_dynamic_beyond_limit", "@custom"}),
+        ((8, 7, 0), {"ignore_dynamic_beyond_limit"}),
         ((8, 13, 4), {"ignore_dynamic_beyond_limit"}),
         ((8, 14, 0), set()),
         ((9, 1, 5), set()),
@@ -94,8 +110,11 @@ def test_what_a_version_lacks_is_left_out_and_said(version: tuple[int, int, int]
     """Nothing that the server would refuse is sent, and nothing is left out in silence."""
     server = Server(version=version, lifecycle=True)
     sent = json.dumps(bodies(server))
-    assert {name for name in ("subobjects", "ignore_dynamic_beyond_limit") if name not in sent} == missing
-    assert {it.what.split(" ")[-1].split(".")[-1] for it in left_out(server, DEFAULT)} == missing
+    parts = "subobjects", "ignore_dynamic_beyond_limit", "@custom"
+    assert {name for name in parts if name not in sent} == missing
+    told = left_out(server)
+    assert {name for name in parts if any(name in what for what in told)} == missing
+    assert len(told) == len(missing)
 
 
 def test_leaving_something_out_changes_nothing_else() -> None:
@@ -150,11 +169,140 @@ def test_settings_compare_equal_in_whatever_form_the_server_gives_them() -> None
         "template": {"settings": {"index": {"a": {"b": "true"}, "c": "2000", "d": ["x"]}}},
     }
     other = {
-        "template": {"settings": {"index": {"a": {"b": "false"}, "c": "2000", "d": ["x"]}}},
+        "template": {"settings": {"index": {"a": {"b": "false"}, "c": "2000", "d": ["y"]}, "more": {}}},
         "version": 1,
     }
-    assert comparable(flat) == comparable(nested)
-    assert comparable(flat) != comparable(other)
+    assert differences(nested, flat) == ()
+    assert differences(other, flat) == (
+        Difference("template.settings.index.a.b", "false", "true"),
+        Difference("template.settings.index.d", '["y"]', '["x"]'),
+        Difference("template.settings.more", "{}", None),
+    )
+
+
+def test_what_a_server_adds_beside_our_fields_is_no_difference() -> None:
+    """A newer server may tell more about a template than it was told."""
+    assert differences({"version": 1, "created": "today"}, {"version": 1}) == ()
+    assert differences({}, {"version": 1}) == (Difference("version", None, "1"),)
+
+
+def test_objects_in_a_list_are_compared_field_by_field() -> None:
+    """One changed dynamic template is one line to read."""
+    held = {"t": [{"a": {"type": "long"}}, {"b": {"type": "long"}}]}
+    ours = {"t": [{"a": {"type": "long"}}, {"b": {"type": "double"}}]}
+    assert differences(held, ours) == (Difference("t[1].b.type", "long", "double"),)
+
+
+def test_an_index_may_have_more_than_its_template() -> None:
+    """Fields that entries brought, and settings that Elasticsearch made, are not lacking; others are."""
+    held = {"a": 1, "b": {"c": 1, "d": 2}}
+    assert lacking(held, {"b": {"d": "2"}}) == ()
+    assert lacking(held, {"b": {"d": 3, "e": 4}}) == (
+        Difference("b.d", "2", "3"),
+        Difference("b.e", None, "4"),
+    )
+
+
+# ---- options
+
+
+def changed(indices: Indices) -> set[tuple[str, str | None, str | None]]:
+    """What options change in what is sent."""
+    return {
+        (it.path, it.installed, it.shipped)
+        for default, request in zip(plan(NEW, DEFAULT), plan(NEW, DEFAULT, indices), strict=True)
+        for it in differences(default.body, request.body)
+    }
+
+
+PHASES = "policy.phases"
+SETTINGS = "template.settings.index"
+
+
+@pytest.mark.parametrize(
+    ("indices", "changes"),
+    [
+        (
+            Indices(rollover_size="1gb", rollover_age="7d"),
+            {
+                (f"{PHASES}.hot.actions.rollover.max_primary_shard_size", "50gb", "1gb"),
+                (f"{PHASES}.hot.actions.rollover.max_age", "30d", "7d"),
+            },
+        ),
+        (Indices(retain="90d"), {(f"{PHASES}.delete.min_age", "365d", "90d")}),
+        (
+            Indices(retain="forever"),
+            {
+                (f"{PHASES}.delete.min_age", "365d", None),
+                (f"{PHASES}.delete.actions.delete.delete_searchable_snapshot", "true", None),
+            },
+        ),
+        (
+            Indices(warm_after="2d"),
+            {
+                (f"{PHASES}.warm.min_age", None, "2d"),
+                (f"{PHASES}.warm.actions.forcemerge.max_num_segments", None, "1"),
+                (f"{PHASES}.warm.actions.set_priority.priority", None, "50"),
+            },
+        ),
+        (Indices(shards=3), {(f"{SETTINGS}.number_of_shards", "1", "3")}),
+        (
+            Indices(replicas=2),
+            {
+                (f"{SETTINGS}.auto_expand_replicas", "0-1", "false"),
+                (f"{SETTINGS}.number_of_replicas", None, "2"),
+            },
+        ),
+    ],
+    ids=["rollover", "retain", "retain forever", "warm", "shards", "replicas"],
+)
+def test_an_option_replaces_a_single_value(
+    indices: Indices, changes: set[tuple[str, str | None, str | None]]
+) -> None:
+    """All else is as in the files."""
+    assert changed(indices) == changes
+
+
+def test_the_rejected_lines_get_as_many_copies_as_the_entries() -> None:
+    """The number of replicas is for both; shards are for the entries alone."""
+    sent = plan(NEW, DEFAULT, Indices(replicas=2, shards=3))
+    rejected = leaves(
+        next(it.body for it in sent if it.path.startswith("/_index_template/zoomdata-activity-r"))
+    )
+    assert rejected[f"{SETTINGS}.number_of_replicas"] == "2"
+    assert rejected[f"{SETTINGS}.auto_expand_replicas"] == "false"
+    assert f"{SETTINGS}.number_of_shards" not in rejected
+
+
+@pytest.mark.parametrize(
+    ("version", "exists", "named"),
+    [((9, 1, 5), False, True), ((8, 6, 2), False, False), ((8, 6, 2), True, True)],
+)
+def test_an_admin_s_own_component_is_the_last_and_so_wins(
+    version: tuple[int, int, int],
+    exists: bool,  # noqa: FBT001
+    named: bool,  # noqa: FBT001
+) -> None:
+    """Servers that take no name of what does not exist are told of it once it does."""
+    sent = plan(Server(version=version, lifecycle=True), DEFAULT, custom=exists)
+    template = next(it.body for it in sent if it.path == "/_index_template/zoomdata-activity")
+    assert (template["composed_of"][-1] == "zoomdata-activity@custom") is named
+    assert ("ignore_missing_component_templates" in template) is (version >= (8, 7, 0))
+
+
+def test_a_request_as_a_line_of_shell_survives_every_quote() -> None:
+    """Body and path come through a shell as they are; credentials may be added."""
+    body = {"it's": 'a "b" $HOME `id` \\ \n é'}
+    line = as_curl(Call("PUT", Request(Kind.TEMPLATE, 'a$b`c"d e', {}).path, body))
+    done = subprocess.run(
+        ["sh", "-c", 'ES=http://es; curl() { printf "%s\\0" "$@"; }; ' + line, "sh", "--user", "me"],
+        capture_output=True,
+        check=True,
+    )
+    arguments = done.stdout.decode().split("\0")
+    assert arguments[:4] == ["-fsS", "--user", "me", "-X"]
+    assert unquote(arguments[5]) == 'http://es/_index_template/a$b`c"d e'
+    assert json.loads(arguments[-2]) == body
 
 
 def test_the_files_are_found_inside_the_package_first_and_else_beside_it(tmp_path: Path) -> None:
