@@ -63,7 +63,7 @@ def listing(connection: Connection, state: State, limit: int) -> Listing:
     """Describe the newest refused lines. Raises Fatal."""
     local = list(LocalRejects(state.state_dir).list())
     with connect(connection) as client, explained(connection):
-        client.options(ignore_status=404).indices.refresh(index=connection.rejected)
+        _refresh(client, connection.rejected)
         answer = _search(client, connection.rejected, size=min(limit, 10_000), newest_first=True)
         total = answer["hits"]["total"]["value"]
     lines = [*map(_kept, answer["hits"]["hits"]), *local]
@@ -77,7 +77,7 @@ def replay(connection: Connection, delivery: Delivery, state: State, stop: threa
     events = monitoring.Logs(monitoring.logger("warning"))
     done = Replayed(0, 0, 0)
     with connect(connection) as client, explained(connection):
-        client.options(ignore_status=404).indices.refresh(index=connection.rejected)
+        _refresh(client, connection.rejected)
         behind = backing(client, connection.alias, shown(connection))
         sender = Sender(client, connection.alias, behind.write, events, stop)
         for some in _in_groups(_all_kept(client, connection.rejected, local), delivery.batch_bytes):
@@ -94,6 +94,11 @@ def replay(connection: Connection, delivery: Delivery, state: State, stop: threa
                 done.still_rejected + len(refused),
             )
     return done
+
+
+def _refresh(client: Elasticsearch, index: str) -> None:
+    """Let searches see what is kept; without the right to, or the index, they see what they can."""
+    client.options(ignore_status=[403, 404]).indices.refresh(index=index)
 
 
 def _search(
