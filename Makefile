@@ -3,13 +3,21 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint types soak bench bench-latency clean
+.PHONY: demo test test-versions lint types soak bench bench-latency clean
 
 demo: .venv/installed
 	$(BIN)/indexer demo
 
+# Two at once: most tests wait for a server half of their time.
+PYTEST := $(BIN)/pytest --numprocesses 2 --dist worksteal
+
 test: .venv/installed
-	$(BIN)/pytest
+	$(PYTEST)
+
+# The servers that Zoomdata's own connectors read; they need a Java 17.
+test-versions: .venv/installed
+	$(PYTEST) --elasticsearch-version 8.19.16 tests/integration
+	$(PYTEST) --elasticsearch-version 7.17.28 tests/integration
 
 lint: .venv/installed
 	$(BIN)/ruff check

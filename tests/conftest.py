@@ -1,8 +1,11 @@
 """The server that the tests run against: one embedded Elasticsearch for the whole run, or one named on the command line."""
 
+import os
 import secrets
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 from elasticsearch import Elasticsearch
@@ -19,6 +22,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--elasticsearch-version", choices=RELEASES, default=DEFAULT, help="which embedded server to start"
     )
+
+
+def in_memory(room: int = 4 * 1024**3) -> Path | None:
+    """A directory in memory for a server, if there is one with so many bytes free that programs may be started from.
+
+    A template is installed there in half the time (measured): each change of the cluster's state is synced.
+    """
+    memory = Path("/dev/shm")
+    if not memory.is_dir() or os.statvfs(memory).f_flag & os.ST_NOEXEC:
+        return None
+    return memory if shutil.disk_usage(memory).free > room else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +62,7 @@ def server(request: pytest.FixtureRequest) -> Iterator[TestServer]:
         yield TestServer(given, version)
         return
     version = request.getfixturevalue("elasticsearch_version")
-    with Embedded(version) as embedded:
+    with Embedded(version, parent=in_memory()) as embedded:
         yield TestServer(embedded.url, version)
 
 

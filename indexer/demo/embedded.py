@@ -74,6 +74,7 @@ class Embedded:
 
     directory    where its configuration, data and log are, and stay; None for a temporary one. What lies in its
                  `config` already (users, certificates) is left there.
+    parent       where a temporary directory is made.
     settings     of `elasticsearch.yml`, over the defaults here; None takes a default away.
     heap         MiB.
     jvm_options  further options of Java.
@@ -86,6 +87,7 @@ class Embedded:
         version: str = DEFAULT,
         *,
         directory: Path | None = None,
+        parent: Path | None = None,
         settings: Mapping[str, Any] | None = None,
         heap: int = 512,
         jvm_options: Sequence[str] = FAST_START,
@@ -94,7 +96,7 @@ class Embedded:
         on_step: Step = unheard,
     ) -> None:
         self.version = version
-        self.directory = directory or Path(tempfile.gettempdir(), f"elasticsearch-{secrets.token_hex(8)}")
+        self.directory = directory or Path(parent or tempfile.gettempdir(), f"elasticsearch-{secrets.token_hex(8)}")
         self.port = 0
         """Chosen by the system at the first start, kept at the next ones."""
         self.pid = 0
