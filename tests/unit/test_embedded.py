@@ -30,7 +30,7 @@ def release(path: Path) -> Release:
 
 def install(cache: Path, path: Path) -> Path:
     """Install the zip into the cache, as `prepare` does with a fetched one."""
-    return installation._cached("server", lambda tree: unpack(path, release(path), tree))
+    return installation.cached("server", lambda tree: unpack(path, release(path), tree))
 
 
 @pytest.fixture
@@ -47,7 +47,7 @@ def test_a_zip_with_a_wrong_checksum_is_refused(cache: Path, tmp_path: Path) -> 
     expected = release(path)
     path.write_bytes(path.read_bytes() + b"\0")
     with pytest.raises(EmbeddedFailed, match=r"server\.zip has the SHA-256 checksum .* Delete it"):
-        installation._cached("server", lambda tree: unpack(path, expected, tree))
+        installation.cached("server", lambda tree: unpack(path, expected, tree))
     assert list(cache.iterdir()) == []
 
 
@@ -63,7 +63,7 @@ def test_what_is_in_the_cache_is_not_made_again(cache: Path, tmp_path: Path) -> 
     """The second time, nothing is unpacked."""
     first = install(cache, archive(tmp_path))
     made: list[Path] = []
-    assert installation._cached("server", made.append) == first
+    assert installation.cached("server", made.append) == first
     assert made == []
 
 
@@ -76,7 +76,7 @@ def test_an_installation_that_fails_leaves_nothing_behind(cache: Path) -> None:
         raise OSError(28, "No space left on device")
 
     with pytest.raises(EmbeddedFailed, match="No space left on device"):
-        installation._cached("server", fill)
+        installation.cached("server", fill)
     assert list(cache.iterdir()) == []
 
 
@@ -89,7 +89,7 @@ def test_who_comes_second_takes_the_tree_of_the_first(cache: Path, tmp_path: Pat
         install(cache, path)
         (cache / "server" / "first").touch()
 
-    tree = installation._cached("server", fill_while_another_one_does)
+    tree = installation.cached("server", fill_while_another_one_does)
     assert (tree / "first").exists()
     assert [found.name for found in cache.iterdir()] == ["server"]
 
