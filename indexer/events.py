@@ -4,7 +4,7 @@ reading/, writing/ and pipeline.py tell; whoever wants to know (a progress bar, 
 overrides the methods it cares for. Told per file, per block or per batch, never per line.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -72,8 +72,45 @@ class Totals:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class LogProgress:
+    """How far an open log file is."""
+
+    path: str
+    identity: tuple[int, int, int]
+    """Device, inode and generation (0 as long as that is not known): the same through a rename."""
+    copy: bool
+    """It holds what another file holds too: nothing of it is sent."""
+    size: int
+    """Bytes on disk."""
+    delivered: int
+    """All bytes of the log before this offset."""
+    lag: int
+    """Bytes that are there and not delivered; a last line without its end is none of them. Of an archive, compressed
+    bytes not read yet, and the bytes of the log that are on their way."""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far the indexer is."""
+
+    logs: Sequence[LogProgress]
+    batches: int
+    """Batches that are handed over and not delivered."""
+    bytes: int
+    """The bytes of their bodies."""
+    totals: Totals
+    """What became of all lines since the state directory began."""
+
+
 class Events:
     """Hears of everything and does nothing; the base of every listener."""
+
+    def connected(self, cluster: str | None, write_index: str) -> None:
+        """The cluster is there and set up; entries are about to be read. Told once a run, with the cluster's uuid."""
+
+    def heartbeat(self, look: Callable[[], Progress]) -> None:
+        """The main loop came round: told about once a second, come what may. Whoever cares calls `look` at once."""
 
     def file_found(self, path: str, recognition: Recognition, offset: int) -> None:
         """A log file is about to be read from `offset` on (or, being a COPY, is not)."""
@@ -89,6 +126,9 @@ class Events:
 
     def block_read(self, path: str, size: int) -> None:
         """`size` bytes of a file (of the file on disk: compressed ones for an archive) were read."""
+
+    def answered(self, seconds: float) -> None:
+        """A bulk request of entries was answered, whatever the answer is, after so many seconds."""
 
     def batch_acknowledged(self, totals: Totals, seconds: float) -> None:
         """Each line of a batch has ended as created, duplicate, rejected or blank."""
@@ -110,6 +150,21 @@ class Events:
 
     def checkpoint_failed(self, path: str, reason: str) -> None:
         """What is delivered could not be written down; nothing is lost, some may be sent again."""
+
+    def stopped(self, totals: Totals) -> None:
+        """The run is over; `totals` is what it did."""
+
+    def index_begun(self, index: str) -> None:
+        """The alias has rolled over: this index takes entries from now on."""
+
+    def index_deleted(self, index: str) -> None:
+        """An index had been kept long enough."""
+
+    def rollover_failed(self, reason: str) -> None:
+        """The alias could not roll over, or an old index could not be deleted; tried again later."""
+
+    def rollover_managed(self, policy: str) -> None:
+        """The server's lifecycle management rolls over and deletes already, by this policy."""
 
 
 class Broadcast(Events):

@@ -95,6 +95,24 @@ class Logs(Events):
         """Say that the state cannot be written, once while it lasts."""
         self._repeated("checkpoint", "checkpoint cannot be written", directory=path, reason=reason)
 
+    def index_begun(self, index: str) -> None:
+        """Say which index takes entries now."""
+        with self._lock:
+            self._faults.pop("rollover", None)
+        self._log.info("alias rolled over", index=index)
+
+    def index_deleted(self, index: str) -> None:
+        """Say which index is gone."""
+        self._log.info("old index deleted", index=index)
+
+    def rollover_failed(self, reason: str) -> None:
+        """Say that the indices do not age as they should, once while it lasts."""
+        self._repeated("rollover", "rollover failed, trying again", reason=reason)
+
+    def rollover_managed(self, policy: str) -> None:
+        """Say that there is nothing to do for us."""
+        self._log.info("rollover left to lifecycle management", policy=policy)
+
     def checkpoint_written(self) -> None:
         """Say that the state can be written again."""
         with self._lock:

@@ -15,7 +15,8 @@ from indexer.events import Events, Totals
 from indexer.pipeline import Pipeline
 from indexer.reading import files
 from indexer.reading.tail import Tail
-from indexer.settings import Connection, Delivery, State
+from indexer.settings import Ageing, Connection, Delivery, State
+from indexer.turning import start_turning
 from indexer.writing import checkpoint
 from indexer.writing.bulk import Sender
 from indexer.writing.checkpoint import Checkpoint
@@ -46,10 +47,12 @@ def run(
     stop: threading.Event,
     *,
     once: bool,
+    ageing: Ageing | None = None,
 ) -> Report:
     """Index log files until `stop` is set, or (`once`) what is there. Raises Fatal.
 
-    Without `once` it waits for a cluster that is not there or not set up, and says so to `events`.
+    Without `once` it waits for a cluster that is not there or not set up, and says so to `events`. With `ageing` it
+    rolls the alias over and deletes old indices as well.
     """
     if once:
         files.require(paths)
@@ -58,6 +61,8 @@ def run(
         behind = _wait_for_alias(client, connection, events, stop, once=once)
         if behind is None:
             return Report(Totals(), {})
+        if ageing is not None:
+            start_turning(connection, ageing, events, stop)
         if not files.find(paths) and not once:
             events.waiting(f"No log file at {', '.join(paths)} yet.")
         start = _start(held, client, connection, events)

@@ -8,7 +8,16 @@ import typer
 
 from indexer.cli.common import Json, Paths, progress, show, stop_on_signals
 from indexer.errors import EXIT_FAILED, EXIT_REJECTED, Stopped, Unreadable
-from indexer.settings import DEFAULT_PATH, STANDARD_INPUT, Connection, Delivery, State, options
+from indexer.settings import (
+    DEFAULT_PATH,
+    PREFIX,
+    STANDARD_INPUT,
+    Ageing,
+    Connection,
+    Delivery,
+    State,
+    options,
+)
 
 if TYPE_CHECKING:
     from indexer.events import Totals
@@ -19,9 +28,18 @@ def run(
     connection: Connection,
     delivery: Delivery,
     state: State,
+    ageing: Ageing,
     paths: Paths = None,
     once: Annotated[
         bool, typer.Option("--once", help="Index what is there, .gz archives too, then stop.")
+    ] = False,
+    rollover: Annotated[
+        bool,
+        typer.Option(
+            "--rollover",
+            envvar=PREFIX + "ROLLOVER",
+            help="Roll over and delete old indices too, where the server has no lifecycle management.",
+        ),
     ] = False,
 ) -> None:
     """Follow log files into Elasticsearch until stopped. With --once, '-' is standard input.
@@ -34,11 +52,13 @@ def run(
     paths = paths or [DEFAULT_PATH]
     if STANDARD_INPUT in paths and not once:
         raise typer.BadParameter("standard input (-) needs --once")
+    if rollover and once:
+        raise typer.BadParameter("--rollover is for following; with --once, use `indexer template rollover`")
     stop = stop_on_signals()
     if not once:
-        run_indexer(
-            paths, connection, delivery, state, monitoring.Logs(monitoring.logger()), stop, once=False
-        )
+        logs = monitoring.Logs(monitoring.logger())
+        wanted = ageing if rollover else None
+        run_indexer(paths, connection, delivery, state, logs, stop, once=False, ageing=wanted)
         return
     with progress(paths) as listener:
         report = run_indexer(paths, connection, delivery, state, listener, stop, once=True)

@@ -59,12 +59,12 @@ def must_be_installed(client: Elasticsearch, connection: Connection) -> str | No
 def following(index: str) -> str | None:
     """The name that a rollover gives the next index (Elasticsearch guide, "Rollover API"); None if this has no number."""
     beginning, dash, digits = index.rpartition("-")
-    return f"{beginning}-{int(digits) + 1:06}" if dash and digits.isdecimal() else None
+    return f"{beginning}-{int(digits) + 1:06}" if dash and digits.isascii() and digits.isdecimal() else None
 
 
 def is_ours(index: str, alias: str) -> bool:
     """Tell whether an index bears the alias's name and a number, as those that a rollover makes."""
-    return re.fullmatch(re.escape(alias) + r"-\d{6,}", index) is not None
+    return re.fullmatch(re.escape(alias) + r"-[0-9]{6,}", index) is not None
 
 
 def number(index: str) -> int:

@@ -121,6 +121,30 @@ def test_a_checkpoint_that_fails_is_said_once_and_when_it_is_over(logs: Logs, sa
     assert said[1]["failed_tries"] == 4
 
 
+def test_what_becomes_of_indices_is_said(logs: Logs, said: list[Said]) -> None:
+    """Each new and each deleted index; a failure once while it lasts, and anew after a success."""
+    for _ in range(3):
+        logs.rollover_failed("Elasticsearch refuses")
+    logs.index_begun("a-000002")
+    logs.index_deleted("a-000001")
+    logs.rollover_failed("Elasticsearch refuses")
+    logs.rollover_managed("a")
+    assert [line["event"] for line in said] == [
+        "rollover failed, trying again",
+        "alias rolled over",
+        "old index deleted",
+        "rollover failed, trying again",
+        "rollover left to lifecycle management",
+    ]
+    assert [line.get("index") or line.get("reason") or line.get("policy") for line in said] == [
+        "Elasticsearch refuses",
+        "a-000002",
+        "a-000001",
+        "Elasticsearch refuses",
+        "a",
+    ]
+
+
 def test_an_unreadable_file_is_said_once_while_it_lasts(logs: Logs, said: list[Said]) -> None:
     """Another file is said too; the same one again after it could be read."""
     for path in ("one", "one", "two", "one"):

@@ -1,0 +1,121 @@
+"""What is wrong with an index: each defect in a good one is found, and nothing else."""
+
+from typing import Any
+
+import pytest
+
+from indexer.cluster.client import Server
+from indexer.cluster.plan import Kind, plan
+from indexer.cluster.promises import PROMISES, Made, judge, judge_lifecycle
+from indexer.settings import Connection
+
+NEW = Server(version=(9, 1, 5), lifecycle=True)
+OLD = Server(version=(7, 17, 28), lifecycle=True)
+ALIAS = Connection().alias
+
+
+def shipped(server: Server) -> dict[str, Any]:
+    """An index with all of our components."""
+    made: dict[str, Any] = {"settings": {}, "mappings": {}}
+    for request in plan(server, Connection()):
+        if request.kind is Kind.COMPONENT:
+            for part, body in request.body["template"].items():
+                made[part] |= body
+    return made
+
+
+def with_setting(name: str, value: object) -> Made:
+    body = shipped(NEW)
+    body["settings"] |= {name: value}
+    return Made.of(body)
+
+
+def with_mapping(**values: object) -> Made:
+    body = shipped(NEW)
+    body["mappings"] |= values
+    return Made.of(body)
+
+
+def with_date(**values: object) -> Made:
+    body = shipped(NEW)
+    body["mappings"]["properties"]["eventDate"] = values
+    return Made.of(body)
+
+
+DEFECTS = [
+    (with_setting("index.default_pipeline", "geo"), "default_pipeline"),
+    (with_setting("index.final_pipeline", "geo"), "final_pipeline"),
+    (with_setting("index.mapping.source.mode", "SYNTHETIC"), "synthetic"),
+    (with_setting("index.mode", "logsdb"), "index.mode"),
+    (with_setting("index.mapping.ignore_malformed", "false"), "ignore_malformed"),
+    (with_setting("index.mapping.total_fields.ignore_dynamic_beyond_limit", "false"), "beyond_limit"),
+    (with_setting("index.translog.durability", "async"), "power cut"),
+    (with_setting("index.blocks.write", "true"), "index.blocks"),
+    (with_setting("index.blocks.read_only", "true"), "index.blocks"),
+    (with_mapping(_source={"enabled": False}), "switched off"),
+    (with_mapping(_source={"includes": ["user"]}), "includes"),
+    (with_mapping(_source={"excludes": ["request"]}), "excludes"),
+    (with_mapping(_source={"mode": "synthetic"}), "synthetic"),
+    (with_mapping(dynamic=False), "dynamic"),
+    (with_mapping(dynamic="strict"), "dynamic"),
+    (with_mapping(dynamic="runtime"), "dynamic"),
+    (with_mapping(_routing={"required": True}), "_routing"),
+    (with_mapping(subobjects=True), "subobjects"),
+    (with_date(type="keyword"), "eventDate"),
+    (with_date(type="date"), "eventDate"),
+    (with_date(type="date", format="epoch_millis||yyyy-MM-dd HH:mm:ss"), "eventDate"),
+]
+
+
+@pytest.mark.parametrize(
+    ("made", "word"), DEFECTS, ids=[f"{number} {it[1]}" for number, it in enumerate(DEFECTS)]
+)
+def test_a_defect_is_found_and_nothing_else(made: Made, word: str) -> None:
+    """One sentence, which names the property."""
+    (found,) = judge(made, NEW)
+    assert word in found
+
+
+def test_each_promise_has_a_defect_here() -> None:
+    """No promise is kept by whatever there is."""
+    broken = {sentence for made, _ in DEFECTS for sentence in judge(made, NEW)}
+    assert broken == {promise.otherwise for promise in PROMISES}
+
+
+@pytest.mark.parametrize("server", [NEW, OLD], ids=str)
+def test_what_is_shipped_keeps_all_promises(server: Server) -> None:
+    """On a server that can do everything, and on one that has neither of two parameters."""
+    made = Made.of(shipped(server))
+    assert judge(made, server) == []
+    assert judge_lifecycle(made, ALIAS) == []
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        with_setting("index.default_pipeline", "_none"),
+        with_setting("index.mapping.source.mode", "stored"),
+        with_mapping(_source={"enabled": True}),
+        with_date(type="date_nanos", format="yyyy-MM-dd HH:mm:ss.SSS"),
+        with_mapping(runtime={"hour": {"type": "long"}}),
+        with_mapping(properties=shipped(NEW)["mappings"]["properties"] | {"labels": {"type": "flattened"}}),
+    ],
+    ids=["no pipeline", "stored", "source", "nanoseconds", "runtime field", "flattened field"],
+)
+def test_what_an_admin_may_add_is_no_defect(made: Made) -> None:
+    """A default said aloud, or a field of their own."""
+    assert judge(made, NEW) == []
+
+
+def test_what_an_index_of_an_old_server_lacks_is_found_once_the_server_is_new() -> None:
+    """After an upgrade of the server, the index that was made before it."""
+    assert len(judge(Made.of(shipped(OLD)), NEW)) == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("index.lifecycle.name", None), ("index.lifecycle.rollover_alias", "another")],
+)
+def test_an_index_that_would_not_roll_over_is_found(name: str, value: str | None) -> None:
+    """It has no policy, or would move another alias."""
+    assert "does not roll over" in judge_lifecycle(with_setting(name, value), ALIAS)[0]
