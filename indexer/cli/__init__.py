@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from indexer import __version__
-from indexer.cli import logs, rejected, template
+from indexer.cli import logs, rejected, roles, template
 from indexer.errors import Fatal
 
 app = typer.Typer(
@@ -30,7 +30,7 @@ for command in (logs.run, logs.status, logs.verify, logs.summary):
 app.add_typer(_template, name="template")
 _template.command()(template.install)
 _template.command("show")(template.show_)
-for command in (template.diff, template.remove, template.rollover):
+for command in (template.diff, template.remove, template.rollover, roles.roles):
     _template.command()(command)
 app.add_typer(_rejected, name="rejected")
 _rejected.command("list")(rejected.list_)
