@@ -102,8 +102,9 @@ class Step:
 
     @property
     def newer(self) -> bool:
-        """What is there has a higher version than ours."""
-        return self.held is not None and self.held.get("version", 0) > self.request.body.get("version", 0)
+        """What is there has a higher version than ours; that of a policy is the server's own count of its changes."""
+        ours = self.request.body.get("version")
+        return self.held is not None and ours is not None and self.held.get("version", 0) > ours
 
 
 def examine(
@@ -281,7 +282,9 @@ def _told(found: Iterable[Finding]) -> list[Outcome]:
 
 
 def reason_of(error: elasticsearch.ApiError) -> str:
-    """What the server says is wrong, with what caused it."""
-    failure = error.body["error"] if isinstance(error.body, dict) else {}
-    reason, cause = failure.get("reason", error.error), failure.get("caused_by", {}).get("reason")
-    return f"{reason} ({cause})" if cause and cause not in reason else str(reason)
+    """What the server says is wrong, with its first cause: a parser tells each field on the way down to the odd one."""
+    failure = cause = error.body["error"] if isinstance(error.body, dict) else {}
+    while "caused_by" in cause:
+        cause = cause["caused_by"]
+    reason, first = failure.get("reason", error.error), cause.get("reason")
+    return f"{reason} ({first})" if first and first not in reason else str(reason)

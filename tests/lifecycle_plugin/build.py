@@ -22,11 +22,12 @@ NO_CALENDAR_PROVIDERS = "-Djava.locale.providers=COMPAT"
 """8.19 on Java 17 forbids itself the calendar provider of its own that it reads LifecycleSettings with, and stops (measured)."""
 
 
-def managed(version: str) -> Embedded:
+def managed(version: str, parent: Path | None = None) -> Embedded:
     """A server with the plugin, which looks at its indices once a second, the least that the setting takes."""
     calendar = (NO_CALENDAR_PROVIDERS,) if version.startswith("8.") else ()
     return Embedded(
         version,
+        parent=parent,
         plugins=[build(version)],
         settings={"indices.lifecycle.poll_interval": "1s"},
         jvm_options=(*FAST_START, *calendar),

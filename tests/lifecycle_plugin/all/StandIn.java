@@ -122,8 +122,8 @@ final class StandIn {
 
     void delete(RestRequest request, XContentBuilder body) throws IOException {
         String name = policy(request.param("name")).getName();
-        var indices = server.usage(name).getIndices();
-        if (indices.isEmpty() == false) {
+        Set<String> indices = server.usage(name).getIndices();
+        if (indices != null && indices.isEmpty() == false) { // of what is not in use 8.19 has null
             throw new IllegalArgumentException(
                 "Cannot delete policy [" + name + "]. It is in use by one or more indices: " + List.copyOf(indices));
         }
