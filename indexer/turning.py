@@ -12,20 +12,16 @@ EVERY = 300.0
 """Seconds between looks; lifecycle management looks every ten minutes (`indices.lifecycle.poll_interval`)."""
 
 
-def start_turning(
-    connection: Connection, ageing: Ageing, events: Events, stop: threading.Event, every: float = EVERY
-) -> None:
-    """Begin to look every so many seconds, in a thread of its own, until `stop`. What fails is told and tried again.
+def start_turning(connection: Connection, ageing: Ageing, events: Events, stop: threading.Event) -> None:
+    """Begin to look again and again, in a thread of its own, until `stop`. What fails is told and tried again.
 
     It ends by itself where the server does this already.
     """
-    given = (connection, ageing, events, stop, every)
+    given = (connection, ageing, events, stop)
     threading.Thread(target=_turn_until, args=given, name="rollover", daemon=True).start()
 
 
-def _turn_until(
-    connection: Connection, ageing: Ageing, events: Events, stop: threading.Event, every: float
-) -> None:
+def _turn_until(connection: Connection, ageing: Ageing, events: Events, stop: threading.Event) -> None:
     while not stop.is_set():
         try:
             with connect(connection) as client, explained(connection):
@@ -40,4 +36,4 @@ def _turn_until(
             if turned.managed is not None:
                 events.rollover_managed(turned.managed)
                 return
-        stop.wait(every)
+        stop.wait(EVERY)

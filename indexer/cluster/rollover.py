@@ -154,7 +154,10 @@ def _is_due(client: Elasticsearch, alias: str, writing: str, when: Body) -> bool
     stats = client.indices.stats(index=writing, metric="docs", filter_path="_all.primaries.docs.count")
     if not stats["_all"]["primaries"]["docs"]["count"]:
         return False
-    answer = client.indices.rollover(alias=alias, conditions=when, dry_run=True)
+    try:
+        answer = client.indices.rollover(alias=alias, conditions=when, dry_run=True)
+    except elasticsearch.BadRequestError:
+        return True  # the rollover itself tells what is in the way, or that somebody else was quicker
     return any(answer["conditions"].values())
 
 

@@ -1,0 +1,133 @@
+"""What else is on the server must not change what an index of entries is like, and what an admin adds survives."""
+
+from typing import Any
+
+import pytest
+from elasticsearch import BadRequestError
+
+from indexer.cluster.alias import write_index
+from indexer.cluster.client import inspect_server
+from indexer.cluster.promises import Severity, findings
+from indexer.cluster.templates import PromisesBroken, Result, examine, require_promises
+from tests.integration.conftest import Lab
+from tests.integration.test_templates_admin import OURS, outranking, set_up, setting, with_result
+
+
+@pytest.mark.parametrize("first", ["ours first", "theirs first"])
+def test_an_admin_s_own_component_is_part_of_the_template(bare: Lab, first: str) -> None:
+    """It wins over ours, is no difference, and survives an upgrade; on old servers another install takes it up."""
+    alias, client = bare.connection.alias, bare.client
+    if first == "ours first":
+        set_up(bare)
+    client.cluster.put_component_template(
+        name=f"{alias}@custom",
+        template={
+            "settings": {"index.refresh_interval": "33s"},
+            "mappings": {
+                "properties": {"team": {"type": "keyword", "ignore_above": 5}},
+                "runtime": {"day": {"type": "keyword"}},
+            },
+        },
+    )
+    set_up(bare, rollover=True)
+    client.cluster.put_component_template(name=f"{alias}-mappings", template={}, version=0, meta=OURS)
+    set_up(bare, rollover=True)
+    writing = write_index(client, bare.connection)
+    assert writing is not None
+    mapping = client.indices.get_mapping(index=writing)[writing]["mappings"]
+    assert mapping["properties"]["team"] == {"type": "keyword", "ignore_above": 5}
+    assert mapping["properties"]["ip"] == {"type": "ip"}
+    assert mapping["runtime"] == {"day": {"type": "keyword"}}
+    assert setting(bare, writing, "refresh_interval") == "33s"
+    server = inspect_server(client)
+    assert not [step for step in examine(client, bare.connection, server) if step.needed]
+    assert findings(client, bare.connection, server) == []
+    kept = bare.command("template", "remove")
+    assert f"kept       component template {alias}@custom: it is your own" in kept.stdout
+
+
+def test_a_template_that_takes_the_place_of_ours_stops_the_installation(bare: Lab) -> None:
+    """It is named, the command fails, and no index is made without our mapping."""
+    name = outranking(bare, {"settings": {"index.default_pipeline": "geo"}})
+    done = bare.command("template", "install")
+    assert done.returncode == 1
+    assert (
+        f"broken     index template {bare.connection.alias}: the index template {name} has a higher"
+        in done.stdout
+    )
+    assert f"index template {bare.connection.rejected}: the index template {name}" in done.stderr
+    assert bare.client.indices.get(index=f"{bare.connection.alias}*").body == {}
+
+
+@pytest.mark.parametrize(
+    ("custom", "word"),
+    [
+        ({"settings": {"index.default_pipeline": "geo"}}, "default_pipeline"),
+        ({"mappings": {"_source": {"excludes": ["request"]}}}, "_source.excludes"),
+        ({"settings": {"index.mapping.ignore_malformed": False}}, "ignore_malformed"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_a_promise_that_a_component_breaks_stops_the_installation(
+    bare: Lab, custom: dict[str, Any], word: str
+) -> None:
+    """The simulated index shows it before any index is made; what to look at is named."""
+    bare.client.cluster.put_component_template(name=f"{bare.connection.alias}@custom", template=custom)
+    outcomes = set_up(bare)
+    (broken,) = with_result(outcomes, Result.BROKEN).values()
+    assert word in broken.detail
+    assert f"{bare.connection.alias}@custom" in broken.detail
+    assert f"{bare.connection.alias}-000001" in broken.what
+    with pytest.raises(PromisesBroken, match=word):
+        require_promises(outcomes, bare.connection)
+    assert write_index(bare.client, bare.connection) is None
+
+
+def test_a_source_that_is_rebuilt_is_a_broken_promise(bare: Lab) -> None:
+    """Synthetic source does not give entries back as they were. Where the server lacks it, it is not accepted at all."""
+    synthetic: dict[str, Any] = {"mappings": {"_source": {"mode": "synthetic"}}}
+    if inspect_server(bare.client).version >= (8, 17, 0):
+        synthetic = {"settings": {"index.mapping.source.mode": "synthetic"}}
+    custom = f"{bare.connection.alias}@custom"
+    try:
+        bare.client.cluster.put_component_template(name=custom, template=synthetic)
+    except BadRequestError:
+        assert inspect_server(bare.client).version < (8, 4, 0)
+    else:
+        assert any("synthetic" in it.detail for it in with_result(set_up(bare), Result.BROKEN).values())
+
+
+@pytest.mark.filterwarnings("ignore::elasticsearch.ElasticsearchWarning")
+def test_a_harmless_neighbour_is_a_warning(bare: Lab) -> None:
+    """Templates of lower priority and legacy ones have no effect; they are named, and all is made."""
+    legacy = f"{bare.connection.alias}-legacy"
+    bare.client.indices.put_template(name=legacy, index_patterns=[f"{bare.connection.alias}-*"])
+    try:
+        name = outranking(bare, {"mappings": {"dynamic": False}}, "-0*", priority=499)
+        warned = [it.detail for it in set_up(bare) if it.result is Result.WARNING]
+        assert [f"the template {other} matches" in " ".join(warned) for other in (name, legacy)] == [
+            True,
+            True,
+        ]
+        found = findings(bare.client, bare.connection, inspect_server(bare.client))
+        assert {it.severity for it in found} == {Severity.WARNING}
+        assert write_index(bare.client, bare.connection) is not None
+    finally:
+        bare.client.indices.delete_template(name=legacy)
+
+
+def test_a_write_index_that_was_made_otherwise_is_found_and_replaced(bare: Lab) -> None:
+    """An index made before the template breaks promises until a new one takes its place."""
+    first = f"{bare.connection.alias}-000001"
+    bare.client.indices.create(
+        index=first,
+        aliases={bare.connection.alias: {"is_write_index": True}},
+        mappings={"properties": {"eventDate": {"type": "keyword"}}},
+    )
+    outcomes = set_up(bare)
+    broken = [it for it in outcomes if it.result is Result.BROKEN]
+    assert {it.what for it in broken} == {f"the write index {first}"}
+    assert any("eventDate" in it.detail and "--rollover" in it.detail for it in broken)
+    assert f"index {first}" in with_result(outcomes, Result.OUTDATED)
+    require_promises(set_up(bare, rollover=True), bare.connection)
+    assert findings(bare.client, bare.connection, inspect_server(bare.client)) == []

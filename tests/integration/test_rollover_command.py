@@ -1,0 +1,201 @@
+"""Rolling over and deleting old indices by ourselves: `indexer template rollover` and `indexer run --rollover`."""
+
+import json
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+
+import pytest
+
+from indexer import turning
+from indexer.cluster.alias import write_index
+from indexer.cluster.client import connect
+from indexer.cluster.rollover import CannotRollOver, Turned, look, turn
+from indexer.errors import NotInstalled
+from indexer.events import Events
+from indexer.run import Report, run
+from indexer.settings import Ageing, Delivery
+from tests.integration.conftest import LOG, Following, Lab, joined, numbered
+from tests.integration.test_follow import writing
+
+AT_ONCE = Ageing(rollover_age="1ms", retain="forever")
+OLD_AT_ONCE = Ageing(rollover_age="365d", retain="1ms")
+
+
+def index(lab: Lab, *numbers: int) -> list[str]:
+    return [f"{lab.connection.alias}-{number:06}" for number in numbers]
+
+
+def behind(lab: Lab) -> list[str]:
+    return sorted(lab.client.indices.get_alias(name=lab.connection.alias))
+
+
+@pytest.fixture
+def filled(lab: Lab) -> Lab:
+    """A laboratory with an entry in the write index."""
+    lab.run(lab.log(joined(numbered(1))))
+    lab.client.indices.refresh(index=lab.connection.alias)
+    return lab
+
+
+def test_an_index_that_is_old_or_large_enough_gives_way(filled: Lab) -> None:
+    """Either is enough; neither, and nothing happens; an empty one never does, however old."""
+    turned = partial(turn, filled.client, filled.connection)
+    assert turned(Ageing()) == Turned()
+    assert turned(Ageing(rollover_size="1b")).began == index(filled, 2)[0]
+    assert turned(AT_ONCE) == Turned()
+    filled.run(filled.log(joined(numbered(2))))
+    filled.client.indices.refresh(index=filled.connection.alias)
+    assert turned(AT_ONCE) == Turned(None, index(filled, 3)[0])
+    assert behind(filled) == index(filled, 1, 2, 3)
+
+
+def test_the_command_rolls_over_then_deletes_and_says_so(filled: Lab) -> None:
+    """What is printed first is what is then done; an index that is not behind the alias, or not ours, stays."""
+    client, alias = filled.client, filled.connection.alias
+    client.indices.rollover(alias=alias)
+    client.index(index=alias, document={"user": "x"}, refresh=True)
+    client.indices.create(index=f"{alias}-000000")
+    client.indices.create(index=f"{alias}-restored", aliases={alias: {}})
+    command = ["template", "rollover", "--max-age", "1ms", "--retain", "1ms"]
+    printed = json.loads(filled.command(*command, "--dry-run", "--json").stdout)["requests"]
+    assert [(it["method"], it["path"]) for it in printed] == [
+        ("POST", f"/{alias}/_rollover/{alias}-000003"),
+        ("DELETE", f"/{alias}-000001"),
+    ]
+    assert behind(filled) == [*index(filled, 1, 2), f"{alias}-restored"]
+    done = filled.command(*command)
+    assert done.returncode == 0
+    assert f"{alias}-000003 takes entries from now on." in done.stdout
+    assert f"{alias}-000001 was old enough, and is deleted." in done.stdout
+    assert behind(filled) == [*index(filled, 2, 3), f"{alias}-restored"]
+    assert client.indices.exists(index=f"{alias}-000000")
+    assert write_index(client, filled.connection) == index(filled, 3)[0]
+    assert json.loads(filled.command(*command, "--json").stdout)["deleted"] == index(filled, 2)
+
+
+def test_an_index_that_is_kept_for_long_or_for_ever_is_not_deleted(filled: Lab) -> None:
+    """Its time counts from when the next one began, by the server's clock."""
+    for _ in range(2):
+        filled.client.indices.rollover(alias=filled.connection.alias)
+    for retain in ("1h", "365d", "forever"):
+        assert turn(filled.client, filled.connection, Ageing(retain=retain)) == Turned()
+    assert turn(filled.client, filled.connection, OLD_AT_ONCE).deleted == tuple(index(filled, 1, 2))
+    assert behind(filled) == index(filled, 3)
+
+
+def test_a_clock_that_goes_wrong_here_deletes_nothing(filled: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What counts is the time that the server tells."""
+    filled.client.indices.rollover(alias=filled.connection.alias)
+    monkeypatch.setattr(time, "time", lambda: 10.0**12)
+    assert turn(filled.client, filled.connection, Ageing(retain="1h")).deleted == ()
+
+
+def test_several_who_roll_over_at_once_make_one_new_index(filled: Lab) -> None:
+    """As the indexers of several Zoomdata nodes do; each of them succeeds."""
+    together = threading.Barrier(4)
+
+    def one(_: int) -> Turned:
+        with connect(filled.connection) as client:
+            together.wait()
+            return turn(client, filled.connection, AT_ONCE)
+
+    with ThreadPoolExecutor(4) as pool:
+        turned = list(pool.map(one, range(4)))
+    assert behind(filled) == index(filled, 1, 2)
+    assert {it.began for it in turned} <= {None, index(filled, 2)[0]}
+    assert index(filled, 2)[0] in {it.began for it in turned}
+
+
+def test_an_alias_that_cannot_roll_over_says_why(filled: Lab) -> None:
+    """The name of the next index is taken: entries go on into the old one, and the sentence names it."""
+    filled.client.indices.create(index=index(filled, 2)[0])
+    with pytest.raises(
+        CannotRollOver, match=rf"{index(filled, 1)[0]}.*{index(filled, 2)[0]}.* already exists"
+    ):
+        turn(filled.client, filled.connection, AT_ONCE)
+    done = filled.command("template", "rollover", "--max-age", "1ms")
+    assert done.returncode == 1
+    assert "cannot roll over" in done.stderr
+
+
+def test_without_an_alias_there_is_nothing_to_roll_over(bare: Lab) -> None:
+    """Nor is one made."""
+    with pytest.raises(NotInstalled):
+        look(bare.client, bare.connection, AT_ONCE)
+
+
+# ---- indexer run --rollover
+
+
+@pytest.fixture
+def turning_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Look all the time instead of every few minutes."""
+    monkeypatch.setattr(turning, "EVERY", 0.05)
+
+
+def following(lab: Lab, ageing: Ageing) -> Following:
+    """`indexer run --rollover`."""
+
+    def work(events: Events, stop: threading.Event) -> Report:
+        delivery = Delivery(poll_interval=0.01, batch_bytes=5_000)
+        return run(
+            [str(lab.logs)], lab.connection, delivery, lab.state, events, stop, once=False, ageing=ageing
+        )
+
+    return Following(work)
+
+
+@pytest.mark.usefixtures("turning_often")
+def test_a_running_indexer_rolls_over_and_indexes_each_entry_once(lab: Lab) -> None:
+    """Several indices later each entry is there, in one of them."""
+    lines = numbered(3000)
+    with following(lab, AT_ONCE) as indexing:
+
+        def rolled_over(times: int) -> bool:
+            return len(indexing.heard.of("index_begun")) >= times
+
+        for turns in (1, 2, 3):
+            with writing(lab.logs / LOG, lines[1000 * (turns - 1) : 1000 * turns]):
+                indexing.until_created(1000 * turns - 500)
+                lab.client.indices.refresh(index=lab.connection.alias)
+                indexing.until(partial(rolled_over, turns))
+        indexing.until_created(len(lines))
+    assert lab.numbers() == list(range(len(lines)))
+    begun = [name for (name,) in indexing.heard.of("index_begun")]
+    assert begun == index(lab, *range(2, 2 + len(begun)))
+
+
+@pytest.mark.usefixtures("turning_often")
+def test_a_running_indexer_deletes_what_is_old(filled: Lab) -> None:
+    """And goes on writing into the new index."""
+    filled.client.indices.rollover(alias=filled.connection.alias)
+    with following(filled, OLD_AT_ONCE) as indexing:
+        indexing.until(lambda: indexing.heard.of("index_deleted"))
+        filled.log(joined(numbered(5)))
+        indexing.until_created(4)
+    assert indexing.heard.of("index_deleted") == [(index(filled, 1)[0],)]
+    assert behind(filled) == index(filled, 2)
+
+
+@pytest.mark.usefixtures("turning_often")
+def test_a_rollover_that_fails_is_said_and_holds_nothing_up(filled: Lab) -> None:
+    """Entries go on into the old index; once the way is free it rolls over."""
+    in_the_way = index(filled, 2)[0]
+    filled.client.indices.create(index=in_the_way)
+    with following(filled, AT_ONCE) as indexing:
+        indexing.until(lambda: indexing.heard.of("rollover_failed"))
+        filled.log(joined(numbered(5)))
+        indexing.until_created(4)
+        filled.client.indices.delete(index=in_the_way)
+        indexing.until(lambda: indexing.heard.of("index_begun"))
+    assert in_the_way in indexing.heard.of("rollover_failed")[0][0]
+    assert behind(filled) == index(filled, 1, 2)
+
+
+def test_rolling_over_is_for_an_indexer_that_follows(lab: Lab) -> None:
+    """With --once it is wrong usage, which says what to use."""
+    done = lab.command("run", "--once", "--rollover", lab.logs)
+    assert done.returncode == 2
+    assert "indexer template rollover" in " ".join(done.stderr.replace("│", "").split())
