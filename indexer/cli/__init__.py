@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from indexer import __version__
-from indexer.cli import logs, rejected, roles, template
+from indexer.cli import check, logs, rejected, roles, template
 from indexer.errors import Fatal
 
 app = typer.Typer(
@@ -35,6 +35,7 @@ for command in (template.diff, template.remove, template.rollover, roles.roles):
 app.add_typer(_rejected, name="rejected")
 _rejected.command("list")(rejected.list_)
 _rejected.command()(rejected.replay)
+app.command()(check.check)
 app.command()(logs.demo)
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import elasticsearch
@@ -57,13 +58,19 @@ def fields(client: Elasticsearch, index: str) -> Fields:
 
 def ignored(client: Elasticsearch, alias: str) -> Ignored:
     """Count entries with ignored values; needs `read`. Raises what the client raises."""
-    wanted = {"index": alias, "size": 0, "track_total_hits": True, "allow_partial_search_results": False}
-    query = {"exists": {"field": "_ignored"}}
+    search = partial(
+        client.search,
+        index=alias,
+        size=0,
+        track_total_hits=True,
+        allow_partial_search_results=False,
+        query={"exists": {"field": "_ignored"}},
+    )
     by_field = {"fields": {"terms": {"field": "_ignored", "size": NAMED}}}
     try:
-        answer = client.search(**wanted, query=query, aggs=by_field)
+        answer = search(aggs=by_field)
     except elasticsearch.BadRequestError:  # an index made before 8.15 keeps no values of _ignored
-        answer = client.search(**wanted, query=query)
+        answer = search()
     buckets = answer.get("aggregations", {}).get("fields", {}).get("buckets")
     named = None if buckets is None else {bucket["key"]: bucket["doc_count"] for bucket in buckets}
     return Ignored(answer["hits"]["total"]["value"], named)

@@ -115,9 +115,15 @@ def examine(
     Raises AliasIsIndex, NoWriteIndex, NoAlias and what the client raises.
     """
     writing = must_be_installed(client, connection)
-    name = connection.alias + CUSTOM
-    custom = not server.ignores_missing_components and client.cluster.exists_component_template(name=name)
-    return [_step(client, it, writing) for it in plan(server, connection, indices, custom=bool(custom))]
+    return [_step(client, it, writing) for it in _requests(client, connection, server, indices)]
+
+
+def examine_templates(
+    client: Elasticsearch, connection: Connection, server: Server, indices: Indices | None = None
+) -> list[Step]:
+    """Compare all but the indices: takes `monitor` alone, and `read_ilm` for a policy. Raises what the client raises."""
+    requests = _requests(client, connection, server, indices)
+    return [_step(client, it, None) for it in requests if it.kind is not Kind.INDEX]
 
 
 def install(
@@ -205,6 +211,14 @@ def send(client: Elasticsearch, call: Call) -> None:
 def _meta(body: Body) -> Body:
     meta: Body = body.get("policy", body).get("_meta") or {}
     return meta
+
+
+def _requests(
+    client: Elasticsearch, connection: Connection, server: Server, indices: Indices | None
+) -> list[Request]:
+    name = connection.alias + CUSTOM
+    custom = not server.ignores_missing_components and client.cluster.exists_component_template(name=name)
+    return plan(server, connection, indices, custom=bool(custom))
 
 
 def _step(client: Elasticsearch, request: Request, writing: str | None) -> Step:

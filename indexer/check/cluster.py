@@ -1,0 +1,245 @@
+"""The steps that ask the cluster. Each yields what it finds, and notes what later steps go on from.
+
+A step may raise Fatal: whoever calls it turns that into a finding.
+"""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+import elastic_transport
+import elasticsearch
+from elasticsearch import Elasticsearch
+
+from indexer.check import judgements
+from indexer.check.findings import Finding, Topic, failed, fine, not_tried, odd, wrong
+from indexer.cluster import fields as counting
+from indexer.cluster import promises
+from indexer.cluster.alias import NoWriteIndex
+from indexer.cluster.client import Server, connect, explain, inspect_server, shown
+from indexer.cluster.plan import left_out, managed
+from indexer.cluster.roles import roles
+from indexer.cluster.templates import examine_templates
+from indexer.errors import AliasIsIndex, Fatal, Refused
+from indexer.settings import Connection, Indices, Lifecycle
+from indexer.writing import answers
+from indexer.writing.replay import Backing, backing
+
+ANSWERED_WITHIN = 10.0
+"""Seconds for an answer, at most: somebody is waiting."""
+PROBE = b'{"create":{"_id":"indexer-check"}}\n{\n'
+"""An entry that no server can take, since it is no JSON: it is refused once rights, alias, blocks and the primary
+shard have let it through, and leaves nothing behind (measured on 7.17.28, 8.19.16 and 9.1.5)."""
+PRIMARY_WITHIN = "5s"
+"""How long that entry waits for a primary shard."""
+T = TypeVar("T")
+LOOPBACK = {"localhost", "127.0.0.1", "::1"}
+WITHOUT_SECURITY = [400, 404, 405]
+"""What a server answers to questions about security if that is off (measured on 7.17.28, 8.19.16 and 9.1.5)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """What one address answers to "who am I?"."""
+
+    connection: Connection
+    """To this address alone."""
+    who: dict[str, Any] = field(default_factory=dict)
+    """Empty if security is off, or there is a fault."""
+    fault: Fatal | None = None
+    tls: bool = False
+    """The fault is one of TLS."""
+
+    @property
+    def reached(self) -> bool:
+        """Somebody is there; what they want of us is another matter."""
+        return self.fault is None or self.tls or isinstance(self.fault, Refused)
+
+
+@dataclass(slots=True)
+class Looking:
+    """What is looked at, and what was learned so far."""
+
+    connection: Connection
+    indices: Indices
+    open: ExitStack
+    """Closes what is opened on the way."""
+    probes: list[Probe] = field(default_factory=list)
+    server: Server | None = None
+    behind: Backing | None = None
+    _client: Elasticsearch | None = None
+
+    @property
+    def client(self) -> Elasticsearch:
+        """For the addresses that answer."""
+        if self._client is None:
+            urls = [url for it in self.probes if it.fault is None for url in it.connection.elasticsearch_url]
+            self._client = self.open.enter_context(connect(replace(self.connection, elasticsearch_url=urls)))
+        return self._client
+
+    @property
+    def secured(self) -> bool:
+        """The server knows who we are."""
+        return any(it.who for it in self.probes)
+
+
+def configuration(looking: Looking) -> Iterator[Finding]:
+    """The settings make sense. Raises Fatal."""
+    with connect(looking.connection):
+        pass
+    it = looking.connection
+    yield fine(Topic.CONFIGURATION, f"alias {it.alias} on {shown(it)}")
+
+
+def connection(looking: Looking) -> Iterator[Finding]:
+    """Elasticsearch answers at each address; one of them is enough."""
+    it = looking.connection
+    looking.probes = [_probe(replace(it, elasticsearch_url=[url])) for url in it.elasticsearch_url]
+    some = any(probe.reached for probe in looking.probes)
+    for probe in looking.probes:
+        if probe.reached or probe.fault is None:
+            yield fine(Topic.CONNECTION, f"{shown(probe.connection)} answers")
+        elif some:
+            told = failed(Topic.CONNECTION, probe.fault)
+            yield odd(Topic.CONNECTION, told.what, told.cure)
+        else:
+            yield failed(Topic.CONNECTION, probe.fault)
+
+
+def tls(looking: Looking) -> Iterator[Finding]:
+    """What is sent is encrypted, and the server is who it says it is."""
+    for probe in looking.probes:
+        url = shown(probe.connection)
+        if probe.fault is not None and probe.tls:
+            yield failed(Topic.TLS, probe.fault)
+        elif url.startswith("https:"):
+            yield fine(Topic.TLS, f"the certificate of {url} is in order")
+        elif probe.who and urlsplit(url).hostname not in LOOPBACK:
+            what = f"passwords, keys and entries go to {url} as anybody can read them"
+            yield odd(Topic.TLS, what, "Use https, with --ca-certs.")
+        else:
+            yield fine(Topic.TLS, f"{url} does without")
+
+
+def authentication(looking: Looking) -> Iterator[Finding]:
+    """The server knows who we are, if it asks."""
+    for fault in (probe.fault for probe in looking.probes if isinstance(probe.fault, Refused)):
+        yield failed(Topic.AUTHENTICATION, fault)
+    for who in (probe.who for probe in looking.probes if probe.fault is None):
+        if not who:
+            what = "security is off: whoever reaches the server may read, change and delete entries"
+            yield odd(Topic.AUTHENTICATION, what, "Switch it on (xpack.security.enabled).")
+        else:
+            named = ", ".join(who.get("roles", ())) or "none"
+            realm = who.get("authentication_realm", {}).get("name", "unknown")
+            yield fine(
+                Topic.AUTHENTICATION, f"user {who['username']!r} of realm {realm}, with the roles: {named}"
+            )
+        return
+
+
+def privileges(looking: Looking) -> Iterator[Finding]:
+    """We may do what `indexer run` does."""
+    if not looking.secured:
+        yield not_tried(Topic.PRIVILEGES, "security is off: everybody may do everything")
+        return
+    alias = looking.connection.alias
+    wanted = roles(alias)
+    answer = looking.client.security.has_privileges(**judgements.asked(wanted))
+    yield judgements.privileges(wanted, alias, answer.body)
+
+
+def version(looking: Looking) -> Iterator[Finding]:
+    """The server's version is a supported one."""
+    looking.server = inspect_server(looking.client)
+    yield judgements.version(looking.server)
+
+
+def template(looking: Looking) -> Iterator[Finding]:
+    """What is installed is what these options would install, and nothing else gets in its way."""
+    client, it, server = looking.client, looking.connection, _known(looking.server)
+    yield judgements.templates(examine_templates(client, it, server, looking.indices))
+    with suppress(NoWriteIndex, AliasIsIndex):  # the next step says so
+        found = promises.of_next(client, it, server, lifecycle=managed(server, looking.indices))
+        yield from judgements.promised(Topic.TEMPLATE, found)
+
+
+def alias(looking: Looking) -> Iterator[Finding]:
+    """The alias has a write index."""
+    it = looking.connection
+    looking.behind = behind = backing(looking.client, it.alias, shown(it))
+    others = len(behind.indices) - 1
+    with_others = f", with {others:,} older ones" if others else ""
+    yield fine(Topic.ALIAS, f"entries go into {behind.write}{with_others}")
+
+
+def index(looking: Looking) -> Iterator[Finding]:
+    """The write index is as promised."""
+    it, server = looking.connection, _known(looking.server)
+    lifecycle = managed(server, looking.indices)
+    found = promises.of_write_index(looking.client, it, server, lifecycle=lifecycle)
+    yield from judgements.promised(Topic.INDEX, found)
+    if not found:
+        yield fine(Topic.INDEX, f"{_known(looking.behind).write} keeps entries as they are")
+
+
+def write(looking: Looking) -> Iterator[Finding]:
+    """An entry gets as far as the write index. None is left there: see PROBE."""
+    try:
+        answer = looking.client.bulk(
+            operations=PROBE,  # type: ignore[arg-type] # bytes go out as they are: cluster/client.py
+            index=looking.connection.alias,
+            require_alias=True,
+            timeout=PRIMARY_WITHIN,
+            filter_path=answers.FILTER_PATH,
+        )
+    except elasticsearch.BadRequestError:  # so 9.1.5 answers what a pipeline cannot read (measured)
+        yield not_tried(Topic.WRITE, "a pipeline stands before the index, and changes what is sent")
+        return
+    try:
+        yield judgements.written(answers.read_answer(answer.body, 1))
+    except answers.NotAnAnswer as error:
+        cure = "Look at what stands between here and Elasticsearch."
+        yield wrong(Topic.WRITE, f"the answer is none of Elasticsearch's: {error}", cure)
+
+
+def lifecycle(looking: Looking) -> Iterator[Finding]:
+    """Somebody rolls the index over and deletes what is old."""
+    server, client = _known(looking.server), looking.client
+    if looking.indices.lifecycle is Lifecycle.NONE:
+        yield fine(Topic.LIFECYCLE, "--lifecycle none: nobody but you rolls over or deletes")
+        return
+    if not managed(server, looking.indices):
+        what, _, cure = list(left_out(server, looking.indices).values())[-1].partition(": ")
+        yield odd(Topic.LIFECYCLE, what, f"{cure}.")
+        return
+    mode = client.options(ignore_status=403).ilm.get_status().get("operation_mode", "")
+    explained = client.ilm.explain_lifecycle(index=",".join(_known(looking.behind).indices))
+    yield from judgements.lifecycle(mode, explained["indices"])
+
+
+def fields(looking: Looking) -> Iterator[Finding]:
+    """There is room for new fields; values that are not found are counted."""
+    it = _known(looking.behind)
+    yield judgements.fields(counting.fields(looking.client, it.write))
+    yield judgements.ignored(counting.ignored(looking.client, looking.connection.alias))
+
+
+def _probe(it: Connection) -> Probe:
+    """Ask one address who we are."""
+    hasty = replace(it, request_timeout=min(it.request_timeout, ANSWERED_WITHIN))
+    with connect(hasty) as client:
+        lenient = client.options(ignore_status=WITHOUT_SECURITY)
+        try:
+            answer = lenient.security.authenticate()
+        except (elasticsearch.ApiError, elastic_transport.TransportError) as error:
+            return Probe(it, fault=explain(error, hasty), tls=isinstance(error, elastic_transport.TlsError))
+    return Probe(it, who=answer.body if answer.meta.status == 200 else {})
+
+
+def _known(learned: T | None) -> T:
+    """What an earlier step has learned: no step is tried without those that it needs."""
+    assert learned is not None  # noqa: S101
+    return learned
