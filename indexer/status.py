@@ -1,14 +1,19 @@
 """`indexer status`: what the state directory and the cluster say of the delivery."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, replace
 
+from elasticsearch import AuthorizationException, Elasticsearch
+
+from indexer.cluster import fields as counting
 from indexer.cluster.client import connect, explained, shown
+from indexer.cluster.fields import Fields, Ignored
 from indexer.errors import Fatal
 from indexer.events import Totals
 from indexer.reading import files
 from indexer.settings import Connection, State
-from indexer.show import Cell, Table
+from indexer.show import Cell, Share, Table
 from indexer.writing import checkpoint
 from indexer.writing.replay import backing
 
@@ -50,6 +55,10 @@ class Status:
     """Rejected lines that are kept, in the index and in files."""
     problem: str | None
     """Why the cluster could not be asked."""
+    fields: Fields | None = None
+    """Of the write index, against its limit; None if it could not be asked."""
+    ignored: Ignored | None = None
+    """Entries with values that no search finds; None if they could not be counted (it takes `read`)."""
 
     def tables(self) -> Iterable[Table]:
         """For people to read."""
@@ -68,23 +77,29 @@ class Status:
         indices = tuple((i.index, i.writing, i.entries, i.bytes, i.lifecycle or "none") for i in self.indices)
         columns = ("Index", "Written", "Entries", "Bytes", "Lifecycle")
         yield Table(f"Behind the alias {self.alias}", columns, indices, self.problem or "No index.")
+        if self.fields is not None:
+            yield Table("Fields", ("What", "Count", "Of", "Share"), tuple(self._growth(self.fields)), "")
+
+    def _growth(self, fields: Fields) -> Iterator[tuple[Cell, ...]]:
+        used = Share(fields.mapped, fields.limit)
+        yield f"mapped in {fields.index}, of its limit", fields.mapped, fields.limit, used
+        if self.ignored is not None:
+            entries = sum(index.entries for index in self.indices)
+            share = Share(self.ignored.entries, entries)
+            yield "entries with values that searches do not find", self.ignored.entries, entries, share
 
 
 def status(paths: Iterable[str], connection: Connection, state: State) -> Status:
     """Look at the files, the state directory and the cluster. Raises StateUnusable; an unreachable cluster is said."""
     remembered = checkpoint.read(state.state_dir) or checkpoint.Checkpoint()
     logs = list(_logs(paths, remembered))
-    indices, rejected, problem = _indices(connection)
     kept = len(list((state.state_dir / "rejected").glob("*.json")))
-    return Status(
-        connection.alias,
-        str(state.state_dir),
-        remembered.totals,
-        tuple(logs),
-        indices,
-        None if rejected is None else rejected + kept,
-        problem,
-    )
+    known = Status(connection.alias, str(state.state_dir), remembered.totals, tuple(logs), (), None, None)
+    try:
+        with connect(connection) as client, explained(connection):
+            return _with_cluster(known, client, connection, kept)
+    except Fatal as reason:
+        return replace(known, problem=str(reason))
 
 
 def _logs(paths: Iterable[str], remembered: checkpoint.Checkpoint) -> Iterable[LogStatus]:
@@ -109,18 +124,15 @@ def _logs(paths: Iterable[str], remembered: checkpoint.Checkpoint) -> Iterable[L
             yield LogStatus(record.path, "gone", record.offset, None, max(0, record.size - record.offset))
 
 
-def _indices(connection: Connection) -> tuple[tuple[IndexStatus, ...], int | None, str | None]:
-    try:
-        with connect(connection) as client, explained(connection):
-            behind = backing(client, connection.alias, shown(connection))
-            stats = client.indices.stats(
-                index=f"{connection.alias}*", metric="docs,store", filter_path="indices.*.primaries"
-            ).get("indices", {})
-            settings = client.indices.get_settings(
-                index=",".join(behind.indices), name="index.lifecycle.name", flat_settings=True
-            )
-    except Fatal as reason:
-        return (), None, str(reason)
+def _with_cluster(known: Status, client: Elasticsearch, connection: Connection, kept: int) -> Status:
+    """Add what the cluster says. Raises Fatal, or what the client raises."""
+    behind = backing(client, connection.alias, shown(connection))
+    stats = client.indices.stats(
+        index=f"{connection.alias}*", metric="docs,store", filter_path="indices.*.primaries"
+    ).get("indices", {})
+    settings = client.indices.get_settings(
+        index=",".join(behind.indices), name="index.lifecycle.name", flat_settings=True
+    )
     indices = tuple(
         IndexStatus(
             name,
@@ -133,4 +145,8 @@ def _indices(connection: Connection) -> tuple[tuple[IndexStatus, ...], int | Non
         if name in stats
     )
     rejected = stats.get(connection.rejected, {}).get("primaries", {}).get("docs", {}).get("count", 0)
-    return indices, rejected, None
+    ignored = None
+    with suppress(AuthorizationException):  # it takes more than all before
+        ignored = counting.ignored(client, connection.alias)
+    fields = counting.fields(client, behind.write)
+    return replace(known, indices=indices, rejected=rejected + kept, fields=fields, ignored=ignored)

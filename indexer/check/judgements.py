@@ -109,7 +109,8 @@ def written(answer: Answer) -> Finding:
     cure = "Look at the cluster's health and its log."
     if item.error_type == BLOCKED:
         cure = "Remove the block (PUT INDEX/_settings); was the disk full?"
-    return wrong(topic, f"status {item.status}: {(item.reason or item.error_type).rstrip(";")}", cure)
+    reason = (item.reason or item.error_type).rstrip(";")
+    return wrong(topic, f"status {item.status}: {reason}", cure)
 
 
 def lifecycle(mode: str, explained: Mapping[str, Mapping[str, Any]]) -> Iterator[Finding]:
