@@ -11,11 +11,11 @@ from elasticsearch import Elasticsearch
 
 from indexer import monitoring
 from indexer.cluster.client import connect, explained, shown
-from indexer.errors import Stopped
+from indexer.errors import Fatal, Stopped
 from indexer.reading.entries import Rejection, entry_in
 from indexer.settings import Connection, Delivery, State
 from indexer.show import Table
-from indexer.writing import bulk
+from indexer.writing import answers, bulk
 from indexer.writing.batches import Batch, Body, SentBefore
 from indexer.writing.bulk import Sender
 from indexer.writing.rejects import Kept, LocalRejects
@@ -23,6 +23,13 @@ from indexer.writing.replay import backing
 
 ASKED_AT_ONCE = 1000
 """Rejected lines described in one answer, some 2 kB each."""
+
+
+class StillListed(Fatal):
+    """Lines went in, and their copies could not be deleted."""
+
+    sentence = "Lines were delivered, and stay on the list: {index} answers {status} ({reason})."
+    cure = "Mend that and replay again: what is in the index already is not sent twice."
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +79,10 @@ def listing(connection: Connection, state: State, limit: int) -> Listing:
 
 
 def replay(connection: Connection, delivery: Delivery, state: State, stop: threading.Event) -> Replayed:
-    """Send each refused line again under its own id; forget those that are delivered. Raises Fatal."""
+    """Send each refused line again under its own id; forget those that are delivered.
+
+    Raises StillListed for those that cannot be forgotten, and Fatal.
+    """
     local = LocalRejects(state.state_dir)
     events = monitoring.Logs(monitoring.logger("warning"))
     done = Replayed(0, 0, 0)
@@ -183,6 +193,10 @@ def _forget(client: Elasticsearch, index: str, local: LocalRejects, some: Sequen
         if kept.where == "file":
             local.remove(kept.id)
     ids = [kept.id for kept in some if kept.where == "index"]
-    if ids:
-        lines = b"".join(orjson.dumps({"delete": {"_id": identity}}) + b"\n" for identity in ids)
-        client.bulk(operations=lines, index=index, refresh=True)  # type: ignore[arg-type]
+    if not ids:
+        return
+    lines = b"".join(orjson.dumps({"delete": {"_id": identity}}) + b"\n" for identity in ids)
+    answer = client.bulk(operations=lines, index=index, refresh=True, filter_path=answers.FILTER_PATH)  # type: ignore[arg-type]
+    for item in answers.read_answer(answer.body, len(ids)).items:
+        if item.status not in {200, 404}:
+            raise StillListed(index=index, status=item.status, reason=item.reason or item.error_type)
