@@ -9,7 +9,7 @@ import pytest
 
 from indexer.demo import installation
 from indexer.demo.embedded import complaints
-from indexer.demo.installation import Release, prepare, unpack
+from indexer.demo.installation import Installation, Release, prepare, unpack
 from indexer.errors import EmbeddedFailed
 
 VERSION = "0.0.1"
@@ -114,6 +114,26 @@ def test_a_machine_without_java_is_told_which_one_to_install(
     monkeypatch.setenv("JAVA_HOME", str(tmp_path))
     with pytest.raises(EmbeddedFailed, match=r"needs Java 17.*JAVA_HOME"):
         prepare("8.19.16")
+
+
+def test_plugins_go_into_a_home_of_their_own(tmp_path: Path) -> None:
+    """It leads to the shared server in everything but the plugins; those of an earlier start are gone."""
+    server, plugin = tmp_path / "server", tmp_path / "stand-in"
+    for path in (server / "bin", server / "plugins" / "other", plugin):
+        path.mkdir(parents=True)
+    (server / "bin" / "elasticsearch").touch()
+    (plugin / "plugin.jar").touch()
+    shared = Installation(server, tmp_path / "java")
+    assert shared.extended(tmp_path / "home", []) == shared
+    for _start in range(2):
+        own = shared.extended(tmp_path / "home", [plugin])
+        assert own.java == shared.java
+        assert (own.server / "bin" / "elasticsearch").resolve() == server / "bin" / "elasticsearch"
+        assert list((own.server / "plugins").rglob("*.jar")) == [
+            own.server / "plugins" / "stand-in" / "plugin.jar"
+        ]
+        (own.server / "plugins" / "left.jar").touch()
+    assert [path.name for path in (server / "plugins").iterdir()] == ["other"]
 
 
 def test_an_unknown_version_names_the_known_ones() -> None:
