@@ -79,9 +79,9 @@ def _barrier(path: str) -> Path | None:
     """The directory on the way to a path that we may not enter, or the one it names that we may not list."""
     there = Path(path).absolute()
     for directory in reversed(there.parents):
-        if directory.is_dir() and not os.access(directory, os.X_OK):
+        if directory.is_dir() and not os.access(directory, os.X_OK, effective_ids=True):
             return directory
-    return there if there.is_dir() and not os.access(there, os.R_OK | os.X_OK) else None
+    return there if there.is_dir() and not os.access(there, os.R_OK | os.X_OK, effective_ids=True) else None
 
 
 def _readable(facts: FileFacts) -> bool:
@@ -114,7 +114,7 @@ def _unwritable(directory: Path) -> str | None:
         parent = _existing(directory)
         if not parent.is_dir():
             return f"{parent} is no directory"
-        if not os.access(parent, os.W_OK | os.X_OK):
+        if not os.access(parent, os.W_OK | os.X_OK, effective_ids=True):
             return f"user {_user(os.geteuid())} may not make it in {parent}"
     except OSError as error:
         return f"{error.strerror} (user {_user(os.geteuid())})"

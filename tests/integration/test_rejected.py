@@ -174,3 +174,20 @@ def test_many_rejected_lines_are_all_kept_and_replayed(lab: Lab) -> None:
     assert lab.command("rejected", "replay", "--batch-bytes", "20000").returncode == 0
     assert lab.numbers() == [*range(2500), 9000, 9001, 9002]
     assert lab.rejected().total == 0
+
+
+def test_lines_that_cannot_be_taken_off_the_list_are_said_to_stay(spoilt: Lab) -> None:
+    """They were delivered; the next replay finds that out, and takes them off."""
+    make_strict(spoilt, user="keyword")
+    spoilt.client.indices.add_block(index=spoilt.connection.rejected, block="write")
+    done = spoilt.command("rejected", "replay")
+    assert done.returncode == 1
+    assert "stay on the list" in done.stderr
+    assert "blocked" in done.stderr
+    assert spoilt.rejected().total == 3
+    spoilt.client.indices.put_settings(
+        index=spoilt.connection.rejected, settings={"index.blocks.write": None}
+    )
+    replayed = orjson.loads(spoilt.command("rejected", "replay", "--json").stdout)
+    assert replayed == {"delivered": 0, "already_there": 1, "still_rejected": 2}
+    assert spoilt.rejected().total == 2

@@ -1,0 +1,255 @@
+"""`indexer check`: the order of its steps, and what answers mean."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from indexer import check
+from indexer.check import Step, judgements
+from indexer.check.cluster import Looking
+from indexer.check.findings import Finding, State, Topic, fine, wrong
+from indexer.cluster.client import Server
+from indexer.cluster.fields import Fields, Ignored
+from indexer.cluster.plan import Kind, Request, plan
+from indexer.cluster.roles import roles
+from indexer.cluster.templates import Step as Installed
+from indexer.errors import NotInstalled, Refused
+from indexer.settings import Connection
+from indexer.writing.answers import Answer, Item
+
+ALIAS = Connection().alias
+SERVER = Server((9, 1, 5), lifecycle=True)
+
+
+class Steps:
+    """Steps that find what they are told to, and remember which of them were tried."""
+
+    def __init__(self) -> None:
+        self.tried: list[Topic] = []
+
+    def finds(self, topic: Topic, *found: Finding | Exception, needs: tuple[Topic, ...] = ()) -> Step:
+        """A step that finds this; an exception is raised."""
+        def look(_: Looking) -> Iterator[Finding]:
+            self.tried.append(topic)
+            for each in found:
+                if isinstance(each, Exception):
+                    raise each
+                yield each
+
+        return Step(topic, look, needs)
+
+
+def in_order(*steps: Step) -> list[tuple[Topic, State]]:
+    looking: Any = type("Looking", (), {"connection": Connection()})()
+    return [(it.topic, it.state) for it in check._in_order(steps, looking)]
+
+
+def test_a_step_is_not_tried_once_what_it_needs_failed() -> None:
+    """Nor is what needs that one; the others are."""
+    steps = Steps()
+    found = in_order(
+        steps.finds(Topic.CONNECTION, wrong(Topic.CONNECTION, "no answer", "start it")),
+        steps.finds(Topic.VERSION, fine(Topic.VERSION, "9"), needs=(Topic.CONNECTION,)),
+        steps.finds(Topic.TEMPLATE, fine(Topic.TEMPLATE, "1"), needs=(Topic.VERSION,)),
+        steps.finds(Topic.STATE, fine(Topic.STATE, "there")),
+    )
+    assert found == [
+        (Topic.CONNECTION, State.WRONG),
+        (Topic.VERSION, State.NOT_TRIED),
+        (Topic.TEMPLATE, State.NOT_TRIED),
+        (Topic.STATE, State.FINE),
+    ]
+    assert steps.tried == [Topic.CONNECTION, Topic.STATE]
+
+
+def test_an_error_in_a_step_is_what_it_finds() -> None:
+    """With its sentence and its cure, after what was found before; a refusal means that nobody could look."""
+    steps = Steps()
+    missing = NotInstalled(alias="{a}", url="http://es")
+    refused = Refused(url="http://es", who="user 'u'", reason="r")
+    steps_found = (
+        steps.finds(Topic.FIELDS, fine(Topic.FIELDS, "some"), refused),
+        steps.finds(Topic.ALIAS, missing),
+    )
+    looking: Any = type("Looking", (), {"connection": Connection()})()
+    first, second, third = check._in_order(steps_found, looking)
+    assert (first.state, second.state, third.state) == (State.FINE, State.NOT_TRIED, State.WRONG)
+    assert "user 'u'" in second.what
+    assert f"{third.what} {third.cure}" == str(missing)
+
+
+def test_each_step_comes_after_those_that_it_needs() -> None:
+    """So that there is an answer to go on from; topics come in the order of their enumeration."""
+    topics = [step.topic for step in check.STEPS]
+    assert [*topics, Topic.LOGS, Topic.STATE] == list(Topic)
+    for number, step in enumerate(check.STEPS):
+        assert set(step.needs) <= set(topics[:number])
+
+
+def answered(missing: str = "", on: str = "") -> dict[str, Any]:
+    """What a server answers to who may do everything but one thing."""
+    asked = judgements.asked(roles(ALIAS))
+    return {
+        "username": "u",
+        "cluster": {name: name != missing or on != "" for name in asked["cluster"]},
+        "index": {
+            name: {it: (it, name) != (missing, on) for it in group["privileges"]}
+            for group in asked["index"]
+            for name in group["names"]
+        },
+    }
+
+
+def test_who_may_do_what_the_writer_may_is_fine() -> None:
+    """The sentence tells which other roles are covered."""
+    finding = judgements.privileges(roles(ALIAS), ALIAS, answered())
+    assert finding.state is State.FINE
+    assert all(name in finding.what for name in roles(ALIAS))
+    without = judgements.privileges(roles(ALIAS), ALIAS, answered("read", ALIAS))
+    assert without.state is State.FINE
+    assert f"{ALIAS}-writer" in without.what
+    assert f"{ALIAS}-reader" not in without.what
+
+
+@pytest.mark.parametrize(
+    ("privilege", "on"),
+    [
+        ("monitor", ""),
+        ("create_doc", ALIAS),
+        ("create_doc", f"{ALIAS}-0*"),
+        ("create_doc", f"{ALIAS}-rejected"),
+        ("view_index_metadata", ALIAS),
+        ("indices:data/read/mget*", f"{ALIAS}-0*"),
+    ],
+)
+def test_a_privilege_that_is_missing_is_named(privilege: str, on: str) -> None:
+    """With where it is missing, and the role that has it."""
+    finding = judgements.privileges(roles(ALIAS), ALIAS, answered(privilege, on))
+    assert finding.state is State.WRONG
+    assert privilege in finding.what
+    assert (on or "cluster") in finding.what
+    assert f"{ALIAS}-writer" in finding.cure
+
+
+@pytest.mark.parametrize(
+    ("version", "state"),
+    [
+        ((7, 16, 3), State.WRONG),
+        ((7, 17, 0), State.FINE),
+        ((9, 99, 0), State.FINE),
+        ((10, 0, 0), State.ODD),
+    ],
+)
+def test_versions_from_7_17_to_9_are_supported(version: tuple[int, int, int], state: State) -> None:
+    """Older ones are not; newer ones nobody has tried."""
+    assert judgements.version(Server(version, lifecycle=True)).state is state
+
+
+def installed(change: dict[str, Any] | None = None, *, missing: bool = False) -> list[Installed]:
+    """All that is to be installed, as it should be but for the index template."""
+    return [
+        Installed(it, None if missing and _is_template(it) else it.body | (change or {}), ())
+        for it in plan(SERVER, Connection())
+        if it.kind is not Kind.INDEX
+    ]
+
+
+def _is_template(request: Request) -> bool:
+    return (request.kind, request.name) == (Kind.TEMPLATE, ALIAS)
+
+
+def test_what_is_installed_is_fine_missing_foreign_or_newer() -> None:
+    """Missing or made by somebody else is wrong; a newer one works."""
+    assert judgements.templates(installed()).state is State.FINE
+    missing = judgements.templates(installed(missing=True))
+    assert (missing.state, missing.cure) == (State.WRONG, "Run `indexer template install`.")
+    assert f"index template {ALIAS}" in missing.what
+    foreign = judgements.templates(installed({"_meta": None, "policy": {}}))
+    assert (foreign.state, "somebody else" in foreign.what) == (State.WRONG, True)
+    newer = judgements.templates(installed({"version": 99}))
+    assert (newer.state, "newer" in newer.what) == (State.ODD, True)
+
+
+@pytest.mark.parametrize(
+    ("item", "state", "cure"),
+    [
+        (Item(400, "i-000001", "document_parsing_exception", "failed to parse"), State.FINE, ""),
+        (Item(400, "i-000001", "mapper_parsing_exception", "failed to parse"), State.FINE, ""),
+        (Item(403, "i", "cluster_block_exception", "index [i] blocked by: [x];"), State.WRONG, "block"),
+        (Item(429, "i", "cluster_block_exception", "disk usage exceeded"), State.WRONG, "disk"),
+        (Item(403, "i", "security_exception", "unauthorized"), State.WRONG, "health"),
+        (Item(400, "i", "illegal_argument_exception", "no write index is defined"), State.WRONG, "health"),
+        (Item(400, "i", "index_closed_exception", "closed"), State.WRONG, "health"),
+        (Item(503, "i", "unavailable_shards_exception", "primary"), State.WRONG, "health"),
+    ],
+)
+def test_only_a_refusal_of_the_entry_itself_passes_the_write_test(
+    item: Item, state: State, cure: str
+) -> None:
+    """Whatever refuses it before would refuse any other entry."""
+    finding = judgements.written(Answer(None, [item]))
+    assert finding.state is state
+    assert cure in finding.cure
+
+
+def test_an_index_that_takes_what_is_no_json_is_wrong() -> None:
+    """Nothing is known that does so; it would have to be looked at."""
+    assert judgements.written(Answer("i-000001")).state is State.WRONG
+
+
+@pytest.mark.parametrize(
+    ("mapped", "ignored_beyond", "state"),
+    [
+        (79, True, State.FINE),
+        (80, True, State.ODD),
+        (99, False, State.ODD),
+        (100, True, State.ODD),
+        (100, False, State.WRONG),
+    ],
+)
+def test_fields_near_the_limit_are_said(mapped: int, ignored_beyond: bool, state: State) -> None:  # noqa: FBT001
+    """At the limit entries are rejected, unless the index ignores what is beyond."""
+    finding = judgements.fields(Fields("i", mapped, 100, ignored_beyond))
+    assert finding.state is state
+    assert f"{mapped} fields of 100" in finding.what
+
+
+def test_ignored_values_are_counted_and_named_where_the_server_can() -> None:
+    """They are no fault: the entry is there as it was."""
+    assert "2,000 entries have" in judgements.ignored(Ignored(2000, None)).what
+    told = judgements.ignored(Ignored(1, {"ip": 1}))
+    assert (told.state, "ip in 1" in told.what) == (State.FINE, True)
+    assert judgements.ignored(Ignored(0, {})).state is State.FINE
+
+
+MANAGED = {"managed": True, "policy": "p", "step": "check-rollover-ready"}
+STUCK = {
+    "managed": True,
+    "policy": "p",
+    "action": "rollover",
+    "step": "ERROR",
+    "failed_step": "check-rollover-ready",
+    "step_info": {"reason": "index.lifecycle.rollover_alias does not point to it"},
+}
+
+
+@pytest.mark.parametrize(
+    ("mode", "explained", "states"),
+    [
+        ("RUNNING", {"a-000001": MANAGED}, [State.FINE]),
+        ("", {"a-000001": MANAGED}, [State.FINE]),
+        ("STOPPED", {"a-000001": MANAGED}, [State.WRONG]),
+        ("RUNNING", {"a-000001": STUCK, "a-000002": MANAGED}, [State.WRONG]),
+        ("RUNNING", {"a-000001": {"managed": False}, "a-000002": STUCK}, [State.WRONG, State.ODD]),
+    ],
+)
+def test_lifecycle_that_stands_still_is_said(
+    mode: str, explained: dict[str, Any], states: list[State]
+) -> None:
+    """Stopped for all, stuck for one, or not looking after one."""
+    found = list(judgements.lifecycle(mode, explained))
+    assert [it.state for it in found] == states
+    if STUCK in explained.values():
+        assert "does not point to it" in found[0].what
+        assert "_ilm/retry" in found[0].cure
