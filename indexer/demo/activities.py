@@ -17,6 +17,13 @@ WRONG_PASSWORD = 0.03
 CACHED = 0.25
 SLOWDOWN = 14
 """How many times slower the ledger is while it is degraded."""
+FAILING, FAILING_DEGRADED = 0.01, 0.2
+"""Share of reads from a source that fail."""
+PASTED = 0.1
+"""Share of bookmarks with a whole text as their description: longer than what a keyword field takes."""
+MINUTES = (
+    "We looked at this together on the call: the peak is real, the dip on the right is the holiday. " * 14
+)
 
 Fields = dict[str, Any]
 Event = tuple[int, Person, str, str, Fields]
@@ -47,12 +54,15 @@ def view(random: Random, moment: int, who: Person, *, cached: bool | None = None
     if cached is None:
         cached = random.random() < CACHED
     took = _spread(random, visual.source.median_ms / (12 if cached else 1))
-    if not cached and degraded(visual.source, moment):
+    slow = not cached and degraded(visual.source, moment)
+    if slow:
         took *= SLOWDOWN
+    fails = not cached and random.random() < (FAILING_DEGRADED if slow else FAILING)
+    outcome = "FAILED" if fails else "SUCCEEDED"
     since, until = date(moment - random.randrange(1, 90) * 24 * HOUR), date(moment)
     time = f'"time":{{"timeField":"{visual.source.time_field}","from":"{since}","to":"{until}"}}'
     query = visual.sql.replace("{where}", f"{visual.source.time_field} BETWEEN '{since}' AND '{until}'")
-    rows = random.choices(ROWS, k=min(int(random.lognormvariate(2.9, 0.8)) + 1, 400))
+    rows = [] if fails else random.choices(ROWS, k=min(int(random.lognormvariate(2.9, 0.8)) + 1, 400))
     payload = f'{{"cid":"{cid}","progress":100,"data":[{",".join(rows)}]}}'
     reading: Fields = {"sourceId": visual.source.id, "query": query}
     if not cached:
@@ -61,7 +71,7 @@ def view(random: Random, moment: int, who: Person, *, cached: bool | None = None
     timeline = {
         "TOPOLOGY.CREATED": moment + 2,
         "TOPOLOGY.STARTED": moment + 5,
-        "VIS_DATA.SUCCEEDED": moment + took - 1,
+        f"VIS_DATA.{outcome}": moment + took - 1,
         "VIS_COMMAND.FINISHED": moment + took,
         "TOPOLOGY.FINISHED": moment + took + 1,
     }
@@ -69,7 +79,7 @@ def view(random: Random, moment: int, who: Person, *, cached: bool | None = None
         "rddCount": 0 if cached else 1,
         "cid": cid,
         "timeline": timeline,
-        "finishStatus": "SUCCEEDED",
+        "finishStatus": outcome,
         "actionStartedOn": moment,
         "duration": took + 2,
     }
@@ -83,8 +93,8 @@ def view(random: Random, moment: int, who: Person, *, cached: bool | None = None
             run | {"request": f'{visual.request},{time},"cid":"{cid}"}}'},
         ),
         (moment + 5, who, "TOPOLOGY", "STARTED", run),
-        (moment + took * 4 // 5, who, "RDD_CACHE" if cached else "RDD", "SUCCEEDED", reading),
-        (moment + took - 1, who, "VIS_DATA", "SUCCEEDED", run | {"payload": payload, "duration": took - 1}),
+        (moment + took * 4 // 5, who, "RDD_CACHE" if cached else "RDD", outcome, reading),
+        (moment + took - 1, who, "VIS_DATA", outcome, run | {"payload": payload, "duration": took - 1}),
         (moment + took, who, "VIS_COMMAND", "FINISHED", run | done),
         (moment + took + 1, who, "TOPOLOGY", "FINISHED", run | {"duration": took + 1}),
         (moment + took + 2, who, "TOPOLOGY_PERFORMANCE", "FINISHED", performance),
@@ -139,7 +149,7 @@ def bookmark(random: Random, moment: int, who: Person) -> list[Event]:
     fields = {
         "bookmarkId": identifier(random),
         "bookmarkName": f"{visual.name} — {who.name}",
-        "description": "",
+        "description": MINUTES if random.random() < PASTED else "",
         "shared": random.random() < 0.3,
         "keyIds": [],
     }

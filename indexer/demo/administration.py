@@ -36,8 +36,9 @@ def source_fields(source: Source) -> Fields:
 
 
 def update_user(random: Random, moment: int, who: Person) -> list[Event]:
-    """Change a user."""
-    return [(moment, who, "USER", "UPDATED", user_fields(random.choice(PEOPLE)))]
+    """Change a user, or let a new one in."""
+    status = random.choices(("UPDATED", "CREATED"), (4, 1))[0]
+    return [(moment, who, "USER", status, user_fields(random.choice(PEOPLE)))]
 
 
 def user_fields(person: Person) -> Fields:

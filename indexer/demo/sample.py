@@ -6,7 +6,7 @@ here, somebody guesses a password in the small hours of Tuesday, and millions of
 """
 
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 from itertools import accumulate
@@ -57,6 +57,12 @@ ODDS: dict[Activity, float] = {
     administration.update_account: 0.05,
 }
 """How often a person does what, beside each other."""
+FOR_ADMINISTRATORS = {
+    administration.register_client,
+    administration.update_account,
+    administration.update_group,
+    administration.update_user,
+}
 _ACTIVITIES, _CUMULATED_ODDS = list(ODDS), list(accumulate(ODDS.values()))
 _moment = itemgetter(0)
 
@@ -87,10 +93,27 @@ def entries(count: int, *, end: datetime, seed: int = 1) -> Iterator[bytes]:
         del waiting[:over]
 
 
-def write(path: Path, count: int, *, end: datetime, seed: int = 1) -> None:
-    """Write `entries` as a log file, each line ended by LF. Raises OSError."""
+def broken() -> tuple[bytes, ...]:
+    """Lines as real logs have them between the entries, that are none: a stack trace, an entry cut in half by a crash."""
+    trace = (
+        b"java.lang.OutOfMemoryError: Java heap space",
+        b"\tat com.zoomdata.activity.FileActivityLogger.log(FileActivityLogger.java:87)",
+        b"\tat java.base/java.lang.Thread.run(Thread.java:840)",
+    )
+    return (
+        *trace,
+        b'{"eventDate":"2026-05-06 15:12:44.017","user":"priya.raman","activityType":"VIS_DATA","sta',
+    )
+
+
+def write(path: Path, count: int, *, end: datetime, seed: int = 1, among: Sequence[bytes] = ()) -> None:
+    """Write `entries` as a log file, each line ended by LF, with the lines `among` them, spread. Raises OSError."""
+    every = count // (len(among) + 1) + 1
     with path.open("wb", buffering=1 << 20) as file:
-        file.writelines(line + b"\n" for line in entries(count, end=end, seed=seed))
+        for number, line in enumerate(entries(count, end=end, seed=seed), 1):
+            file.write(line + b"\n")
+            if among and number % every == 0:
+                file.write(among[number // every - 1] + b"\n")
 
 
 def _busy(moment: int) -> list[float]:
@@ -107,7 +130,10 @@ def _act(random: Random, moment: int, cumulated: list[float]) -> list[Event]:
     who = random.choices(CAST, cum_weights=cumulated)[0]
     if who is PROBE:
         return activities.health_check(random, moment, who)
-    return random.choices(_ACTIVITIES, cum_weights=_CUMULATED_ODDS)[0](random, moment, who)
+    activity = random.choices(_ACTIVITIES, cum_weights=_CUMULATED_ODDS)[0]
+    if activity in FOR_ADMINISTRATORS and who not in ADMINISTRATORS:
+        who = random.choice(ADMINISTRATORS)
+    return activity(random, moment, who)
 
 
 def _line(event: Event, finish: int) -> bytes:
