@@ -1,10 +1,13 @@
 """The errors a user can meet, each with its sentence, its cure and its exit code.
 
     Fatal                       one sentence for the user, exit code 1; anything else that escapes is a bug
+    ├── WrongUsage              options that contradict each other
     ├── Unreachable             no answer from Elasticsearch            (`run` waits for it)
+    ├── NotSecure               TLS fails, or the server's certificate  (`run` waits for it)
     ├── Unavailable             it answers that it cannot now           (`run` waits for it)
     ├── Unexpected              it answers what nobody foresaw
-    ├── Refused                 it answers, and refuses who we are      (`run` waits for it)
+    ├── Refused                 it answers, and a privilege is missing  (`run` waits for it)
+    │   └── Unauthenticated     it does not know who we are             (`run` waits for it)
     ├── NotInstalled            no template, no alias                   (`run` waits for it)
     ├── AliasIsIndex            an index stands where the alias belongs (`run` waits for it)
     ├── NotElasticsearch        something else answers at that address  (`run` waits for it)
@@ -21,6 +24,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage (typer's), 3 done but some lines wer
 from typing import ClassVar
 
 EXIT_FAILED = 1
+EXIT_USAGE = 2
 EXIT_REJECTED = 3
 
 
@@ -41,12 +45,28 @@ class Fatal(Exception):  # noqa: N818 - named for what it means to the user
         super().__init__(f"{self.sentence} {self.cure}".strip().format(**facts))
 
 
+class WrongUsage(Fatal):
+    """Settings that make no sense together."""
+
+    sentence = "{what}."
+    cure = "{remedy}."
+    exit_code = EXIT_USAGE
+
+
 class Unreachable(Fatal):
     """No connection, or no answer in time."""
 
     passing = True
     sentence = "No answer from Elasticsearch at {url} ({reason})."
     cure = "Is it running, and is --elasticsearch-url (INDEXER_ELASTICSEARCH_URL) its address?"
+
+
+class NotSecure(Fatal):
+    """No TLS connection that can be trusted; nothing was sent."""
+
+    passing = True
+    sentence = "No secure connection to Elasticsearch at {url}: {reason}."
+    cure = "{remedy}."
 
 
 class Unexpected(Fatal):
@@ -64,11 +84,18 @@ class Unavailable(Unexpected):
 
 
 class Refused(Fatal):
-    """401 or 403."""
+    """403."""
 
     passing = True
     sentence = "Elasticsearch at {url} refuses {who}: {reason}."
-    cure = "Set INDEXER_USERNAME with INDEXER_PASSWORD, or INDEXER_API_KEY (or …_FILE), of a user with the privileges."
+    cure = "`indexer template roles` prints a role for each task."
+
+
+class Unauthenticated(Refused):
+    """401."""
+
+    sentence = "Elasticsearch at {url} does not accept {who}: {reason}."
+    cure = "{remedy}."
 
 
 class NotElasticsearch(Fatal):

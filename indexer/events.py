@@ -99,6 +99,8 @@ class Progress:
     """Batches that are handed over and not delivered."""
     bytes: int
     """The bytes of their bodies."""
+    oldest: float
+    """Seconds since the oldest of them was handed over."""
     totals: Totals
     """What became of all lines since the state directory began."""
 
@@ -108,6 +110,9 @@ class Events:
 
     def connected(self, cluster: str | None, write_index: str) -> None:
         """The cluster is there and set up; entries are about to be read. Told once a run, with the cluster's uuid."""
+
+    def serving(self, address: str) -> None:
+        """Its numbers and its health are served under this URL."""
 
     def heartbeat(self, look: Callable[[], Progress]) -> None:
         """The main loop came round: told about once a second, come what may. Whoever cares calls `look` at once."""

@@ -55,7 +55,7 @@ def secret(variable: str, file: Path | None) -> str | None:
 
 
 def _source(variable: str, file: Path | None) -> str | None:
-    """What gives this secret: an option, a variable, or nothing."""
+    """The option or variable that gives this secret, if one does."""
     if file is not None:
         return f"--{variable.lower().replace('_', '-')}-file"
     return PREFIX + variable if os.environ.get(PREFIX + variable) else None
@@ -97,9 +97,9 @@ class Connection:
     client_cert: Annotated[
         Path | None, typer.Option(help="File of a client certificate (PEM), with its key or without.")
     ] = None
-    client_key: Annotated[
-        Path | None, typer.Option(help="File of the client certificate's key (PEM).")
-    ] = None
+    client_key: Annotated[Path | None, typer.Option(help="File of the client certificate's key (PEM).")] = (
+        None
+    )
     client_key_password_file: Annotated[
         Path | None,
         typer.Option(help="File that holds that key's password (or INDEXER_CLIENT_KEY_PASSWORD)."),
@@ -128,19 +128,15 @@ class Connection:
         return secret("CLIENT_KEY_PASSWORD", self.client_key_password_file)
 
     @property
-    def password_source(self) -> str | None:
-        """The option or variable that gives the password."""
-        return _source("PASSWORD", self.password_file)
-
-    @property
-    def api_key_source(self) -> str | None:
-        """The option or variable that gives the API key."""
-        return _source("API_KEY", self.api_key_file)
-
-    @property
-    def bearer_token_source(self) -> str | None:
-        """The option or variable that gives the bearer token."""
-        return _source("BEARER_TOKEN", self.bearer_token_file)
+    def identities(self) -> dict[str, str]:
+        """The kinds of credentials that are given, each with the option or variable that gives it."""
+        password = _source("PASSWORD", self.password_file)
+        given = {
+            "user": "--username" if self.username else password,
+            "API key": _source("API_KEY", self.api_key_file),
+            "bearer token": _source("BEARER_TOKEN", self.bearer_token_file),
+        }
+        return {kind: source for kind, source in given.items() if source}
 
     @property
     def rejected(self) -> str:
@@ -169,6 +165,38 @@ class Delivery:
     poll_interval: Annotated[
         float, typer.Option(help="Seconds between looks at the log files.", min=0.001)
     ] = 0.05
+
+
+class LogLevel(StrEnum):
+    """From when on something is said."""
+
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+def _address(value: str | None) -> str | None:
+    """Checked only: `monitoring.server` takes it apart."""
+    found = re.fullmatch(r"(?:\[[0-9A-Fa-f:.]+\]|[^\s:\[\]/]+):(\d{1,5})", value or "localhost:0")
+    if found is None or int(found[1]) > 65535:
+        raise typer.BadParameter(f"{value!r} is no HOST:PORT such as 127.0.0.1:9464 or [::]:9464")
+    return value
+
+
+@dataclass(frozen=True, slots=True)
+class Monitoring:
+    """What a running indexer tells of itself."""
+
+    monitoring_address: Annotated[
+        str | None,
+        typer.Option(
+            metavar="HOST:PORT",
+            callback=_address,
+            help="Serve /metrics, /healthz, /readyz and /status there; port 0 takes a free one.",
+        ),
+    ] = None
+    log_level: Annotated[LogLevel, typer.Option(help="Say nothing that matters less.")] = LogLevel.INFO
 
 
 class Lifecycle(StrEnum):

@@ -14,19 +14,28 @@ from typing import Any
 
 import elastic_transport
 import elasticsearch
+from elastic_transport import NodeConfig
+from elastic_transport.client_utils import parse_cloud_id, url_to_node_config
 from elasticsearch import Elasticsearch
 from elasticsearch.serializer import OrjsonSerializer
 
+from indexer.cluster import tls
+from indexer.cluster.credentials import Credentials, remedy, who
+from indexer.cluster.failures import in_short, in_words, innermost, reason_of
+from indexer.cluster.node import EXTRA, Node, Security
 from indexer.errors import (
     Fatal,
     NotElasticsearch,
     NotInstalled,
+    NotSecure,
     Refused,
+    Unauthenticated,
     Unavailable,
     Unexpected,
     Unreachable,
+    WrongUsage,
 )
-from indexer.settings import Connection
+from indexer.settings import DEFAULT_URL, Connection
 
 BULK_ANSWER = b'{"errors":'
 
@@ -59,62 +68,75 @@ class _Raw(elastic_transport.Serializer):
         return data
 
 
-PRODUCT = "x-elastic-product"
-"""The header of every answer of Elasticsearch from 7.14 on; the library itself looks for it on the first success only."""
-ITS_OWN = {401, 403, 407, 408, 413, 429}
-"""What a proxy in front of Elasticsearch may answer in its place, besides 5xx."""
-
-
-class _Node(elastic_transport.Urllib3HttpNode):
-    """Tells answers that are not Elasticsearch's, and never logs a body.
-
-    A body may be megabytes of other people's data, and what would log it fails on a memoryview.
-    """
-
-    def perform_request(self, *args: Any, **kwargs: Any) -> Any:
-        """Send and receive. Raises UnsupportedProductError, and what the library raises."""
-        meta, body = answer = super().perform_request(*args, **kwargs)
-        if PRODUCT not in meta.headers and 200 <= meta.status < 500 and meta.status not in ITS_OWN:
-            raise elasticsearch.UnsupportedProductError("not Elasticsearch", meta=meta, body=body)
-        return answer
-
-    def _log_request(self, *_: Any, **__: Any) -> None:
-        pass
-
-
 def connect(connection: Connection, *, raw: bool = False) -> Elasticsearch:
     """Build a client, if need be one that gives all answers as bytes; nothing is sent yet.
 
     Raises Fatal if the settings make no sense.
     """
-    if connection.api_key is not None:
-        auth: dict[str, Any] = {"api_key": connection.api_key}
-    elif connection.username is not None:
-        auth = {"basic_auth": (connection.username, connection.password or "")}
-    else:
-        auth = {}
-    if connection.ca_certs is not None:
-        auth["ca_certs"] = str(connection.ca_certs)
-    try:
-        return Elasticsearch(
-            connection.elasticsearch_url,
-            node_class=_Node,
-            serializers={"application/json": _Bytes() if raw else _Json(), "application/x-ndjson": _Raw()},
-            request_timeout=connection.request_timeout,
-            connections_per_node=64,
-            max_retries=0,
-            retry_on_timeout=False,
-            **auth,
+    nodes = [_node(url) for url in _urls(connection)]
+    users = {header for node in nodes if (header := node.headers.get("authorization"))}
+    if len(users) > 1:
+        raise WrongUsage(what="Addresses hold different users", remedy="Give one, with --username")
+    secure = [node for node in nodes if node.scheme == "https"]
+    given = [option for option in tls.OPTIONS if getattr(connection, option)]
+    if given and len(secure) < len(nodes):
+        option = "--" + given[0].replace("_", "-")
+        raise WrongUsage(
+            what=f"{option} is given, and {shown(connection)} is not https", remedy="Give https://"
         )
-    except (ValueError, OSError) as error:
-        raise Fatal(
-            what=f"Cannot use --elasticsearch-url {shown(connection)} as it is set up: {error}."
+    trust = tls.Tls(connection) if secure else None
+    shared = {EXTRA: Security(Credentials(connection, next(iter(users), None)), trust)}
+    bare = [node.replace(headers={}, _extras=shared) for node in nodes]
+    return Elasticsearch(
+        [node.replace(ssl_context=trust.context) if trust and node in secure else node for node in bare],
+        node_class=Node,
+        serializers={"application/json": _Bytes() if raw else _Json(), "application/x-ndjson": _Raw()},
+        request_timeout=connection.request_timeout,
+        connections_per_node=64,
+        max_retries=0,
+        retry_on_timeout=False,
+    )
+
+
+def _urls(connection: Connection) -> list[str]:
+    """The addresses, an Elastic Cloud id's among them. Raises WrongUsage."""
+    given = connection.elasticsearch_url
+    if connection.cloud_id is None:
+        return given
+    if given != [DEFAULT_URL]:
+        raise WrongUsage(what="--cloud-id and --elasticsearch-url are both given", remedy="Give one of them")
+    try:
+        host, port = parse_cloud_id(connection.cloud_id).es_address or ("", 0)
+    except ValueError:
+        host = ""
+    if not host:
+        raise WrongUsage(
+            what="--cloud-id is none", remedy="Copy it from the deployment's page: NAME:…, all of it"
+        )
+    return [f"https://{host}:{port}"]
+
+
+def _node(url: str) -> NodeConfig:
+    """One address. What the library raises may quote it, and it may hold a password."""
+    try:
+        return url_to_node_config(url)
+    except ValueError:
+        raise WrongUsage(
+            what=f"{_without_user(url)} is no address of Elasticsearch",
+            remedy="It is like https://host:9200/path",
         ) from None
+
+
+def _without_user(url: str) -> str:
+    return re.sub(r"^(\w+://)?.*@", r"\1", url)
 
 
 def shown(connection: Connection) -> str:
     """The addresses as a person may see them: without a password in them."""
-    return ", ".join(re.sub(r"//[^/@]*@", "//", url) for url in connection.elasticsearch_url)
+    try:
+        return ", ".join(map(_without_user, _urls(connection)))
+    except WrongUsage:
+        return "(no address)"
 
 
 def explain(error: Exception, connection: Connection) -> Fatal:
@@ -123,27 +145,29 @@ def explain(error: Exception, connection: Connection) -> Fatal:
     match error:
         case Fatal():
             return error
-        case elasticsearch.AuthenticationException() | elasticsearch.AuthorizationException():
-            who = "the API key" if connection.api_key else f"user {connection.username!r}"
-            if connection.api_key is None and connection.username is None:
-                who = "a request without credentials"
-            return Refused(url=url, who=who, reason=_reason(error))
+        case elasticsearch.AuthenticationException():
+            return Unauthenticated(
+                url=url, who=who(connection), reason=reason_of(error), remedy=remedy(connection)
+            )
+        case elasticsearch.AuthorizationException():
+            return Refused(url=url, who=who(connection), reason=in_words(reason_of(error), connection.alias))
         case elasticsearch.UnsupportedProductError():
             return NotElasticsearch(url=url, reason="its answers lack the header X-Elastic-Product")
         case elastic_transport.SerializationError():
             return NotElasticsearch(url=url, reason="its answer is not JSON")
         case elastic_transport.TlsError():
-            return Unreachable(url=url, reason=f"TLS: {_innermost(error)}")
+            reason, cure = tls.described(innermost(error))
+            return NotSecure(url=url, reason=reason, remedy=cure)
         case elastic_transport.ConnectionTimeout():
             return Unreachable(url=url, reason=f"none within {connection.request_timeout:g} s")
         case elastic_transport.ConnectionError():
-            return Unreachable(url=url, reason=_innermost(error))
+            return Unreachable(url=url, reason=in_short(error))
         case elasticsearch.NotFoundError() if error.error == "index_not_found_exception":
             return NotInstalled(url=url, alias=connection.alias)
         case elasticsearch.ApiError():
             busy = error.status_code == 429 or error.status_code >= 500
             kind = Unavailable if busy else Unexpected
-            return kind(url=url, status=error.status_code, reason=_reason(error))
+            return kind(url=url, status=error.status_code, reason=reason_of(error))
     raise error
 
 
@@ -154,24 +178,6 @@ def explained(connection: Connection) -> Iterator[None]:
         yield
     except (elasticsearch.ApiError, elastic_transport.TransportError) as error:
         raise explain(error, connection) from None
-
-
-def _reason(error: elasticsearch.ApiError) -> str:
-    body = error.body
-    if isinstance(body, bytes):
-        return f"status {error.status_code}"
-    failure = body.get("error") if isinstance(body, dict) else None
-    if isinstance(failure, dict):
-        return f"{failure.get('reason') or failure.get('type')}"
-    return str(failure or f"status {error.status_code}")[:300]
-
-
-def _innermost(error: elastic_transport.TransportError) -> str:
-    causes = [error, *error.errors]
-    while causes[-1].__cause__ is not None:
-        causes.append(causes[-1].__cause__)  # type: ignore[arg-type]
-    text = str(getattr(causes[-1], "reason", None) or causes[-1])
-    return re.sub(r"<[^>]*>: ?|\(_ssl\.c:\d+\)", "", text).strip() or type(error).__name__
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,6 +65,7 @@ ITEM: Sequence[Row] = (
     # 9.1.5 answers so to a line that is no object (measured); it would for ever.
     Row(_only(500), Verdict.REJECTED, type="not_x_content_exception"),
     Row(range(500, 600), Verdict.RETRY, Fault.SERVER_ERROR),
+    Row(_only(403), Verdict.WAIT, Fault.REFUSED, type="security_exception"),
     # A status of 400, and yet nothing that is the entry's fault.
     Row(_only(400), Verdict.WAIT, Fault.CLUSTER_STATE, reason="no write index is defined"),
     Row(_only(400), Verdict.WAIT, Fault.CLUSTER_STATE, type="index_closed_exception"),

@@ -6,6 +6,7 @@ the trying, and then what is not acknowledged is read again by the next run.
 
 import random
 import threading
+import time
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,6 +14,7 @@ import elastic_transport
 import elasticsearch
 from elasticsearch import Elasticsearch
 
+from indexer.cluster.failures import in_short, in_words, reason_of
 from indexer.errors import Fatal
 from indexer.events import Events, Fault
 from indexer.reading.entries import Rejection, offset_of
@@ -89,13 +91,13 @@ def _undelivered(error: elasticsearch.ApiError | elastic_transport.TransportErro
         case elasticsearch.ApiError():
             status = error.meta.status
             return Undelivered(
-                answers.judge(answers.REQUEST, status), f"status {status}: {str(error.message)[:300]}"
+                answers.judge(answers.REQUEST, status), f"status {status}: {in_words(reason_of(error))}"
             )
         case elastic_transport.SerializationError():
             return Undelivered(
                 answers.judge(answers.REQUEST, 200), f"the answer is not JSON: {str(error.message)[:200]}"
             )
-    return Undelivered(answers.judge(answers.REQUEST, 0), str(error.message)[:300])
+    return Undelivered(answers.judge(answers.REQUEST, 0), in_short(error))
 
 
 @dataclass(slots=True)
@@ -141,6 +143,7 @@ class Sender:
             self._send(Body.of([pair for pair, _, _ in suspects]), again, again, patience, outcome)
             if understood:  # what was refused before and after is to blame
                 break
+        patience.recovered()
         rejections = [
             _rejection(pair, kind, why, batch) for pair, kind, why in outcome.refused + outcome.suspects
         ]
@@ -153,10 +156,10 @@ class Sender:
         while body.count:
             try:
                 if before is None:
-                    answer = post(self._client, body, self._alias, alias=True)
+                    answer = self._post(body, self._alias, alias=True)
                 else:
                     body, index = self._leave_out_delivered(body, before, outcome)
-                    answer = post(self._client, body, index, alias=False) if body.count else Answer("")
+                    answer = self._post(body, index, alias=False) if body.count else Answer("")
             except Undelivered as failure:
                 before = again
                 if failure.row.verdict is not Verdict.SPLIT:
@@ -178,6 +181,12 @@ class Sender:
                 patience.wait(*worst)
             else:
                 patience.recovered()
+
+    def _post(self, body: Body, index: str, *, alias: bool) -> Answer:
+        started = time.monotonic()
+        answer = post(self._client, body, index, alias=alias)
+        self._events.answered(time.monotonic() - started)
+        return answer
 
     def _understands(self) -> bool:
         """Tell whether a request that no one could blame is answered item by item."""
@@ -236,7 +245,7 @@ class Sender:
                 case _:
                     left.append(pair)
                     if worst is None or row.verdict is Verdict.WAIT:
-                        worst = row, f"status {item.status}: {item.reason or item.error_type}"
+                        worst = row, f"status {item.status}: {in_words(item.reason or item.error_type)}"
         return Body.of(left), worst, outgrown
 
 

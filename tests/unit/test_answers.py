@@ -63,7 +63,7 @@ ITEMS = {
         400, Verdict.WAIT, STATE, "illegal_argument_exception", "pipeline with id [x] does not exist"
     ),
     "block": Case(403, Verdict.WAIT, STATE, "cluster_block_exception", "index [a] blocked by: …"),
-    "no rights on the index": Case(403, Verdict.WAIT, STATE, "security_exception"),
+    "no rights on the index": Case(403, Verdict.WAIT, Fault.REFUSED, "security_exception"),
     "no alias": Case(404, Verdict.WAIT, STATE, "index_not_found_exception", "no such index [a] and …"),
     "unheard of": Case(418, Verdict.WAIT, STATE),
     "beyond HTTP": Case(999, Verdict.WAIT, STATE),

@@ -17,20 +17,28 @@ from indexer.settings import (
     Delivery,
     Indices,
     Lifecycle,
+    LogLevel,
+    Monitoring,
     SecretUnusable,
     State,
     milliseconds,
     options,
 )
 
-GROUPS = (Connection, State, Delivery, Indices)
+GROUPS = (Connection, State, Delivery, Monitoring, Indices)
 NAMES = [(group, item.name) for group in GROUPS for item in fields(group)]
 GIVEN = {
     "elasticsearch_url": ["http://one:9200", "https://two/es"],
     "username": "writer",
     "password_file": Path("/run/secrets/password"),
     "api_key_file": Path("/run/secrets/key"),
+    "bearer_token_file": Path("/run/secrets/token"),
+    "cloud_id": "name:Y2xvdWQ=",
     "ca_certs": Path("/etc/ca.pem"),
+    "ca_fingerprint": "ab" * 32,
+    "client_cert": Path("/etc/client.pem"),
+    "client_key": Path("/etc/client.key"),
+    "client_key_password_file": Path("/run/secrets/key-password"),
     "request_timeout": 2.5,
     "alias": "other",
     "state_dir": Path("/var/lib/indexer"),
@@ -38,6 +46,8 @@ GIVEN = {
     "senders": 3,
     "max_line_bytes": 2000,
     "poll_interval": 0.25,
+    "monitoring_address": "[::1]:9464",
+    "log_level": LogLevel.WARNING,
     "rollover_size": "800mb",
     "rollover_age": "12h",
     "retain": "forever",
@@ -47,6 +57,8 @@ GIVEN = {
     "replicas": 0,
 }
 """Of each option, another value than its default."""
+SECRETS = ("password", "api_key", "bearer_token", "client_key_password")
+"""Each of them is a property of a connection."""
 
 
 def flag(name: str) -> str:
@@ -60,7 +72,7 @@ def as_text(value: object) -> list[str]:
 @pytest.fixture(autouse=True)
 def no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """Begin without any of the variables."""
-    for name in [*GIVEN, "password", "api_key"]:
+    for name in [*GIVEN, *SECRETS]:
         monkeypatch.delenv(PREFIX + name.upper(), raising=False)
 
 
@@ -71,9 +83,12 @@ def settings_of(*arguments: str, env: dict[str, str] | None = None) -> dict[str,
 
     @app.command()
     @options
-    def command(connection: Connection, state: State, delivery: Delivery, indices: Indices) -> None:
+    def command(
+        connection: Connection, state: State, delivery: Delivery, monitoring: Monitoring, indices: Indices
+    ) -> None:
         """Take all groups."""
-        given.update(asdict(connection) | asdict(state) | asdict(delivery) | asdict(indices))
+        for group in (connection, state, delivery, monitoring, indices):
+            given.update(asdict(group))
 
     result = CliRunner().invoke(app, arguments, env=env)
     assert result.exit_code == 0, result.output
@@ -208,19 +223,20 @@ def test_spans_of_time_are_read(span: str, expected: int) -> None:
 
 
 def test_secrets_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """INDEXER_PASSWORD and INDEXER_API_KEY are read when they are needed, not kept."""
+    """INDEXER_PASSWORD and its like are read when they are needed, not kept."""
     connection = Connection()
-    assert (connection.password, connection.api_key) == (None, None)
-    monkeypatch.setenv("INDEXER_PASSWORD", "s3cret")
-    monkeypatch.setenv("INDEXER_API_KEY", "k3y")
-    assert (connection.password, connection.api_key) == ("s3cret", "k3y")
+    for name in SECRETS:
+        assert getattr(connection, name) is None
+        monkeypatch.setenv(PREFIX + name.upper(), f"the {name}")
+        assert getattr(connection, name) == f"the {name}"
 
 
 def test_an_empty_secret_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A variable that is set to nothing is no API key."""
-    monkeypatch.setenv("INDEXER_PASSWORD", "")
-    monkeypatch.setenv("INDEXER_API_KEY", "")
-    assert (Connection().password, Connection().api_key) == (None, None)
+    """A variable that is set to nothing is no API key, and no kind of credentials."""
+    for name in SECRETS:
+        monkeypatch.setenv(PREFIX + name.upper(), "")
+        assert getattr(Connection(), name) is None
+    assert Connection().identities == {}
 
 
 @pytest.mark.parametrize("end", ["", "\n", "\r\n"])
@@ -240,10 +256,13 @@ def test_a_secret_file_that_cannot_be_read_is_said(tmp_path: Path) -> None:
     connection = Connection(password_file=tmp_path / "missing", api_key_file=tmp_path / "key")
     (tmp_path / "key").write_bytes(b"\xff")
     with pytest.raises(
-        SecretUnusable, match=r"missing: No such file or directory\. Check INDEXER_PASSWORD_FILE"
+        SecretUnusable, match=r"missing: No such file or directory\. .* INDEXER_PASSWORD_FILE"
     ):
         _ = connection.password
-    with pytest.raises(SecretUnusable, match=r"key: it is not UTF-8 text\. Check INDEXER_API_KEY_FILE"):
+    with pytest.raises(SecretUnusable, match=r"key: it is not UTF-8 text\. .* INDEXER_API_KEY_FILE"):
+        _ = connection.api_key
+    (tmp_path / "key").write_bytes(b"\n")
+    with pytest.raises(SecretUnusable, match=r"key: it is empty\. .* INDEXER_API_KEY_FILE"):
         _ = connection.api_key
 
 
@@ -261,4 +280,4 @@ def test_no_secret_is_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 def test_no_secret_is_an_option() -> None:
     """A list of processes shows command lines: no command takes a secret as an option."""
     options_of_all = {word for command in commands() for p in command.params for word in p.opts}
-    assert not options_of_all & {"--password", "--api-key"}
+    assert not options_of_all & {flag(name) for name in SECRETS}

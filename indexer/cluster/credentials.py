@@ -1,0 +1,109 @@
+"""Who we are to Elasticsearch: the header Authorization, made of secrets that may be rotated while we run.
+
+A file that holds a secret is read when a client is built, and again when Elasticsearch refuses what it held: no file is
+watched, no clock is needed, and however the file is replaced (written over, renamed, a symlink turned, as Kubernetes does
+with mounted secrets), the next request that is refused is sent once more with what the file holds then.
+"""
+
+import base64
+import threading
+from collections.abc import Callable
+
+from indexer.errors import Fatal, WrongUsage
+from indexer.settings import Connection, SecretUnusable
+
+
+class Credentials:
+    """The header Authorization as of now. May be used by several threads."""
+
+    def __init__(self, connection: Connection, in_address: str | None = None) -> None:
+        """`in_address` is the header that user:password@ in an address stands for.
+
+        Raises WrongUsage if more than one way is given, or half of one; SecretUnusable.
+        """
+        given = connection.identities | ({"user in an address": "--elasticsearch-url"} if in_address else {})
+        if len(given) > 1:
+            ways = " and ".join(f"{source} ({kind})" for kind, source in given.items())
+            raise WrongUsage(what=f"{ways} say twice who we are", remedy="Give one of them")
+        self._make = _maker(connection, in_address)
+        self._lock = threading.Lock()
+        self.header = self._make()
+
+    def renewed(self, refused: str | None) -> bool:
+        """Tell whether there are others by now than those that were refused; read them anew to find out."""
+        with self._lock:
+            if self.header == refused:
+                try:
+                    self.header = self._make()
+                except Fatal:  # the file may be in the middle of being replaced; the refusal is what is told
+                    return False
+            return self.header != refused
+
+
+def who(connection: Connection) -> str:
+    """Whom we say we are, without reading a secret."""
+    kinds = connection.identities
+    if "user" in kinds:
+        return f"user {connection.username!r}"
+    if kinds:
+        return f"the {next(iter(kinds))}"
+    if connection.client_cert:
+        return "the client certificate"
+    return (
+        "the user in the address"
+        if any("@" in url for url in connection.elasticsearch_url)
+        else ("a request without credentials")
+    )
+
+
+def remedy(connection: Connection) -> str:
+    """What to look at when Elasticsearch does not know us."""
+    kinds = connection.identities
+    if not kinds:
+        return (
+            "Set INDEXER_USERNAME with INDEXER_PASSWORD, or INDEXER_API_KEY, or INDEXER_BEARER_TOKEN; or name a file that"
+            " holds the secret (INDEXER_…_FILE)"
+        )
+    kind, source = next(iter(kinds.items()))
+    return f"Check the {kind} given by {source}: it may be mistyped, expired, revoked or of another cluster"
+
+
+def _maker(connection: Connection, in_address: str | None) -> Callable[[], str | None]:
+    kinds = connection.identities
+    if "API key" in kinds:
+        return lambda: _api_key(_token("API_KEY", connection.api_key))
+    if "bearer token" in kinds:
+        return lambda: f"Bearer {_token('BEARER_TOKEN', connection.bearer_token)}"
+    if "user" not in kinds:
+        return lambda: in_address
+    if not connection.username:
+        raise WrongUsage(
+            what=f"{kinds['user']} is a password without a user", remedy="Give --username as well"
+        )
+    if connection.password is None:
+        raise WrongUsage(
+            what="--username is given without a password",
+            remedy="Give INDEXER_PASSWORD or --password-file as well",
+        )
+    return lambda: f"Basic {_base64(f'{connection.username}:{connection.password}')}"
+
+
+def _api_key(key: str) -> str:
+    """An API key as Elasticsearch shows it (`encoded`), or as id:key."""
+    return f"ApiKey {_base64(key) if ':' in key else key}"
+
+
+def _token(variable: str, value: str | None) -> str:
+    """A secret that is sent as it is: what a header cannot hold would be quoted in an error of the HTTP library."""
+    token = (value or "").strip()
+    if not (token.isascii() and token.isprintable() and " " not in token and token):
+        raise SecretUnusable(
+            where=f"INDEXER_{variable}, or its file",
+            reason="it has to be one word of ASCII letters, digits and signs",
+            variable=f"INDEXER_{variable}",
+        )
+    return token
+
+
+def _base64(text: str) -> str:
+    return base64.b64encode(text.encode()).decode()

@@ -1,0 +1,88 @@
+"""What is wrong, in words: an error's answer read for the reason, a refusal for the privilege that is missing.
+
+Elasticsearch's sentence is much the same in 7.17.28, 8.19.16 and 9.1.5 (measured):
+
+    action [A] is unauthorized for user [U] with effective roles [R] on indices [I], this action is granted by the index privileges [P]
+
+7.17 leaves out "effective", and often the indices; an API key or a service account stands where the user is.
+"""
+
+import re
+from dataclasses import dataclass
+
+import elastic_transport
+import elasticsearch
+import orjson
+
+_REFUSAL = re.compile(
+    r"action \[(?P<action>.+?)\] is unauthorized for .*?"
+    r"(?: on (?:restricted )?indices \[(?P<indices>[^\]]*)\])?"
+    r", this action is granted by the (?P<scope>\w+) privileges \[(?P<privileges>[^\]]*)\]"
+)
+LONGEST = 300
+"""Characters of a reason that are shown."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """An action that is not allowed, and what would allow it."""
+
+    action: str
+    scope: str
+    """index or cluster."""
+    privileges: tuple[str, ...]
+    """Each of them is enough."""
+    indices: tuple[str, ...]
+    """Where it is needed, if Elasticsearch says so."""
+
+    def missing(self, where: str = "") -> str:
+        """What is missing; `where` stands for indices that Elasticsearch does not name."""
+        several = len(self.privileges) > 1
+        what = f"one of the {self.scope} privileges" if several else f"the {self.scope} privilege"
+        indices = ", ".join(self.indices) or where
+        on = f" on {indices}" if self.scope == "index" and indices else ""
+        return f"{what} {', '.join(self.privileges)} is missing{on}, for {self.action}"
+
+
+def read_refusal(reason: str) -> Refusal | None:
+    """Read the sentence of a 403; None if it is another."""
+    found = _REFUSAL.match(reason)
+    if found is None:
+        return None
+    indices = tuple(found["indices"].split(",")) if found["indices"] else ()
+    return Refusal(found["action"], found["scope"], tuple(found["privileges"].split(",")), indices)
+
+
+def in_words(reason: str, where: str = "") -> str:
+    """A reason that Elasticsearch gives, as the privilege that is missing if that is it; not too long."""
+    refusal = read_refusal(reason)
+    return refusal.missing(where) if refusal else reason[:LONGEST]
+
+
+def reason_of(error: elasticsearch.ApiError) -> str:
+    """The reason in an error's answer, as Elasticsearch gives it."""
+    body = error.body
+    if isinstance(body, bytes):  # of a client that leaves answers as they are
+        try:
+            body = orjson.loads(body)
+        except orjson.JSONDecodeError:
+            body = None
+    failure = body.get("error") if isinstance(body, dict) else None
+    if isinstance(failure, dict):
+        return str(failure.get("reason") or failure.get("type"))
+    return str(failure or f"status {error.status_code}")[:LONGEST]
+
+
+def innermost(error: BaseException) -> BaseException:
+    """What a library's error was in the beginning: they wrap each other."""
+    for inner in (error.__cause__, *error.args):
+        if isinstance(inner, BaseException):
+            return innermost(inner)
+    return error
+
+
+def in_short(error: elastic_transport.TransportError) -> str:
+    """The reason why there was no answer, without the names of Python's classes."""
+    inner = innermost(error)
+    text = str(getattr(inner, "reason", None) or inner)
+    return re.sub(r"<[^>]*>: ?|\(_ssl\.c:\d+\)", "", text).strip() or type(error).__name__

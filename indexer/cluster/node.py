@@ -1,0 +1,108 @@
+"""One node of a cluster as the client library talks to it: authenticated, verified, and known to be Elasticsearch."""
+
+import ssl
+from dataclasses import dataclass
+from typing import Any
+
+import elastic_transport
+import elasticsearch
+from elastic_transport.client_utils import DEFAULT
+
+from indexer.cluster.credentials import Credentials
+from indexer.cluster.tls import Tls
+
+PRODUCT = "x-elastic-product"
+"""The header of every answer of Elasticsearch from 7.14 on; the library itself looks for it on the first success only."""
+ITS_OWN = {401, 403, 407, 408, 413, 429}
+"""What a proxy in front of Elasticsearch may answer in its place, besides 5xx."""
+EXTRA = "_indexer"
+"""The key under which a node's configuration carries what is ours (documented: extras of third parties)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Security:
+    """What all nodes of a cluster share."""
+
+    credentials: Credentials
+    tls: Tls | None
+    """None if no node speaks https."""
+
+
+class Node(elastic_transport.Urllib3HttpNode):
+    """Sends with the credentials and certificates of the moment; tells answers that are not Elasticsearch's; logs no body.
+
+    A body may be megabytes of other people's data, and what would log it fails on a memoryview.
+    """
+
+    def __init__(self, config: elastic_transport.NodeConfig) -> None:
+        super().__init__(config)
+        security: Security = config._extras[EXTRA]  # noqa: SLF001 - the library's way to hand something to a node
+        self._credentials = security.credentials
+        self._tls = security.tls if config.scheme == "https" else None
+        self._context = config.ssl_context
+        if self._tls is not None:
+            self.pool.ca_certs = None  # type: ignore[attr-defined] # else certifi's are trusted beside those of the context
+
+    def perform_request(
+        self,
+        method: str,
+        target: str,
+        body: bytes | None = None,
+        headers: elastic_transport.HttpHeaders | None = None,
+        request_timeout: Any = DEFAULT,
+    ) -> Any:
+        """Send and receive; once more if who we are was refused, and is somebody else by now.
+
+        Raises UnsupportedProductError, and what the library raises.
+        """
+        sent = self._credentials.header
+        meta, content = answer = self._send(method, target, body, headers, request_timeout, sent)
+        if meta.status in {401, 403} and self._credentials.renewed(sent):
+            sent = self._credentials.header
+            meta, content = answer = self._send(method, target, body, headers, request_timeout, sent)
+        if PRODUCT not in meta.headers and 200 <= meta.status < 500 and meta.status not in ITS_OWN:
+            raise elasticsearch.UnsupportedProductError("not Elasticsearch", meta=meta, body=content)
+        return answer
+
+    def _send(
+        self,
+        method: str,
+        target: str,
+        body: bytes | None,
+        headers: elastic_transport.HttpHeaders | None,
+        timeout: Any,
+        authorization: str | None,
+    ) -> Any:
+        if authorization is not None:
+            headers = elastic_transport.HttpHeaders(headers or {})
+            headers["authorization"] = authorization
+        if self._tls is None:
+            return super().perform_request(method, target, body, headers, timeout)
+        used = self._context
+        try:
+            self._find_anchor(self._tls, timeout)
+            return super().perform_request(method, target, body, headers, timeout)
+        except elastic_transport.ConnectionError:
+            # What failed is tried again by whoever sent it, with the certificates that are there then.
+            if used is not None and self._tls.renewed(used):
+                self._adopt(self._tls.context)
+            raise
+
+    def _find_anchor(self, tls: Tls, timeout: Any) -> None:
+        seconds = self.config.request_timeout if timeout is DEFAULT else timeout
+        try:
+            tls.find_anchor(self.host, self.port, seconds)
+        except ssl.SSLError as error:
+            raise elastic_transport.TlsError(str(error), errors=(error,)) from error
+        except TimeoutError as error:
+            raise elastic_transport.ConnectionTimeout(str(error), errors=(error,)) from error
+        except OSError as error:
+            raise elastic_transport.ConnectionError(str(error), errors=(error,)) from error
+
+    def _adopt(self, context: ssl.SSLContext) -> None:
+        """Connect anew from now on; connections that are in use come to their end."""
+        fresh = type(self)(self.config.replace(ssl_context=context))
+        self._config, self._context, self.pool = fresh.config, context, fresh.pool
+
+    def _log_request(self, *_: Any, **__: Any) -> None:
+        pass
