@@ -10,13 +10,13 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from functools import partial
 
 from indexer.errors import StateUnusable
-from indexer.events import Events, Totals
+from indexer.events import Events, Progress, Totals
 from indexer.reading.log import Mark, Piece, Run
 from indexer.reading.tail import Tail
+from indexer.shipment import Shipment, progress
 from indexer.writing.batches import Batch, Batcher, SentBefore
 from indexer.writing.bulk import Sender, Stopped
 from indexer.writing.checkpoint import Checkpoint, State
@@ -28,24 +28,12 @@ AHEAD = 8
 """Batches for each sender that may be delivered before an older one is."""
 CHECKPOINT_EVERY = 1.0
 """Seconds between checkpoints while something is delivered."""
+HEARTBEAT_EVERY = 1.0
+"""Seconds between signs of life."""
 SCAN_EVERY = 1.0
 """Seconds between looks at directories in which nothing changed."""
 DRAIN = 8.0
 """Seconds that a stop leaves to requests under way."""
-
-
-@dataclass(slots=True)
-class Shipment:
-    """A batch on its way."""
-
-    batch: Batch[Mark]
-    first_sent_to: str
-    """The write index when it was handed over, or an older one."""
-    started: float
-    done: threading.Event = field(default_factory=threading.Event)
-    totals: Totals | None = None
-    """What became of it; None if the indexer stopped before."""
-    failure: BaseException | None = None
 
 
 class Pipeline:
@@ -82,6 +70,7 @@ class Pipeline:
         self._totals = start.totals
         self._saved_at = 0.0
         self._scanned_at = float("-inf")
+        self._told_at = float("-inf")
         self._unsaved = False
         self._reserve_unsaved = False
         self._once = False
@@ -123,14 +112,26 @@ class Pipeline:
                 self._stop.wait(poll)
 
     def _look_around(self) -> None:
-        now = time.monotonic()
+        self._tell()
         if self._once:
             return
+        now = time.monotonic()
         if now - self._scanned_at >= SCAN_EVERY or self._tail.directories_changed():
             self._scanned_at = now
             self._tail.scan()
 
+    def _tell(self) -> None:
+        now = time.monotonic()
+        if now - self._told_at >= HEARTBEAT_EVERY:
+            self._told_at = now
+            self._events.heartbeat(self._look)
+
+    def _look(self) -> Progress:
+        """How far it is. To be called by the thread that reads."""
+        return progress(self._under_way, self._tail.progress(), self._totals)
+
     def _take(self, run: Run) -> None:
+        self._tell()
         for piece in run.pieces:
             self._insist(partial(self._spool, piece))
         mark, log = run.mark, run.mark.log
@@ -183,6 +184,7 @@ class Pipeline:
         oldest = self._under_way[0]
         with self._progress:
             self._progress.wait_for(oldest.done.is_set, timeout=seconds)
+        self._tell()
         self._settle()
 
     def _deliver_all(self) -> None:
@@ -266,6 +268,7 @@ class Pipeline:
                 if self._once:
                     raise StateUnusable(path=self._state.directory, reason=reason) from None
                 self._events.checkpoint_failed(str(self._state.directory), reason)
+                self._tell()
                 self._stop.wait(CHECKPOINT_EVERY)
             else:
                 return

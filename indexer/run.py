@@ -2,7 +2,8 @@
 
 import resource
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import elastic_transport
@@ -15,7 +16,7 @@ from indexer.events import Events, Totals
 from indexer.pipeline import Pipeline
 from indexer.reading import files
 from indexer.reading.tail import Tail
-from indexer.settings import Ageing, Connection, Delivery, State
+from indexer.settings import Ageing, Connection, Delivery, Monitoring, State
 from indexer.turning import start_turning
 from indexer.writing import checkpoint
 from indexer.writing.bulk import Sender
@@ -48,29 +49,34 @@ def run(
     *,
     once: bool,
     ageing: Ageing | None = None,
+    monitoring: Monitoring | None = None,
 ) -> Report:
     """Index log files until `stop` is set, or (`once`) what is there. Raises Fatal.
 
     Without `once` it waits for a cluster that is not there or not set up, and says so to `events`. With `ageing` it
-    rolls the alias over and deletes old indices as well.
+    rolls the alias over and deletes old indices as well; with an address in `monitoring` it can be watched there.
     """
     if once:
         files.require(paths)
     _allow_many_files()
-    with checkpoint.State(state.state_dir) as held, connect(connection) as client:
-        behind = _wait_for_alias(client, connection, events, stop, once=once)
+    with (
+        checkpoint.State(state.state_dir) as held,
+        connect(connection) as client,
+        _watched(monitoring, connection, held, events) as told,
+    ):
+        behind = _wait_for_alias(client, connection, told, stop, once=once)
         if behind is None:
             return Report(Totals(), {})
+        start = _start(held, client, connection, told)
+        told.connected(start.cluster, behind.write)
         if ageing is not None:
-            start_turning(connection, ageing, events, stop)
+            start_turning(connection, ageing, told, stop)
         if not files.find(paths) and not once:
-            events.waiting(f"No log file at {', '.join(paths)} yet.")
-        start = _start(held, client, connection, events)
-        tail = Tail(paths, start.files, limit=delivery.max_line_bytes, once=once, events=events)
-        sender = Sender(client, connection.alias, behind.write, events, stop)
-        local = LocalRejects(held.directory)
+            told.waiting(f"No log file at {', '.join(paths)} yet.")
+        tail = Tail(paths, start.files, limit=delivery.max_line_bytes, once=once, events=told)
+        sender = Sender(client, connection.alias, behind.write, told, stop)
         rejects = Rejects(
-            client, connection.rejected, local=local, limit=delivery.batch_bytes, events=events, stop=stop
+            client, connection.rejected, LocalRejects(held.directory), delivery.batch_bytes, told, stop
         )
         pipeline = Pipeline(
             tail=tail,
@@ -78,12 +84,27 @@ def run(
             rejects=rejects,
             state=held,
             start=start,
-            events=events,
+            events=told,
             batch_bytes=delivery.batch_bytes,
             senders=delivery.senders,
         )
-        totals = pipeline.run(stop, delivery.poll_interval, once=once)
-        return Report(totals - start.totals, tail.failures if once else {})
+        totals = pipeline.run(stop, delivery.poll_interval, once=once) - start.totals
+        told.stopped(totals)
+        return Report(totals, tail.failures if once else {})
+
+
+@contextmanager
+def _watched(
+    monitoring: Monitoring | None, connection: Connection, held: checkpoint.State, events: Events
+) -> Iterator[Events]:
+    """Give the listener to tell; with an address, what it is told can be seen there. Raises CannotListen."""
+    if monitoring is None or monitoring.monitoring_address is None:
+        yield events
+        return
+    from indexer.monitoring.service import monitored  # noqa: PLC0415 - it costs a while and some megabytes
+
+    with monitored(monitoring.monitoring_address, connection, held.directory, events) as told:
+        yield told
 
 
 def _allow_many_files() -> None:

@@ -15,6 +15,7 @@ from indexer.settings import (
     Ageing,
     Connection,
     Delivery,
+    Monitoring,
     State,
     options,
 )
@@ -28,6 +29,7 @@ def run(
     connection: Connection,
     delivery: Delivery,
     state: State,
+    monitoring: Monitoring,
     ageing: Ageing,
     paths: Paths = None,
     once: Annotated[
@@ -46,7 +48,7 @@ def run(
 
     Example: indexer run --elasticsearch-url https://es:9200 /opt/zoomdata/logs
     """
-    from indexer import monitoring  # noqa: PLC0415
+    from indexer.monitoring import Logs, logger  # noqa: PLC0415
     from indexer.run import run as run_indexer  # noqa: PLC0415
 
     paths = paths or [DEFAULT_PATH]
@@ -56,12 +58,22 @@ def run(
         raise typer.BadParameter("--rollover is for following; with --once, use `indexer template rollover`")
     stop = stop_on_signals()
     if not once:
-        logs = monitoring.Logs(monitoring.logger())
-        wanted = ageing if rollover else None
-        run_indexer(paths, connection, delivery, state, logs, stop, once=False, ageing=wanted)
+        run_indexer(
+            paths,
+            connection,
+            delivery,
+            state,
+            Logs(logger(monitoring.log_level)),
+            stop,
+            once=False,
+            ageing=ageing if rollover else None,
+            monitoring=monitoring,
+        )
         return
-    with progress(paths) as listener:
-        report = run_indexer(paths, connection, delivery, state, listener, stop, once=True)
+    with progress(paths, level=monitoring.log_level) as listener:
+        report = run_indexer(
+            paths, connection, delivery, state, listener, stop, once=True, monitoring=monitoring
+        )
     print(_told(report.totals))
     for path, reason in report.unreadable.items():
         raise Unreadable(path=path, reason=reason)

@@ -5,6 +5,7 @@ import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from indexer.events import LogProgress
 from indexer.reading import identity
 from indexer.reading.entries import Entries, entries_of, entry_id
 from indexer.reading.files import FileFacts
@@ -251,6 +252,21 @@ class Log:
         """Bytes on disk that have not become lines."""
         read = self.consumed if self.window.sequential else self._splitter.start
         return max(0, self.size - read)
+
+    def progress(self) -> LogProgress:
+        """How far it is."""
+        record = self.record
+        device, inode = self.facts.key
+        delivered = record.offset if record else 0
+        unread = max(0, self.size - self.consumed)
+        return LogProgress(
+            path=self.facts.name,
+            identity=(device, inode, record.generation if record else 0),
+            copy=self.copies is not None,
+            size=self.size,
+            delivered=delivered,
+            lag=0 if self.copies else unread + max(0, self._splitter.start - delivered),
+        )
 
     def remembered(self, since: str | None) -> FileRecord | None:
         """The record to keep now, if nothing unanswered was sent before `since` was the write index."""

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 
+from indexer.events import LogProgress
 from indexer.reading import identity
 from indexer.reading.files import FileFacts
 from indexer.reading.identity import FileRecord, Key
@@ -36,10 +37,17 @@ class Register:
 
     def records(self, since: str | None) -> list[FileRecord]:
         """What to remember now, if nothing unanswered was sent before `since` was the write index."""
-        logs = [*self.open.values(), *self.closing.values(), *self.leaving]
-        remembered = [log.remembered(since) for log in logs if log.facts.key != INPUT]
+        remembered = [log.remembered(since) for log in self._under_way if log.facts.key != INPUT]
         known = [record for record in remembered if record is not None]
         return known + list(self.ended.values()) + self.orphans.records
+
+    def progress(self) -> list[LogProgress]:
+        """How far each file is that is read, or of which something is on its way."""
+        return [log.progress() for log in self._under_way]
+
+    @property
+    def _under_way(self) -> list[Log]:
+        return [*self.open.values(), *self.closing.values(), *self.leaving]
 
     # ---- from state to state
 
@@ -122,7 +130,7 @@ class Register:
         known: list[Known] = []
         busy: set[int] = set()
         with ExitStack() as stack:
-            for other in (*self.open.values(), *self.closing.values(), *self.leaving):
+            for other in self._under_way:
                 record = other.remembered(None)
                 if other is log or record is None or not _may_be(log, head, record):
                     continue

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
-from indexer.events import Events, Recognition
+from indexer.events import Events, LogProgress, Recognition
 from indexer.reading import files, identity
 from indexer.reading.files import FileFacts
 from indexer.reading.identity import FileRecord, Key
@@ -60,6 +60,10 @@ class Tail:
     def records(self, since: str | None) -> list[FileRecord]:
         """What to remember now, if nothing unanswered was sent before `since` was the write index."""
         return self._files.records(since)
+
+    def progress(self) -> list[LogProgress]:
+        """How far each file is of which something may be sent."""
+        return self._files.progress()
 
     def nothing_sent_ahead(self) -> None:
         """All that was sent is delivered: the next run need not ask about any of it."""

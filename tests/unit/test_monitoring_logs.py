@@ -1,6 +1,8 @@
 """What is said of what happens: a fault once, then counted, then that it is over."""
 
 import json
+import re
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -9,8 +11,9 @@ from typing import Any
 import pytest
 import structlog
 
-from indexer.events import Broadcast, Events, Fault, Recognition, Totals
-from indexer.monitoring import SAID_AGAIN, Logs, logger
+from indexer.events import Broadcast, Events, Fault, Progress, Recognition, Totals
+from indexer.monitoring import Logs, logger
+from indexer.monitoring.logs import SAID_AGAIN
 from tests.observed import Heard
 
 Said = dict[str, Any]
@@ -52,6 +55,9 @@ def logs(said: list[Said], clock: Clock) -> Logs:
     return Logs(structlog.wrap_logger(None, [keep], structlog.make_filtering_bound_logger("info")), clock)
 
 
+NOWHERE = Progress((), 0, 0, 0.0, Totals())
+
+
 def fail(logs: Logs, times: int = 1, fault: Fault = Fault.NO_ANSWER) -> None:
     for _ in range(times):
         logs.delivery_failed(fault, "Connection refused", 1.0)
@@ -78,14 +84,16 @@ def test_a_fault_is_said_once_then_counted(logs: Logs, said: list[Said], clock: 
     assert [line.get("times") for line in said] == [None, 12, 17]
 
 
-def test_the_end_of_a_fault_is_said_with_its_count(logs: Logs, said: list[Said]) -> None:
-    """When it is over that is said, once; the next fault is a new one."""
+def test_the_end_of_a_fault_is_said_with_its_count(logs: Logs, said: list[Said], clock: Clock) -> None:
+    """When it is over that is said, once, with how long it lasted; the next fault is a new one."""
     fail(logs, 3)
+    clock.now = 12.0
     fail(logs, 2, Fault.SERVER_ERROR)
+    clock.now = 192.0
     logs.delivery_recovered()
     logs.delivery_recovered()
     assert [line["event"] for line in said] == ["not delivered, trying again"] * 2 + ["delivered again"]
-    assert said[-1]["failed_tries"] == {"no_answer": 3, "server_error": 2}
+    assert (said[-1]["times"], said[-1]["lasted_seconds"]) == (5, 192.0)
     fail(logs)
     assert len(said) == 4
     assert "times" not in said[-1]
@@ -109,6 +117,36 @@ def test_what_is_waited_for_is_said_once(logs: Logs, said: list[Said], clock: Cl
     ]
 
 
+def test_what_was_counted_is_said_though_nothing_more_happens(
+    logs: Logs, said: list[Said], clock: Clock
+) -> None:
+    """A heartbeat says what was counted since a fault was last said, once a minute; the end says the rest."""
+    logs.rejected("not_an_object", 2)
+    logs.rejected("not_an_object", 500)
+    clock.now = SAID_AGAIN - 1
+    logs.heartbeat(lambda: NOWHERE)
+    assert [line["lines"] for line in said] == [2]
+    clock.now = SAID_AGAIN
+    for _ in range(3):
+        logs.heartbeat(lambda: NOWHERE)
+    assert [line["lines"] for line in said] == [2, 502]
+    logs.rejected("not_an_object", 1)
+    logs.stopped(Totals(503, rejected=503))
+    assert [line.get("lines") for line in said] == [2, 502, 503, None]
+    assert (said[-1]["event"], said[-1]["read"], said[-1]["rejected"]) == ("stopped", 503, 503)
+
+
+def test_the_end_of_waiting_is_said(logs: Logs, said: list[Said], clock: Clock) -> None:
+    """Connected at once, that is one line; after waiting it has how long that took, whatever was waited for."""
+    logs.connected("uuid", "index-000001")
+    assert said == [{"level": "info", "event": "connected", "write_index": "index-000001", "cluster": "uuid"}]
+    for clock.now in range(40):
+        logs.waiting("No answer." if clock.now < 30 else "There is no alias.")
+    logs.connected("uuid", "index-000001")
+    assert [line["event"] for line in said[1:]] == ["No answer.", "There is no alias.", "connected"]
+    assert (said[-1]["times"], said[-1]["lasted_seconds"]) == (40, 39)
+
+
 def test_a_checkpoint_that_fails_is_said_once_and_when_it_is_over(logs: Logs, said: list[Said]) -> None:
     """Its directory and reason are said; that it is written is said only after a failure."""
     logs.checkpoint_written()
@@ -118,7 +156,7 @@ def test_a_checkpoint_that_fails_is_said_once_and_when_it_is_over(logs: Logs, sa
     logs.checkpoint_written()
     assert [line["event"] for line in said] == ["checkpoint cannot be written", "checkpoint written again"]
     assert (said[0]["directory"], said[0]["reason"]) == ("/state", "No space left on device")
-    assert said[1]["failed_tries"] == 4
+    assert said[1]["times"] == 4
 
 
 def test_what_becomes_of_indices_is_said(logs: Logs, said: list[Said]) -> None:
@@ -183,7 +221,7 @@ def test_what_happens_to_files_is_said(logs: Logs, said: list[Said]) -> None:
 
 
 def test_batches_are_not_said(logs: Logs, said: list[Said]) -> None:
-    """What goes well, again and again, is for counters."""
+    """What goes well, again and again, is for counters, and for who asks for `debug`."""
     logs.batch_acknowledged(Totals(1, 1), 0.1)
     logs.block_read("a.log", 100)
     assert said == []
@@ -205,7 +243,7 @@ def test_several_threads_say_a_fault_once(logs: Logs, said: list[Said], clock: C
         thread.join()
     logs.delivery_recovered()
     assert [line["event"] for line in said] == ["not delivered, trying again", "delivered again"]
-    assert said[1]["failed_tries"] == {"no_answer": 4000}
+    assert said[1]["times"] == 4000
 
 
 def test_logs_are_one_json_object_a_line(capsys: pytest.CaptureFixture[str]) -> None:
@@ -216,6 +254,29 @@ def test_logs_are_one_json_object_a_line(capsys: pytest.CaptureFixture[str]) -> 
     line = json.loads(err)
     assert (line["level"], line["event"], line["file"]) == ("info", "file found", "a\nb.log")
     assert line["timestamp"].endswith("Z")
+
+
+def test_a_terminal_gets_text_with_spans_of_time(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where a person watches, a line is text, and seconds are minutes; with NO_COLOR there is nothing else in it."""
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    monkeypatch.setenv("NO_COLOR", "1")
+    now = iter([0.0, 0.0, 0.0, 192.0])
+    logs = Logs(logger(), lambda: next(now))
+    fail(logs)
+    logs.delivery_recovered()
+    lines = capsys.readouterr().err.splitlines()
+    assert "not delivered, trying again" in lines[0]
+    assert "\x1b" not in lines[1]
+    assert re.fullmatch(r"\d\d:\d\d:\d\d \[info *\] delivered again +lasted='3 min 12 s' times=1", lines[1])
+
+
+def test_debug_tells_of_each_batch(capsys: pytest.CaptureFixture[str]) -> None:
+    """With the lowest level there is a line for each batch, none for an entry."""
+    Logs(logger("debug")).batch_acknowledged(Totals(5000, 5000, bytes=4_000_000), 0.25)
+    line = json.loads(capsys.readouterr().err)
+    assert (line["level"], line["lines"], line["took_seconds"]) == ("debug", 5000, 0.25)
 
 
 def test_what_is_below_the_level_is_not_said(capsys: pytest.CaptureFixture[str]) -> None:

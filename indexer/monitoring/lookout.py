@@ -1,0 +1,81 @@
+"""Asks, now and then, what nobody tells: is the cluster there, how many fields are mapped, is there room on the disk."""
+
+import os
+import threading
+import time
+from dataclasses import replace
+from pathlib import Path
+
+from elasticsearch import Elasticsearch
+
+from indexer.cluster.client import connect, explained, shown
+from indexer.cluster.fields import fields
+from indexer.errors import Fatal
+from indexer.events import Events
+from indexer.monitoring.numbers import Numbers
+from indexer.monitoring.snapshot import Fields
+from indexer.settings import Connection
+from indexer.writing.replay import backing
+
+LOOK_EVERY = 10.0
+"""Seconds between looks; an indexer that has nothing to send would not notice otherwise."""
+FIELDS_EVERY = 60.0
+"""Seconds between counts of the mapped fields, which are as long an answer as the mapping is."""
+ANSWERED_WITHIN = 4.0
+"""Seconds for an answer, at most."""
+
+
+class Lookout(Events):
+    """Looks in a thread of its own, from the moment when the run is connected until it is closed."""
+
+    def __init__(self, connection: Connection, state: Path, numbers: Numbers) -> None:
+        within = min(connection.request_timeout, ANSWERED_WITHIN)
+        self._connection = replace(connection, request_timeout=within)
+        self._state = state
+        self._numbers = numbers
+        self._stop = threading.Event()
+        self._counted = float("-inf")
+        self._thread = threading.Thread(target=self._look_again, name="lookout", daemon=True)
+
+    def connected(self, cluster: str | None, write_index: str) -> None:
+        """Begin; until then the run itself asks."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """Look no more; a look under way is not waited for."""
+        self._stop.set()
+
+    def _look_again(self) -> None:
+        with connect(self._connection) as client:
+            while not self._stop.is_set():
+                self._look(client)
+                self._stop.wait(LOOK_EVERY)
+
+    def _look(self, client: Elasticsearch) -> None:
+        self._numbers.room_seen(_room(self._state))
+        try:
+            with explained(self._connection):
+                write = backing(client, self._connection.alias, shown(self._connection)).write
+        except Fatal as problem:
+            self._numbers.cluster_seen(str(problem))
+            return
+        self._numbers.cluster_seen(None)
+        if time.monotonic() - self._counted >= FIELDS_EVERY:
+            self._counted = time.monotonic()
+            self._numbers.fields_counted(self._count(client, write))
+
+    def _count(self, client: Elasticsearch, index: str) -> Fields | None:
+        try:
+            with explained(self._connection):
+                found = fields(client, index)
+        except Fatal:  # it may not be asked, or the index has just gone
+            return None
+        return Fields(found.mapped, found.limit)
+
+
+def _room(directory: Path) -> int | None:
+    try:
+        disk = os.statvfs(directory)
+    except OSError:
+        return None
+    return disk.f_bavail * disk.f_frsize

@@ -1,0 +1,58 @@
+"""Puts monitoring together for a run: numbers, a lookout, a server, and a file that says where it is."""
+
+import contextlib
+import secrets
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from indexer.events import Broadcast, Events
+from indexer.monitoring import running
+from indexer.monitoring.health import judge
+from indexer.monitoring.lookout import Lookout
+from indexer.monitoring.metrics import exposition
+from indexer.monitoring.numbers import Numbers
+from indexer.monitoring.server import Page, Pages, Server
+from indexer.monitoring.snapshot import Snapshot
+from indexer.settings import Connection
+from indexer.show import as_json
+
+
+@contextmanager
+def monitored(address: str, connection: Connection, state: Path, events: Events) -> Iterator[Events]:
+    """Serve at `address` what is told to the listener that is given; `events` is told as well. Raises CannotListen."""
+    numbers = Numbers()
+    lookout = Lookout(connection, state, numbers)
+    instance = secrets.token_hex(8)
+    with Server(address, pages(numbers.snapshot, instance)) as server:
+        with contextlib.suppress(OSError):  # a full disk keeps `indexer status` from finding us, no more
+            running.announce(state, server.url, instance)
+        events.serving(server.url)
+        try:
+            yield Broadcast(events, numbers, lookout)
+        finally:
+            lookout.close()
+            running.withdraw(state)
+
+
+def pages(ask: Callable[[], Snapshot], instance: str) -> Pages:
+    """The pages of an indexer."""
+    expose = exposition(ask)
+
+    def healthz(_: str) -> Page:
+        health = judge(ask())
+        return Page(as_json({"alive": health.alive}).encode(), status=200 if health.alive else 503)
+
+    def readyz(_: str) -> Page:
+        health = judge(ask())
+        body = as_json({"ready": health.ready, "problems": health.problems})
+        return Page(body.encode(), status=200 if health.ready else 503)
+
+    def status(_: str) -> Page:
+        now = ask()
+        return Page(as_json({"instance": instance, "health": judge(now), "now": now}).encode())
+
+    def metrics(accept: str) -> Page:
+        return Page(*expose(accept))
+
+    return {"/metrics": metrics, "/healthz": healthz, "/readyz": readyz, "/status": status}
