@@ -5,8 +5,8 @@ would do (an inode is used again, two files begin alike, a truncated file grows 
 `recognise` compares records with what windows show, and opens nothing.
 
 Files that begin with the same first line share a generation, as a file and its compressed copy must. While one holds
-nothing but what the other holds too, they are one file; once they differ, the later one is a twin, and its number goes
-into its generation.
+nothing but what the other holds too, they are one file, and the longer one is read; once they differ, the later one is
+a twin, and its number goes into its generation.
 """
 
 import zlib
@@ -108,13 +108,16 @@ def recognise(
     if same is not None and begins_like(head, same) and reads_like(window, same):
         return Judgement(Recognition.RESUMED, same.followed_at(facts))
     alike = [(r, w) for r, w in known if begins_like(head, r)]
+    # Of those that it may be, it is the one with which it has most in common.
+    alike.sort(key=lambda pair: -pair[0].offset)
     for record, own in alike:
         relation = _compare(window, own) if own is not None else None
         if relation is Recognition.TWIN and own is not None and not reads_like(own, record):
             relation = None  # it was truncated while we compared
         if relation is Recognition.COPY:
             return Judgement(Recognition.COPY, record)
-        if relation is None and reads_like(window, record):
+        goes_on = relation is None or relation is Recognition.MOVED
+        if goes_on and reads_like(window, record):
             return Judgement(Recognition.MOVED, record.followed_at(facts))
     twin = 1 + max((r.twin for r, _ in alike), default=-1)
     reason = Recognition.TWIN if twin else Recognition.NEW
@@ -144,12 +147,13 @@ def reads_like(window: Window, record: FileRecord) -> bool:
 
 
 def _compare(window: Window, other: Window) -> Recognition:
-    """Tell a copy (so far) of a file that is still there from a file that only begins like it."""
+    """Tell a copy (so far) of a file that is still there, or one that goes on where it ends, from one that only begins like it."""
     offset = 0
     while True:
         ours = window.read_at(offset, COMPARED)
-        if other.read_at(offset, len(ours)) != ours:
-            return Recognition.TWIN
+        theirs = other.read_at(offset, len(ours))
+        if ours != theirs:
+            return Recognition.MOVED if ours.startswith(theirs) else Recognition.TWIN
         if len(ours) < COMPARED:
             return Recognition.COPY
         offset += COMPARED

@@ -121,6 +121,11 @@ class Register:
         self.ended[facts.key] = record.at(facts)
         return True
 
+    def goes_on_as_itself(self, facts: FileFacts) -> bool:
+        """Tell a log that is what is remembered of its inode; of archives, which cost more to look at, nothing is told."""
+        own = [record for record in self.orphans.records if record.key == facts.key]
+        return not facts.archive and any(_shows(facts, record, identity.reads_like) for record in own)
+
     @contextmanager
     def like(self, log: Log, head: bytes) -> Iterator[tuple[list[Known], set[int]]]:
         """The records that may be this log's, with the windows of those whose own file is still there.
@@ -164,12 +169,15 @@ def _own_window(record: FileRecord) -> PlainFile | None:
 
 def _is_still(facts: FileFacts, record: FileRecord) -> bool:
     """Tell a file that was renamed from another one that was given its inode; their sizes are the same."""
-    if facts.name == record.path:
-        return True
+    return facts.name == record.path or _shows(facts, record, identity.starts_like)
+
+
+def _shows(facts: FileFacts, record: FileRecord, like: Callable[[Window, FileRecord], bool]) -> bool:
+    """Open a file, and hold it against a record; False if it cannot be read."""
     try:
         window = open_log(facts)
         try:
-            return identity.starts_like(window, record)
+            return like(window, record)
         finally:
             window.close()
     except OSError:

@@ -85,8 +85,12 @@ class Tail:
         for log in list(self._files.open.values()):
             self._look_at(log)
         known = {record.key for record in self._files.orphans.records}
-        # Longer ones first: a part of one is a copy then, and not the other way round.
-        for facts in sorted(found.values(), key=lambda f: (f.key not in known, f.archive, -f.size)):
+        itself = {key for key in known & found.keys() if self._files.goes_on_as_itself(found[key])}
+        # Those first that are what they were: one that is not might be taken for one of them. Longer ones first: a part
+        # of one is a copy then, and not the other way round.
+        for facts in sorted(
+            found.values(), key=lambda f: (f.key not in itself, f.key not in known, f.archive, -f.size)
+        ):
             if (
                 facts.key not in self._files.open
                 and facts.key not in self._files.closing
@@ -223,12 +227,21 @@ class Tail:
         if former is not None:
             self._files.orphans.add(former, 0)
         if judged.recognition in GOES_ON:
-            self._files.orphans.claim(record.generation)
+            self._take_over(log, record)
         else:
             # What it holds now may be in the index already; what is appended from now on cannot be.
             record = replace(record, reach=FOR_EVER if log.window.sequential else log.window.status().st_size)
-        log.begin(record)
+            log.begin(record)
         self._events.file_found(log.facts.name, judged.recognition, record.offset)
+
+    def _take_over(self, log: Log, record: FileRecord) -> None:
+        """Go on where a record ends; what was read until now, if it is there still, is the shorter copy. Raises OSError."""
+        log.begin(record)
+        for other in list(self._files.open.values()):
+            if other is not log and other.record is not None and other.record.generation == record.generation:
+                self._files.supersede(other, Log(other.facts, self._limit, self._clock(), other.window))
+        self.settle()
+        self._files.orphans.claim(record.generation)
 
     # ---- what they hold
 

@@ -226,7 +226,7 @@ def test_long_files_are_compared_to_their_end_and_piece_by_piece() -> None:
     window = Bytes(content)
     assert judged(content, (record, window), inode=2).recognition is Recognition.COPY
     assert judged(content[:-1] + b"x", (record, window), inode=2).recognition is Recognition.TWIN
-    assert judged(content + b"x", (record, window), inode=2).recognition is Recognition.TWIN
+    assert judged(content + b"x", (record, window), inode=2).recognition is Recognition.MOVED
     assert window.largest <= COMPARED
 
 

@@ -194,3 +194,32 @@ TestRotations = Rotations.TestCase
 TestRotations.settings = settings(
     max_examples=60, stateful_step_count=25, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
+
+
+def test_a_backup_that_the_archive_beside_it_goes_on_from_is_one_with_it() -> None:
+    """Found together, the shorter one is opened first, and is no twin of the longer one."""
+    history = Rotations()
+    history.append(count=1)
+    history.back_up(number=0)
+    history.append(count=1)
+    history.copy_truncate()
+    history.compress(number=1, seen=False)
+    history.teardown()
+
+
+def test_a_file_that_another_one_took_over_from_is_read_once_they_differ() -> None:
+    """The longer of two that begin alike goes on as the first; the other one is a twin from its first line on."""
+    with tempfile.TemporaryDirectory() as directory:
+        first, longer = Path(directory, "activity.log.a"), Path(directory, "activity.log.b")
+        reader = Reader(Path(directory))
+        first.write_bytes(b'{"n":1}\n')
+        reader.look()
+        longer.write_bytes(b'{"n":1}\n{"n":2}\n')
+        reader.look()
+        with first.open("ab") as file:
+            file.write(b'{"n":3}\n')
+        reader.look()
+        reader.look()
+        delivered = Counter(line for _, line in reader.delivered)
+        reader.close()
+    assert delivered == {b'{"n":1}': 2, b'{"n":2}': 1, b'{"n":3}': 1}
