@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test test-versions lint types soak bench bench-latency clean
+.PHONY: demo test test-versions lint types soak bench bench-latency lock wheels image clean
 
 demo: .venv/installed
 	$(BIN)/indexer demo
@@ -38,6 +38,23 @@ bench: .venv/installed
 
 bench-latency: .venv/installed
 	$(BIN)/python tests/bench/latency.py
+
+# The packages of the image, with checksums, for every Python and machine that it may be built for.
+LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
+
+lock: .venv/installed
+	$(LOCK) $(UPGRADE) --output-file compose/requirements.txt pyproject.toml
+	$(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"], sep="\n")' \
+		| $(LOCK) $(UPGRADE) --output-file compose/build-requirements.txt -
+
+# For an image that is built where no registry can be reached; PYTHON_VERSION is that of the image's base.
+wheels: .venv/installed
+	$(BIN)/python tests/containers/wheels.py $(or $(PYTHON_VERSION),3.13)
+
+image:
+	docker build --file compose/Dockerfile --tag $(or $(TAG),zoomdata-indexer) $(if $(BASE),--build-arg BASE=$(BASE)) \
+		--build-arg VERSION=$$(sed -n 's/__version__ = "\(.*\)"/\1/p' indexer/__init__.py) \
+		--build-arg REVISION=$$(git rev-parse HEAD) --build-arg SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) .
 
 .venv/installed: pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed: make PYTHON=...")'
