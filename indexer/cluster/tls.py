@@ -196,4 +196,4 @@ def described(error: BaseException) -> tuple[str, str]:
         return f"it does not accept our certificate: {reason}", _OURS
     if reason in {"wrong version number", "record layer failure", "http request"}:
         return f"what answers there speaks no TLS ({reason})", "Perhaps http:// is meant, or another port"
-    return reason, "Look at its log"
+    return reason, "Look at its log; if it wants a client certificate, give one with --client-cert"

@@ -1,0 +1,97 @@
+"""What is wrong, in words: the missing privilege of a refusal, the reason of an answer, the beginning of a chain of errors."""
+
+import ssl
+
+import elastic_transport
+import elasticsearch
+import pytest
+import urllib3
+from elastic_transport import ApiResponseMeta, HttpHeaders, NodeConfig
+
+from indexer.cluster.failures import in_short, in_words, innermost, reason_of
+
+BULK = "create_doc,create,delete,index,write,all"
+NAMED = "one of the index privileges create_doc, create, delete, index, write, all is missing"
+BY = f"this action is granted by the index privileges [{BULK}]"
+MONITOR = "this action is granted by the cluster privileges [monitor,manage,all]"
+REFUSALS = {
+    "7.17.28": (
+        f"action [indices:data/write/bulk] is unauthorized for user [nobody] with roles [], {BY}",
+        f"{NAMED} on the-alias, for indices:data/write/bulk",
+    ),
+    "8.19.16 and 9.1.5": (
+        f"action [indices:data/write/bulk] is unauthorized for user [nobody] with effective roles [a,b], {BY}",
+        f"{NAMED} on the-alias, for indices:data/write/bulk",
+    ),
+    "an item": (
+        f"action [indices:data/write/bulk[s]] is unauthorized for user [a, on indices [x]] with effective roles [r] on indices [logs-000001,logs], {BY}",
+        f"{NAMED} on logs-000001, logs, for indices:data/write/bulk[s]",
+    ),
+    "a role that does not exist": (
+        f"action [indices:data/write/bulk] is unauthorized for user [a] with effective roles [] (assigned roles [q] were not found), {BY}",
+        f"{NAMED} on the-alias, for indices:data/write/bulk",
+    ),
+    "an API key": (
+        f"action [indices:data/write/bulk] is unauthorized for API key id [Mx] of user [me] on indices [logs], {BY}",
+        f"{NAMED} on logs, for indices:data/write/bulk",
+    ),
+    "one privilege": (
+        "action [a] is unauthorized for user [x], this action is granted by the index privileges [read]",
+        "the index privilege read is missing on the-alias, for a",
+    ),
+    "the cluster": (
+        f"action [cluster:monitor/state] is unauthorized for user [x] with effective roles [r], {MONITOR}",
+        "one of the cluster privileges monitor, manage, all is missing, for cluster:monitor/state",
+    ),
+    "another sentence": ("index [x] blocked by: [FORBIDDEN/8/index write (api)];",) * 2,
+}
+
+
+@pytest.mark.parametrize("case", REFUSALS)
+def test_a_refusal_names_the_missing_privilege(case: str) -> None:
+    """As each version words it (measured); what says something else stays as it is."""
+    said, expected = REFUSALS[case]
+    assert in_words(said, "the-alias") == expected
+
+
+def test_a_long_reason_is_cut() -> None:
+    """It may quote an entry."""
+    assert in_words("x" * 10_000) == "x" * 300
+
+
+def answered(body: object) -> elasticsearch.ApiError:
+    meta = ApiResponseMeta(403, "1.1", HttpHeaders(), 0.1, NodeConfig("http", "h", 1))
+    return elasticsearch.ApiError("message", meta, body)
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        ({"error": {"type": "t", "reason": "r"}}, "r"),
+        ({"error": {"type": "t"}}, "t"),
+        (b'{"error":{"type":"t","reason":"r"}}', "r"),
+        ({"error": "no handler"}, "no handler"),
+        (b"<html>", "status 403"),
+        ("<html>", "status 403"),
+        (None, "status 403"),
+    ],
+)
+def test_the_reason_of_an_answer(body: object, reason: str) -> None:
+    """Elasticsearch's own, or else the status: also where answers are left as bytes, and where a proxy answers."""
+    assert reason_of(answered(body)) == reason
+
+
+def test_an_error_is_said_as_what_it_was_in_the_beginning() -> None:
+    """Libraries wrap each other's errors; the innermost says what happened."""
+    cause = ssl.SSLError(1, "[SSL: WRONG_VERSION_NUMBER] wrong version number (_ssl.c:1006)")
+    middle = urllib3.exceptions.SSLError(cause)
+    outer = elastic_transport.TlsError("x")
+    outer.__cause__ = middle
+    assert innermost(outer) is cause
+    aborted = elastic_transport.ConnectionError("x")
+    aborted.__cause__ = urllib3.exceptions.ProtocolError(
+        "Connection aborted.", ConnectionResetError(104, "reset by peer")
+    )
+    assert in_short(aborted) == "[Errno 104] reset by peer"
+    aborted.__cause__ = urllib3.exceptions.HTTPError("<object at 0x7>: no route")
+    assert in_short(aborted) == "no route"
