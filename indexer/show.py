@@ -51,9 +51,11 @@ class Tabular(Protocol):
         """The tables, in the order of reading."""
 
 
-def as_json(result: object) -> str:
+def as_json(result: object, *, in_one_line: bool = False) -> str:
     """Write any frozen dataclass as one JSON object, times in UTC (RFC 3339), a timedelta in seconds."""
-    options = orjson.OPT_INDENT_2 | orjson.OPT_UTC_Z | orjson.OPT_NON_STR_KEYS
+    options = orjson.OPT_UTC_Z | orjson.OPT_NON_STR_KEYS
+    if not in_one_line:
+        options |= orjson.OPT_INDENT_2
     return orjson.dumps(result, default=_plain, option=options).decode()
 
 

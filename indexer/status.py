@@ -1,8 +1,9 @@
-"""`indexer status`: what the state directory and the cluster say of the delivery."""
+"""`indexer status`: what the running indexer, or else the state directory, and the cluster say of the delivery."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from datetime import timedelta
 
 from elasticsearch import AuthorizationException, Elasticsearch
 
@@ -11,6 +12,8 @@ from indexer.cluster.client import connect, explained, shown
 from indexer.cluster.fields import Fields, Ignored
 from indexer.errors import Fatal
 from indexer.events import Totals
+from indexer.monitoring import running
+from indexer.monitoring.running import Running
 from indexer.reading import files
 from indexer.settings import Connection, State
 from indexer.show import Cell, Share, Table
@@ -28,6 +31,8 @@ class LogStatus:
     delivered: int
     size: int | None
     lag: int | None
+    lag_seconds: float | None = None
+    """Since the oldest byte that is not delivered was found; only a running indexer knows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +64,12 @@ class Status:
     """Of the write index, against its limit; None if it could not be asked."""
     ignored: Ignored | None = None
     """Entries with values that no search finds; None if they could not be counted (it takes `read`)."""
+    running: Running | None = None
+    """The indexer that runs with this state directory, if it is served and reached: all above is as it knows it."""
 
     def tables(self) -> Iterable[Table]:
         """For people to read."""
+        yield from self._indexer()
         done = self.totals
         counts: tuple[tuple[Cell, ...], ...] = (
             ("read", done.read),
@@ -71,14 +79,29 @@ class Status:
             ("blank", done.blank),
         )
         yield Table("Lines, since this state directory began", ("What", "Lines"), counts, "")
-        logs = tuple((log.path, log.state, log.delivered, log.size, log.lag) for log in self.logs)
+        logs = tuple(
+            (log.path, log.state, log.delivered, log.size, log.lag, _span(log.lag_seconds))
+            for log in self.logs
+        )
         nothing = f"No log file was read yet with the state directory {self.state_dir}."
-        yield Table("Log files", ("File", "State", "Delivered", "Size", "Lag"), logs, nothing)
+        yield Table("Log files", ("File", "State", "Delivered", "Size", "Lag", "For"), logs, nothing)
         indices = tuple((i.index, i.writing, i.entries, i.bytes, i.lifecycle or "none") for i in self.indices)
         columns = ("Index", "Written", "Entries", "Bytes", "Lifecycle")
         yield Table(f"Behind the alias {self.alias}", columns, indices, self.problem or "No index.")
         if self.fields is not None:
             yield Table("Fields", ("What", "Count", "Of", "Share"), tuple(self._growth(self.fields)), "")
+
+    def _indexer(self) -> Iterator[Table]:
+        it = self.running
+        rows: tuple[tuple[Cell, ...], ...] = ()
+        if it is not None:
+            times = _span(it.uptime), _span(it.acknowledged), _span(it.checkpoint)
+            rows = ((it.ready, *times, it.batches, it.bytes, it.retries),)
+        columns = ("Ready", "Up", "Acknowledged", "Checkpoint", "On their way", "Bytes", "Retries")
+        nothing = "None answers (`indexer run --monitoring-address`): this is what the last checkpoint says."
+        yield Table("The running indexer", columns, rows, nothing)
+        if it is not None and it.problems:
+            yield Table("Not ready", ("Why",), tuple((problem,) for problem in it.problems), "")
 
     def _growth(self, fields: Fields) -> Iterator[tuple[Cell, ...]]:
         used = Share(fields.mapped, fields.limit)
@@ -89,12 +112,34 @@ class Status:
             yield "entries with values that searches do not find", self.ignored.entries, entries, share
 
 
+def _span(seconds: float | None) -> timedelta | None:
+    return None if seconds is None else timedelta(seconds=seconds)
+
+
 def status(paths: Iterable[str], connection: Connection, state: State) -> Status:
     """Look at the files, the state directory and the cluster. Raises StateUnusable; an unreachable cluster is said."""
+    return with_cluster(known(paths, connection, state), connection, state)
+
+
+def known(paths: Iterable[str], connection: Connection, state: State) -> Status:
+    """What is known without asking the cluster. Raises StateUnusable."""
     remembered = checkpoint.read(state.state_dir) or checkpoint.Checkpoint()
-    logs = list(_logs(paths, remembered))
+    logs = {log.path: log for log in _logs(paths, remembered)}
+    totals = remembered.totals
+    it = running.ask(state.state_dir)
+    if it is not None:
+        logs |= {
+            path: LogStatus(path, "following", log.delivered, log.size, log.lag, log.lag_seconds)
+            for path, log in it.logs.items()
+        }
+        totals = it.totals or totals
+    shown_logs = tuple(logs[path] for path in sorted(logs))
+    return Status(connection.alias, str(state.state_dir), totals, shown_logs, (), None, None, running=it)
+
+
+def with_cluster(known: Status, connection: Connection, state: State) -> Status:
+    """Add what the cluster says, or why it does not."""
     kept = len(list((state.state_dir / "rejected").glob("*.json")))
-    known = Status(connection.alias, str(state.state_dir), remembered.totals, tuple(logs), (), None, None)
     try:
         with connect(connection) as client, explained(connection):
             return _with_cluster(known, client, connection, kept)

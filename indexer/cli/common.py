@@ -5,7 +5,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,6 +16,7 @@ from indexer.settings import DEFAULT_PATH, PREFIX, STANDARD_INPUT, plain
 if TYPE_CHECKING:
     from indexer.events import Events
     from indexer.show import Tabular
+    from indexer.watch import Moment
 
 Paths = Annotated[
     list[str] | None,
@@ -39,6 +40,23 @@ def show(result: "Tabular", json: bool) -> None:
         from rich.console import Console  # noqa: PLC0415
 
         Console(color_system=None if plain() else "auto").print(tables.tables(result))
+
+
+def follow(moments: "Iterable[Moment]", json: bool) -> None:
+    """Print one moment after the other: one table drawn anew on a terminal, else a line for each."""
+    from rich.console import Console  # noqa: PLC0415
+    from rich.live import Live  # noqa: PLC0415
+
+    from indexer import show as tables  # noqa: PLC0415
+
+    if json or not sys.stdout.isatty():
+        for moment in moments:
+            print(tables.as_json(moment, in_one_line=True) if json else moment.line(), flush=True)
+        return
+    console = Console(color_system=None if plain() else "auto")
+    with Live(console=console, auto_refresh=False) as live:
+        for moment in moments:
+            live.update(tables.tables(moment), refresh=True)
 
 
 @contextmanager

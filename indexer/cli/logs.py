@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from indexer.cli.common import Json, Paths, progress, show, stop_on_signals
+from indexer.cli.common import Json, Paths, follow, progress, show, stop_on_signals
 from indexer.errors import EXIT_FAILED, EXIT_REJECTED, Stopped, Unreadable
 from indexer.settings import (
     DEFAULT_PATH,
@@ -84,14 +84,33 @@ def run(
 
 
 @options
-def status(connection: Connection, state: State, paths: Paths = None, json: Json = False) -> None:
+def status(
+    connection: Connection,
+    state: State,
+    paths: Paths = None,
+    watch: Annotated[
+        bool,
+        typer.Option("--watch", help="Look again and again; where nothing can be drawn, a line each time."),
+    ] = False,
+    interval: Annotated[
+        float, typer.Option(envvar=PREFIX + "INTERVAL", help="Seconds between looks.", min=0.1)
+    ] = 1.0,
+    json: Json = False,
+) -> None:
     """Show log files, offsets, lag, the indices behind the alias, and how many lines were rejected.
 
     Example: indexer status --json | jq '.logs[] | select(.lag > 0)'
     """
+    paths = paths or [DEFAULT_PATH]
+    if watch:
+        from indexer.watch import looking, moments  # noqa: PLC0415
+
+        with looking(paths, connection, state) as look:
+            follow(moments(look, stop_on_signals(), interval), json)
+        return
     from indexer.status import status as ask  # noqa: PLC0415
 
-    show(ask(paths or [DEFAULT_PATH], connection, state), json)
+    show(ask(paths, connection, state), json)
 
 
 @options
