@@ -1,0 +1,172 @@
+"""Pictures, saved searches and rules beside the same figures counted in Python: asked of a real server, as Kibana would."""
+
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import orjson
+import pytest
+from elasticsearch import Elasticsearch
+
+from indexer.cluster.client import connect, inspect_server
+from indexer.cluster.templates import install
+from indexer.dashboards.objects import Naming, SavedObject, saved_objects
+from indexer.demo import sample
+from indexer.events import Events
+from indexer.run import run
+from indexer.settings import Connection, Delivery, State
+from tests import kibana_counted as counted
+from tests import kibana_lens as lens
+from tests.conftest import TestServer, delete_all
+from tests.kibana_lens import Range, Row
+
+END = datetime(2026, 5, 11, 6, 30, tzinfo=UTC)
+WEEK = Range((END - timedelta(days=7)).isoformat(), END.isoformat())
+ENTRIES = 4_000
+OBJECTS = {it.id.removeprefix("zoomdata-activity-"): it for it in saved_objects(Naming())}
+PICTURES = [name for name, it in OBJECTS.items() if it.type == "lens"]
+SEARCHES = [name.removeprefix("search-") for name, it in OBJECTS.items() if it.type == "search"]
+OF_REJECTED = ["delivery-rejected", "delivery-rejected-over-time", "delivery-reasons"]
+OF_NOW = ["delivery-age"]
+
+
+@dataclass(frozen=True, slots=True)
+class Week:
+    """A sample log that was indexed: the server's side of it, and ours."""
+
+    client: Elasticsearch
+    alias: str
+    log: list[counted.Entry]
+    rejected: list[dict[str, Any]]
+
+    def ask(self, saved: SavedObject, time_field: str = "eventDate", within: Range = WEEK) -> list[Row]:
+        """What a picture shows."""
+        return lens.rows(saved.attributes, self.answer(saved, time_field, within))
+
+    def answer(self, saved: SavedObject, time_field: str = "eventDate", within: Range = WEEK) -> Any:
+        """The answer to the search of a picture."""
+        body = lens.search(saved.attributes, time_field, within)
+        return self.client.search(index=self.index(saved), **body)
+
+    def index(self, saved: SavedObject) -> str:
+        """The index of the data view that an object refers to, under this test's alias."""
+        view = saved.references[0]["id"]
+        return self.alias + str(view).removeprefix("zoomdata-activity")
+
+
+@pytest.fixture(scope="module")
+def week(server: TestServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Week]:
+    """A week of the sample company, broken lines among its entries, sent by the indexer itself."""
+    directory = tmp_path_factory.mktemp("week")
+    connection = Connection(
+        elasticsearch_url=[server.url], alias=f"kibana-{directory.name[-6:]}-{id(server):x}"
+    )
+    log = directory / "zoomdata-activity.log"
+    sample.write(log, ENTRIES, end=END, among=sample.broken())
+    with connect(connection) as client:
+        install(client, connection, inspect_server(client))
+        state = State(directory / "state")
+        run([str(log)], connection, Delivery(), state, Events(), threading.Event(), once=True)
+        client.indices.refresh(index=f"{connection.alias}*")
+        hits = client.search(index=connection.rejected, size=100)["hits"]["hits"]
+        lines = [orjson.loads(line) for line in sample.entries(ENTRIES, end=END)]
+        yield Week(client, connection.alias, lines, [hit["_source"] for hit in hits])
+        delete_all(client, f"{connection.alias}*")
+
+
+def assert_same(found: list[Row], wanted: list[Row]) -> None:
+    """Rows agree; means to nine digits, as sums differ by the order of adding."""
+    assert len(found) == len(wanted)
+    for row, by_hand in zip(found, wanted, strict=True):
+        cells = [pytest.approx(cell) if isinstance(cell, float) else cell for cell in by_hand]
+        assert list(row) == cells
+
+
+def test_every_picture_is_counted() -> None:
+    """No picture and no search is without figures to compare it with, and none is counted that is not there."""
+    assert sorted(PICTURES) == sorted([*counted.PICTURES, *OF_REJECTED, *OF_NOW])
+    assert sorted(SEARCHES) == sorted(counted.SEARCHES)
+
+
+@pytest.mark.parametrize("name", sorted(counted.PICTURES))
+def test_picture(week: Week, name: str) -> None:
+    """A picture shows what the log says, and is not empty."""
+    found = week.ask(OBJECTS[name])
+    assert found
+    assert any(row[-1] for row in found)
+    assert_same(found, counted.PICTURES[name](week.log))
+
+
+@pytest.mark.parametrize("name", [it for it in PICTURES if 'otherBucket":true' in str(OBJECTS[it].line)])
+def test_others(week: Week, name: str) -> None:
+    """Where the rest is shown as one, the first and the others are all entries that have the field."""
+    saved = OBJECTS[name]
+    time_field = "@timestamp" if name in OF_REJECTED else "eventDate"
+    answer = week.answer(saved, time_field, _lately() if name in OF_REJECTED else WEEK)
+    buckets = answer["aggregations"][lens.columns(saved.attributes)[0][0]]["buckets"]
+    shown = sum(bucket["doc_count"] for bucket in buckets)
+    assert shown + lens.others(saved.attributes, answer) == answer["hits"]["total"]["value"]
+
+
+def test_age_of_the_newest(week: Week) -> None:
+    """The age of entries is told from now on backwards, whenever now is."""
+    for minutes in (0, 3, 12, 45, 600):
+        now = END + timedelta(minutes=minutes)
+        within = Range((now - timedelta(days=7)).isoformat(), now.isoformat())
+        found = week.ask(OBJECTS["delivery-age"], within=within)
+        assert found == counted.ages(week.log, round(now.timestamp() * 1000))
+        assert any(row[-1] for row in found)
+
+
+def test_rejected(week: Week) -> None:
+    """Rejected lines are those of the log that are no entries, by kind, reason and file."""
+    lately, kept = _lately(), week.rejected
+    assert week.ask(OBJECTS["delivery-rejected"], "@timestamp", lately) == [(len(sample.broken()),)]
+    reasons = counted.grouped(
+        [it | {"reason.keyword": it["reason"]} for it in kept],
+        [counted.top(10, "type"), counted.top(10, "reason.keyword"), counted.top(3, "file")],
+        counted.count,
+        counted.largest("size"),
+    )
+    assert_same(week.ask(OBJECTS["delivery-reasons"], "@timestamp", lately), reasons)
+    over_time = week.ask(OBJECTS["delivery-rejected-over-time"], "@timestamp", lately)
+    assert sum(row[-1] for row in over_time) == len(kept)
+    assert {row[0] for row in over_time} == {it["type"] for it in kept}
+
+
+@pytest.mark.parametrize("name", SEARCHES)
+def test_search(week: Week, name: str) -> None:
+    """A saved search finds what the log says, the newest first, and each of its columns has something to show."""
+    saved = OBJECTS[f"search-{name}"]
+    body = lens.hits(saved.attributes, "eventDate", WEEK)
+    answer = week.client.search(index=week.alias, **body)["hits"]
+    wanted = counted.SEARCHES[name](week.log)
+    assert wanted
+    assert answer["total"]["value"] == len(wanted)
+    newest = sorted((it["eventDate"] for it in wanted), reverse=True)[: body["size"]]
+    assert [hit["fields"]["eventDate"][0] for hit in answer["hits"]] == newest
+    shown = {field for hit in answer["hits"] for field in [*hit["fields"], *hit]}
+    assert set(saved.attributes["columns"]) <= shown
+
+
+@pytest.mark.parametrize("name", PICTURES)
+def test_fields_can_be_grouped_and_counted(week: Week, name: str) -> None:
+    """The server calls each field that a picture groups by or computes with aggregatable, under one type."""
+    saved = OBJECTS[name]
+    fields = {column.get("sourceField", "Records") for _, column in lens.columns(saved.attributes)} - {
+        "Records"
+    }
+    if not fields:
+        return
+    found = week.client.field_caps(index=week.index(saved), fields=sorted(fields))["fields"]
+    assert set(found) == fields
+    assert all(len(types) == 1 for types in found.values())
+    assert all(next(iter(types.values()))["aggregatable"] for types in found.values())
+
+
+def _lately() -> Range:
+    """When this test ran: that is when lines are rejected."""
+    now = datetime.now(UTC)
+    return Range((now - timedelta(days=1)).isoformat(), (now + timedelta(minutes=5)).isoformat())
