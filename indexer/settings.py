@@ -304,6 +304,18 @@ class Indices(Ageing):
             )
 
 
+@dataclass(frozen=True, slots=True)
+class Kibana:
+    """Where Kibana is; who we are there, and whom we trust, is as for Elasticsearch."""
+
+    kibana_url: Annotated[
+        str, typer.Option(help="Address of Kibana, with its base path if it has one.")
+    ] = field(default="http://localhost:5601", repr=False)  # it may hold a password
+    space: Annotated[
+        str | None, typer.Option(help="Kibana space to work in.  [default: the default space]")
+    ] = None
+
+
 def options(command: Callable[..., R]) -> Callable[..., R]:
     """Spread each parameter that is a settings group into one option per field of the group.
 

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from indexer import __version__
-from indexer.cli import check, logs, rejected, roles, template
+from indexer.cli import check, kibana, logs, rejected, roles, template
 from indexer.errors import Fatal
 
 app = typer.Typer(
@@ -23,6 +23,7 @@ app = typer.Typer(
 _template = typer.Typer(
     help="Set up Elasticsearch: templates, lifecycle, first index and alias.", no_args_is_help=True
 )
+_kibana = typer.Typer(help="Dashboards, saved searches and alerts in Kibana.", no_args_is_help=True)
 _rejected = typer.Typer(help="Lines that Elasticsearch or the reader refused.", no_args_is_help=True)
 
 for command in (logs.run, logs.status, logs.verify, logs.summary):
@@ -35,6 +36,8 @@ for command in (template.diff, template.remove, template.rollover, roles.roles):
 app.add_typer(_rejected, name="rejected")
 _rejected.command("list")(rejected.list_)
 _rejected.command()(rejected.replay)
+app.add_typer(_kibana, name="kibana")
+_kibana.command("install")(kibana.install)
 app.command()(check.check)
 app.command()(logs.demo)
 

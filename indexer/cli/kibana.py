@@ -1,0 +1,52 @@
+"""`indexer kibana`: dashboards, saved searches and alerts over the index."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from indexer.cli.common import Json, show
+from indexer.settings import Connection, Kibana, options
+
+
+@options
+def install(
+    connection: Connection,
+    kibana: Kibana,
+    dry_run: Annotated[
+        bool,
+        typer.Option(
+            "--dry-run", help="Send nothing; print the file that Kibana would import, for an import by hand."
+        ),
+    ] = False,
+    alerts: Annotated[
+        bool, typer.Option("--alerts", help="Set up rules too: deletions, failed log-ins, large exports.")
+    ] = False,
+    export_rows: Annotated[
+        int, typer.Option(help="With --alerts: an export of more rows is told.", min=0)
+    ] = 1_000_000,
+    json: Json = False,
+) -> None:
+    """Install data views, saved searches and four dashboards in Kibana 7.17 or later; again, to update them.
+
+    Example: indexer kibana install --kibana-url https://kibana.example:5601 --space audit --alerts
+    """
+    from indexer.dashboards import kibana as dashboards  # noqa: PLC0415
+
+    if not dry_run:
+        show(dashboards.install(connection, kibana, alerts=alerts, export_rows=export_rows), json)
+        return
+    from indexer.dashboards import objects, rules  # noqa: PLC0415
+
+    naming = dashboards.naming(connection, kibana)
+    sys.stdout.write(objects.ndjson(objects.saved_objects(naming)).decode())
+    print(
+        "Nothing was sent. Kibana imports this file at Stack Management, Saved Objects, Import.",
+        file=sys.stderr,
+    )
+    if alerts:
+        from indexer.show import as_json  # noqa: PLC0415
+
+        for rule in rules.rules(naming, export_rows):
+            request = as_json(rule.with_connector("ID OF A SERVER LOG CONNECTOR"))
+            print(f"POST /api/alerting/rule/{rule.id}\n{request}", file=sys.stderr)
