@@ -4,7 +4,7 @@
 index with all templates of the server, looks at the write index as it is, and names other templates that interfere.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from fnmatch import fnmatchcase
@@ -150,6 +150,16 @@ def judge_lifecycle(made: Made, alias: str) -> list[str]:
     return [] if kept else ["it has no lifecycle policy, or another rollover alias: it does not roll over"]
 
 
+def winner_of(templates: Mapping[str, Body], index: str) -> str | None:
+    """The name of the index template that an index gets (Elasticsearch guide, "Index templates"); None if none matches."""
+    matching = [
+        (held.get("priority", 0), name)
+        for name, held in templates.items()
+        if any(fnmatchcase(index, pattern) for pattern in held["index_patterns"])
+    ]
+    return max(matching)[1] if matching else None
+
+
 def findings(
     client: Elasticsearch, connection: Connection, server: Server, *, lifecycle: bool = False
 ) -> list[Finding]:
@@ -229,9 +239,4 @@ def _winner(client: Elasticsearch, index: str) -> str | None:
     """The index template with the highest priority for an index."""
     wanted = ("name", "index_template.priority", "index_template.index_patterns")
     answer = client.indices.get_index_template(filter_path=[f"index_templates.{it}" for it in wanted])
-    matching = [
-        (held["index_template"].get("priority", 0), held["name"])
-        for held in answer.get("index_templates", [])
-        if any(fnmatchcase(index, pattern) for pattern in held["index_template"]["index_patterns"])
-    ]
-    return max(matching)[1] if matching else None
+    return winner_of({it["name"]: it["index_template"] for it in answer.get("index_templates", [])}, index)

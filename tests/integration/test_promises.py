@@ -83,6 +83,14 @@ def test_a_promise_that_a_component_breaks_stops_the_installation(
     assert write_index(bare.client, bare.connection) is None
 
 
+def test_a_template_with_our_alias_in_it_is_a_broken_promise(bare: Lab) -> None:
+    """Elasticsearch would refuse the next rollover."""
+    alias = bare.connection.alias
+    bare.client.cluster.put_component_template(name=f"{alias}@custom", template={"aliases": {alias: {}}})
+    (broken,) = with_result(set_up(bare), Result.BROKEN).values()
+    assert "a rollover is refused" in broken.detail
+
+
 def test_a_source_that_is_rebuilt_is_a_broken_promise(bare: Lab) -> None:
     """Synthetic source does not give entries back as they were. Where the server lacks it, it is not accepted at all."""
     synthetic: dict[str, Any] = {"mappings": {"_source": {"mode": "synthetic"}}}

@@ -1,6 +1,7 @@
 """Rolling over and deleting old indices by ourselves: `indexer template rollover` and `indexer run --rollover`."""
 
 import json
+import subprocess
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -16,7 +17,7 @@ from indexer.errors import NotInstalled
 from indexer.events import Events
 from indexer.run import Report, run
 from indexer.settings import Ageing, Delivery
-from tests.integration.conftest import LOG, Following, Lab, joined, numbered
+from tests.integration.conftest import LOG, Following, Lab, joined, numbered, until
 from tests.integration.test_follow import writing
 
 AT_ONCE = Ageing(rollover_age="1ms", retain="forever")
@@ -192,6 +193,12 @@ def test_a_rollover_that_fails_is_said_and_holds_nothing_up(filled: Lab) -> None
         indexing.until(lambda: indexing.heard.of("index_begun"))
     assert in_the_way in indexing.heard.of("rollover_failed")[0][0]
     assert behind(filled) == index(filled, 1, 2)
+
+
+def test_the_real_command_looks_at_once(filled: Lab) -> None:
+    """It does not wait for the first few minutes to pass."""
+    with filled.process("run", "--rollover", "--max-age", "1ms", filled.logs, stderr=subprocess.DEVNULL):
+        until(lambda: behind(filled) == index(filled, 1, 2))
 
 
 def test_rolling_over_is_for_an_indexer_that_follows(lab: Lab) -> None:

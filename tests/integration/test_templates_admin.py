@@ -102,6 +102,9 @@ def test_a_change_is_said_field_by_field_and_takes_effect_when_wanted(bare: Lab)
     assert setting(bare, f"{alias}-000001", "number_of_shards") == "2"
     assert setting(bare, f"{alias}-000001", "number_of_replicas") == "0"
     assert setting(bare, bare.connection.rejected, "number_of_replicas") == "0"
+    different = bare.command("template", "diff", "--json")
+    assert different.returncode == 1
+    assert "number_of_shards" in different.stdout
     told = bare.command("template", "install")
     assert told.returncode == 0
     assert "index.number_of_shards: 2 → 1" in told.stdout
@@ -109,7 +112,7 @@ def test_a_change_is_said_field_by_field_and_takes_effect_when_wanted(bare: Lab)
     assert f"outdated   index {alias}-000001" in told.stdout
     server = inspect_server(bare.client)
     (roll,) = calls(bare.client, bare.connection, server, rollover=True)
-    assert (roll.method, roll.path) == ("POST", f"/{alias}/_rollover/{alias}-000002")
+    assert roll.path == f"/{alias}/_rollover/{alias}-000002"
     assert f"index {alias}-000002" in with_result(set_up(bare, rollover=True), Result.CREATED)
     assert setting(bare, f"{alias}-000002", "number_of_shards") == "1"
     again = set_up(bare, rollover=True)

@@ -6,7 +6,7 @@ import pytest
 
 from indexer.cluster.client import Server
 from indexer.cluster.plan import Kind, plan
-from indexer.cluster.promises import PROMISES, Made, judge, judge_lifecycle
+from indexer.cluster.promises import PROMISES, Made, judge, judge_lifecycle, winner_of
 from indexer.settings import Connection
 
 NEW = Server(version=(9, 1, 5), lifecycle=True)
@@ -110,6 +110,25 @@ def test_what_an_admin_may_add_is_no_defect(made: Made) -> None:
 def test_what_an_index_of_an_old_server_lacks_is_found_once_the_server_is_new() -> None:
     """After an upgrade of the server, the index that was made before it."""
     assert len(judge(Made.of(shipped(OLD)), NEW)) == 2
+
+
+@pytest.mark.parametrize(
+    ("index", "winner"),
+    [("a-000001", "ours"), ("a-rejected", "wide"), ("a-9", "wide"), ("a-x1", "high"), ("b", None)],
+)
+@pytest.mark.parametrize("backwards", [False, True])
+def test_the_template_with_the_highest_priority_wins(
+    index: str, winner: str | None, *, backwards: bool
+) -> None:
+    """Of those that match, in whatever order the server names them."""
+    held: dict[str, dict[str, Any]] = {
+        "wide": {"index_patterns": ["a-*"]},
+        "low": {"index_patterns": ["c*", "a-0*"], "priority": 499},
+        "ours": {"index_patterns": ["a-0*"], "priority": 500},
+        "high": {"index_patterns": ["a-x*", "a-y*"], "priority": 501},
+    }
+    templates = dict(reversed(held.items())) if backwards else held
+    assert winner_of(templates, index) == winner
 
 
 @pytest.mark.parametrize(
