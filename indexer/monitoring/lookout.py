@@ -6,6 +6,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import elasticsearch
 from elasticsearch import Elasticsearch
 
 from indexer.cluster.client import connect, explained, shown
@@ -45,32 +46,36 @@ class Lookout(Events):
         """Look no more; a look under way is not waited for."""
         self._stop.set()
 
-    def _look_again(self) -> None:
-        with connect(self._connection) as client:
-            while not self._stop.is_set():
-                self._look(client)
-                self._stop.wait(LOOK_EVERY)
-
-    def _look(self, client: Elasticsearch) -> None:
+    def look(self) -> None:
+        """Look once, and tell the numbers."""
         self._numbers.room_seen(_room(self._state))
         try:
-            with explained(self._connection):
+            with connect(self._connection) as client, explained(self._connection):
                 write = backing(client, self._connection.alias, shown(self._connection)).write
+                self._count_if_due(client, write)
         except Fatal as problem:
             self._numbers.cluster_seen(str(problem))
-            return
-        self._numbers.cluster_seen(None)
+        else:
+            self._numbers.cluster_seen(None)
+
+    def _look_again(self) -> None:
+        while not self._stop.is_set():
+            self.look()
+            self._stop.wait(LOOK_EVERY)
+
+    def _count_if_due(self, client: Elasticsearch, index: str) -> None:
         if time.monotonic() - self._counted >= FIELDS_EVERY:
             self._counted = time.monotonic()
-            self._numbers.fields_counted(self._count(client, write))
+            self._numbers.fields_counted(_count(client, index))
 
-    def _count(self, client: Elasticsearch, index: str) -> Fields | None:
-        try:
-            with explained(self._connection):
-                found = fields(client, index)
-        except Fatal:  # it may not be asked, or the index has just gone
-            return None
-        return Fields(found.mapped, found.limit)
+
+def _count(client: Elasticsearch, index: str) -> Fields | None:
+    """None if that may not be asked."""
+    try:
+        found = fields(client, index)
+    except elasticsearch.AuthorizationException:
+        return None
+    return Fields(found.mapped, found.limit)
 
 
 def _room(directory: Path) -> int | None:

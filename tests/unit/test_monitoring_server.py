@@ -1,0 +1,240 @@
+"""The pages of an indexer, and how `indexer status` finds it."""
+
+import http.client
+import socket
+import threading
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import orjson
+import pytest
+
+from indexer.events import Events, LogProgress, Progress, Totals
+from indexer.monitoring import running
+from indexer.monitoring.lookout import Lookout
+from indexer.monitoring.numbers import Numbers
+from indexer.monitoring.server import CannotListen, Page, Server
+from indexer.monitoring.service import monitored, pages
+from indexer.settings import Connection
+from tests.observed import Heard
+
+INSTANCE = "0123456789abcdef"
+LOG = LogProgress("a.log", (1, 2, 3), copy=False, size=100, delivered=60, lag=40)
+PROGRESS = Progress((LOG,), 2, 300, 0.5, Totals(9, 8, rejected=1))
+
+
+@pytest.fixture
+def numbers() -> Numbers:
+    """Those of an indexer that waits."""
+    numbers = Numbers()
+    numbers.waiting("No answer from Elasticsearch.")
+    return numbers
+
+
+@pytest.fixture
+def server(numbers: Numbers) -> Iterator[Server]:
+    """Its pages, on a free port."""
+    with Server("127.0.0.1:0", pages(numbers.snapshot, INSTANCE)) as server:
+        yield server
+
+
+def get(server: Server, path: str, method: str = "GET") -> tuple[int, str, bytes]:
+    """The status, the content type and the body of a page."""
+    where = urlsplit(server.url)
+    connection = http.client.HTTPConnection(str(where.hostname), where.port, timeout=10)
+    connection.request(method, path)
+    answer = connection.getresponse()
+    body = answer.read()
+    connection.close()
+    return answer.status, str(answer.getheader("content-type")), body
+
+
+def test_health_is_a_status_and_a_reason(server: Server, numbers: Numbers) -> None:
+    """503 with the reasons until it is ready; alive all the time."""
+    assert get(server, "/healthz")[0] == 200
+    status, kind, body = get(server, "/readyz")
+    assert (status, kind) == (503, "application/json")
+    assert orjson.loads(body) == {
+        "ready": False,
+        "problems": [{"kind": "starting", "sentence": "No answer from Elasticsearch."}],
+    }
+    numbers.connected("uuid", "index-000001")
+    status, _, body = get(server, "/readyz")
+    assert (status, orjson.loads(body)) == (200, {"ready": True, "problems": []})
+
+
+def test_a_hung_indexer_is_not_alive() -> None:
+    """The probe that restarts it gets 503."""
+    now = [0.0]
+    numbers = Numbers(lambda: now[0])
+    now[0] = 3600.0
+    with Server("127.0.0.1:0", pages(numbers.snapshot, INSTANCE)) as server:
+        status, _, body = get(server, "/healthz")
+    assert (status, orjson.loads(body)) == (503, {"alive": False})
+
+
+def test_metrics_are_text(server: Server) -> None:
+    """As Prometheus reads it, a query string or not."""
+    for path in ("/metrics", "/metrics?name=up"):
+        status, kind, body = get(server, path)
+        assert (status, kind.partition(";")[0]) == (200, "text/plain")
+        assert b"\nindexer_ready 0.0\n" in body
+
+
+def test_other_paths_name_the_pages(server: Server) -> None:
+    """Whoever guesses is told where to look; HEAD has no body."""
+    assert get(server, "/")[::2] == (404, b"/healthz\n/metrics\n/readyz\n/status\n")
+    assert get(server, "/readyz", "HEAD")[::2] == (503, b"")
+
+
+def test_a_client_that_says_nothing_holds_nobody_up(server: Server) -> None:
+    """Others are answered beside it."""
+    where = urlsplit(server.url)
+    with socket.create_connection((str(where.hostname), where.port or 0)):
+        assert get(server, "/healthz")[0] == 200
+
+
+def test_many_ask_at_once(server: Server, numbers: Numbers) -> None:
+    """While it goes on counting; each answer is whole."""
+    answers: list[int] = []
+    threads = [
+        threading.Thread(target=lambda: answers.extend(get(server, "/metrics")[0] for _ in range(5)))
+        for _ in range(8)
+    ]
+    for thread in threads:
+        thread.start()
+    for n in range(2000):
+        numbers.rejected(f"reason {n % 40}", 1)
+        numbers.heartbeat(lambda: PROGRESS)
+    for thread in threads:
+        thread.join()
+    assert answers == [200] * 40
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:{port}", "localhost:{port}"])
+def test_a_port_that_is_taken_is_said(server: Server, address: str) -> None:
+    """In one sentence with the option to change."""
+    taken = address.format(port=urlsplit(server.url).port)
+    with pytest.raises(
+        CannotListen,
+        match=f"Cannot serve monitoring at {taken}: Address already in use.*--monitoring-address",
+    ):
+        Server(taken, {})
+
+
+def test_an_address_of_nobody_is_said() -> None:
+    """A name that does not resolve, and an address that is another machine's."""
+    for address in ("no.such.host.invalid:0", "192.0.2.1:0"):
+        with pytest.raises(CannotListen, match=address):
+            Server(address, {})
+
+
+@pytest.mark.parametrize(
+    ("address", "host"), [("0.0.0.0:0", "127.0.0.1"), ("[::]:0", "::1"), ("[::1]:0", "::1")]
+)
+def test_where_it_is_reached(address: str, host: str) -> None:
+    """What listens everywhere is reached by this machine's own address; IPv6 is in brackets."""
+    with Server(address, {"/": lambda _: Page(b"here", "text/plain")}) as server:
+        assert urlsplit(server.url).hostname == host
+        assert get(server, "/")[::2] == (200, b"here")
+
+
+# ---- finding it
+
+
+def test_a_running_indexer_is_found(tmp_path: Path, server: Server, numbers: Numbers) -> None:
+    """By the file in its state directory; what it says is what it counts."""
+    running.announce(tmp_path, server.url, INSTANCE)
+    assert (tmp_path / "monitoring.json").read_bytes() == (
+        b'{"address":"%b","instance":"%b"}\n' % (server.url.encode(), INSTANCE.encode())
+    )
+    it = running.ask(tmp_path)
+    assert it is not None
+    assert (it.ready, it.problems, it.totals) == (False, ("No answer from Elasticsearch.",), None)
+    numbers.connected("uuid", "index-000001")
+    numbers.heartbeat(lambda: PROGRESS)
+    it = running.ask(tmp_path)
+    assert it is not None
+    assert (it.ready, it.problems, it.totals) == (True, (), PROGRESS.totals)
+    assert (it.address, it.batches, it.bytes) == (server.url, 2, 300)
+    assert it.logs == {"a.log": running.RunningLog(100, 60, 40, 0.0)}
+
+
+def test_what_is_left_of_another_indexer_is_not_believed(tmp_path: Path, server: Server) -> None:
+    """No file, a damaged one, a port that is closed, or one that is another program's now: none is running."""
+    assert running.ask(tmp_path) is None
+    for content in (b"", b"[]", b"{}", b'{"address":7,"instance":"x"}', b'{"address":"","instance":"x"}'):
+        (tmp_path / "monitoring.json").write_bytes(content)
+        assert running.ask(tmp_path) is None
+    running.announce(tmp_path, server.url, "of another run")
+    assert running.ask(tmp_path) is None
+    for body in (b"<html>", b"{}", b'{"instance":"%b"}' % INSTANCE.encode()):
+        with Server("127.0.0.1:0", {"/status": partial(lambda page, _: page, Page(body))}) as other:
+            running.announce(tmp_path, other.url, INSTANCE)
+            assert running.ask(tmp_path) is None
+    assert running.ask(tmp_path) is None, "it is closed by now"
+
+
+def test_no_proxy_is_asked(tmp_path: Path, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An environment with a proxy for everything does not keep us from our own machine."""
+    monkeypatch.setenv("http_proxy", "http://192.0.2.1:3128")
+    running.announce(tmp_path, server.url, INSTANCE)
+    assert running.ask(tmp_path) is not None
+
+
+def test_a_run_is_served_from_beginning_to_end(tmp_path: Path) -> None:
+    """Told before anything else; what is told counts, others hear it too; afterwards nothing is left."""
+    heard = Heard()
+    with monitored("127.0.0.1:0", Connection(), tmp_path, heard) as told:
+        ((address,),) = heard.of("serving")
+        it = running.ask(tmp_path)
+        assert it is not None
+        assert it.address == address
+        told.waiting("No answer.")
+        it = running.ask(tmp_path)
+        assert it is not None
+        assert it.problems == ("No answer.",)
+        assert heard.of("waiting") == [("No answer.",)]
+    assert running.ask(tmp_path) is None
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_state_directory_without_room_keeps_no_run_from_being_served(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Then `indexer status` does not find it, and probes and Prometheus do."""
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(running, "write_durably", full)
+    with monitored("127.0.0.1:0", Connection(), tmp_path, Events()):
+        assert running.ask(tmp_path) is None
+
+
+# ---- looking out
+
+
+def test_a_cluster_that_cannot_be_asked_is_a_problem(tmp_path: Path) -> None:
+    """With the sentence that `run` would say, and without the password in the address; room on the disk is seen anyway."""
+    numbers = Numbers()
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        url = f"http://elastic:s3cret@127.0.0.1:{held.getsockname()[1]}"
+        lookout = Lookout(Connection(elasticsearch_url=[url]), tmp_path, numbers)
+        lookout.look()
+    problem = numbers.snapshot().cluster_problem
+    assert problem is not None
+    assert problem.startswith("No answer from Elasticsearch at http://127.0.0.1:")
+    assert "s3cret" not in problem
+    assert (numbers.snapshot().free_bytes or 0) > 0
+
+
+def test_settings_that_make_no_sense_any_more_are_a_problem(tmp_path: Path) -> None:
+    """A secret that cannot be read when it is needed is said, and looked for again."""
+    numbers = Numbers()
+    connection = Connection(username="elastic", password_file=tmp_path / "gone")
+    Lookout(connection, tmp_path, numbers).look()
+    assert "gone" in str(numbers.snapshot().cluster_problem)

@@ -1,0 +1,123 @@
+"""`indexer status --watch`: one status after the other, with what happened in between; and what a status is made of."""
+
+import socket
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from indexer.events import LogProgress, Progress, Totals
+from indexer.monitoring import running
+from indexer.monitoring.numbers import Numbers
+from indexer.monitoring.server import Server
+from indexer.monitoring.service import pages
+from indexer.reading.identity import FileRecord
+from indexer.settings import Connection
+from indexer.settings import State as Where
+from indexer.status import LogStatus, Status, known
+from indexer.watch import Moment, looking, moments
+from indexer.writing.checkpoint import Checkpoint, State
+from tests.observed import Stop
+
+REMEMBERED = Totals(10, 10, bytes=600)
+NOW = Totals(30, 28, 1, 1, 0, 900)
+
+
+@pytest.fixture
+def connection() -> Iterator[Connection]:
+    """A cluster that is not there."""
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        yield Connection(elasticsearch_url=[f"http://127.0.0.1:{held.getsockname()[1]}"])
+
+
+@pytest.fixture
+def where(tmp_path: Path) -> Where:
+    """A state directory whose checkpoint knows 600 bytes of a log of 1000."""
+    log = tmp_path / "a-activity.log"
+    log.write_bytes(b"x" * 1000)
+    facts = log.stat()
+    record = FileRecord(
+        str(log), facts.st_dev, facts.st_ino, 9, 0, 7, offset=600, tail=0, reach=0, since=None, size=800
+    )
+    with State(tmp_path / "state") as state:
+        state.save(Checkpoint("uuid", "zoomdata-activity", REMEMBERED, [record]))
+    return Where(tmp_path / "state")
+
+
+@pytest.fixture
+def numbers(where: Where) -> Iterator[Numbers]:
+    """Those of an indexer that runs with this state directory, and is further on than its checkpoint."""
+    numbers = Numbers()
+    log = where.state_dir.parent / "a-activity.log"
+    there = LogProgress(str(log), (1, 2, 3), copy=False, size=1000, delivered=900, lag=100)
+    numbers.heartbeat(lambda: Progress((there,), 1, 5000, 0.1, NOW))
+    with Server("127.0.0.1:0", pages(numbers.snapshot, "instance")) as server:
+        running.announce(where.state_dir, server.url, "instance")
+        yield numbers
+
+
+def test_without_a_running_indexer_the_checkpoint_tells(where: Where, connection: Connection) -> None:
+    """Lag is what the file has beyond it; how long it has been there nobody knows."""
+    log = str(where.state_dir.parent / "a-activity.log")
+    status = known([log], connection, where)
+    assert status.running is None
+    assert status.totals == REMEMBERED
+    assert status.logs == (LogStatus(log, "following", 600, 1000, 400, None),)
+
+
+def test_a_running_indexer_tells_more_than_its_checkpoint(
+    where: Where, connection: Connection, numbers: Numbers
+) -> None:
+    """Its totals and its logs are newer; logs that it does not have open are as remembered."""
+    other = where.state_dir.parent / "b-activity.log"
+    other.write_bytes(b"y" * 50)
+    log = str(where.state_dir.parent / "a-activity.log")
+    status = known([str(other)], connection, where)
+    assert status.totals == NOW
+    assert status.logs == (
+        LogStatus(log, "following", 900, 1000, 100, 0.0),
+        LogStatus(str(other), "waiting", 0, 50, 50, None),
+    )
+    shown = {table.title: table.rows for table in status.tables()}
+    assert [row[0] for row in shown["The running indexer"]] == [False]
+    assert shown["Not ready"] == (("It is about to connect.",),)
+
+
+# ---- again and again
+
+
+def status_of(done: Totals) -> Status:
+    return Status("alias", "/state", done, (), (), None, None)
+
+
+def test_a_moment_has_what_ended_since_the_one_before() -> None:
+    """Lines in a second of the time that passed, whatever the interval was to be; nothing at first."""
+    seen = iter([Totals(100), Totals(100), Totals(600)])
+    times = iter([10.0, 11.0, 13.0])
+    stop = Stop(last=3)
+    found = list(moments(lambda: status_of(next(seen)), stop, 1.0, lambda: next(times)))
+    assert [moment.per_second for moment in found] == [None, 0.0, 250.0]
+    assert stop.waits == [1.0, 1.0, 1.0]
+
+
+def test_a_moment_is_a_line() -> None:
+    """Where nothing can be drawn anew: time, state, counts, lag, rate."""
+    log = LogStatus("a.log", "following", 0, 2000, 2000, 1.0)
+    archive = LogStatus("b.log.gz", "waiting", 0, 2000, None)
+    status = Status("alias", "/state", Totals(1234, rejected=5), (log, archive), (), None, None)
+    at = datetime(2026, 11, 23, 22, 1, 28, tzinfo=UTC)
+    assert Moment(at, status, 12.4).line() == (
+        "2026-11-23T22:01:28Z not running, 1,234 read, 5 rejected, 2,000 bytes behind, 12 lines/s"
+    )
+
+
+def test_a_cluster_that_does_not_answer_holds_no_look_up(
+    where: Where, connection: Connection, numbers: Numbers
+) -> None:
+    """Until it has, that is said; what is known here is there all the same."""
+    with looking([], connection, where) as look:
+        for moment in moments(look, Stop(last=5), 0.0):
+            assert moment.status.totals == NOW
+            assert moment.status.problem is not None
