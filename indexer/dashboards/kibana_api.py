@@ -3,6 +3,7 @@
 Who we are and whom we trust is as for Elasticsearch (`cluster/credentials.py`, `cluster/tls.py`).
 """
 
+import re
 import ssl
 from types import TracebackType
 from typing import Any, Self
@@ -182,4 +183,9 @@ def _innermost(error: BaseException) -> str:
     """What went wrong, without the library's own words around it."""
     while (inner := getattr(error, "reason", None)) is not None and isinstance(inner, BaseException):
         error = inner
-    return str(error.__cause__ or error).rpartition(">: ")[2] or type(error).__name__
+    text = re.sub(
+        r"\[(Errno -?\d+|SSL[^]]*)\] ?|\(_ssl\.c:\d+\)",
+        "",
+        str(error.__cause__ or error).rpartition(">: ")[2],
+    )
+    return text.strip() or type(error).__name__

@@ -1,0 +1,294 @@
+"""A stand-in for Kibana, as none can be had from a package registry: it is NOT Kibana, and proves nothing of pictures.
+
+It enforces what is confirmed of Kibana's interface (its documentation "Import saved objects API", "Create rule API",
+"Update rule API", "Create connector API"; its source at 7.17 and 9.x for stamps and attributes), so that a client that
+breaks a rule fails: headers, the form, the file's name, who may, spaces, stamps, attributes, references.
+"""
+
+import base64
+import re
+import ssl
+import threading
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from email import message_from_bytes
+from email.message import Message
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import orjson
+
+Json = dict[str, Any]
+Answer = tuple[int, Any]
+FORM: dict[str, tuple[tuple[int, int, int], set[str]]] = {
+    "index-pattern": (
+        (7, 11, 0),
+        {"title", "timeFieldName", "fields", "fieldFormatMap", "runtimeFieldMap", "fieldAttrs", "name"},
+    ),
+    "search": (
+        (7, 9, 3),
+        {"title", "description", "columns", "sort", "kibanaSavedObjectMeta", "hits", "version"},
+    ),
+    "lens": ((7, 16, 0), {"title", "description", "visualizationType", "state"}),
+    "visualization": (
+        (7, 13, 1),
+        {"title", "description", "visState", "uiStateJSON", "kibanaSavedObjectMeta", "version"},
+    ),
+    "dashboard": (
+        (7, 14, 0),
+        {
+            *("title", "description", "panelsJSON", "optionsJSON", "kibanaSavedObjectMeta"),
+            *("timeRestore", "timeFrom", "timeTo", "refreshInterval", "hits", "version"),
+        },
+    ),
+}
+"""Of each type the last stamp of 7.17, and the attributes that newer servers take."""
+CHECKED = {"index-pattern", "search"}
+"""References to these have to be there, else nothing is created."""
+RULE = {"name", "tags", "schedule", "throttle", "notify_when", "params", "actions"}
+NEW_RULE = RULE | {"rule_type_id", "consumer", "enabled"}
+PARAMS = {
+    *("index", "timeField", "esQuery", "size", "threshold", "thresholdComparator"),
+    *("timeWindowSize", "timeWindowUnit"),
+}
+
+
+class Refusal(Exception):  # noqa: N818 - an answer, no error of ours
+    """Ends a request with an answer."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.answer: Answer = (status, {"statusCode": status, "error": "…", "message": message})
+
+
+@dataclass(slots=True)
+class Asked:
+    """A request as it came."""
+
+    method: str
+    space: str
+    path: str
+    question: Mapping[str, list[str]]
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        """Its body, parsed."""
+        return orjson.loads(self.body) if self.body else None
+
+
+@dataclass(slots=True)
+class StandIn:
+    """What it holds, and how it is set up."""
+
+    version: str = "8.19.16"
+    base_path: str = ""
+    open: bool = False
+    """Nobody has to say who they are."""
+    tells_version: bool = True
+    """Newer servers keep it from those they do not know."""
+    encryption_key: bool = True
+    secure: bool = True
+    spaces: set[str] = field(default_factory=lambda: {"default"})
+    may: dict[str, bool] = field(default_factory=dict)
+    """Header Authorization → whether it has the privileges."""
+    objects: dict[tuple[str, str, str], Json] = field(default_factory=dict)
+    """Space, type, id → object."""
+    rules: dict[str, Json] = field(default_factory=dict)
+    connectors: list[Json] = field(default_factory=list)
+    refuses: dict[str, Json] = field(default_factory=dict)
+    """Id → the error that an import of it ends in."""
+    renames: dict[str, str] = field(default_factory=dict)
+    """Id → the id it gets instead, as for one that is taken in another space."""
+    asked: list[Asked] = field(default_factory=list)
+
+    def admit(self, user: str, password: str, *, may: bool = True) -> None:
+        """Know a user."""
+        self.may[f"Basic {base64.b64encode(f'{user}:{password}'.encode()).decode()}"] = may
+
+    @contextmanager
+    def serving(self, tls: ssl.SSLContext | None = None) -> Iterator[str]:
+        """Answer requests on a free port; give the address."""
+        stand_in = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_GET(self) -> None:
+                body = self.rfile.read(int(self.headers.get("content-length", 0)))
+                status, answer = stand_in.answer(self.command, self.path, self.headers, body)
+                content = orjson.dumps(answer)
+                self.send_response(status)
+                self.send_header("content-type", "application/json; charset=utf-8")
+                self.send_header("content-length", str(len(content)))
+                self.end_headers()
+                self.wfile.write(content)
+
+            do_POST = do_PUT = do_GET  # noqa: N815
+
+            def log_message(self, *_: object) -> None:
+                """Keep quiet."""
+
+        server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        if tls:
+            server.socket = tls.wrap_socket(server.socket, server_side=True)
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
+        thread.start()
+        try:
+            yield f"http{'s' if tls else ''}://localhost:{server.server_port}{self.base_path}"
+        finally:
+            server.shutdown()
+            server.server_close()
+            thread.join()
+
+    def answer(self, method: str, target: str, headers: Message, body: bytes) -> Answer:
+        """The answer to a request."""
+        parts = urlsplit(target)
+        path = parts.path.removeprefix(self.base_path)
+        found = re.match(r"/s/([a-z0-9_-]+)(/.*)", path)
+        space, path = (found[1], found[2]) if found else ("default", path)
+        lower = {name.lower(): value for name, value in headers.items()}
+        asked = Asked(method, space, path, parse_qs(parts.query), lower, body)
+        self.asked.append(asked)
+        try:
+            return self._answer(asked)
+        except Refusal as refusal:
+            return refusal.answer
+
+    def _answer(self, asked: Asked) -> Answer:
+        who = asked.headers.get("authorization")
+        known = self.open or who in self.may
+        if asked.path == "/api/status" and not known and not self.tells_version:
+            return 200, {"status": {"overall": {"level": "available"}}}
+        if not known:
+            raise Refusal(401, "[security_exception: unable to authenticate user]")
+        if asked.path == "/api/status":
+            return 200, {"version": {"number": self.version}, "status": {"overall": {"level": "available"}}}
+        if asked.method != "GET" and "kbn-xsrf" not in asked.headers:
+            raise Refusal(400, "Request must contain a kbn-xsrf header.")
+        if asked.space not in self.spaces:
+            raise Refusal(404, "Not Found")
+        if not self.open and not self.may[str(who)]:
+            raise Refusal(403, "Unable to bulk_create dashboard,index-pattern,lens,search,visualization")
+        match asked.method, asked.path:
+            case "POST", "/api/saved_objects/_import":
+                return self._import(asked)
+            case "GET", "/api/alerting/_health":
+                return 200, {
+                    "has_permanent_encryption_key": self.encryption_key,
+                    "is_sufficiently_secure": self.secure,
+                }
+            case "GET", "/api/actions/connectors":
+                return 200, self.connectors
+            case "POST", "/api/actions/connector":
+                return self._connector(asked)
+        if found := re.fullmatch(r"/api/alerting/rule/([^/]+)", asked.path):
+            return self._rule(asked, found[1])
+        raise Refusal(404, "Not Found")
+
+    # ---- saved objects
+
+    def _import(self, asked: Asked) -> Answer:
+        objects = [orjson.loads(line) for line in _uploaded(asked).splitlines() if line]
+        for each in objects:
+            self._require_stamps(each)
+        overwrite = asked.question.get("overwrite") == ["true"]
+        errors = [error for each in objects if (error := self._error(each, objects, asked.space, overwrite))]
+        missing = any(each["error"]["type"] == "missing_references" for each in errors)
+        failed = {(each["type"], each["id"]) for each in errors}
+        taken = [] if missing else [each for each in objects if (each["type"], each["id"]) not in failed]
+        results = []
+        for each in taken:
+            name = self.renames.get(each["id"], each["id"])
+            self.objects[asked.space, each["type"], name] = each
+            renamed = {"destinationId": name} if name != each["id"] else {}
+            results.append({"type": each["type"], "id": each["id"], "overwrite": overwrite} | renamed)
+        answer = {"success": not errors, "successCount": len(taken), "successResults": results}
+        return 200, answer | ({"errors": errors} if errors else {})
+
+    def _require_stamps(self, each: Json) -> None:
+        number = tuple(int(part) for part in self.version.split("."))
+        stamps = [*each.get("migrationVersion", {}).values(), each.get("coreMigrationVersion", "0.0.0")]
+        if any(tuple(int(part) for part in stamp.split(".")) > number for stamp in stamps):
+            raise Refusal(
+                422, f"Document {each['id']!r} belongs to a more recent version of Kibana [{max(stamps)}]."
+            )
+
+    def _error(self, each: Json, objects: list[Json], space: str, overwrite: bool) -> Json | None:  # noqa: FBT001
+        error = self.refuses.get(each["id"]) or self._fault(each, objects, space, overwrite)
+        about = {"type": each["type"], "id": each["id"], "title": each["attributes"].get("title")}
+        return about | {"error": error} if error else None
+
+    def _fault(self, each: Json, objects: list[Json], space: str, overwrite: bool) -> Json | None:  # noqa: FBT001
+        if each["type"] not in FORM:
+            return {"type": "unsupported_type"}
+        stamp, attributes = FORM[each["type"]]
+        if each.get("migrationVersion") != {each["type"]: ".".join(map(str, stamp))}:
+            return {"type": "unknown", "message": "every migration since 6.x would run over it"}
+        if unknown := set(each["attributes"]) - attributes:
+            return {
+                "type": "unknown",
+                "message": f"[attributes.{min(unknown)}]: definition for this key is missing",
+            }
+        there = {(it["type"], it["id"]) for it in objects} | {
+            (k, i) for s, k, i in self.objects if s == space
+        }
+        wanted = [(it["type"], it["id"]) for it in each["references"] if it["type"] in CHECKED]
+        if missing := [{"type": kind, "id": name} for kind, name in wanted if (kind, name) not in there]:
+            return {"type": "missing_references", "references": missing}
+        if (space, each["type"], each["id"]) in self.objects and not overwrite:
+            return {"type": "conflict"}
+        return None
+
+    # ---- rules
+
+    def _connector(self, asked: Asked) -> Answer:
+        wanted = asked.json
+        if set(wanted) - {"name", "connector_type_id", "config", "secrets"}:
+            raise Refusal(400, "[request body]: definition for this key is missing")
+        made = {
+            "id": str(uuid.uuid4()),
+            "name": wanted["name"],
+            "connector_type_id": wanted["connector_type_id"],
+        }
+        self.connectors.append(made)
+        return 200, made
+
+    def _rule(self, asked: Asked, name: str) -> Answer:
+        wanted, update = asked.json, asked.method == "PUT"
+        try:
+            uuid.UUID(name)
+        except ValueError:
+            raise Refusal(400, "Predefined IDs are not allowed, unless the ID is a UUID.") from None
+        if unknown := set(wanted) - (RULE if update else NEW_RULE):
+            raise Refusal(400, f"[request body.{min(unknown)}]: definition for this key is missing")
+        if unknown := set(wanted["params"]) ^ PARAMS:
+            raise Refusal(400, f"params invalid: [{min(unknown)}]")
+        orjson.loads(wanted["params"]["esQuery"])
+        connectors = {each["id"] for each in self.connectors}
+        if any(action["id"] not in connectors for action in wanted["actions"]):
+            raise Refusal(400, "Saved object [action/…] not found")
+        if not update and name in self.rules:
+            raise Refusal(409, f"Saved object [alert/{name}] conflict")
+        if update and name not in self.rules:
+            raise Refusal(404, f"Saved object [alert/{name}] not found")
+        self.rules[name] = self.rules.get(name, {}) | wanted
+        return 200, self.rules[name] | {"id": name}
+
+
+def _uploaded(asked: Asked) -> bytes:
+    """The content of the form's file. Refuses what is no such form."""
+    kind = asked.headers.get("content-type", "")
+    if not kind.startswith("multipart/form-data"):
+        raise Refusal(415, "Unsupported Media Type")
+    form = message_from_bytes(f"content-type: {kind}\r\n\r\n".encode() + asked.body)
+    for part in form.walk():
+        if part.get_param("name", header="content-disposition") == "file":
+            if not str(part.get_filename()).endswith(".ndjson"):
+                raise Refusal(400, "Invalid file extension")
+            return bytes(part.get_payload(decode=True))
+    raise Refusal(400, "[request body.file]: expected value of type [Stream] but got [undefined]")
