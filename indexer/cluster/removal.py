@@ -12,7 +12,8 @@ from elasticsearch import Elasticsearch
 from indexer.cluster.alias import is_ours
 from indexer.cluster.client import Server
 from indexer.cluster.plan import CUSTOM, Call, Kind, Request, plan
-from indexer.cluster.templates import Outcome, Result, Step, held, reason_of, send
+from indexer.cluster.requests import held, reason_of, send
+from indexer.cluster.templates import Outcome, Result, Step
 from indexer.settings import Connection
 
 ORDER = (Kind.INDEX, Kind.TEMPLATE, Kind.COMPONENT, Kind.POLICY)

@@ -13,7 +13,8 @@ from elasticsearch import Elasticsearch
 from indexer.cluster.client import shown
 from indexer.cluster.compare import lacking
 from indexer.cluster.plan import OURS, Body, Call, text_of
-from indexer.cluster.templates import Foreign, Outcome, Result, send
+from indexer.cluster.requests import send
+from indexer.cluster.templates import Foreign, Outcome, Result
 from indexer.errors import Fatal
 from indexer.settings import Connection
 

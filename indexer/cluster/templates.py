@@ -18,6 +18,7 @@ from indexer.cluster.client import Server, shown
 from indexer.cluster.compare import Difference, differences, lacking
 from indexer.cluster.plan import CUSTOM, OURS, Body, Call, Kind, Request, left_out, managed, plan
 from indexer.cluster.promises import Finding, Severity
+from indexer.cluster.requests import held, reason_of, send
 from indexer.cluster.rollover import roll_over, rollover_call
 from indexer.errors import Fatal
 from indexer.settings import Connection, Indices
@@ -184,30 +185,6 @@ def calls(
     return [it.request.call for it in needed]
 
 
-def held(client: Elasticsearch, request: Request) -> Body | None:
-    """What the server holds under the request's name; None if nothing."""
-    client = client.options(ignore_status=404)
-    match request.kind:
-        case Kind.POLICY:
-            answer = client.ilm.get_lifecycle(name=request.name)
-            found = [answer.get(request.name)]
-        case Kind.COMPONENT:
-            answer = client.cluster.get_component_template(name=request.name)
-            found = [it["component_template"] for it in answer.get("component_templates", [])]
-        case Kind.TEMPLATE:
-            answer = client.indices.get_index_template(name=request.name)
-            found = [it["index_template"] for it in answer.get("index_templates", [])]
-        case Kind.INDEX:
-            found = [{}] if client.indices.exists(index=request.name) else []
-    return found[0] if found else None
-
-
-def send(client: Elasticsearch, call: Call) -> None:
-    """Send a request that changes something. Raises what the client raises."""
-    headers = {"accept": "application/json", "content-type": "application/json"}
-    client.perform_request(call.method, call.path, headers=headers, body=call.body)
-
-
 def _meta(body: Body) -> Body:
     meta: Body = body.get("policy", body).get("_meta") or {}
     return meta
@@ -293,12 +270,3 @@ def _outdated(client: Elasticsearch, writing: str) -> tuple[Difference, ...]:
 
 def _told(found: Iterable[Finding]) -> list[Outcome]:
     return [Outcome(f"{it.where}", Result(it.severity.value), f"{it.what}. {it.cure}") for it in found]
-
-
-def reason_of(error: elasticsearch.ApiError) -> str:
-    """What the server says is wrong, with its first cause: a parser tells each field on the way down to the odd one."""
-    failure = cause = error.body["error"] if isinstance(error.body, dict) else {}
-    while "caused_by" in cause:
-        cause = cause["caused_by"]
-    reason, first = failure.get("reason", error.error), cause.get("reason")
-    return f"{reason} ({first})" if first and first not in reason else str(reason)
