@@ -12,7 +12,6 @@ from indexer.check.findings import Finding, State, Topic
 from indexer.cluster.client import connect, inspect_server
 from indexer.cluster.requests import send
 from indexer.cluster.roles import calls
-from indexer.cluster.requests import send
 from indexer.cluster.templates import install
 from indexer.settings import Connection, Indices
 from indexer.settings import State as Directory
