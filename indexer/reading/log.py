@@ -259,13 +259,14 @@ class Log:
         device, inode = self.facts.key
         delivered = record.offset if record else 0
         unread = max(0, self.size - self.consumed)
+        taken = self.position if unread else self._splitter.start
         return LogProgress(
             path=self.facts.name,
             identity=(device, inode, record.generation if record else 0),
             copy=self.copies is not None,
             size=self.size,
             delivered=delivered,
-            lag=0 if self.copies else unread + max(0, self._splitter.start - delivered),
+            lag=0 if self.copies else unread + max(0, taken - delivered),
         )
 
     def remembered(self, since: str | None) -> FileRecord | None:
