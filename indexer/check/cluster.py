@@ -216,7 +216,7 @@ def lifecycle(looking: Looking) -> Iterator[Finding]:
         yield odd(Topic.LIFECYCLE, what, f"{cure}.")
         return
     mode = client.options(ignore_status=403).ilm.get_status().get("operation_mode", "")
-    explained = client.ilm.explain_lifecycle(index=",".join(_known(looking.behind).indices))
+    explained = client.ilm.explain_lifecycle(index=looking.connection.alias)
     yield from judgements.lifecycle(mode, explained["indices"])
 
 

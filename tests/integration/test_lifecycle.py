@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 
 import indexer
+from indexer.check import check
+from indexer.check.findings import State, Topic
 from indexer.cluster import plan
 from indexer.cluster.client import inspect_server
 from indexer.cluster.findings import Verification
@@ -185,3 +187,17 @@ def test_lifecycle_none_leaves_lifecycle_management_out(bare: Lab) -> None:
     installed(bare, Indices(lifecycle=Lifecycle.NONE))
     assert bare.connection.alias not in bare.client.ilm.get_lifecycle()
     assert not [name for name in settings(bare, behind(bare)[0]) if name.startswith("index.lifecycle")]
+
+
+def test_check_tells_which_index_nobody_looks_after(lab: Lab) -> None:
+    """All is in order as it is installed; an index without a policy stays for ever, and a warning says so."""
+
+    def looked_after() -> list[tuple[State, str]]:
+        found = check([str(lab.logs)], lab.connection, Indices(), lab.state)
+        return [(it.state, it.what) for it in found if it.topic is Topic.LIFECYCLE]
+
+    assert looked_after() == [(State.FINE, f"policy {lab.connection.alias} looks after 1 index")]
+    lab.client.indices.rollover(alias=lab.connection.alias)
+    first = behind(lab)[0]
+    lab.client.indices.put_settings(index=first, settings={"index.lifecycle.name": None})
+    assert looked_after() == [(State.ODD, f"no policy looks after {first}")]
