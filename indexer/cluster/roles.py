@@ -1,8 +1,10 @@
 """Least-privilege roles, from `mappings/roles.json`: the bodies of `PUT _security/role/NAME`, for this alias.
 
-Each privilege there is needed, and none is missing: with any one taken away something of what the role is for fails
-(measured on 7.17.28, 8.19.16 and 9.1.5). Lifecycle management acts with the rights of who last put the policy (Elasticsearch guide,
-"ILM: security and permissions"), which is why the role for setting up may `manage` the indices.
+None of the privileges of writer, replayer and reader can be left out, nor is one missing: with any one taken away
+something of what the role is for fails (measured on 7.17.28, 8.19.16 and 9.1.5; those of setup on 9.1.5, but for `manage_ilm`,
+which servers with lifecycle management ask for). Lifecycle management acts with the rights of who last put the policy
+(Elasticsearch guide, "ILM: security and permissions"), which is why the role for setting up may `manage` the indices. The
+role for Zoomdata is what the documentation of its connector asks for.
 """
 
 from urllib.parse import quote
