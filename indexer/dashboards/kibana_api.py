@@ -181,11 +181,13 @@ def _timed_out(error: Exception) -> bool:
 
 def _innermost(error: BaseException) -> str:
     """What went wrong, without the library's own words around it."""
-    while (inner := getattr(error, "reason", None)) is not None and isinstance(inner, BaseException):
+    while isinstance(
+        inner := getattr(error, "reason", None) or error.__cause__ or _last(error), BaseException
+    ):
         error = inner
-    text = re.sub(
-        r"\[(Errno -?\d+|SSL[^]]*)\] ?|\(_ssl\.c:\d+\)",
-        "",
-        str(error.__cause__ or error).rpartition(">: ")[2],
-    )
-    return text.strip() or type(error).__name__
+    text = str(getattr(error, "strerror", None) or _last(error) or type(error).__name__)
+    return re.sub(r"\[SSL[^]]*\] ?| ?\(_ssl\.c:\d+\)", "", text)
+
+
+def _last(error: BaseException) -> Any:
+    return error.args[-1] if error.args else None

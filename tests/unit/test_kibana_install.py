@@ -1,0 +1,321 @@
+"""`indexer kibana install` against the stand-in for Kibana: what is sent, and what is said of each refusal."""
+
+import hashlib
+import re
+import ssl
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+import trustme
+from typer.testing import CliRunner, Result
+
+from indexer import cli
+from indexer.dashboards import kibana, objects
+from indexer.dashboards.kibana import ImportFailed, Installed, KibanaTooOld
+from indexer.dashboards.kibana_api import (
+    KibanaForbids,
+    KibanaUnauthenticated,
+    KibanaUnreachable,
+    NoSuchSpace,
+    NotKibana,
+)
+from indexer.dashboards.objects import Naming, ndjson, saved_objects
+from indexer.dashboards.rules import AlertingNotReady
+from indexer.errors import WrongUsage
+from indexer.settings import Connection, Kibana
+from tests.kibana_stand_in import StandIn
+
+ALL = saved_objects(Naming())
+SECRET = "s3cret-of-elastic"
+
+
+@pytest.fixture
+def stand_in(monkeypatch: pytest.MonkeyPatch) -> StandIn:
+    """Kibana, or rather what stands for it, and a user who may."""
+    for name in ("PASSWORD", "API_KEY", "BEARER_TOKEN"):
+        monkeypatch.delenv(f"INDEXER_{name}", raising=False)
+    monkeypatch.setenv("INDEXER_PASSWORD", SECRET)
+    made = StandIn()
+    made.admit("elastic", SECRET)
+    return made
+
+
+@pytest.fixture
+def url(stand_in: StandIn) -> Iterator[str]:
+    """Its address."""
+    with stand_in.serving() as address:
+        yield address
+
+
+def install(url: str, *, alerts: bool = False, space: str | None = None, **options: Any) -> Installed:
+    """Install as user elastic."""
+    given: dict[str, Any] = {"username": "elastic", "request_timeout": 5.0} | options
+    return kibana.install(Connection(**given), Kibana(url, space), alerts=alerts, export_rows=500)
+
+
+def run(*arguments: str) -> Result:
+    """The command itself."""
+    return CliRunner().invoke(cli.app, ["kibana", "install", *arguments])
+
+
+@pytest.mark.parametrize("version", ["7.17.0", "7.17.28", "8.0.0", "8.19.16", "9.1.5", "9.5.0"])
+def test_everything_is_there(stand_in: StandIn, url: str, version: str) -> None:
+    """All objects are taken whatever the version from 7.17 on, and the addresses of the dashboards are told."""
+    stand_in.version = version
+    done = install(url)
+    assert done.version == version
+    assert done.objects == len(ALL)
+    assert {(kind, name) for _, kind, name in stand_in.objects} == {(it.type, it.id) for it in ALL}
+    assert list(done.dashboards.values()) == [
+        f"{url}/app/dashboards#/view/zoomdata-activity-{name}" for name in objects.DASHBOARDS
+    ]
+
+
+def test_again(stand_in: StandIn, url: str) -> None:
+    """A second run is an update: the same objects, rules and connector, no more."""
+    first = install(url, alerts=True)
+    before = len(stand_in.objects)
+    second = install(url, alerts=True)
+    assert {what for _, what in first.rules} == {"created"}
+    assert {what for _, what in second.rules} == {"updated"}
+    assert len(stand_in.objects) == before
+    assert len(stand_in.rules) == 3
+    assert len(stand_in.connectors) == 1
+
+
+def test_beside_each_other(stand_in: StandIn, url: str) -> None:
+    """Installs for two aliases, and in two spaces, leave each other alone."""
+    stand_in.spaces.add("audit")
+    for alias in ("zoomdata-activity", "other"):
+        for space in (None, "audit"):
+            install(url, alerts=True, alias=alias, space=space)
+    names = [(kind, name) for _, kind, name in stand_in.objects]
+    assert len(names) == len(set(names)) == 4 * len(ALL)
+    assert len(stand_in.rules) == 12
+
+
+def test_space(stand_in: StandIn, url: str) -> None:
+    """Everything goes into the space that is given; the default space may be named."""
+    stand_in.spaces.add("audit")
+    done = install(url, space="audit", alerts=True)
+    assert {space for space, _, _ in stand_in.objects} == {"audit"}
+    assert {it.space for it in stand_in.asked if it.path != "/api/status"} == {"audit"}
+    assert all(address.startswith(f"{url}/s/audit/app/") for address in done.dashboards.values())
+    install(url, space="default")
+    assert sum(space == "default" for space, _, _ in stand_in.objects) == len(ALL)
+
+
+def test_base_path(stand_in: StandIn) -> None:
+    """Kibana may be mounted below a path, and its address may end in a slash."""
+    stand_in.base_path = "/analytics/kibana"
+    with stand_in.serving() as url:
+        assert install(url + "/").objects == len(ALL)
+
+
+def test_dry_run() -> None:
+    """A dry run sends nothing and prints the very file that is imported."""
+    result = run("--dry-run", "--kibana-url", "http://kibana.invalid:5601")
+    assert result.exit_code == 0
+    assert result.stdout.encode() == ndjson(ALL)
+    assert "Import" in result.stderr
+
+
+def test_dry_run_of_alerts() -> None:
+    """With --alerts the rules are told beside the file, not in it."""
+    result = run("--dry-run", "--alerts", "--export-rows", "77", "--alias", "other", "--space", "audit")
+    assert result.stdout.encode() == ndjson(saved_objects(Naming("other", "audit")))
+    assert result.stderr.count("POST /api/alerting/rule/") == 3
+    assert '{\\"gt\\":77}' in result.stderr
+
+
+def test_command(stand_in: StandIn, url: str) -> None:
+    """The command tells where the dashboards are; with --json as one object. No secret is in either."""
+    arguments = ("--kibana-url", url, "--username", "elastic", "--alerts")
+    told = run(*arguments)
+    assert told.exit_code == 0, told.output
+    assert "Zoomdata: Audit" in told.stdout
+    shown = orjson.loads(run(*arguments, "--json").stdout)
+    assert list(shown["dashboards"]) == [f"Zoomdata: {it.capitalize()}" for it in objects.DASHBOARDS]
+    assert SECRET not in told.output
+
+
+def test_rules(stand_in: StandIn, url: str) -> None:
+    """Rules ask the alias for what they are named after, and write to the server log through a connector of ours."""
+    stand_in.connectors.append({"id": "theirs", "name": "Their log", "connector_type_id": ".server-log"})
+    install(url, alerts=True, alias="other")
+    ours = stand_in.connectors[-1]
+    assert (ours["name"], ours["connector_type_id"]) == ("Zoomdata: server log (other)", ".server-log")
+    for rule in stand_in.rules.values():
+        assert rule["params"]["index"] == ["other"]
+        assert [action["id"] for action in rule["actions"]] == [ours["id"]]
+        assert "{{_source.user}}" in rule["actions"][0]["params"]["message"]
+    asked = [rule["params"]["esQuery"] for rule in stand_in.rules.values()]
+    assert sum('"gt":500' in query for query in asked) == 1
+
+
+# ---- what is refused
+
+
+def test_partial_import(stand_in: StandIn, url: str) -> None:
+    """A 200 with failures in it is an error that names the object and the reason."""
+    stand_in.refuses["zoomdata-activity-audit"] = {"type": "unsupported_type"}
+    with pytest.raises(ImportFailed, match=rf"took {len(ALL) - 1} of {len(ALL)} objects") as raised:
+        install(url)
+    assert "dashboard 'Zoomdata: Audit' (zoomdata-activity-audit): this Kibana knows no" in str(raised.value)
+
+
+def test_unknown_failure(stand_in: StandIn, url: str) -> None:
+    """A failure of a kind that nobody foresaw is told in Kibana's words."""
+    stand_in.refuses["zoomdata-activity"] = {"type": "unknown", "message": "disk is full", "statusCode": 500}
+    with pytest.raises(ImportFailed, match=r"\(zoomdata-activity\): disk is full"):
+        install(url)
+
+
+def test_many_failures(stand_in: StandIn, url: str) -> None:
+    """Of many failures the first are told, and how many more there are."""
+    stand_in.refuses |= {it.id: {"type": "conflict"} for it in ALL}
+    with pytest.raises(ImportFailed, match=r"took 0 of .* and 58 more"):
+        install(url)
+
+
+def test_other_ids(stand_in: StandIn, url: str) -> None:
+    """An object that Kibana gave another id is told, as links and updates would miss it."""
+    stand_in.renames["zoomdata-activity-audit"] = "6a1c"
+    with pytest.raises(ImportFailed, match=r"it got another id \(6a1c\)"):
+        install(url)
+
+
+def test_too_old(stand_in: StandIn, url: str) -> None:
+    """Before 7.17 nothing is imported, in one sentence."""
+    stand_in.version = "7.16.3"
+    with pytest.raises(KibanaTooOld, match=r"is 7\.16\.3; the dashboards need 7\.17 or later"):
+        install(url)
+    assert stand_in.objects == {}
+
+
+def test_wrong_password(stand_in: StandIn, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An unknown user is named, and where the secret came from."""
+    monkeypatch.setenv("INDEXER_PASSWORD", "wrong")
+    with pytest.raises(KibanaUnauthenticated, match=r"does not know user 'elastic'.*unable to authenticate"):
+        install(url)
+
+
+@pytest.mark.parametrize("tells", [True, False])
+def test_nobody(stand_in: StandIn, url: str, monkeypatch: pytest.MonkeyPatch, tells: bool) -> None:  # noqa: FBT001
+    """Without credentials it is said so, also where Kibana answers 200 and keeps its version to itself."""
+    monkeypatch.delenv("INDEXER_PASSWORD")
+    stand_in.tells_version = tells
+    with pytest.raises(KibanaUnauthenticated, match="does not know a request without credentials"):
+        install(url, username=None)
+
+
+def test_not_allowed(stand_in: StandIn, url: str) -> None:
+    """403 names the privileges that it takes."""
+    stand_in.admit("elastic", SECRET, may=False)
+    with pytest.raises(
+        KibanaForbids, match=r"'All' for Saved Objects Management, Dashboard, .* default space"
+    ):
+        install(url)
+
+
+def test_no_such_space(url: str) -> None:
+    """404 in a space is told as the space's."""
+    with pytest.raises(NoSuchSpace, match="has no space 'finance'"):
+        install(url, space="finance")
+
+
+@pytest.mark.parametrize(
+    ("setting", "cure"),
+    [("encryption_key", "xpack.encryptedSavedObjects.encryptionKey"), ("secure", "api_key.enabled")],
+)
+def test_alerting_not_ready(stand_in: StandIn, url: str, setting: str, cure: str) -> None:
+    """Where Kibana cannot keep rules, the dashboards are there and the setting is named."""
+    setattr(stand_in, setting, False)
+    with pytest.raises(AlertingNotReady, match=re.escape(cure)):
+        install(url, alerts=True)
+    assert len(stand_in.objects) == len(ALL)
+    assert stand_in.rules == {}
+
+
+def test_nobody_home() -> None:
+    """No answer is told with the option that holds the address."""
+    with StandIn().serving() as url:
+        pass
+    with pytest.raises(KibanaUnreachable, match=r"\(Connection refused\)\. .*--kibana-url"):
+        install(url, username=None)
+
+
+@pytest.mark.parametrize("url", ["kibana:5601", "ftp://kibana", "localhost"])
+def test_no_address(url: str) -> None:
+    """An address without http is wrong usage."""
+    with pytest.raises(WrongUsage, match="--kibana-url"):
+        install(url)
+
+
+def test_something_else(stand_in: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another product at the address is told as such."""
+    stand_in.base_path = "/kibana"
+    monkeypatch.setattr(StandIn, "answer", lambda *_: (200, {"tagline": "You Know, for Search"}))
+    with stand_in.serving() as url, pytest.raises(NotKibana, match="base path"):
+        install(url)
+
+
+# ---- who we are, and whom we trust
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "header"),
+    [
+        ("API_KEY", "abc:def", "ApiKey YWJjOmRlZg=="),
+        ("API_KEY", "YWJjOmRlZg==", "ApiKey YWJjOmRlZg=="),
+        ("BEARER_TOKEN", "token", "Bearer token"),
+    ],
+)
+def test_credentials(
+    stand_in: StandIn, url: str, monkeypatch: pytest.MonkeyPatch, variable: str, value: str, header: str
+) -> None:
+    """Keys and tokens are sent as for Elasticsearch."""
+    monkeypatch.delenv("INDEXER_PASSWORD")
+    monkeypatch.setenv(f"INDEXER_{variable}", value)
+    stand_in.may = {header: True}
+    assert install(url, username=None).objects == len(ALL)
+
+
+def test_user_in_the_address(stand_in: StandIn, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A user in Kibana's own address is who we are there, and is in no message."""
+    monkeypatch.delenv("INDEXER_PASSWORD")
+    done = install(url.replace("//", f"//elastic:{SECRET}@"), username=None)
+    assert done.objects == len(ALL)
+    assert SECRET not in str(done)
+    with pytest.raises(KibanaUnauthenticated) as raised:
+        install(url.replace("//", "//elastic:wrong-one@"), username=None)
+    assert "wrong-one" not in str(raised.value)
+
+
+def test_tls(stand_in: StandIn, tmp_path: Path) -> None:
+    """A CA of one's own is trusted by its file or fingerprint; without either it is not, and no one else is."""
+    ca = trustme.CA()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    own = ca.issue_cert("localhost").private_key_and_cert_chain_pem
+    own.write_to_path(str(tmp_path / "kibana.pem"))
+    ca.cert_pem.write_to_path(
+        str(tmp_path / "kibana.pem"), append=True
+    )  # a fingerprint picks from what is shown
+    context.load_cert_chain(tmp_path / "kibana.pem")
+    ca.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    trustme.CA().cert_pem.write_to_path(str(tmp_path / "other.pem"))
+    with stand_in.serving(context) as url:
+        assert install(url, ca_certs=tmp_path / "ca.pem").objects == len(ALL)
+        digest = hashlib.sha256(ssl.PEM_cert_to_DER_cert(ca.cert_pem.bytes().decode())).hexdigest()
+        assert install(url, ca_fingerprint=digest).objects == len(ALL)
+        others: list[dict[str, Any]] = [
+            {"ca_certs": tmp_path / "other.pem"},
+            {},
+            {"ca_fingerprint": "ab" * 32},
+        ]
+        for trusted in others:
+            with pytest.raises(KibanaUnreachable, match=r"certificate|fingerprint"):
+                install(url, **trusted)

@@ -1,0 +1,165 @@
+"""The stand-in for Kibana: each rule that it enforces is broken once, and that breaks an install."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
+
+import orjson
+import pytest
+import urllib3
+
+from indexer.dashboards import kibana, rules
+from indexer.dashboards.kibana import ImportFailed
+from indexer.dashboards.kibana_api import Api, KibanaUnexpected
+from indexer.dashboards.objects import Naming
+from indexer.errors import Fatal
+from indexer.settings import Connection, Kibana
+from tests.kibana_stand_in import StandIn
+
+Break = Callable[[pytest.MonkeyPatch], None]
+
+
+@pytest.fixture
+def url() -> Iterator[str]:
+    """A stand-in that lets everybody in; what is installed there already is an update."""
+    with StandIn(open=True).serving() as address:
+        yield address
+
+
+def install(url: str) -> None:
+    """Install everything."""
+    kibana.install(Connection(request_timeout=5.0), Kibana(url), alerts=True, export_rows=500)
+
+
+def sent(change: Callable[[dict[str, Any]], None]) -> Break:
+    """Change what every request is sent with."""
+
+    def apply(monkeypatch: pytest.MonkeyPatch) -> None:
+        whole = urllib3.PoolManager.request
+
+        def request(self: Any, method: str, url: str, **how: Any) -> Any:
+            change(how)
+            return whole(self, method, url, **how)
+
+        monkeypatch.setattr(urllib3.PoolManager, "request", request)
+
+    return apply
+
+
+def lines(change: Callable[[dict[str, Any]], None], only: str = "zoomdata-activity-audit") -> Break:
+    """Change one object of the file."""
+
+    def apply(monkeypatch: pytest.MonkeyPatch) -> None:
+        def changed(saved: Any) -> bytes:
+            content = b""
+            for it in saved:
+                line = orjson.loads(it.line)
+                if it.id == only:
+                    change(line)
+                content += orjson.dumps(line) + b"\n"
+            return content
+
+        monkeypatch.setattr(kibana, "ndjson", changed)
+
+    return apply
+
+
+def rule(change: Callable[[dict[str, Any]], None]) -> Break:
+    """Change the body of every rule."""
+
+    def apply(monkeypatch: pytest.MonkeyPatch) -> None:
+        whole = rules.Rule.with_connector
+
+        def with_connector(self: rules.Rule, connector: str) -> dict[str, Any]:
+            body = whole(self, connector)
+            change(body)
+            return body
+
+        monkeypatch.setattr(rules.Rule, "with_connector", with_connector)
+
+    return apply
+
+
+def named(name: str) -> Callable[[dict[str, Any]], None]:
+    """Send the file under another name."""
+
+    def change(how: dict[str, Any]) -> None:
+        if "fields" in how:
+            how["fields"] = {"file": (name, how["fields"]["file"][1], "application/ndjson")}
+
+    return change
+
+
+def other_ids(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Call rules by what they are about."""
+    whole = rules.rules(Naming(), 500)
+    monkeypatch.setattr(rules, "rules", lambda *_: [replace(it, id="deleted") for it in whole])
+
+
+def without_overwrite(upload: Callable[..., Any]) -> Callable[..., Any]:
+    """Do not ask for what is there to be replaced."""
+    return lambda self, path, *more, **how: upload(self, path.partition("?")[0], *more, **how)
+
+
+BROKEN: dict[str, tuple[Break, type[Fatal], str]] = {
+    "no kbn-xsrf": (sent(lambda how: how["headers"].pop("kbn-xsrf")), KibanaUnexpected, "kbn-xsrf"),
+    "no .ndjson": (sent(named("objects.json")), KibanaUnexpected, "Invalid file extension"),
+    "no overwrite": (
+        lambda monkeypatch: monkeypatch.setattr(Api, "upload", without_overwrite(Api.upload)),
+        ImportFailed,
+        "another object has its id",
+    ),
+    "no form": (
+        sent(lambda how: how.update(body=how.pop("fields", {}).get("file", (b"",))[0] or None)),
+        KibanaUnexpected,
+        "415",
+    ),
+    "a newer stamp": (
+        lines(lambda line: line["migrationVersion"].update(dashboard="99.0.0")),
+        KibanaUnexpected,
+        "more recent version",
+    ),
+    "no stamp": (lines(lambda line: line.pop("migrationVersion")), ImportFailed, "every migration since 6.x"),
+    "an unknown attribute": (
+        lines(lambda line: line["attributes"].update(colour="blue")),
+        ImportFailed,
+        "attributes.colour",
+    ),
+    "an unknown type": (lines(lambda line: line.update(type="poster")), ImportFailed, "knows no objects"),
+    "a missing data view": (
+        lines(lambda line: line.update(id="elsewhere"), "zoomdata-activity-rejected"),
+        ImportFailed,
+        "took 0 of .*index-pattern zoomdata-activity-rejected",
+    ),
+    "a rule's id": (other_ids, KibanaUnexpected, "UUID"),
+    "a rule's key": (rule(lambda body: body.update(severity=1)), KibanaUnexpected, "severity"),
+    "a rule's parameter": (
+        rule(lambda body: body["params"].update(groupBy="top")),
+        KibanaUnexpected,
+        "groupBy",
+    ),
+    "a rule's connector": (
+        rule(lambda body: body["actions"][0].update(id="none")),
+        KibanaUnexpected,
+        "not found",
+    ),
+    "an update's key": (
+        lambda monkeypatch: monkeypatch.setattr(rules, "FIXED", ()),
+        KibanaUnexpected,
+        "consumer|rule_type_id",
+    ),
+}
+
+
+OF_UPDATES = {"no overwrite", "an update's key"}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_broken_rules(url: str, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """Each rule that the stand-in enforces is one that breaks an install, or an update, when it is broken."""
+    if name in OF_UPDATES:
+        install(url)
+    break_it, error, told = BROKEN[name]
+    break_it(monkeypatch)
+    with pytest.raises(error, match=told):
+        install(url)
