@@ -37,9 +37,12 @@ class Orphans:
         """Keep a record; its file has `unread` bytes that no one has read."""
         self._orphans.append(Orphan(record, unread, self._clock()))
 
-    def claim(self, generation: int) -> None:
-        """A file goes on where these were."""
-        self._orphans = [orphan for orphan in self._orphans if orphan.record.generation != generation]
+    def claim(self, record: FileRecord) -> None:
+        """A file goes on where these were: its own former self, or else whichever were that log."""
+        same = [orphan for orphan in self._orphans if orphan.record.generation == record.generation]
+        # A copy that has outlived its original has its generation: both may be back after a restart.
+        taken = [orphan for orphan in same if orphan.record.key == record.key] or same
+        self._orphans = [orphan for orphan in self._orphans if orphan not in taken]
 
     def claim_ended(self, facts: FileFacts, head: bytes) -> FileRecord | None:
         """Take out the record of this very file, if it was read to its end and has not changed since."""

@@ -6,7 +6,7 @@
 What an orphan was may go on in a moved or compressed copy; it is forgotten if none turns up.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 
@@ -121,10 +121,16 @@ class Register:
         self.ended[facts.key] = record.at(facts)
         return True
 
-    def goes_on_as_itself(self, facts: FileFacts) -> bool:
-        """Tell a log that is what is remembered of its inode; of archives, which cost more to look at, nothing is told."""
-        own = [record for record in self.orphans.records if record.key == facts.key]
-        return not facts.archive and any(_shows(facts, record, identity.reads_like) for record in own)
+    def themselves(self, found: Mapping[Key, FileFacts]) -> set[Key]:
+        """The logs that go on as what is remembered of their inodes; none while no two of those begin alike.
+
+        Of archives, which cost more to look at, nothing is told.
+        """
+        records = [record for record in self.orphans.records if not record.ended and record.key in found]
+        if not any(record.twin for record in records):
+            return set()
+        plain = [(record, found[record.key]) for record in records if not found[record.key].archive]
+        return {record.key for record, facts in plain if _shows(facts, record, identity.reads_like)}
 
     @contextmanager
     def like(self, log: Log, head: bytes) -> Iterator[tuple[list[Known], set[int]]]:

@@ -85,7 +85,7 @@ class Tail:
         for log in list(self._files.open.values()):
             self._look_at(log)
         known = {record.key for record in self._files.orphans.records}
-        itself = {key for key in known & found.keys() if self._files.goes_on_as_itself(found[key])}
+        itself = self._files.themselves(found)
         # Those first that are what they were: one that is not might be taken for one of them. Longer ones first: a part
         # of one is a copy then, and not the other way round.
         for facts in sorted(
@@ -241,7 +241,7 @@ class Tail:
             if other is not log and other.record is not None and other.record.generation == record.generation:
                 self._files.supersede(other, Log(other.facts, self._limit, self._clock(), other.window))
         self.settle()
-        self._files.orphans.claim(record.generation)
+        self._files.orphans.claim(record)
 
     # ---- what they hold
 

@@ -174,6 +174,14 @@ def test_a_twin_that_is_gone_is_found_again_among_those_that_begin_alike() -> No
     assert found == Judgement(Recognition.MOVED, replace(record, inode=3))
 
 
+def test_of_two_that_are_gone_it_is_the_one_with_which_it_has_more_in_common() -> None:
+    """What is delivered of the other one is the beginning of both."""
+    other, itself = known(offset=len(lines(0, 1))), known(inode=2, twin=1)
+    assert judged(LOG, (other, None), (itself, None), inode=3) == Judgement(
+        Recognition.MOVED, replace(itself, inode=3)
+    )
+
+
 def test_what_begins_like_a_file_that_is_gone_and_goes_on_otherwise_is_a_twin() -> None:
     """It is not taken for the other, as its last bytes are not there."""
     assert judged(ALIKE, (known(), None), inode=2).recognition is Recognition.TWIN
