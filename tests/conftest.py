@@ -15,6 +15,8 @@ from indexer.demo.embedded import Embedded
 from indexer.demo.installation import DEFAULT, RELEASES
 from indexer.settings import Connection
 
+pytest_plugins = ["tests.secured"]
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("elasticsearch")

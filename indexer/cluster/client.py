@@ -4,6 +4,7 @@ The client neither retries nor sniffs: `writing/bulk.py` decides what is sent ag
 they are; a bulk answer comes back as bytes, for `writing/answers.py` to judge.
 """
 
+import http.client
 import logging
 import re
 import warnings
@@ -161,7 +162,9 @@ def explain(error: Exception, connection: Connection) -> Fatal:
         case elastic_transport.ConnectionTimeout():
             return Unreachable(url=url, reason=f"none within {connection.request_timeout:g} s")
         case elastic_transport.ConnectionError():
-            return Unreachable(url=url, reason=in_short(error))
+            # So does Elasticsearch if it wants https (measured on 7.17.28, 8.19.16 and 9.1.5).
+            hung_up = isinstance(innermost(error), http.client.RemoteDisconnected) and "http://" in url
+            return Unreachable(url=url, reason=in_short(error) + ("; does it want https?" if hung_up else ""))
         case elasticsearch.NotFoundError() if error.error == "index_not_found_exception":
             return NotInstalled(url=url, alias=connection.alias)
         case elasticsearch.ApiError():

@@ -1,0 +1,264 @@
+"""Security and TLS on a real server: each task with exactly its role, rights that come and go, secrets that change."""
+
+import itertools
+import secrets
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from http.server import BaseHTTPRequestHandler
+from pathlib import Path
+from subprocess import CompletedProcess
+
+import pytest
+from elasticsearch import Elasticsearch
+
+from indexer.cluster.client import connect, explained
+from indexer.errors import NotSecure, Unreachable
+from indexer.events import Fault
+from indexer.settings import Connection, State
+from tests.conftest import delete_all
+from tests.guarded import Guarded
+from tests.integration.conftest import Lab, address, joined, numbered, relaying, serving
+from tests.secured import Secured
+
+BROKEN = b'{"n":1,"n":2}'
+"""Elasticsearch refuses it: the same key twice."""
+
+
+@dataclass(frozen=True, slots=True)
+class Company:
+    """People with the shipped roles for an alias of the test's own, and a laboratory in which the writer works."""
+
+    secured: Secured
+    lab: Lab
+    people: dict[str, str]
+    """The user of each role."""
+    directory: Path
+
+    def connection(self, user: str) -> Connection:
+        """As that user."""
+        return self.secured.connection(user, self.lab.connection.alias, self.directory / user)
+
+    def command(self, user: str, *arguments: Path | str) -> CompletedProcess[str]:
+        """The real command as that user."""
+        it = self.connection(user)
+        return self.lab.command(
+            *arguments,
+            environment={
+                "INDEXER_USERNAME": str(it.username),
+                "INDEXER_PASSWORD_FILE": str(it.password_file),
+                "INDEXER_CA_CERTS": str(it.ca_certs),
+            },
+        )
+
+    def does(self, task: str, *arguments: Path | str) -> str:
+        """What the command prints for whoever holds the role of that task; it succeeds."""
+        done = self.command(self.people[task], *arguments)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def may_not(self, task: str, *arguments: Path | str) -> str:
+        """The sentence that he is told instead."""
+        done = self.command(self.people[task], *arguments)
+        assert done.returncode == 1, done.stdout + done.stderr
+        assert "Traceback" not in done.stderr
+        return done.stderr.splitlines()[-1]
+
+
+@pytest.fixture
+def company(secured: Secured, admin: Elasticsearch, tmp_path: Path) -> Iterator[Company]:
+    alias = f"t{secrets.token_hex(6)}-activity"
+    people = secured.people(alias)
+    connection = secured.connection(people["writer"], alias, tmp_path / "writer")
+    lab = Lab(connection, admin, tmp_path / "logs", State(tmp_path / "state"))
+    lab.logs.mkdir()
+    yield Company(secured, lab, people, tmp_path)
+    delete_all(admin, f"{alias}*")
+
+
+def test_each_role_is_enough_for_its_task_and_for_no_other(company: Company) -> None:
+    """Set-up, writing, replaying and reading with the shipped roles; who lacks a privilege is told which, and where."""
+    lab, alias = company.lab, company.lab.connection.alias
+    log = lab.log(joined([*numbered(300), BROKEN, b"no entry at all"]))
+
+    company.does("setup", "template", "install")
+    assert "created" not in company.does("setup", "template", "install")
+
+    indexed = company.command(company.people["writer"], "run", "--once", log)
+    assert (indexed.returncode, indexed.stderr.count("refused")) == (3, 0), indexed.stderr
+    assert "302 lines read: 300 created" in indexed.stdout
+    assert "302 lines read: 0 created, 300 were there already" in _afresh(company, log)
+
+    lab.client.indices.refresh(index=f"{alias}*")
+    assert '"agrees": true' in company.does("reader", "verify", "--json", log)
+    assert '"rejected": 2' in company.does("reader", "status", "--json", log)
+    assert "VIS" in company.does("reader", "summary")
+    assert "duplicate" in company.does("reader", "rejected", "list").lower()
+
+    on_alias = f" is missing on {alias}"
+    company.secured.admit("keeper", company.people["writer"], company.people["replayer"])
+    replayed = company.command("keeper", "rejected", "replay", "--json")
+    assert (replayed.returncode, '"still_rejected": 2' in replayed.stdout) == (3, True), replayed.stderr
+
+    refused = f"refuses user '{company.people['setup']}': one of the index privileges read, all{on_alias}"
+    assert refused in company.may_not("setup", "summary")
+    assert f"read, all{on_alias}" in company.may_not("writer", "summary")
+    may_not = company.may_not(
+        "writer", "template", "install"
+    )  # the first that he is refused is a HEAD, without words
+    assert f"view_index_metadata, manage, all is missing on {alias}-rejected" in may_not
+    may_not = company.may_not("reader", "template", "install")
+    assert "one of the cluster privileges monitor, manage, all is missing, for cluster:monitor/" in may_not
+    company.secured.admit("nobody")
+    for arguments in (["summary"], ["run", "--once", log], ["verify", log], ["template", "install"]):
+        told = company.command("nobody", *arguments)
+        assert told.returncode == 1
+        assert "refuses user 'nobody': " in told.stderr
+        assert "privilege" in told.stderr
+        assert "is missing" in told.stderr
+
+
+def _afresh(company: Company, log: Path) -> str:
+    """Index the log with a new state directory, as after a lost one: the writer asks which ids are there already."""
+    lost = replace(company.lab, state=State(company.directory / "other-state"))
+    again = replace(company, lab=lost).command(company.people["writer"], "run", "--once", log)
+    assert again.returncode == 3, again.stderr
+    return again.stdout
+
+
+def test_run_waits_until_it_may_and_goes_on(company: Company) -> None:
+    """Without rights at the start and in the middle it says which are missing, and loses and doubles nothing."""
+    lab, secured, me = company.lab, company.secured, company.people["writer"]
+    company.does("setup", "template", "install")
+    log = lab.log(joined(numbered(100)))
+    secured.admit(me)
+    with lab.following() as running:
+        running.until(lambda: running.heard.of("waiting"))
+        assert (
+            f"refuses user '{me}': one of the index privileges view_index_metadata"
+            in running.heard.of("waiting")[0][0]
+        )
+        secured.admit(me, me)
+        running.until_created(100)
+        secured.define(
+            looker={
+                "indices": [{"names": [f"{lab.connection.alias}*"], "privileges": ["view_index_metadata"]}]
+            }
+        )
+        secured.admit(me, "looker")
+        with log.open("ab") as file:
+            file.write(joined(numbered(100, 100)))
+        running.until(lambda: running.heard.of("delivery_failed"))
+        fault, detail, _ = running.heard.of("delivery_failed")[0]
+        assert fault is Fault.REFUSED
+        assert "one of the index privileges create_doc" in detail
+        secured.admit(me, me)
+        running.until_created(200)
+    assert lab.numbers() == list(range(200))
+
+
+def test_a_rotated_password_needs_no_restart(company: Company) -> None:
+    """First the file, then the server, as rotation goes: nothing is refused, nothing is lost, nothing is there twice."""
+    lab, secured, me = company.lab, company.secured, company.people["writer"]
+    company.does("setup", "template", "install")
+    log = lab.log(joined(numbered(50)))
+    password_file = lab.connection.password_file
+    assert password_file is not None
+    with lab.following() as running:
+        running.until_created(50)
+        for number, password in enumerate(("first-s3cret", "second-s3cret"), 1):
+            fresh = password_file.with_suffix(".new")
+            fresh.write_text(password)
+            fresh.rename(password_file)
+            secured.admit(me, me, password=password)
+            with log.open("ab") as file:
+                file.write(joined(numbered(50, 50 * number)))
+            running.until_created(50 * (number + 1))
+        assert running.heard.of("delivery_failed") == []
+    assert lab.numbers() == list(range(150))
+
+
+def test_the_server_is_trusted_by_its_ca_alone(company: Company, secured: Secured, tmp_path: Path) -> None:
+    """By file or fingerprint, with a client certificate or without; a wrong CA, name or scheme is said as what it is."""
+    it = company.connection(company.people["reader"])
+    own = tmp_path / "own"
+    own.write_bytes(secured.ca.issue_cert("indexer").private_key_and_cert_chain_pem.bytes())
+    pinned = replace(it, ca_certs=None, ca_fingerprint=secured.fingerprint)
+    for good in (it, pinned, replace(it, client_cert=own), replace(pinned, client_cert=own)):
+        with connect(good) as client:
+            assert client.security.authenticate()["username"] == it.username
+
+    wrong_ca = tmp_path / "wrong.crt"
+    wrong_ca.write_bytes(type(secured.ca)().cert_pem.bytes())
+    by_name = [secured.url.replace("127.0.0.1", "localhost")]
+    without_tls = [secured.url.replace("https:", "http:")]
+    for bad, kind, said in (
+        (replace(it, ca_certs=wrong_ca), NotSecure, "with --ca-certs"),
+        (replace(it, ca_certs=None), NotSecure, "with --ca-certs"),
+        (replace(pinned, ca_fingerprint="ab" * 32), NotSecure, secured.fingerprint),
+        (replace(it, elasticsearch_url=by_name), NotSecure, "not valid for 'localhost'"),
+        (replace(it, ca_certs=None, elasticsearch_url=without_tls), Unreachable, "does it want https"),
+    ):
+        with connect(bad) as client, pytest.raises(kind, match=said), explained(bad):
+            client.security.authenticate()
+
+
+def test_no_secret_is_ever_shown(tmp_path: Path) -> None:
+    """Whatever fails, neither what a command prints nor what it leaves behind holds the password, the key or the token."""
+    secret = "s3cret-s3cret"
+    log, state = tmp_path / "a.log", tmp_path / "state"
+    log.write_bytes(joined(numbered(3)))
+    with Guarded() as guarded:
+        guarded.admits = "nobody"
+        url = guarded.url()
+        ways = (
+            {"INDEXER_ELASTICSEARCH_URL": url.replace("//", f"//me:{secret}@")},
+            {"INDEXER_ELASTICSEARCH_URL": f"http://me:{secret}/@127.0.0.1:1"},
+            {"INDEXER_USERNAME": "me", "INDEXER_PASSWORD": secret},
+            {"INDEXER_API_KEY": secret},
+            {"INDEXER_API_KEY": f"{secret} {secret}"},
+            {"INDEXER_API_KEY": secret, "INDEXER_BEARER_TOKEN": secret},
+            {"INDEXER_ELASTICSEARCH_URL": url.replace("http:", "https:"), "INDEXER_BEARER_TOKEN": secret},
+        )
+        commands = (
+            ["run", "--once", log],
+            ["verify", log],
+            ["check", log],
+            ["template", "install"],
+            ["status", log],
+        )
+        lab = Lab(Connection([url]), connect(Connection([url])), tmp_path, State(state))
+
+        def run(way: dict[str, str], command: list[Path | str]) -> str:
+            done = lab.command(*command, environment=way)
+            return done.stdout + done.stderr
+
+        with ThreadPoolExecutor(2) as pool:
+            told = list(pool.map(run, ways, itertools.cycle(commands)))
+        lab.client.close()
+    assert all(told)
+    assert not [text for text in told if secret in text or "Traceback" in text]
+    assert guarded.authorizations().count(f"ApiKey {secret}") > 0
+    kept = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert not [path for path in kept if secret.encode() in path.read_bytes()]
+
+
+def test_a_path_and_several_addresses(lab: Lab) -> None:
+    """Behind a proxy that has Elasticsearch under a path, beside an address that nobody answers at."""
+    onward = relaying(lab.connection.elasticsearch_url[0])
+
+    def under_a_path(handler: BaseHTTPRequestHandler) -> None:
+        assert handler.path.startswith("/team/es/")
+        handler.path = handler.path.removeprefix("/team/es")
+        onward(handler)
+
+    log = lab.log(joined(numbered(200)))
+    with serving(under_a_path) as proxy, serving(under_a_path) as other:
+        behind = replace(
+            lab.connection, elasticsearch_url=[f"{address(it)}/team/es/" for it in (proxy, other)]
+        )
+        with replace(lab, connection=behind).following(batch_bytes=1000) as running:
+            running.until_created(200)
+        done = replace(lab, connection=behind).command("verify", log)
+        assert done.returncode == 0, done.stderr
+    assert lab.numbers() == list(range(200))
