@@ -120,12 +120,13 @@ def _urls(connection: Connection) -> list[str]:
 def _node(url: str) -> NodeConfig:
     """One address. What the library raises may quote it, and it may hold a password."""
     try:
-        return url_to_node_config(url)
+        node = url_to_node_config(url)
     except ValueError:
-        raise WrongUsage(
-            what=f"{_without_user(url)} is no address of Elasticsearch",
-            remedy="It is like https://host:9200/path",
-        ) from None
+        node = None
+    if node is None or node.scheme not in {"http", "https"}:
+        remedy = "Give --elasticsearch-url one like https://host:9200/path"
+        raise WrongUsage(what=f"{_without_user(url)!r} is no address of Elasticsearch", remedy=remedy)
+    return node
 
 
 def _without_user(url: str) -> str:

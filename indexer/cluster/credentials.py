@@ -65,6 +65,10 @@ def remedy(connection: Connection) -> str:
             " holds the secret (INDEXER_…_FILE)"
         )
     kind, source = next(iter(kinds.items()))
+    if kind == "user":
+        return (
+            "Check --username, and the password in INDEXER_PASSWORD or in the file that --password-file names"
+        )
     return f"Check the {kind} given by {source}: it may be mistyped, expired, revoked or of another cluster"
 
 

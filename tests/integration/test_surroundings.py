@@ -127,15 +127,16 @@ def test_wrong_credentials(away: Lab, command: str) -> None:
     headers = {"content_type": "application/json", "X_Elastic_Product": "Elasticsearch"}
     with serving(always(401, body, **headers)) as strict:
         sentence = at(away, address(strict), command, INDEXER_USERNAME="ann", INDEXER_PASSWORD="hunter2")
-    assert "refuses user 'ann': unable to authenticate user [ann]" in sentence
+    assert "does not accept user 'ann': unable to authenticate user [ann]" in sentence
     assert "INDEXER_PASSWORD" in sentence
     assert "hunter2" not in sentence
 
 
-@pytest.mark.parametrize("url", ["localhost", "ftp://localhost", "http://", ""])
+@pytest.mark.parametrize("url", ["localhost", "ftp://localhost", "ftp://localhost:9200", "http://", ""])
 def test_a_senseless_address(away: Lab, url: str) -> None:
-    """What is no URL is said to be none, with the option's name."""
-    assert "--elasticsearch-url" in at(away, url, "run --once")
+    """What is no URL is wrong usage, said with the option's name."""
+    done = away.command("run", "--once", "--elasticsearch-url", url, away.logs / LOG)
+    assert f"{url!r} is no address of Elasticsearch. Give --elasticsearch-url" in said(done, 2)
 
 
 @pytest.mark.parametrize(
@@ -150,7 +151,7 @@ def test_no_log(away: Lab, path: str) -> None:
 def test_a_missing_secret_file(away: Lab) -> None:
     """The file is named."""
     done = away.command("run", "--once", "--api-key-file", away.logs / "none", away.logs / LOG)
-    assert f"Cannot read the secret file {away.logs / 'none'}" in said(done)
+    assert f"Cannot use the secret in {away.logs / 'none'}: No such file" in said(done)
 
 
 def test_a_log_that_may_not_be_read(lab: Lab, log: Path) -> None:
