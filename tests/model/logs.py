@@ -59,8 +59,11 @@ class Logs(Base):
             place for place in self.zoomdata.places if place.length is None and place.content in self.halves
         ]
         if halves and not self.copied:
-            place = data.draw(st.sampled_from(halves), "log")
-            self._write(place, self.halves.pop(place.content))
+            self.write_rest(data.draw(st.sampled_from(halves), "log"))
+
+    def write_rest(self, place: Place) -> None:
+        """Write what is missing of its last line."""
+        self._write(place, self.halves.pop(place.content))
 
     def _writable(self, name: str) -> Place:
         """The log of this name; truncated, if it was copied."""
@@ -140,6 +143,8 @@ class Logs(Base):
         if self.subject.runs:
             self._catch_up()
             if died:
+                self.stage.now += 1.5  # until it is remembered, too
+                self._catch_up()
                 self.kill(again=False)
         before = bytes(place.content.data)
         self.zoomdata.truncate(place)

@@ -17,10 +17,9 @@ from tests.model.stage import Actor, reader_alone
 from tests.model.zoomdata import LOG
 
 EXAMPLES = 200
-"""Random histories within which a bug has to be found; four times as many as any took with three seeds (measured)."""
+"""Random histories within which a bug has to be found; with seven seeds, none took more than 75 (measured)."""
 RANDOM: tuple[Mutation, ...] = (
     mutations.checkpoint_before_acknowledgement,
-    mutations.unterminated_line_is_done_with,
     mutations.sending_is_not_written_down,
     mutations.nothing_is_asked_before_sending_again,
     mutations.only_the_write_index_is_asked,
@@ -28,9 +27,6 @@ RANDOM: tuple[Mutation, ...] = (
     mutations.busy_items_are_dropped,
     mutations.duplicate_counts_as_created,
     mutations.rejected_lines_are_not_kept,
-    mutations.twins_share_their_ids,
-    mutations.last_bytes_are_not_compared,
-    mutations.first_line_is_not_compared,
     mutations.truncation_is_not_noticed,
     mutations.inode_is_identity,
     mutations.copy_is_a_file_of_its_own,
@@ -86,6 +82,37 @@ def rolled_over_after_the_question(machine: Machine) -> None:
     machine.roll_over_at("told")
 
 
+def completed_after_its_end(machine: Machine) -> None:
+    """The last line of a log that was rotated, and quiet for so long that it counts as final."""
+    follow(machine)
+    machine.append_half(5, "entry")
+    machine.rename(1, "no")
+    for _ in range(2):
+        machine.catch_up()
+        machine.wait(6.0)
+    machine.catch_up()
+    machine.write_rest(machine.rotated[0])
+
+
+def two_begin_alike(machine: Machine) -> None:
+    """A log is rotated, and the next one has its first line."""
+    follow(machine)
+    machine.append(LOG, ["entry"])
+    machine.rename(1, "alike")
+
+
+def same_first_line(machine: Machine) -> None:
+    """While nobody looks, a log is replaced by one that begins alike."""
+    follow(machine)
+    machine.write_anew(first=True, died=True)
+
+
+def same_last_bytes(machine: Machine) -> None:
+    """Between two looks, a log is replaced by one that has the same bytes where it was read to."""
+    machine.start()
+    machine.write_anew(first=False, died=False)
+
+
 def out_of_sight_for_a_while(machine: Machine) -> None:
     """A rotated log, while another one that begins alike is still there."""
     follow(machine)
@@ -96,6 +123,10 @@ def out_of_sight_for_a_while(machine: Machine) -> None:
 
 
 HISTORIES: tuple[tuple[Mutation, History], ...] = (
+    (mutations.unterminated_line_is_done_with, completed_after_its_end),
+    (mutations.twins_share_their_ids, two_begin_alike),
+    (mutations.last_bytes_are_not_compared, same_first_line),
+    (mutations.first_line_is_not_compared, same_last_bytes),
     (mutations.acknowledgement_out_of_order, later_batches_are_answered_first),
     (mutations.stop_forgets_what_is_on_its_way, stopped_before_the_answer),
     (mutations.asking_starts_too_late, killed_before_the_answer),
