@@ -131,6 +131,14 @@ def test_dry_run_of_alerts() -> None:
     assert '{\\"gt\\":77}' in result.stderr
 
 
+@pytest.mark.parametrize("space", ["Finance", "a/b", "a b", "", "../x"])
+def test_no_identifier_of_a_space(space: str) -> None:
+    """A space's name in place of its identifier is wrong usage, and never becomes part of an address."""
+    result = run("--dry-run", "--space", space)
+    assert result.exit_code == 2
+    assert result.stdout == ""
+
+
 def test_command(stand_in: StandIn, url: str) -> None:
     """The command tells where the dashboards are; with --json as one object. No secret is in either."""
     arguments = ("--kibana-url", url, "--username", "elastic", "--alerts")
