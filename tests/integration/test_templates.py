@@ -7,8 +7,8 @@ import orjson
 import pytest
 from elasticsearch import BadRequestError, Elasticsearch
 
-from indexer.cluster.client import inspect_server
 from indexer.cluster.alias import NoAlias, NoWriteIndex, write_index
+from indexer.cluster.client import inspect_server
 from indexer.cluster.templates import Outcome, Result, install
 from indexer.errors import AliasIsIndex
 from indexer.settings import Connection
