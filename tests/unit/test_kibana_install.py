@@ -1,15 +1,11 @@
 """`indexer kibana install` against the stand-in for Kibana: what is sent, and what is said of each refusal."""
 
-import hashlib
 import re
-import ssl
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
-import trustme
 from typer.testing import CliRunner, Result
 
 from indexer import cli
@@ -269,61 +265,3 @@ def test_something_else(stand_in: StandIn, monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(StandIn, "answer", lambda *_: (200, {"tagline": "You Know, for Search"}))
     with stand_in.serving() as url, pytest.raises(NotKibana, match="base path"):
         install(url)
-
-
-# ---- who we are, and whom we trust
-
-
-@pytest.mark.parametrize(
-    ("variable", "value", "header"),
-    [
-        ("API_KEY", "abc:def", "ApiKey YWJjOmRlZg=="),
-        ("API_KEY", "YWJjOmRlZg==", "ApiKey YWJjOmRlZg=="),
-        ("BEARER_TOKEN", "token", "Bearer token"),
-    ],
-)
-def test_credentials(
-    stand_in: StandIn, url: str, monkeypatch: pytest.MonkeyPatch, variable: str, value: str, header: str
-) -> None:
-    """Keys and tokens are sent as for Elasticsearch."""
-    monkeypatch.delenv("INDEXER_PASSWORD")
-    monkeypatch.setenv(f"INDEXER_{variable}", value)
-    stand_in.may = {header: True}
-    assert install(url, username=None).objects == len(ALL)
-
-
-def test_user_in_the_address(stand_in: StandIn, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A user in Kibana's own address is who we are there, and is in no message."""
-    monkeypatch.delenv("INDEXER_PASSWORD")
-    done = install(url.replace("//", f"//elastic:{SECRET}@"), username=None)
-    assert done.objects == len(ALL)
-    assert SECRET not in str(done)
-    with pytest.raises(KibanaUnauthenticated) as raised:
-        install(url.replace("//", "//elastic:wrong-one@"), username=None)
-    assert "wrong-one" not in str(raised.value)
-
-
-def test_tls(stand_in: StandIn, tmp_path: Path) -> None:
-    """A CA of one's own is trusted by its file or fingerprint; without either it is not, and no one else is."""
-    ca = trustme.CA()
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    own = ca.issue_cert("localhost").private_key_and_cert_chain_pem
-    own.write_to_path(str(tmp_path / "kibana.pem"))
-    ca.cert_pem.write_to_path(
-        str(tmp_path / "kibana.pem"), append=True
-    )  # a fingerprint picks from what is shown
-    context.load_cert_chain(tmp_path / "kibana.pem")
-    ca.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
-    trustme.CA().cert_pem.write_to_path(str(tmp_path / "other.pem"))
-    with stand_in.serving(context) as url:
-        assert install(url, ca_certs=tmp_path / "ca.pem").objects == len(ALL)
-        digest = hashlib.sha256(ssl.PEM_cert_to_DER_cert(ca.cert_pem.bytes().decode())).hexdigest()
-        assert install(url, ca_fingerprint=digest).objects == len(ALL)
-        others: list[dict[str, Any]] = [
-            {"ca_certs": tmp_path / "other.pem"},
-            {},
-            {"ca_fingerprint": "ab" * 32},
-        ]
-        for trusted in others:
-            with pytest.raises(KibanaUnreachable, match=r"certificate|fingerprint"):
-                install(url, **trusted)

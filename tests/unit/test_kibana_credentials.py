@@ -1,0 +1,98 @@
+"""Kibana is told who we are, and is trusted, as Elasticsearch is."""
+
+import hashlib
+import ssl
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trustme
+
+from indexer.dashboards import kibana
+from indexer.dashboards.kibana import Installed
+from indexer.dashboards.kibana_api import KibanaUnauthenticated, KibanaUnreachable
+from indexer.dashboards.objects import Naming, saved_objects
+from indexer.settings import Connection, Kibana
+from tests.kibana_stand_in import StandIn
+
+ALL = saved_objects(Naming())
+SECRET = "s3cret-of-elastic"
+
+
+@pytest.fixture
+def stand_in(monkeypatch: pytest.MonkeyPatch) -> StandIn:
+    """A stand-in that knows one user, and an environment without secrets."""
+    for name in ("PASSWORD", "API_KEY", "BEARER_TOKEN"):
+        monkeypatch.delenv(f"INDEXER_{name}", raising=False)
+    made = StandIn()
+    made.admit("elastic", SECRET)
+    return made
+
+
+@pytest.fixture
+def url(stand_in: StandIn) -> Iterator[str]:
+    """Its address."""
+    with stand_in.serving() as address:
+        yield address
+
+
+def install(url: str, **options: Any) -> Installed:
+    """Install with these options."""
+    return kibana.install(
+        Connection(**{"request_timeout": 5.0} | options), Kibana(url), alerts=False, export_rows=500
+    )
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "header"),
+    [
+        ("API_KEY", "abc:def", "ApiKey YWJjOmRlZg=="),
+        ("API_KEY", "YWJjOmRlZg==", "ApiKey YWJjOmRlZg=="),
+        ("BEARER_TOKEN", "token", "Bearer token"),
+    ],
+)
+def test_credentials(
+    stand_in: StandIn, url: str, monkeypatch: pytest.MonkeyPatch, variable: str, value: str, header: str
+) -> None:
+    """Keys and tokens are sent as for Elasticsearch."""
+    monkeypatch.setenv(f"INDEXER_{variable}", value)
+    stand_in.may = {header: True}
+    assert install(url).objects == len(ALL)
+
+
+def test_user_in_the_address(url: str) -> None:
+    """A user in Kibana's own address is who we are there, and is in no message."""
+    done = install(url.replace("//", f"//elastic:{SECRET}@"))
+    assert done.objects == len(ALL)
+    assert SECRET not in str(done)
+    with pytest.raises(KibanaUnauthenticated) as raised:
+        install(url.replace("//", "//elastic:wrong-one@"))
+    assert "wrong-one" not in str(raised.value)
+
+
+def test_tls(stand_in: StandIn, tmp_path: Path) -> None:
+    """A CA of one's own is trusted by its file or fingerprint; without either it is not, and no one else is."""
+    stand_in.open = True
+    ca = trustme.CA()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    own = ca.issue_cert("localhost").private_key_and_cert_chain_pem
+    own.write_to_path(str(tmp_path / "kibana.pem"))
+    ca.cert_pem.write_to_path(
+        str(tmp_path / "kibana.pem"), append=True
+    )  # a fingerprint picks from what is shown
+    context.load_cert_chain(tmp_path / "kibana.pem")
+    ca.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    trustme.CA().cert_pem.write_to_path(str(tmp_path / "other.pem"))
+    with stand_in.serving(context) as url:
+        assert install(url, ca_certs=tmp_path / "ca.pem").objects == len(ALL)
+        digest = hashlib.sha256(ssl.PEM_cert_to_DER_cert(ca.cert_pem.bytes().decode())).hexdigest()
+        assert install(url, ca_fingerprint=digest).objects == len(ALL)
+        others: list[dict[str, Any]] = [
+            {"ca_certs": tmp_path / "other.pem"},
+            {},
+            {"ca_fingerprint": "ab" * 32},
+        ]
+        for trusted in others:
+            with pytest.raises(KibanaUnreachable, match=r"certificate|fingerprint"):
+                install(url, **trusted)
