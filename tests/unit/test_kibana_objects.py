@@ -2,6 +2,7 @@
 
 import re
 from itertools import combinations
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -276,3 +277,17 @@ def test_neither(text: str) -> None:
         panels.measure(text)
     with pytest.raises(ValueError, match="is no"):
         panels.bucket(text)
+
+
+@pytest.mark.parametrize("panel", LENS, ids=titled)
+def test_a_panel_over_fields_that_no_entry_has_yet_is_empty_and_no_error(panel: SavedObject) -> None:
+    """Each field that a panel counts by is in the mapping from the start."""
+    read = {
+        name: orjson.loads(Path(__file__).parents[2].joinpath("mappings", f"{name}.json").read_bytes())
+        for name in ("mappings", "rejected")
+    }
+    mapped = set().union(*(body["template"]["mappings"]["properties"] for body in read.values()))
+    layers = LINES[panel.type, panel.id]["attributes"]["state"]["datasourceStates"]["indexpattern"]["layers"]
+    columns = [column for layer in layers.values() for column in layer["columns"].values()]
+    asked = {column["sourceField"].removesuffix(".keyword") for column in columns if "sourceField" in column}
+    assert asked - {"Records"} <= mapped
