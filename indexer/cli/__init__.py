@@ -31,7 +31,7 @@ for command in (logs.run, logs.status, logs.verify, logs.summary):
 app.add_typer(_template, name="template")
 _template.command()(template.install)
 _template.command("show")(template.show_)
-for command in (template.diff, template.remove, template.rollover, roles.roles):
+for command in (template.diff, template.remove, template.rollover, template.views, roles.roles):
     _template.command()(command)
 app.add_typer(_rejected, name="rejected")
 _rejected.command("list")(rejected.list_)

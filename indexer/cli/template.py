@@ -112,6 +112,23 @@ def remove(
 
 
 @options
+def views(connection: Connection, dry_run: DryRun = False, json: Json = False) -> None:
+    """Give each activity type that is in the index its view, an alias such as zoomdata-activity.authentication.
+
+    Takes the rights to set up and to read.
+
+    Example: indexer template views
+    """
+    from indexer.cluster import viewing  # noqa: PLC0415
+
+    with _cluster(connection) as (client, server):
+        if dry_run:
+            _print_calls(viewing.look(client, connection, server).calls, json)
+            return
+        show(viewing.add(client, connection, server), json)
+
+
+@options
 def rollover(connection: Connection, ageing: Ageing, dry_run: DryRun = False, json: Json = False) -> None:
     """Do what lifecycle management does, where the server has none: begin a new index, delete old ones. For cron.
 

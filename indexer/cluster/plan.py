@@ -125,12 +125,23 @@ NO_LIFECYCLE = (
 LIFECYCLE_NOT_WANTED = "--lifecycle none: " + NO_LIFECYCLE.partition(": ")[2]
 
 
+def views_name(alias: str) -> str:
+    """The name of the component template with the views of the activity types."""
+    return f"{alias}-views"
+
+
 def plan(
-    server: Server, connection: Connection, indices: Indices | None = None, *, custom: bool = False
+    server: Server,
+    connection: Connection,
+    indices: Indices | None = None,
+    *,
+    custom: bool = False,
+    met: Body | None = None,
 ) -> list[Request]:
     """Everything that has to be on the server, in the order in which it has to get there.
 
     custom    the component template `<alias>@custom` is there: older servers may be told of it only then.
+    met       views that are there already, of types that the files do not know: they stay.
     """
     indices = indices or Indices()
     alias = connection.alias
@@ -146,6 +157,7 @@ def plan(
     if managed(server, indices):
         policies = [Request(Kind.POLICY, alias, _policy(read("lifecycle"), read("warm"), indices))]
         components += [Request(Kind.COMPONENT, f"{alias}-lifecycle", read("lifecycle-settings"))]
+    components += [Request(Kind.COMPONENT, views_name(alias), _with_views(read("views"), met or {}))]
     parts = [part.name for part in components]
     if custom or server.ignores_missing_components:
         parts += [alias + CUSTOM]  # the last one wins
@@ -214,6 +226,11 @@ def _policy(body: Body, warm: Body, indices: Indices) -> Body:
         phases["warm"] = warm | {"min_age": indices.warm_after}
     if indices.retain != FOREVER:
         phases["delete"] = delete | {"min_age": indices.retain}
+    return body
+
+
+def _with_views(body: Body, met: Body) -> Body:
+    body["template"]["aliases"] = met | body["template"]["aliases"]
     return body
 
 

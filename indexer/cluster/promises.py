@@ -193,6 +193,10 @@ def of_next(
         wrong += judge_lifecycle(made, alias)
     if alias in made.aliases:
         wrong += [f"a template gives it the alias {alias}: a rollover is refused"]
+    wrong += [
+        f"there is an index {name}, and a template gives it an alias of that name: a rollover is refused"
+        for name in _indices_named(client, made.aliases)
+    ]
     cure = f"Look at the component template {alias}{CUSTOM}; `indexer template diff` shows what else was changed."
     return found + [Finding(Severity.BROKEN, f"the next index {upcoming}", what, cure) for what in wrong]
 
@@ -216,6 +220,16 @@ def simulated(client: Elasticsearch, index: str) -> Body:
     """The template that a new index of this name would get from all that the server holds; empty if none."""
     template: Body = client.indices.simulate_index_template(name=index).get("template", {})
     return template
+
+
+def _indices_named(client: Elasticsearch, names: frozenset[str]) -> list[str]:
+    """The indices that bear one of these names themselves, and not as an alias."""
+    if not names:
+        return []
+    found = client.options(ignore_status=404).indices.get_settings(
+        index=sorted(names), name="index.uuid", ignore_unavailable=True
+    )
+    return sorted(names & found.body.keys())
 
 
 def _templates(client: Elasticsearch, index: str, ours: str) -> Iterator[Finding]:

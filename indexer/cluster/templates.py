@@ -16,10 +16,11 @@ from indexer.cluster import promises
 from indexer.cluster.alias import must_be_installed, write_index
 from indexer.cluster.client import Server, shown
 from indexer.cluster.compare import Difference, differences, lacking
-from indexer.cluster.plan import CUSTOM, OURS, Body, Call, Kind, Request, left_out, managed, plan
+from indexer.cluster.plan import CUSTOM, OURS, Body, Call, Kind, Request, left_out, managed, plan, views_name
 from indexer.cluster.promises import Finding, Severity
 from indexer.cluster.requests import held, reason_of, send
 from indexer.cluster.rollover import roll_over, rollover_call
+from indexer.cluster.views import views_in
 from indexer.errors import Fatal
 from indexer.settings import Connection, Indices
 
@@ -195,7 +196,9 @@ def _requests(
 ) -> list[Request]:
     name = connection.alias + CUSTOM
     custom = not server.ignores_missing_components and client.cluster.exists_component_template(name=name)
-    return plan(server, connection, indices, custom=bool(custom))
+    there = held(client, Request(Kind.COMPONENT, views_name(connection.alias), {})) or {}
+    met = views_in(there.get("template", {}).get("aliases", {}), connection.alias)
+    return plan(server, connection, indices, custom=bool(custom), met=met)
 
 
 def _step(client: Elasticsearch, request: Request, writing: str | None) -> Step:
@@ -250,6 +253,8 @@ def _take_effect(client: Elasticsearch, connection: Connection, *, rollover: boo
         return []
     if not rollover:
         detail = "what is installed takes effect at the next rollover; --rollover does it now"
+        if any(it.path.startswith(f"{connection.alias}.") for it in outdated):
+            detail += "; `indexer template views` adds views at once"
         return [Outcome(f"{Kind.INDEX} {writing}", Result.OUTDATED, detail, outdated)]
     new = roll_over(client, connection, writing)
     return [
@@ -263,7 +268,7 @@ def _outdated(client: Elasticsearch, writing: str) -> tuple[Difference, ...]:
     there = client.indices.get(index=writing, flat_settings=True)[writing]
     return tuple(
         each
-        for part in ("settings", "mappings")
+        for part in ("settings", "mappings", "aliases")
         for each in lacking(there.get(part, {}), wanted.get(part, {}))
     )
 

@@ -16,7 +16,7 @@ ALIAS = Connection().alias
 
 def shipped(server: Server) -> dict[str, Any]:
     """An index with all of our components."""
-    made: dict[str, Any] = {"settings": {}, "mappings": {}}
+    made: dict[str, Any] = {"settings": {}, "mappings": {}, "aliases": {}}
     for request in plan(server, Connection()):
         if request.kind is Kind.COMPONENT:
             for part, body in request.body["template"].items():

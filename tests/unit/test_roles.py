@@ -16,7 +16,7 @@ def test_roles_are_named_after_the_alias_and_about_its_indices(alias: str) -> No
     assert list(roles(alias)) == [f"{alias}-{end}" for end in ends]
     for body in roles(alias).values():
         names = {name for group in body["indices"] for name in group["names"]}
-        assert names <= {alias, f"{alias}-0*", f"{alias}-rejected"}
+        assert names <= {alias, f"{alias}.*", f"{alias}-0*", f"{alias}-rejected"}
         assert body["metadata"]["managed_by"] == OURS
 
 

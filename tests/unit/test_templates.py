@@ -36,6 +36,7 @@ def test_everything_a_template_names_is_sent_before_it() -> None:
         "PUT /_component_template/zoomdata-activity-settings",
         "PUT /_component_template/zoomdata-activity-mappings",
         "PUT /_component_template/zoomdata-activity-lifecycle",
+        "PUT /_component_template/zoomdata-activity-views",
         "PUT /_index_template/zoomdata-activity",
         "PUT /_index_template/zoomdata-activity-rejected",
         "PUT /zoomdata-activity-rejected",
@@ -50,6 +51,7 @@ def test_the_files_are_what_is_sent_to_a_server_that_can_do_everything() -> None
     assert sent["/_component_template/zoomdata-activity-settings"] == from_file("settings")
     assert sent["/_component_template/zoomdata-activity-mappings"] == from_file("mappings")
     assert sent["/_component_template/zoomdata-activity-lifecycle"] == from_file("lifecycle-settings")
+    assert sent["/_component_template/zoomdata-activity-views"] == from_file("views")
     assert sent["/_index_template/zoomdata-activity"] == from_file("template")
     assert sent["/_index_template/zoomdata-activity-rejected"] == from_file("rejected")
 
