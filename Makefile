@@ -11,8 +11,10 @@ demo: .venv/installed
 # Two at once: most tests wait for a server half of their time.
 PYTEST := $(BIN)/pytest --numprocesses 2 --dist worksteal
 
+# The container tests are skipped where there is no Docker; `.ci/docker make test` provides one. They are one stack: one process.
 test: .venv/installed
-	$(PYTEST)
+	$(PYTEST) --ignore tests/containers
+	$(BIN)/pytest tests/containers
 
 # The servers that Zoomdata's own connectors read; they need a Java 17.
 test-versions: .venv/installed

@@ -10,9 +10,8 @@ from pytest_docker.plugin import Services
 import indexer
 from tests.containers import wheels
 from tests.containers.parts import Secrets, make_secrets, make_server
-from tests.containers.stack import Stack, docker
+from tests.containers.stack import Images, Stack, docker
 
-IMAGE = "zoomdata-indexer-test"
 PYTHON = "import sys; print('%d.%d' % sys.version_info[:2])"
 HINT = "These tests need Docker and an image to build on: `.ci/docker make test` provides both"
 
@@ -51,7 +50,17 @@ def docker_cleanup() -> list[str]:
 
 
 @pytest.fixture(scope="session")
-def given(base: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secrets]:
+def images(base: str, docker_compose_project_name: str) -> Iterator[Images]:
+    """Names of images that are this run's own; what they were built of stays, so that the next run is quick."""
+    names = Images(
+        *(f"zoomdata-indexer-test-{what}:{docker_compose_project_name}" for what in ("run", "server"))
+    )
+    yield names
+    docker("rmi", "--no-prune", names.indexer, names.elasticsearch, check=False)
+
+
+@pytest.fixture(scope="session")
+def given(base: str, images: Images, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secrets]:
     """The secrets of this run. What compose/test.yaml is given lies in the environment meanwhile."""
     wheels.fetch(docker("run", "--rm", base, "python3", "-c", PYTHON).stdout.strip())
     parts = tmp_path_factory.mktemp("parts")
@@ -61,7 +70,8 @@ def given(base: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secre
         environment.setenv("BASE", base)
         environment.setenv("PARTS", str(parts))
         environment.setenv("SECRETS", str(secrets.directory))
-        environment.setenv("INDEXER_IMAGE", IMAGE)
+        environment.setenv("INDEXER_IMAGE", images.indexer)
+        environment.setenv("ELASTICSEARCH_IMAGE", images.elasticsearch)
         environment.setenv("VERSION", indexer.__version__)
         environment.setenv("REVISION", "tested")
         yield secrets
@@ -75,9 +85,10 @@ def stack(
     docker_compose_file: str,
     docker_compose_project_name: str,
     base: str,
+    images: Images,
     given: Secrets,
 ) -> Stack:
     """The stack, started, not necessarily ready."""
     project = ("--project-name", docker_compose_project_name, "--file", docker_compose_file)
     command = (*docker_compose_command.split(), *project)
-    return Stack(command, docker_compose_project_name, IMAGE, base, given)
+    return Stack(command, docker_compose_project_name, images, base, given)

@@ -35,7 +35,13 @@ Finished = subprocess.CompletedProcess[str]
 
 def docker(*arguments: str | Path, check: bool = True) -> Finished:
     """Run the command `docker`."""
-    return subprocess.run(["docker", *map(str, arguments)], check=check, text=True, capture_output=True)
+    return _finished(["docker", *map(str, arguments)], check=check)
+
+
+def _finished(command: Sequence[str], *, check: bool) -> Finished:
+    ended = subprocess.run(command, check=False, text=True, capture_output=True)
+    assert not check or ended.returncode == 0, f"{' '.join(command)}\n{ended.stdout}{ended.stderr}"
+    return ended
 
 
 def until(condition: Callable[[], object], seconds: float = PATIENCE) -> None:
@@ -47,13 +53,21 @@ def until(condition: Callable[[], object], seconds: float = PATIENCE) -> None:
 
 
 @dataclass(frozen=True, slots=True)
+class Images:
+    """The names of what was built."""
+
+    indexer: str
+    elasticsearch: str
+
+
+@dataclass(frozen=True, slots=True)
 class Stack:
     """One project of Compose."""
 
     command: Sequence[str]
     """Compose, with the file and the project."""
     project: str
-    image: str
+    images: Images
     base: str
     secrets: Secrets
 
@@ -61,7 +75,7 @@ class Stack:
 
     def compose(self, *arguments: str, check: bool = True) -> Finished:
         """Run a command of Compose."""
-        return subprocess.run([*self.command, *arguments], check=check, text=True, capture_output=True)
+        return _finished([*self.command, *arguments], check=check)
 
     def container(self, service: str) -> str:
         """The id of a service's container, running or not."""
@@ -104,7 +118,7 @@ class Stack:
             *environment,
             *files,
             *options,
-            self.image,
+            self.images.indexer,
             *arguments,
             check=False,
         )
@@ -119,7 +133,7 @@ class Stack:
                 return answer.status, answer.read()
         except urllib.error.HTTPError as refused:
             return refused.code, refused.read()
-        except (OSError, ValueError, subprocess.CalledProcessError):
+        except (OSError, ValueError, AssertionError):
             return 0, b""
 
     def ready(self) -> bool:

@@ -52,7 +52,7 @@ def test_no_storm_of_restarts(stack: Stack) -> None:
     """An indexer that cannot start is started again later and later: five times take more than three seconds."""
     began = time.monotonic()
     options = ("--detach", "--restart=unless-stopped", "--env=INDEXER_SENDERS=many")
-    container = docker("run", *options, *HARDENED, stack.image).stdout.strip()
+    container = docker("run", *options, *HARDENED, stack.images.indexer).stdout.strip()
     try:
         count = "{{.RestartCount}}"
         until(lambda: int(docker("inspect", "--format", count, container).stdout) >= 5)

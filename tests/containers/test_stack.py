@@ -77,7 +77,8 @@ def test_a_server_that_is_gone_for_a_while(running: Stack) -> None:
     assert "No answer from Elasticsearch at https://elasticsearch:9200" in problems[0]["sentence"]
     assert running.ask("/healthz")[0] == 200
     assert running.metric("indexer_ready") == 0
-    assert running.inspect("indexer")["State"]["Health"]["Status"] == "healthy"
+    container = running.inspect("indexer")
+    docker("exec", container["Id"], *container["Config"]["Healthcheck"]["Test"][1:])  # succeeds
     running.compose("start", "elasticsearch")
     until(running.ready)
     assert running.metric("indexer_ready") == 1

@@ -1,0 +1,63 @@
+"""The stand-in for Zoomdata: a log that grows at a rate and rotates."""
+
+import itertools
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import orjson
+import pytest
+
+from indexer.demo import writer
+
+
+class Enough(Exception):  # noqa: N818 - ends what never ends
+    """The clock has been asked often enough."""
+
+
+@pytest.fixture
+def log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where the log goes; time goes on by a tenth of a second with each wait, twenty times."""
+    ticks = itertools.count()
+    monkeypatch.setattr("time.monotonic", lambda: next(ticks) / 10)
+    waits = iter(range(20))
+
+    def wait(_seconds: float) -> None:
+        if next(waits, None) is None:
+            raise Enough
+
+    monkeypatch.setattr("time.sleep", wait)
+    return tmp_path / "logs" / "zoomdata-activity.log"
+
+
+def written(log: Path) -> list[bytes]:
+    """All lines of all files, the oldest first."""
+    files = sorted(log.parent.iterdir(), key=lambda file: int(file.suffix.lstrip(".").replace("log", "0")))
+    return b"".join(file.read_bytes() for file in reversed(files)).splitlines()
+
+
+def test_it_writes_at_its_rate(log: Path) -> None:
+    """First the past, at once; then so many entries a second, each dated now."""
+    with pytest.raises(Enough):
+        writer.write(log, rate=50, rotation=10**9, keep=1, past=100)
+    dates = [datetime.fromisoformat(orjson.loads(line)["eventDate"] + "+00:00") for line in written(log)]
+    assert len(dates) == 100 + 20 * 5
+    assert min(dates) < datetime.now(UTC) - timedelta(days=5)
+    assert all(datetime.now(UTC) - date < timedelta(minutes=5) for date in dates[100:])
+
+
+def test_it_rotates(log: Path) -> None:
+    """A file ends with the line that fills it; the newest ones are kept, and no line of theirs is lost or torn."""
+    with pytest.raises(Enough):
+        writer.write(log, rate=50, rotation=10_000, keep=3, past=100)
+    assert {file.name.removeprefix(log.name) for file in log.parent.iterdir()} == {"", ".1", ".2", ".3"}
+    for number in (1, 2, 3):
+        lines = log.with_name(f"{log.name}.{number}").read_bytes().splitlines(keepends=True)
+        assert sum(map(len, lines)) >= 10_000 > sum(map(len, lines[:-1]))
+    assert all(orjson.loads(line) for line in written(log))
+
+
+def test_it_keeps_none(log: Path) -> None:
+    """With nothing to keep, a full file is gone at once: what Zoomdata does at its worst."""
+    with pytest.raises(Enough):
+        writer.write(log, rate=50, rotation=10_000, keep=0, past=100)
+    assert [file.name for file in log.parent.iterdir()] == [log.name]
