@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from indexer import __version__
-from indexer.cli import check, kibana, logs, rejected, roles, template
+from indexer.cli import check, kibana, logs, rejected, roles, template, zoomdata
 from indexer.errors import Fatal
 
 app = typer.Typer(
@@ -24,6 +24,9 @@ _template = typer.Typer(
     help="Set up Elasticsearch: templates, lifecycle, first index and alias.", no_args_is_help=True
 )
 _kibana = typer.Typer(help="Dashboards, saved searches and alerts in Kibana.", no_args_is_help=True)
+_zoomdata = typer.Typer(
+    help="Zoomdata's connection to the index, and what it logs.", no_args_is_help=True
+)
 _rejected = typer.Typer(help="Lines that Elasticsearch or the reader refused.", no_args_is_help=True)
 
 for command in (logs.run, logs.status, logs.verify, logs.summary):
@@ -38,6 +41,9 @@ _rejected.command("list")(rejected.list_)
 _rejected.command()(rejected.replay)
 app.add_typer(_kibana, name="kibana")
 _kibana.command("install")(kibana.install)
+app.add_typer(_zoomdata, name="zoomdata")
+for command in (zoomdata.connect, zoomdata.remove, zoomdata.logging):
+    _zoomdata.command()(command)
 app.command()(check.check)
 app.command()(logs.demo)
 

@@ -1,0 +1,127 @@
+"""`indexer zoomdata`: its connection to the index, and what it logs."""
+
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from indexer.cli.common import Json, show
+from indexer.settings import Connection, Reader, Zoomdata, options
+
+if TYPE_CHECKING:
+    from indexer.dashboards.zoomdata.api import Api
+    from indexer.show import Tabular
+
+DryRun = Annotated[
+    bool,
+    typer.Option(
+        "--dry-run", help="Send nothing that changes anything; print what would be sent, secrets masked."
+    ),
+]
+
+
+@options
+def connect(
+    connection: Connection,
+    zoomdata: Zoomdata,
+    reader: Reader,
+    views: Annotated[
+        bool, typer.Option("--views", help="Make a source for each activity type too, with its fields alone.")
+    ] = False,
+    parameter: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="KEY=VALUE", help="Value of a parameter of Zoomdata's connector; may be repeated."
+        ),
+    ] = None,
+    dry_run: DryRun = False,
+    json: Json = False,
+) -> None:
+    """Make a connection and sources over the index in Zoomdata 6.9 or later; again, to add fields that are new.
+
+    Example: indexer zoomdata connect --zoomdata-url https://zoomdata:8443 --zoomdata-username admin --reader-username zoomdata --views
+    """
+    from indexer.cluster.client import connect as to_elasticsearch  # noqa: PLC0415
+    from indexer.cluster.client import explained, inspect_server  # noqa: PLC0415
+    from indexer.dashboards.zoomdata.api import Api  # noqa: PLC0415
+    from indexer.dashboards.zoomdata.connecting import Connecting  # noqa: PLC0415
+
+    given = dict(_pair(each) for each in parameter or ())
+    with (
+        to_elasticsearch(connection) as client,
+        explained(connection),
+        Api(zoomdata, dry=dry_run) as api,
+    ):
+        connecting = Connecting(client, connection, inspect_server(client), api)
+        _tell(api, connecting.run(reader, given, views=views), json, reader.reader_password)
+
+
+@options
+def remove(connection: Connection, zoomdata: Zoomdata, dry_run: DryRun = False, json: Json = False) -> None:
+    """Take away the sources and the connection that `connect` has made; what a dashboard uses stays.
+
+    Example: indexer zoomdata remove --dry-run
+    """
+    from indexer.dashboards.zoomdata import removing  # noqa: PLC0415
+    from indexer.dashboards.zoomdata.api import Api  # noqa: PLC0415
+
+    with Api(zoomdata, dry=dry_run) as api:
+        _tell(api, removing.remove(api, connection.alias), json)
+
+
+@options
+def logging(
+    zoomdata: Zoomdata,
+    on: Annotated[
+        list[str] | None, typer.Option("--on", metavar="TYPE,…", help="Log these activity types, or all.")
+    ] = None,
+    off: Annotated[
+        list[str] | None, typer.Option("--off", metavar="TYPE,…", help="Do not log these, or all.")
+    ] = None,
+    dry_run: DryRun = False,
+    json: Json = False,
+) -> None:
+    """Show which activity types Zoomdata logs, and switch them on or off; as its user supervisor.
+
+    Example: indexer zoomdata logging --zoomdata-username supervisor --on all --off REQUEST
+    """
+    from indexer.dashboards.zoomdata import activities  # noqa: PLC0415
+    from indexer.dashboards.zoomdata.api import SUPERVISOR, Api  # noqa: PLC0415
+
+    with Api(zoomdata, SUPERVISOR, dry=dry_run) as api:
+        _tell(api, activities.switch(api, _types(on), _types(off)), json)
+
+
+def _tell(api: "Api", result: "Tabular", json: bool, secret: str | None = None) -> None:
+    """Show the result, or of a dry run the requests without this secret."""
+    from indexer.dashboards.zoomdata.connectors import masked  # noqa: PLC0415
+    from indexer.show import as_json  # noqa: PLC0415
+
+    if not api.dry:
+        show(result, json)
+        return
+    calls = [
+        {"method": it.method, "url": api.url + it.path, "body": masked(it.body, secret)} for it in api.planned
+    ]
+    if json:
+        print(as_json({"requests": calls, "result": result}))
+        return
+    for call in calls:
+        print(f"{call['method']} {call['url']}")
+        if call["body"] is not None:
+            print(as_json(call["body"]))
+    show(result, json)
+    print("Nothing was changed." if calls else "Nothing would be changed.", file=sys.stderr)
+
+
+def _types(given: list[str] | None) -> list[str]:
+    """Types, upper case but for `all`."""
+    named = (each.strip() for text in given or () for each in text.split(","))
+    return ["all" if each.lower() == "all" else each.upper() for each in named if each]
+
+
+def _pair(given: str) -> tuple[str, str]:
+    key, equals, value = given.partition("=")
+    if not (key and equals):
+        raise typer.BadParameter(f"--parameter {given!r} is not KEY=VALUE")
+    return key, value

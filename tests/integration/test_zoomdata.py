@@ -1,0 +1,481 @@
+"""`indexer zoomdata connect` and `remove`: a real index on one side, a stand-in for Zoomdata on the other.
+
+What the stand-in describes as fields is what the real server's mapping holds.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from subprocess import CompletedProcess
+from typing import Any
+
+import orjson
+import pytest
+from elasticsearch import Elasticsearch
+
+from indexer.cluster.client import Server, connect, inspect_server
+from indexer.cluster.viewing import add
+from indexer.dashboards.zoomdata.api import Api
+from indexer.dashboards.zoomdata.connecting import Connected, Connecting
+from indexer.dashboards.zoomdata.facts import access, address, fields_by_type
+from indexer.dashboards.zoomdata.failures import (
+    ConnectorNotEnabled,
+    ElasticsearchTooOld,
+    ForeignSource,
+    NotConnected,
+    NothingToSee,
+    ParametersMissing,
+    ZoomdataForbids,
+    ZoomdataTooOld,
+)
+from indexer.dashboards.zoomdata.removing import Removed, remove
+from indexer.demo.sample import write
+from indexer.errors import WrongUsage
+from indexer.settings import Connection, Reader, Zoomdata
+from tests.integration.conftest import Lab
+from tests.zoomdata_stand_in import PARAMETERS, StandIn, as_described, connector
+
+PASSWORD = "the-reader's-s3cret"
+KINDS = {"date": "TIME", "double": "NUMBER"}
+LINES = {
+    "VIS": '{"eventDate":"2026-05-11 06:30:00.000","activityType":"VIS","user":"a","visualizationId":"1"}',
+    "UPLOAD": '{"eventDate":"2026-05-11 06:31:00.000","activityType":"UPLOAD","user":"b","filesize":12}',
+    "USER": '{"eventDate":"2026-05-11 06:32:00.000","activityType":"USER","user":"c","userName":"d","request":"x"}',
+}
+
+
+@dataclass(slots=True)
+class Bench:
+    """An index, a Zoomdata, and the command between them."""
+
+    lab: Lab
+    there: StandIn
+    zoomdata: Zoomdata
+    server: Server
+
+    @property
+    def alias(self) -> str:
+        """Of the index."""
+        return self.lab.connection.alias
+
+    def connect(self, *, views: bool = False, dry: bool = False, **given: str) -> Connected:
+        """`indexer zoomdata connect`."""
+        with Api(self.zoomdata, dry=dry) as api:
+            connecting = Connecting(self.lab.client, self.lab.connection, self.server, api)
+            return connecting.run(Reader(reader_username="zoomdata"), given, views=views)
+
+    def remove(self, alias: str | None = None) -> Removed:
+        """`indexer zoomdata remove`."""
+        with Api(self.zoomdata) as api:
+            return remove(api, alias or self.alias)
+
+    def command(self, *arguments: str) -> CompletedProcess[str]:
+        """The real command, `indexer zoomdata …`."""
+        environment = {
+            "INDEXER_ZOOMDATA_URL": self.zoomdata.zoomdata_url,
+            "INDEXER_ZOOMDATA_USERNAME": "admin",
+            "INDEXER_ZOOMDATA_PASSWORD": "s3cret",
+            "INDEXER_READER_USERNAME": "zoomdata",
+            "INDEXER_READER_PASSWORD": PASSWORD,
+        }
+        return self.lab.command("zoomdata", *arguments, environment=environment)
+
+    def index(self, *lines: str, name: str = "more") -> None:
+        """Bring entries into the index."""
+        self.lab.log("".join(f"{line}\n" for line in lines).encode(), f"{name}-activity.log")
+        self.lab.run()
+        self.lab.client.indices.refresh(index=self.alias)
+
+    def see(self) -> None:
+        """Let Zoomdata list the aliases that there are."""
+        held = self.lab.client.indices.get_alias(index=self.alias)
+        self.there.lists = sorted({name for each in held.values() for name in each["aliases"]})
+
+
+def describes(client: Elasticsearch, collection: str) -> list[dict[str, Any]]:
+    """What the real mapping holds, as Zoomdata's connector may tell it, with the field that it adds itself."""
+    path = f"/{collection}/_field_caps?fields=*"
+    found = client.perform_request("GET", path, headers={"accept": "application/json"})["fields"]
+    own = [
+        as_described(name, KINDS.get(next(iter(kinds)), "ATTRIBUTE"))
+        for name, kinds in sorted(found.items())
+        if not name.startswith(("_", "@")) and not kinds.keys() & {"object", "nested"}
+    ]
+    return [*own, as_described("type")]
+
+
+@pytest.fixture
+def bench(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
+    """With an entry of three types, and their views."""
+    monkeypatch.setenv("INDEXER_ZOOMDATA_PASSWORD", "s3cret")
+    monkeypatch.setenv("INDEXER_READER_PASSWORD", PASSWORD)
+    there = StandIn(password=PASSWORD, describes=partial(describes, lab.client))
+    there.admit("admin", "s3cret")
+    there.admit("viewer", "s3cret", "viewer")
+    with there.serving() as url:
+        made = Bench(lab, there, Zoomdata(url, "admin"), inspect_server(lab.client))
+        made.index(*LINES.values(), name="first")
+        made.see()
+        yield made
+
+
+def test_a_connection_and_a_source_over_everything_are_made(bench: Bench) -> None:
+    """With what Zoomdata needs to know, all fields, and the time bar on the date of an entry."""
+    done = bench.connect()
+    (made,) = bench.there.connections.values()
+    values = {it["key"]: it["value"] for it in made["allParameters"]}
+    url = bench.lab.connection.elasticsearch_url[0]
+    cluster = bench.lab.client.cluster.health()["cluster_name"]
+    assert values == {
+        "ES_CONNECTION_STRING": url,
+        "CLUSTER_NAME": cluster,
+        "USER_NAME": "zoomdata",
+        "PASSWORD": PASSWORD,
+    }
+    assert made["connectionTypeId"] == f"type-{'7.0' if bench.server.version[0] == 7 else '8.0'}"
+    source = bench.there.by_name(bench.alias)
+    assert re.fullmatch("[0-9a-f]{24}", source["id"]), "an id of Zoomdata's own making"
+    assert {"visualizationId", "filesize", "userName", "type"} <= bench.there.originals(bench.alias)
+    bar = bench.there.settings[source["id"]]["timebar"]
+    assert bar["timeField"] == "eventdate"
+    assert (bar["enabled"], bar["from"], bar["player"]) == (True, "+$end_of_data_-1_week", {})
+    assert (done.connection_was, [it.was for it in done.sources]) == ("created", ["created"])
+    assert done.version == "26.3.0"
+
+
+def test_a_source_for_each_view_has_the_fields_of_its_type_alone(bench: Bench) -> None:
+    """Types without entries get none yet; those without a view are told."""
+    bench.index(LINES["VIS"].replace('"VIS"', '"NEW"'), name="new")
+    done = bench.connect(views=True)
+    names = [it.name for it in done.sources]
+    assert names == [bench.alias, *(f"{bench.alias}.{it}" for it in ("upload", "user", "vis"))]
+    common = {"eventDate", "activityType", "user"}
+    assert bench.there.originals(f"{bench.alias}.vis") == {*common, "visualizationId"}
+    assert bench.there.originals(f"{bench.alias}.upload") == {*common, "filesize"}
+    assert bench.there.originals(f"{bench.alias}.user") == {*common, "userName", "request"}
+    assert any("No view yet for NEW" in note for note in done.notes)
+    assert all(bench.there.settings[it]["timebar"]["enabled"] for it in bench.there.sources)
+
+
+def test_a_second_run_changes_no_source_and_one_with_new_fields_adds_them(bench: Bench) -> None:
+    """Zoomdata does not notice them itself; what people changed stays."""
+    bench.connect(views=True)
+    vis = bench.there.by_name(f"{bench.alias}.vis")["id"]
+    bench.there.settings[vis]["timebar"]["from"] = "+$start_of_data"
+    bench.there.asked.clear()
+    again = bench.connect(views=True)
+    assert {it.was for it in again.sources} == {"unchanged"}
+    (identity,) = bench.there.connections
+    assert bench.there.changed() == [f"PUT /connections/{identity}"]
+
+    bench.index(LINES["VIS"].replace("}", ',"newField":1,"other":"x"}'))
+    bench.there.asked.clear()
+    extended = {it.name.removeprefix(bench.alias): it for it in bench.connect(views=True).sources}
+    assert {name: it.was for name, it in extended.items()} == {
+        "": "extended",
+        ".upload": "unchanged",
+        ".user": "unchanged",
+        ".vis": "extended",
+    }
+    assert extended[".vis"].added == ("newField", "other")
+    assert {"newField", "other"} <= bench.there.originals(f"{bench.alias}.vis")
+    assert bench.there.settings[vis]["timebar"]["from"] == "+$start_of_data"
+    assert sum(it.startswith("POST") for it in bench.there.changed()) == 4
+
+
+def test_types_that_got_a_view_get_a_source(bench: Bench) -> None:
+    """After `indexer template views`."""
+    bench.index(LINES["VIS"].replace('"VIS"', '"NEW"'), name="new")
+    add(bench.lab.client, bench.lab.connection, bench.server)
+    bench.see()
+    done = bench.connect(views=True)
+    assert f"{bench.alias}.new" in [it.name for it in done.sources]
+    assert done.notes == () or all("No view" not in note for note in done.notes)
+
+
+def test_a_dry_run_prints_what_would_be_sent_without_secrets(bench: Bench) -> None:
+    """Nothing is changed, and nobody reads the password over a shoulder."""
+    printed = bench.command("connect", "--views", "--dry-run")
+    assert printed.returncode == 0, printed.stderr
+    assert bench.there.changed() == []
+    assert PASSWORD not in printed.stdout + printed.stderr
+    assert '"key": "PASSWORD",\n      "value": "********"' in printed.stdout
+    base = f"{bench.zoomdata.zoomdata_url}/composer/api"
+    wanted = ["POST {}/connections/validate", "POST {}/connections", "POST {}/sources"]
+    assert all(f"{line.format(base)}\n" in printed.stdout for line in wanted)
+    assert f"PUT {base}/sources/ID GIVEN BY ZOOMDATA/global-settings" in printed.stdout
+    assert "visualizationId" in printed.stdout
+    bench.connect(views=True)
+    bench.index(LINES["VIS"].replace("}", ',"newField":1}'))
+    bench.there.asked.clear()
+    planned = orjson.loads(bench.command("connect", "--views", "--dry-run", "--json").stdout)["requests"]
+    assert [it["method"] for it in planned if it["url"].endswith("/fields")] == ["POST", "POST"]
+    assert bench.there.changed() == []
+
+
+def test_the_command_shows_what_it_did(bench: Bench) -> None:
+    """A person reads tables, a program one object."""
+    shown = bench.command("connect", "--views")
+    assert shown.returncode == 0, shown.stderr
+    assert f"{bench.alias}.upload" in shown.stdout
+    assert PASSWORD not in shown.stdout
+    again = orjson.loads(bench.command("connect", "--json").stdout)
+    assert again["sources"] == [
+        {"name": bench.alias, "was": "unchanged", "fields": again["sources"][0]["fields"], "added": []}
+    ]
+    removed = orjson.loads(bench.command("remove", "--json").stdout)["things"]
+    assert [it["was"] for it in removed] == ["removed"] * 5
+    assert bench.there.connections == {}
+
+
+def test_where_no_aliases_are_listed_everything_is_read_by_a_pattern(bench: Bench) -> None:
+    """Views cannot be read then, which is told; without the indices too, nothing is guessed."""
+    bench.there.lists = [f"{bench.alias}-000001", f"{bench.alias}-rejected", "others"]
+    done = bench.connect(views=True)
+    (entity,) = bench.there.by_name(bench.alias)["storage"]["dataEntities"]
+    assert entity["index"]["pattern"] == f"{bench.alias}-0*"
+    assert [it.name for it in done.sources] == [bench.alias]
+    assert sum("no source for it by this way" in note for note in done.notes) == 3
+    bench.there.lists = ["others"]
+    with pytest.raises(NothingToSee, match=f"{bench.alias}-zoomdata"):
+        bench.connect()
+
+
+def test_a_connection_that_zoomdata_cannot_make_is_not_kept(bench: Bench) -> None:
+    """The reason is told without the password; a warning is a note."""
+    bench.there.password = "another"
+    with pytest.raises(NotConnected, match=r"as user 'zoomdata': 401: unable to authenticate with …\."):
+        bench.connect()
+    assert bench.there.changed() == []
+
+
+def test_whoever_may_not_is_told_what_it_takes(bench: Bench) -> None:
+    """Before anything is changed."""
+    bench.zoomdata = replace(bench.zoomdata, zoomdata_username="viewer")
+    with pytest.raises(ZoomdataForbids, match="administrator of the account"):
+        bench.connect()
+
+
+@pytest.mark.parametrize("version", ["6.8.2", "5.9.0", "2.6.1"])
+def test_an_old_zoomdata_is_told_with_what_to_type(bench: Bench, version: str) -> None:
+    """Its interface has another form; by hand it can be done all the same."""
+    bench.there.version, bench.there.context = {"version": version}, "/zoomdata"
+    with pytest.raises(
+        ZoomdataTooOld, match=rf"is {version}.*connection string http://.*reads the alias {bench.alias}"
+    ):
+        bench.connect()
+    assert bench.there.changed() == []
+
+
+@pytest.mark.parametrize("version", [{"version": "27.1.0"}, {"name": "Composer"}])
+def test_a_zoomdata_that_is_newer_or_tells_no_version_is_a_note(
+    bench: Bench, version: dict[str, str]
+) -> None:
+    """It may work as those that are known."""
+    bench.there.version = version
+    done = bench.connect()
+    assert any("27 is newer" in note or "does not tell its version" in note for note in done.notes)
+
+
+def test_a_server_that_no_connector_is_for_is_doubted_or_refused(bench: Bench) -> None:
+    """A later one may work; an earlier one does not."""
+    bench.server = replace(bench.server, version=(9, 1, 5))
+    assert any("nobody promises" in note for note in bench.connect().notes)
+    bench.server = replace(bench.server, version=(7, 17, 28))
+    assert bench.connect().notes == ()
+    bench.server = replace(bench.server, version=(6, 8, 0))
+    with pytest.raises(
+        ElasticsearchTooOld, match=r"Elasticsearch 7\.0 for 7\.0 to 7\.17; Elasticsearch 8\.0"
+    ):
+        bench.connect()
+
+
+def test_a_connector_that_is_not_enabled_is_told(bench: Bench) -> None:
+    """Which there are, and who enables them."""
+    bench.there.types = [it | {"enabled": "elastic" not in it["name"].lower()} for it in bench.there.types]
+    with pytest.raises(
+        ConnectorNotEnabled, match=r"Elasticsearch 7\.0, Elasticsearch 8\.0: not enabled.*supervisor"
+    ):
+        bench.connect()
+    bench.there.types = bench.there.types[:1]
+    with pytest.raises(ConnectorNotEnabled, match="nor one that is not"):
+        bench.connect()
+
+
+def test_a_parameter_that_is_not_known_is_asked_for(bench: Bench) -> None:
+    """By its key, with which it can be given."""
+    more = [*PARAMETERS, {"key": "REGION", "label": "Region", "required": True}]
+    bench.there.types = [connector("8.0", "7.0", "9.9", parameters=more)]
+    with pytest.raises(ParametersMissing, match=r"REGION \(Region\)\. Give each with --parameter KEY=VALUE"):
+        bench.connect()
+    bench.connect(REGION="eu")
+    told = bench.command("connect", "--parameter", "REGION")
+    assert (told.returncode, "is not KEY=VALUE" in told.stderr) == (2, True)
+
+
+def test_somebody_elses_source_is_not_touched(bench: Bench) -> None:
+    """Nothing at all is changed then."""
+    bench.connect()
+    source = bench.there.by_name(bench.alias)
+    source["description"] = "mine"
+    bench.there.asked.clear()
+    with pytest.raises(ForeignSource, match="another source"):
+        bench.connect()
+    assert bench.there.changed() == []
+    assert [it.what for it in bench.remove().things] == [f"connection {bench.alias} (zoomdata-indexer)"]
+
+
+def test_a_source_over_a_connection_that_is_gone_is_told(bench: Bench) -> None:
+    """Somebody deleted the connection in Zoomdata."""
+    bench.connect()
+    bench.there.connections.clear()
+    with pytest.raises(ForeignSource, match="another connection"):
+        bench.connect()
+
+
+def test_fields_that_zoomdata_adds_to_a_view_by_itself_are_told(bench: Bench) -> None:
+    """They cannot be kept out by this way."""
+    bench.there.adds = ("surplus",)
+    done = bench.connect(views=True)
+    assert sum("shows 1 fields that its entries have not" in note for note in done.notes) == 3
+
+
+@pytest.mark.parametrize("briefly", [False, True])
+def test_removing_takes_away_what_was_made_and_nothing_else(bench: Bench, briefly: bool) -> None:  # noqa: FBT001
+    """Neither other people's sources nor those of another alias, whose name begins alike."""
+    bench.there.briefly = briefly
+    bench.connect(views=True)
+    longer = Bench(bench.lab, bench.there, bench.zoomdata, bench.server)
+    foreign = {
+        "id": "f" * 24,
+        "name": f"{bench.alias}.mine",
+        "description": "mine",
+        "storage": {"dataEntities": [{"index": {"connectionId": "x"}}]},
+    }
+    bench.there.sources["f" * 24] = foreign
+    assert longer.remove(f"{bench.alias}.vis").things == ()
+    removed = bench.remove()
+    assert {it.was for it in removed.things} == {"removed"}
+    assert list(bench.there.sources) == ["f" * 24]
+    assert bench.there.connections == {}
+    assert bench.remove().things == ()
+
+
+def test_what_a_dashboard_uses_stays(bench: Bench) -> None:
+    """With the connection that it needs; the rest goes."""
+    bench.connect(views=True)
+    bench.there.in_use = {f"{bench.alias}.vis"}
+    was = {it.what.removeprefix(f"source {bench.alias}"): (it.was, it.why) for it in bench.remove().things}
+    assert was[".vis"] == ("kept", "Source is used by 1 dashboard; body Deletions")
+    assert was[f"connection {bench.alias} (zoomdata-indexer)"][0] == "kept"
+    assert was[".upload"][0] == "removed"
+    assert len(bench.there.connections) == 1
+
+
+def test_a_user_of_its_own_is_asked_for(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ours is not handed on; half of one is none."""
+    told = partial(access, bench.lab.client)
+    secured = replace(bench.lab.connection, username="admin")
+    with pytest.raises(WrongUsage, match="INDEXER_READER_PASSWORD or --reader-password-file"):
+        told(bench.lab.connection, Reader())
+    monkeypatch.delenv("INDEXER_READER_PASSWORD")
+    with pytest.raises(WrongUsage, match=f"user of its own.*{bench.alias}-zoomdata"):
+        told(secured, Reader())
+    with pytest.raises(WrongUsage, match="belong together"):
+        told(secured, Reader(reader_username="zoomdata"))
+    with pytest.raises(WrongUsage, match="--reader-url holds a user"):
+        told(bench.lab.connection, Reader(reader_url="http://a:b@es:9200"))
+    given = told(bench.lab.connection, Reader(reader_url="https://es:9200,es2:9200/x"))
+    assert (given.address, given.user) == ("https://es:9200,es2:9200/x", None)
+
+
+@pytest.mark.parametrize(
+    ("urls", "expected"),
+    [
+        ("http://one:9200", "http://one:9200"),
+        ("https://one, https://two:9243", "https://one:443,two:9243"),
+        ("http://one/es/, http://two:9200/es", "http://one:80,two:9200/es"),
+        ("http://[::1]:9200", "http://[::1]:9200"),
+    ],
+)
+def test_addresses_of_several_nodes_become_one(urls: str, expected: str) -> None:
+    """In the form that Zoomdata's connector wants."""
+    assert address(urls) == expected
+
+
+@pytest.mark.parametrize(
+    "urls", ["http://one:9200, https://two:9200", "http://one/a, http://two/b", "(no address)"]
+)
+def test_addresses_that_are_not_alike_are_asked_for(urls: str) -> None:
+    """They cannot be one for Zoomdata."""
+    with pytest.raises(WrongUsage, match="--reader-url"):
+        address(urls)
+
+
+def test_the_fields_of_each_type_are_those_of_its_entries_in_the_log(bench: Bench, tmp_path: Path) -> None:
+    """For the sample log with all types: those that are counted from its lines."""
+    log = tmp_path / "sample-activity.log"
+    write(log, 3000, end=datetime(2026, 5, 16, tzinfo=UTC))
+    bench.lab.run(log)
+    bench.lab.client.indices.refresh(index=bench.alias)
+    expected: dict[str, set[str]] = {}
+    entries = [*map(orjson.loads, LINES.values()), *_entries(log)]
+    for entry in entries:
+        expected.setdefault(entry["activityType"], set()).update(_leaves(entry))
+    found = fields_by_type(bench.lab.client, bench.alias)
+    assert {it: set(fields) - {"@timestamp"} for it, fields in found.items()} == expected
+    add(bench.lab.client, bench.lab.connection, bench.server)
+    bench.see()
+    done = bench.connect(views=True)
+    assert len(done.sources) == 1 + len(expected)
+    assert "timeline.TOPOLOGY.CREATED" in bench.there.originals(f"{bench.alias}.topology_performance")
+    assert "uri" not in bench.there.originals(f"{bench.alias}.topology_performance")
+
+
+def _entries(log: Path) -> Iterator[dict[str, Any]]:
+    for line in log.read_bytes().splitlines():
+        try:
+            entry = orjson.loads(line)
+        except orjson.JSONDecodeError:
+            continue  # the sample has broken lines too
+        if isinstance(entry, dict) and "activityType" in entry:
+            yield entry
+
+
+def _leaves(value: Any, path: str = "") -> Iterator[str]:
+    """The fields that have a value."""
+    match value:
+        case None | []:
+            return
+        case dict():
+            for key, below in value.items():
+                yield from _leaves(below, f"{path}.{key}" if path else key)
+        case list():
+            for each in value:
+                yield from _leaves(each, path)
+        case _:
+            yield path
+
+
+def test_the_shipped_role_is_enough(bench: Bench, secured: Any, admin: Elasticsearch, tmp_path: Path) -> None:
+    """Who connects Zoomdata may be the user that Zoomdata gets."""
+    people = secured.people(bench.alias)
+    secured.admit("keeper", people["setup"], people["reader"])
+    as_keeper: Connection = secured.connection("keeper", bench.alias, tmp_path / "keeper")
+    with connect(as_keeper) as client:
+        replace(bench.lab, connection=as_keeper, client=client).install()
+    as_writer: Connection = secured.connection(people["writer"], bench.alias, tmp_path / "writer")
+    with connect(as_writer) as client:
+        replace(
+            bench.lab, connection=as_writer, client=client, state=type(bench.lab.state)(tmp_path / "s")
+        ).run()
+    admin.indices.refresh(index=bench.alias)
+    as_zoomdata: Connection = secured.connection(people["zoomdata"], bench.alias, tmp_path / "zoomdata")
+    with connect(as_zoomdata) as client, Api(bench.zoomdata) as api:
+        bench.there.describes = partial(describes, client)
+        connecting = Connecting(client, as_zoomdata, inspect_server(client), api)
+        done = connecting.run(Reader(reader_username="zoomdata"), {}, views=True)
+    assert len(done.sources) == 4

@@ -1,0 +1,246 @@
+"""Zoomdata's interface: its context and version are found, it is asked as it wants, and each refusal is a sentence."""
+
+import ssl
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trustme
+
+from indexer.cluster.tls import CertificateUnusable
+from indexer.dashboards.web import Answer
+from indexer.dashboards.zoomdata.api import Api, reason_in, version_in
+from indexer.dashboards.zoomdata.failures import (
+    WrongContext,
+    ZoomdataForbids,
+    ZoomdataNotSecure,
+    ZoomdataUnauthenticated,
+    ZoomdataUnexpected,
+    ZoomdataUnreachable,
+)
+from indexer.errors import WrongUsage
+from indexer.settings import Zoomdata
+from tests.integration.conftest import address, always, serving
+from tests.zoomdata_stand_in import StandIn
+
+
+@pytest.fixture(autouse=True)
+def password(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the user of Zoomdata."""
+    monkeypatch.setenv("INDEXER_ZOOMDATA_PASSWORD", "pä:ss wörd")
+
+
+@pytest.fixture
+def there() -> StandIn:
+    """A Zoomdata that knows an administrator."""
+    made = StandIn()
+    made.admit("admin", "pä:ss wörd")
+    made.admit("looker", "pä:ss wörd", "viewer")
+    return made
+
+
+@pytest.fixture
+def settings(there: StandIn) -> Iterator[Zoomdata]:
+    """Where it is."""
+    with there.serving() as url:
+        yield Zoomdata(url, "admin")
+
+
+def listed(settings: Zoomdata) -> list[Any]:
+    with Api(settings) as api:
+        return api.find().listed("/connections", "look")
+
+
+@pytest.mark.parametrize("context", ["/composer", "/discovery", "/zoomdata"])
+def test_the_context_is_found(there: StandIn, settings: Zoomdata, context: str) -> None:
+    """Without credentials; the others redirect."""
+    there.context = context
+    with Api(settings) as api:
+        assert api.find().url == settings.zoomdata_url + context
+        assert api.version == (26, 3, 0)
+    assert "authorization" not in there.asked[0].headers
+    assert listed(settings) == []
+
+
+@pytest.mark.parametrize("end", ["", "/", "/api", "/api/"])
+def test_a_context_that_is_given_is_taken(there: StandIn, settings: Zoomdata, end: str) -> None:
+    """Whatever it is called, and with or without the path of the interface."""
+    there.context = "/bi/tool"
+    assert listed(replace(settings, zoomdata_url=f"{settings.zoomdata_url}/bi/tool{end}")) == []
+
+
+def test_a_wrong_context_is_told_with_what_was_tried(there: StandIn, settings: Zoomdata) -> None:
+    """Given or not; where it redirects to is a hint."""
+    there.context = "/elsewhere"
+    with pytest.raises(
+        WrongContext, match=r"/composer/api/version answers 302 to /elsewhere/login; /discovery"
+    ):
+        listed(settings)
+    with pytest.raises(WrongContext, match=r": /zoom/api/version answers 302.*with the context"):
+        listed(replace(settings, zoomdata_url=f"{settings.zoomdata_url}/zoom"))
+
+
+def test_a_page_is_no_zoomdata() -> None:
+    """Another product answers 200 too."""
+    with (
+        serving(always(200, b"<html>welcome</html>")) as other,
+        pytest.raises(WrongContext, match="answers 200"),
+    ):
+        listed(Zoomdata(address(other), "admin"))
+
+
+@pytest.mark.parametrize(
+    ("body", "version"),
+    [
+        ({"version": "6.9.2"}, (6, 9, 2)),
+        ({"buildVersionNumber": "x", "version": "7.10.1-b4"}, (7, 10, 1)),
+        ({"appVersion": {"version": "25.4.0.1"}}, (25, 4, 0, 1)),
+        ("26.3.0", (26, 3, 0)),
+        ("Composer 26.3", (26, 3)),
+        ({"name": "9.9.9"}, None),
+        ({"version": 7}, None),
+        ([], None),
+    ],
+)
+def test_a_version_is_read_from_whatever_form(body: Any, version: tuple[int, ...] | None) -> None:
+    """The form of the answer is not documented."""
+    assert version_in(body) == version
+
+
+def test_requests_are_as_the_interface_wants_them(there: StandIn, settings: Zoomdata) -> None:
+    """Its media types, the user by Basic, in UTF-8."""
+    with Api(settings) as api, pytest.raises(ZoomdataUnexpected, match="not found"):
+        api.find().change("PUT", "/connections/none", {}, "try")
+    last = there.asked[-1]
+    assert last.headers["content-type"] == "application/vnd.composer.v3+json"
+    assert last.headers["accept"].startswith("application/vnd.composer.v3+json")
+
+
+def test_a_user_in_the_address_is_one(there: StandIn, settings: Zoomdata) -> None:
+    """With its signs quoted; it is not shown."""
+    url = settings.zoomdata_url.replace("://", "://admin:p%C3%A4%3Ass%20w%C3%B6rd@")
+    with Api(Zoomdata(url)) as api:
+        assert api.find().listed("/connections", "look") == []
+        assert "admin" not in api.url
+        assert "p%C3" not in repr(api)
+        assert "Basic" not in repr(api)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (Zoomdata("http://x"), "--zoomdata-username"),
+        (Zoomdata("ftp://x", "admin"), "no http"),
+        (Zoomdata("zoomdata", "admin"), "no http"),
+        (Zoomdata("http://x", "admin", zoomdata_ca_certs=Path("ca.pem")), "is not https"),
+    ],
+)
+def test_settings_that_make_no_sense_are_wrong_usage(given: Zoomdata, said: str) -> None:
+    """Before anything is sent."""
+    with pytest.raises(WrongUsage, match=said):
+        Api(given)
+
+
+def test_without_a_password_nothing_is_sent(settings: Zoomdata, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may be in a file instead."""
+    monkeypatch.delenv("INDEXER_ZOOMDATA_PASSWORD")
+    with pytest.raises(WrongUsage, match="INDEXER_ZOOMDATA_PASSWORD or --zoomdata-password-file"):
+        Api(settings)
+
+
+def test_a_password_from_a_file(settings: Zoomdata, tmp_path: Path) -> None:
+    """It goes before the variable."""
+    file = tmp_path / "password"
+    file.write_text("wrong\n")
+    with pytest.raises(ZoomdataUnauthenticated, match="does not accept user 'admin': Bad credentials"):
+        listed(replace(settings, zoomdata_password_file=file))
+    file.write_text("pä:ss wörd\n")
+    assert listed(replace(settings, zoomdata_password_file=file)) == []
+
+
+def test_refusals_are_sentences(there: StandIn, settings: Zoomdata) -> None:
+    """Who, what, why, and what it takes."""
+    with pytest.raises(
+        ZoomdataForbids, match=r"does not let user 'looker' look: Access is denied\. It takes an admin"
+    ):
+        listed(replace(settings, zoomdata_username="looker"))
+    with Api(settings) as api:
+        with pytest.raises(ZoomdataUnexpected, match="answers 404 to GET /api/nothing: Not Found"):
+            api.find().get("/nothing", "look")
+        with pytest.raises(
+            ZoomdataUnexpected, match=r'answers 400 .*: Bad request; body Unrecognized field "odd"'
+        ):
+            api.change("POST", "/connections", {"odd": 1}, "try")
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        ({"message": "No.", "details": "Because."}, "No; Because"),
+        ({"error": "Bad", "message": None, "problems": [{"name": "a", "message": "b"}, "c"]}, "Bad; a b; c"),
+        ({"message": "Same", "details": "Same"}, "Same"),
+        ({}, "no reason given"),
+        (None, "no reason given"),
+        ({"message": "x" * 900}, "x" * 500),
+    ],
+)
+def test_the_reason_is_read_from_the_body_of_an_error(body: Any, reason: str) -> None:
+    """{error, message, details, problems}."""
+    assert reason_in(Answer(400, body, is_json=True, location=None)) == reason
+
+
+def test_a_page_in_place_of_an_answer_is_told() -> None:
+    """A proxy's, after the context was found."""
+    assert reason_in(Answer(502, None, is_json=False, location=None)) == "it is no JSON"
+
+
+def test_nobody_there_is_told(settings: Zoomdata) -> None:
+    """Refused connections and unknown hosts."""
+    with serving(always(200, b"")) as server:
+        gone = address(server)
+    with pytest.raises(ZoomdataUnreachable, match=r"Connection refused.*--zoomdata-url"):
+        listed(replace(settings, zoomdata_url=gone))
+    with pytest.raises(ZoomdataUnreachable, match=r"No answer from Zoomdata at http://nowhere.invalid"):
+        listed(replace(settings, zoomdata_url="http://nowhere.invalid"))
+
+
+def test_its_certificate_is_verified(there: StandIn, tmp_path: Path) -> None:
+    """By the CA that is given for Zoomdata; a file that is none is named with its option."""
+    ca = trustme.CA()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    ca.issue_cert("localhost").configure_cert(context)
+    file = tmp_path / "ca.pem"
+    ca.cert_pem.write_to_path(file)
+    with there.serving(context) as url:
+        assert listed(Zoomdata(url, "admin", zoomdata_ca_certs=file)) == []
+        with pytest.raises(ZoomdataNotSecure, match=r"not trusted.*--zoomdata-ca-certs"):
+            listed(Zoomdata(url, "admin"))
+        with pytest.raises(ZoomdataNotSecure, match=r"127.0.0.1"):
+            listed(Zoomdata(url.replace("localhost", "127.0.0.1"), "admin", zoomdata_ca_certs=file))
+    with pytest.raises(CertificateUnusable, match="--zoomdata-ca-certs"):
+        Api(Zoomdata(url, "admin", zoomdata_ca_certs=tmp_path / "missing"))
+
+
+def test_all_pages_of_a_list_are_read(there: StandIn, settings: Zoomdata) -> None:
+    """However few Zoomdata gives at once, and however the token of the next is called."""
+    there.sources = {str(number): {"id": str(number), "name": f"s{number}"} for number in range(7)}
+    with Api(settings) as api:
+        assert len(api.find().listed("/sources", "look", maxResults=200)) == 7
+    assert [it.question.get("pageToken") for it in there.asked[-4:]] == [None, ["2"], ["4"], ["6"]]
+
+
+def test_a_list_that_is_not_wrapped_is_one_too() -> None:
+    """As older versions answer."""
+    with serving(always(200, b'["a","b"]')) as server, Api(Zoomdata(address(server), "admin")) as api:
+        assert api.find().listed("/x", "look") == ["a", "b"]
+
+
+def test_a_dry_run_sends_nothing_that_changes_anything(there: StandIn, settings: Zoomdata) -> None:
+    """What would be sent is kept, with an id that stands for one to come."""
+    with Api(settings, dry=True) as api:
+        made = api.find().change("POST", "/connections", {"name": "x"}, "try")
+        assert made.body == {"id": "ID GIVEN BY ZOOMDATA"}
+        assert [(it.method, it.path) for it in api.planned] == [("POST", "/api/connections")]
+    assert there.changed() == []

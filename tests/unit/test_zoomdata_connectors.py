@@ -1,0 +1,179 @@
+"""Zoomdata's connectors: which one is for a server, what goes into its parameters, and what is not shown."""
+
+from typing import Any
+
+import pytest
+
+from indexer.dashboards.zoomdata.connectors import (
+    MASK,
+    Access,
+    Connector,
+    choose,
+    connectors,
+    doubt,
+    fill,
+    masked,
+)
+from indexer.errors import WrongUsage
+from tests.zoomdata_stand_in import PARAMETERS, TYPES, connector
+
+ACCESS = Access("https://es:9200", "log-cluster", "zoomdata", "s3cret")
+SEVEN, EIGHT = connectors(TYPES)
+
+
+def with_parameters(*parameters: dict[str, Any]) -> Connector:
+    (made,) = connectors([connector("8.0", "8.1", "8.17", parameters=list(parameters))])
+    return made
+
+
+def parameter(key: str, label: str = "", *, required: bool = True) -> dict[str, Any]:
+    return {"key": key, "label": label, "required": required}
+
+
+def values(chosen: Connector, **given: str) -> dict[str, Any]:
+    return {it["key"]: it["value"] for it in fill(chosen, ACCESS, given)[0]}
+
+
+def test_a_connector_is_known_by_its_name_or_its_storage_type() -> None:
+    """Others are none of ours."""
+    told = [
+        {"id": 1, "name": "Elasticsearch 8", "subStorageType": "X"},
+        {"id": 2, "name": "Search", "subStorageType": "ELASTIC_SEARCH_7_0"},
+        {"id": 3, "name": "Elastic Search", "subStorageType": "Y"},
+        {"id": 4, "name": "OpenSearch", "subStorageType": "OPENSEARCH"},
+    ]
+    assert [it.id for it in connectors(told)] == ["1", "2", "3"]
+
+
+@pytest.mark.parametrize(
+    ("server", "expected", "doubtful"),
+    [
+        ((7, 0, 0), SEVEN, False),
+        ((7, 17, 28), SEVEN, False),
+        ((8, 0, 1), EIGHT, True),
+        ((8, 1, 0), EIGHT, False),
+        ((8, 17, 9), EIGHT, False),
+        ((8, 19, 16), EIGHT, True),
+        ((9, 1, 5), EIGHT, True),
+        ((6, 8, 23), None, None),
+    ],
+)
+def test_the_connector_is_chosen_by_the_servers_version(
+    server: tuple[int, int, int],
+    expected: Connector | None,
+    doubtful: bool | None,  # noqa: FBT001
+) -> None:
+    """One whose range holds the server; else the next best, with a doubt; never one for later servers only."""
+    chosen = choose([EIGHT, SEVEN], server)
+    assert chosen == expected
+    if chosen is not None:
+        assert bool(doubt(chosen, server)) is doubtful
+
+
+def test_where_only_the_connector_of_an_earlier_version_is_enabled_it_is_doubted() -> None:
+    """For 8.x the one for 7.x may do; nobody promises it."""
+    assert choose([SEVEN], (8, 3, 0)) == SEVEN
+    assert "nobody promises" in str(doubt(SEVEN, (8, 3, 0)))
+    assert choose([EIGHT], (7, 17, 0)) is None
+
+
+def test_without_a_range_the_name_tells_the_version_and_a_doubt_remains() -> None:
+    """The fields are in the description of the interface; whether they are filled is not known."""
+    seven, eight = connectors(
+        [{"id": "a", "name": "Elasticsearch 7.0"}, {"id": "b", "name": "x", "subStorageType": "ELASTIC_8_0"}]
+    )
+    assert choose([seven, eight], (7, 17, 28)) == seven
+    assert choose([seven, eight], (8, 3, 0)) == eight
+    assert "documented are 7.0 to 7.17 and 8.1 to 8.17" in str(doubt(seven, (7, 17, 28)))
+
+
+def test_a_range_may_end_in_anything() -> None:
+    """8.x is all of 8; what is no version at all is none."""
+    (it,) = connectors([connector("8.0", "8.0", "8.x")])
+    assert it.holds((8, 19, 16))
+    (it,) = connectors([connector("8.0", "any", "")])
+    assert (it.oldest, it.newest, it.holds((8, 19, 16))) == (None, None, False)
+
+
+def test_parameters_are_known_by_their_keys_and_labels() -> None:
+    """Address, cluster name, user and password; others stay empty."""
+    assert values(with_parameters(*PARAMETERS)) == {
+        "ES_CONNECTION_STRING": "https://es:9200",
+        "CLUSTER_NAME": "log-cluster",
+        "USER_NAME": "zoomdata",
+        "PASSWORD": "s3cret",
+    }
+    by_label = with_parameters(
+        parameter("P1", "Connection string"),
+        parameter("P2", "Cluster"),
+        parameter("P3", "User name"),
+        parameter("P4", "Password"),
+    )
+    assert list(values(by_label).values()) == ["https://es:9200", "log-cluster", "zoomdata", "s3cret"]
+
+
+def test_each_parameter_is_sent_as_the_interface_wants_it() -> None:
+    """Key, value, and that it is no system's secret."""
+    filled, missing = fill(with_parameters(parameter("URL")), ACCESS, {})
+    assert filled == [{"key": "URL", "value": "https://es:9200", "systemAccess": False}]
+    assert missing == []
+
+
+@pytest.mark.parametrize(
+    "key",
+    ["PROXY_PASSWORD", "TRUSTSTORE_PASSWORD", "AWS_USER", "SSH_USER", "MAGIC", "KEYSTORE_URL", "SNIFF_NODES"],
+)
+def test_what_is_not_sure_is_not_guessed(key: str) -> None:
+    """A required parameter that is none of ours is told as missing."""
+    filled, missing = fill(with_parameters(parameter(key, "Something")), ACCESS, {})
+    assert filled == []
+    assert [str(it) for it in missing] == [f"{key} (Something)"]
+
+
+def test_of_two_that_mean_the_same_neither_is_guessed() -> None:
+    """Unless one is given by hand."""
+    twice = with_parameters(parameter("MAIN_URL"), parameter("OTHER_URL", required=False))
+    assert fill(twice, ACCESS, {})[1][0].key == "MAIN_URL"
+    assert values(twice, MAIN_URL="https://x:1") == {"MAIN_URL": "https://x:1"}
+
+
+def test_what_is_given_goes_first_and_has_to_exist() -> None:
+    """A key that the connector has not is wrong usage, and the keys that it has are named."""
+    chosen = with_parameters(*PARAMETERS)
+    assert values(chosen, CLUSTER_NAME="other", AWS_REGION="eu")["CLUSTER_NAME"] == "other"
+    with pytest.raises(WrongUsage, match=r"no parameter 'CLUSTER'.*ES_CONNECTION_STRING, CLUSTER_NAME"):
+        fill(chosen, ACCESS, {"CLUSTER": "x"})
+
+
+def test_without_a_user_there_is_none() -> None:
+    """An optional user stays empty, a required one is missing."""
+    nobody = Access("http://es:9200", "c", None, None)
+    optional, _ = fill(with_parameters(*PARAMETERS), nobody, {})
+    assert {it["key"] for it in optional} == {"ES_CONNECTION_STRING", "CLUSTER_NAME"}
+    _, missing = fill(with_parameters(parameter("USER_NAME")), nobody, {})
+    assert [it.key for it in missing] == ["USER_NAME"]
+
+
+@pytest.mark.parametrize(
+    "key",
+    ["PASSWORD", "password", "PWD", "CLIENT_SECRET", "ACCESS_TOKEN", "API_KEY", "apikey", "PRIVATE_KEY"],
+)
+def test_secrets_are_masked(key: str) -> None:
+    """By the key of the parameter, wherever in a body it stands."""
+    shown = masked({"a": [{"allParameters": [{"key": key, "value": "s3cret"}]}]}, None)
+    assert "s3cret" not in str(shown)
+    assert shown["a"][0]["allParameters"][0]["value"] == MASK
+
+
+def test_the_password_is_masked_under_any_key_and_the_rest_is_shown() -> None:
+    """A connector may call it as it likes."""
+    body = {
+        "allParameters": [{"key": "X", "value": "s3cret"}, {"key": "USER_NAME", "value": "zoomdata"}],
+        "n": 1,
+    }
+    shown = masked(body, "s3cret")
+    assert shown == {
+        "allParameters": [{"key": "X", "value": MASK}, {"key": "USER_NAME", "value": "zoomdata"}],
+        "n": 1,
+    }
+    assert "s3cret" not in repr(ACCESS)

@@ -1,0 +1,134 @@
+"""`indexer zoomdata logging`: what is logged is shown and switched; only what differs is sent, and what came of it is read."""
+
+from collections.abc import Iterator
+
+import orjson
+import pytest
+from typer.testing import CliRunner, Result
+
+from indexer import cli
+from indexer.dashboards.zoomdata.activities import properties, switches
+from indexer.dashboards.zoomdata.failures import NotSwitched, ZoomdataForbids
+from indexer.errors import WrongUsage
+from tests.zoomdata_stand_in import StandIn
+
+NOW = {"ACCOUNT": True, "USER": True, "VIS_DATA": False, "RAW_DATA_EXPORT": False}
+
+
+@pytest.fixture
+def there() -> StandIn:
+    """A Zoomdata that knows its supervisor, and an administrator of an account."""
+    made = StandIn()
+    made.admit("supervisor", "s3cret", "supervisor")
+    made.admit("admin", "s3cret")
+    return made
+
+
+@pytest.fixture
+def url(there: StandIn, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """Where it is."""
+    monkeypatch.setenv("INDEXER_ZOOMDATA_PASSWORD", "s3cret")
+    with there.serving() as address:
+        monkeypatch.setenv("INDEXER_ZOOMDATA_URL", address)
+        monkeypatch.setenv("INDEXER_ZOOMDATA_USERNAME", "supervisor")
+        yield address
+
+
+def logging(*arguments: str) -> Result:
+    """The command; what it raises is raised."""
+    return CliRunner().invoke(cli.app, ["zoomdata", "logging", *arguments], catch_exceptions=False)
+
+
+def types(*arguments: str) -> dict[str, tuple[bool, bool]]:
+    """Which types are logged afterwards, and whether each was changed."""
+    done = logging("--json", *arguments)
+    return {it["type"]: (it["logged"], it["changed"]) for it in orjson.loads(done.stdout)["types"]}
+
+
+def test_what_is_logged_is_shown(there: StandIn, url: str) -> None:
+    """Nothing is changed by looking."""
+    assert types() == {it: (value, False) for it, value in NOW.items()}
+    assert "VIS_DATA" in logging().stdout
+    assert there.changed() == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "changed"),
+    [
+        (["--on", "all"], {"VIS_DATA": True, "RAW_DATA_EXPORT": True}),
+        (["--on", "vis_data,ACCOUNT"], {"VIS_DATA": True}),
+        (["--on", "VIS_DATA", "--on", " RAW_DATA_EXPORT"], {"VIS_DATA": True, "RAW_DATA_EXPORT": True}),
+        (["--off", "USER", "--on", "VIS_DATA"], {"USER": False, "VIS_DATA": True}),
+        (["--off", "ALL"], {"ACCOUNT": False, "USER": False}),
+        (["--on", "all", "--off", "VIS_DATA"], {"RAW_DATA_EXPORT": True}),
+        (["--off", "all", "--on", "ACCOUNT"], {"USER": False}),
+        (["--on", "ACCOUNT", "--off", "VIS_DATA"], {}),
+    ],
+)
+def test_only_what_differs_is_switched(
+    there: StandIn, url: str, arguments: list[str], changed: dict[str, bool]
+) -> None:
+    """One request for each; the answer to the command is what Zoomdata says afterwards."""
+    assert types(*arguments) == {it: (value, it in changed) for it, value in (NOW | changed).items()}
+    assert sorted(there.changed()) == sorted(f"PUT /system/activity/type/{it}" for it in changed)
+    assert there.activities == NOW | changed
+
+
+@pytest.mark.parametrize(
+    ("on", "off", "said"),
+    [
+        (["NEW"], [], "knows no activity type NEW.*ACCOUNT, RAW_DATA_EXPORT"),
+        ([], ["all", "NEW"], "NEW"),
+        (["USER"], ["USER"], "USER: both"),
+        (["all"], ["all"], "all: both"),
+    ],
+)
+def test_what_makes_no_sense_is_wrong_usage(on: list[str], off: list[str], said: str) -> None:
+    """Before anything is switched."""
+    with pytest.raises(WrongUsage, match=said):
+        switches(NOW, on, off)
+
+
+def test_an_administrator_of_an_account_is_no_supervisor(
+    there: StandIn, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The sentence says who is."""
+    monkeypatch.setenv("INDEXER_ZOOMDATA_USERNAME", "admin")
+    with pytest.raises(ZoomdataForbids, match=r"'admin' look at or change what is logged: .*user supervisor"):
+        logging("--on", "all")
+
+
+def test_a_type_that_stays_as_it_is_is_told_with_the_line_to_type(there: StandIn, url: str) -> None:
+    """A success that was none."""
+    there.stubborn = {"VIS_DATA"}
+    with pytest.raises(
+        NotSwitched, match=r"VIS_DATA is as before\. .*: activity\.VIS_DATA=true; then restart"
+    ):
+        logging("--on", "all")
+    assert there.activities == NOW | {"RAW_DATA_EXPORT": True}
+
+
+def test_without_that_interface_the_lines_are_told(there: StandIn, url: str) -> None:
+    """Of an old version, or one to come."""
+    there.activities = None
+    with pytest.raises(NotSwitched, match=r"activity\.USER=true, activity\.VIS=false; then restart"):
+        logging("--on", "USER", "--off", "VIS")
+    with pytest.raises(NotSwitched, match=r"activity\.TYPE=true"):
+        logging()
+    assert properties({"A": True, "B": False}) == "activity.A=true, activity.B=false"
+
+
+def test_an_answer_of_another_form_is_not_guessed_at(there: StandIn, url: str) -> None:
+    """Neither shown nor acted upon."""
+    there.activities = {"content": []}  # type: ignore[dict-item]
+    with pytest.raises(NotSwitched, match="in a form that is not known"):
+        logging("--on", "all")
+    assert there.changed() == []
+
+
+def test_a_dry_run_prints_the_requests(there: StandIn, url: str) -> None:
+    """With their bodies; nothing is sent."""
+    done = logging("--on", "all", "--dry-run")
+    assert f"PUT {url}/composer/api/system/activity/type/VIS_DATA\ntrue" in done.stdout
+    assert there.changed() == []
+    assert orjson.loads(logging("--on", "all", "--dry-run", "--json").stdout)["requests"][0]["body"] is True
