@@ -13,16 +13,18 @@ from tests.containers.parts import Secrets, make_secrets, make_server
 from tests.containers.stack import Images, Stack, docker
 
 PYTHON = "import sys; print('%d.%d' % sys.version_info[:2])"
-HINT = "These tests need Docker and an image to build on: `.ci/docker make test` provides both"
+BASE = os.environ.get("BASE", "zoomdata-indexer-base")
+HINT = "no Docker engine, or no image to build on; `.ci/docker make test` provides both"
+PROVIDED = bool(shutil.which("docker")) and docker("image", "inspect", BASE, check=False).returncode == 0
+collect_ignore_glob = [] if PROVIDED else ["test_[!e]*.py"]  # test_engine.py says it for all of them
 
 
 @pytest.fixture(scope="session")
 def base() -> str:
-    """The image to build on. Without an engine, or without an image, all these tests are skipped."""
-    name = os.environ.get("BASE", "zoomdata-indexer-base")
-    if shutil.which("docker") is None or docker("image", "inspect", name, check=False).returncode:
+    """The image to build on."""
+    if not PROVIDED:
         pytest.skip(HINT)
-    return name
+    return BASE
 
 
 @pytest.fixture(scope="session")
