@@ -60,7 +60,9 @@ class Node(elastic_transport.Urllib3HttpNode):
         if meta.status in {401, 403} and self._credentials.renewed(sent):
             sent = self._credentials.header
             meta, content = answer = self._send(method, target, body, headers, request_timeout, sent)
-        if method == "HEAD" and meta.status == 403:  # which has no words to say why: ask again in a way that has
+        if (
+            method == "HEAD" and meta.status == 403
+        ):  # which has no words to say why: ask again in a way that has
             meta, content = self._send("GET", target, body, headers, request_timeout, sent)
             raise elasticsearch.AuthorizationException("refused", meta, content)
         if PRODUCT not in meta.headers and 200 <= meta.status < 500 and meta.status not in ITS_OWN:

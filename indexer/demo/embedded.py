@@ -96,7 +96,9 @@ class Embedded:
         on_step: Step = unheard,
     ) -> None:
         self.version = version
-        self.directory = directory or Path(parent or tempfile.gettempdir(), f"elasticsearch-{secrets.token_hex(8)}")
+        self.directory = directory or Path(
+            parent or tempfile.gettempdir(), f"elasticsearch-{secrets.token_hex(8)}"
+        )
         self.port = 0
         """Chosen by the system at the first start, kept at the next ones."""
         self.pid = 0

@@ -31,7 +31,11 @@ def test_a_batch_goes_in_with_one_request(lab: Lab) -> None:
     assert (counts(outcome), rejections) == ((5, 0, 0), [])
     assert lab.server.entries == stored(pairs(5))
     assert [request.target for request in lab.server.requests] == [ALIAS]
-    assert (lab.server.questions, lab.stop.waits, [name for name, _ in lab.heard.told]) == ([], [], ["answered"])
+    assert (lab.server.questions, lab.stop.waits, [name for name, _ in lab.heard.told]) == (
+        [],
+        [],
+        ["answered"],
+    )
 
 
 def test_the_write_index_is_learned_from_the_answers(lab: Lab) -> None:

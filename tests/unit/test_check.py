@@ -30,6 +30,7 @@ class Steps:
 
     def finds(self, topic: Topic, *found: Finding | Exception, needs: tuple[Topic, ...] = ()) -> Step:
         """A step that finds this; an exception is raised."""
+
         def look(_: Looking) -> Iterator[Finding]:
             self.tried.append(topic)
             for each in found:
