@@ -24,9 +24,7 @@ _template = typer.Typer(
     help="Set up Elasticsearch: templates, lifecycle, first index and alias.", no_args_is_help=True
 )
 _kibana = typer.Typer(help="Dashboards, saved searches and alerts in Kibana.", no_args_is_help=True)
-_zoomdata = typer.Typer(
-    help="Zoomdata's connection to the index, and what it logs.", no_args_is_help=True
-)
+_zoomdata = typer.Typer(help="Zoomdata's connection to the index, and what it logs.", no_args_is_help=True)
 _rejected = typer.Typer(help="Lines that Elasticsearch or the reader refused.", no_args_is_help=True)
 
 for command in (logs.run, logs.status, logs.verify, logs.summary):
