@@ -244,6 +244,16 @@ def test_where_no_aliases_are_listed_everything_is_read_by_a_pattern(bench: Benc
         bench.connect()
 
 
+def test_a_connection_of_a_longer_name_is_another(bench: Bench) -> None:
+    """Zoomdata finds it too; it is neither changed nor removed."""
+    theirs = {"id": "theirs", "name": f"copy of {bench.alias} (zoomdata-indexer)"}
+    bench.there.connections["theirs"] = theirs.copy()
+    assert bench.connect().connection_was == "created"
+    assert bench.connect().connection_was == "updated"
+    bench.remove()
+    assert bench.there.connections == {"theirs": theirs}
+
+
 def test_a_connection_that_zoomdata_cannot_make_is_not_kept(bench: Bench) -> None:
     """The reason is told without the password; a warning is a note."""
     bench.there.password = "another"
@@ -373,6 +383,7 @@ def test_what_a_dashboard_uses_stays(bench: Bench) -> None:
     assert was[f"connection {bench.alias} (zoomdata-indexer)"][0] == "kept"
     assert was[".upload"][0] == "removed"
     assert len(bench.there.connections) == 1
+    assert not any(it.startswith("DELETE /connections") for it in bench.there.changed())
 
 
 def test_a_user_of_its_own_is_asked_for(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
