@@ -62,7 +62,7 @@ image:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed: make PYTHON=...")'
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --upgrade pip
-	$(BIN)/pip install --quiet --editable '.[embedded]' --group dev
+	$(BIN)/pip install --quiet --editable '.[embedded,report]' --group dev
 	touch $@
 
 clean:

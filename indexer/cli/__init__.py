@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from indexer import __version__
-from indexer.cli import check, kibana, logs, rejected, roles, template, zoomdata
+from indexer.cli import check, kibana, logs, rejected, report, roles, template, zoomdata
 from indexer.errors import Fatal
 
 app = typer.Typer(
@@ -42,6 +42,7 @@ _kibana.command("install")(kibana.install)
 app.add_typer(_zoomdata, name="zoomdata")
 for command in (zoomdata.connect, zoomdata.remove, zoomdata.logging):
     _zoomdata.command()(command)
+app.command()(report.report)
 app.command()(check.check)
 app.command()(logs.demo)
 

@@ -1,10 +1,12 @@
 """`indexer demo`: all of it on one machine, step by step, each step said before it is done."""
 
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 from indexer.cluster.client import connect, explained, inspect_server
 from indexer.cluster.summary import summarise
@@ -13,6 +15,8 @@ from indexer.cluster.verify import verify
 from indexer.demo import sample
 from indexer.demo.embedded import Embedded
 from indexer.events import Events
+from indexer.report.questions import Period
+from indexer.report.report import ExtraMissing, available, write
 from indexer.run import run
 from indexer.settings import Connection, Delivery, State
 from indexer.show import Tabular
@@ -45,6 +49,7 @@ def demonstrate(
         with connect(connection) as client, explained(connection):
             client.indices.refresh(index=connection.alias)
             show(summarise(client, connection.alias))
+        _report(connection, say)
         if keep:
             _keep(server, str(log), say)
         else:
@@ -90,6 +95,17 @@ def _verify(
     say(
         f"Verified in {seconds:.1f} s: {result.present:,} of {result.read:,} entries are there, unchanged, once.\n"
     )
+
+
+def _report(connection: Connection, say: Callable[[str], None]) -> None:
+    """Write a page that is still there when the server is not."""
+    if not available():
+        say(f"No pictures of it: {ExtraMissing()}\n")
+        return
+    now = datetime.now(UTC)
+    out = Path(tempfile.mkdtemp(prefix="zoomdata-")) / "report.html"
+    write(connection, Period(now - timedelta(days=7), now), out)
+    say(f"The pictures of it, for a browser: {out}\n")
 
 
 def _keep(server: Embedded, log: str, say: Callable[[str], None]) -> None:

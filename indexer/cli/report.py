@@ -1,0 +1,72 @@
+"""`indexer report`: one page to look at."""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from indexer.settings import PREFIX, Connection, milliseconds, options
+
+if TYPE_CHECKING:
+    from indexer.report.questions import Period
+
+MOMENT = "TIME"
+END_OF_DAY = timedelta(days=1) - timedelta(milliseconds=1)
+
+
+@options
+def report(
+    connection: Connection,
+    out: Annotated[Path, typer.Option(envvar=PREFIX + "OUT", help="HTML file to write.", dir_okay=False)],
+    from_: Annotated[
+        str | None,
+        typer.Option(
+            "--from", envvar=PREFIX + "FROM", metavar=MOMENT, help="Begin then; UTC, if no zone is given."
+        ),
+    ] = None,
+    to: Annotated[
+        str | None,
+        typer.Option(
+            envvar=PREFIX + "TO",
+            metavar=MOMENT,
+            help="End then, with a day if only that is given.  [default: now]",
+        ),
+    ] = None,
+    last: Annotated[
+        str, typer.Option(envvar=PREFIX + "LAST", help="Without --from: begin so long before the end.")
+    ] = "7d",
+) -> None:
+    """Write one page with the pictures and tables of the dashboards; it needs no Kibana and no network to be read.
+
+    Example: indexer report --out week.html --last 7d
+    """
+    from indexer.report.report import write  # noqa: PLC0415
+
+    written = write(connection, _period(from_, to, last), out)
+    print(f"{written.file} ({written.size / 1e6:.1f} MB): {written.entries:,} entries. Open it in a browser.")
+
+
+def _period(start: str | None, end: str | None, last: str) -> "Period":
+    from indexer.report.questions import Period  # noqa: PLC0415
+
+    until = _moment(end, of_day=END_OF_DAY) if end else datetime.now(UTC)
+    length = timedelta(milliseconds=milliseconds(last))
+    try:
+        since = _moment(start) if start else until - length
+    except OverflowError:
+        raise typer.BadParameter(f"--last {last} is before all time") from None
+    if since >= until:
+        raise typer.BadParameter("--from has to be before --to")
+    return Period(since, until)
+
+
+def _moment(text: str, of_day: timedelta = timedelta(0)) -> datetime:
+    """Read ISO 8601. A day alone is its first moment, or that much later."""
+    try:
+        read = datetime.fromisoformat(text)
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is no time such as 2026-05-31 or 2026-05-31T08:30") from None
+    if len(text) <= len("2026-05-31"):
+        read += of_day
+    return read if read.tzinfo else read.replace(tzinfo=UTC)

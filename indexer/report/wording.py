@@ -1,0 +1,84 @@
+"""Values as people read them, in words and on axes. `kind` is that of the field's format in mappings/kibana/."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from indexer import show
+
+NOTHING = "–"
+UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
+AXES = {
+    "milliseconds": "datum.value >= 3.6e6 ? format(datum.value / 3.6e6, '~r') + ' h'"
+    " : datum.value >= 6e4 ? format(datum.value / 6e4, '~r') + ' min'"
+    " : datum.value >= 1000 ? format(datum.value / 1000, '~r') + ' s'"
+    " : datum.value ? format(datum.value, '~r') + ' ms' : '0'",
+    "bytes": "datum.value ? format(datum.value, '~s') + 'B' : '0'",
+}
+"""Vega expressions for the numbers of an axis."""
+COUNTS = "datum.value ? format(datum.value, '~s') : '0'"
+
+
+def value(found: Any, kind: str | None = None) -> str:
+    """A key or a figure in words."""
+    if found is None:
+        return NOTHING
+    if isinstance(found, str):
+        return found
+    return FORMATS.get(kind or "", number)(float(found))
+
+
+def number(found: float) -> str:
+    """With thousands separators; decimals only where it is small."""
+    return f"{found:,.0f}" if float(found).is_integer() or abs(found) >= 100 else f"{found:,.1f}"
+
+
+def short(found: float) -> str:
+    """In a few digits, for a figure that is read at a glance: 11.5 M."""
+    for size, unit in ((1e9, "G"), (1e6, "M")):
+        if abs(found) >= size:
+            return f"{found / size:.1f} {unit}"
+    return number(found)
+
+
+def percentage(share: float) -> str:
+    """A part of a whole; what is there is never none."""
+    return "< 0.1 %" if 0 < share < 0.0005 else f"{share * 100:.1f} %"
+
+
+def size(found: float) -> str:
+    """Bytes, in powers of 1,000."""
+    unit = 0
+    while abs(found) >= 999.95 and unit < len(UNITS) - 1:
+        found, unit = found / 1000, unit + 1
+    return f"{found:.1f} {UNITS[unit]}" if unit else f"{found:.0f} B"
+
+
+def moment(milliseconds: float, length: timedelta = timedelta(0)) -> str:
+    """The time at which a bar begins, as exact as the bar is long; UTC."""
+    when = datetime.fromtimestamp(milliseconds / 1000, UTC)
+    return f"{when:%a %d %b %Y}" if length >= timedelta(days=1) else f"{when:%a %d %b %H:%M}"
+
+
+def day(when: datetime) -> str:
+    """A time in full; UTC."""
+    return f"{when.astimezone(UTC):%-d %B %Y, %H:%M}"
+
+
+def span(length: timedelta) -> str:
+    """The length of a bar."""
+    for each, unit in (
+        (timedelta(days=1), "day"),
+        (timedelta(hours=1), "hour"),
+        (timedelta(minutes=1), "minute"),
+    ):
+        if count := length // each:
+            return unit if count == 1 else f"{count} {unit}s"
+    return "moment"
+
+
+FORMATS: dict[str, Callable[[float], str]] = {
+    "milliseconds": lambda found: show.duration(timedelta(milliseconds=found)),
+    "bytes": size,
+    "code": lambda found: f"{found:.0f}",
+}
