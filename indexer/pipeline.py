@@ -32,7 +32,7 @@ HEARTBEAT_EVERY = 1.0
 """Seconds between signs of life."""
 SCAN_EVERY = 1.0
 """Seconds between looks at directories in which nothing changed."""
-DRAIN = 8.0
+DRAIN = 7.0
 """Seconds that a stop leaves to requests under way."""
 
 
