@@ -78,4 +78,4 @@ def test_the_module_draws_its_hierarchy() -> None:
     assert {(name, bool(waits)) for name, waits in table} == {
         (kind.__name__, kind.passing) for kind in OF_ERRORS
     }
-    assert SecretUnusable not in OF_ERRORS, "that one is settings.py's own"
+    assert SecretUnusable not in OF_ERRORS, "that one is the settings' own"

@@ -1,0 +1,55 @@
+"""Every option once: its name, default, unit and help, in groups. The only package that reads the environment.
+
+connection.py   Connection: Elasticsearch, and who we are there
+running.py      State, Delivery, Monitoring: a run
+indices.py      Ageing, Indices: the indices behind the alias
+kibana.py       Kibana
+zoomdata.py     Zoomdata, Reader
+environment.py  secrets, and the other variables that are no options
+commandline.py  spreads groups into the options of a command
+
+A command takes whole groups (`connection: Connection`); `options` spreads their fields into its command line.
+Each option is also the environment variable `INDEXER_` + its name in capitals. Secrets are never options: each comes
+from a variable (`INDEXER_PASSWORD`) or from a file that an option names (`--password-file`), so that none shows in a
+list of processes.
+"""
+
+from indexer.settings.commandline import options
+from indexer.settings.connection import DEFAULT_URL, Connection
+from indexer.settings.environment import PREFIX, SecretUnusable, plain
+from indexer.settings.indices import FOREVER, Ageing, Indices, Lifecycle, milliseconds
+from indexer.settings.kibana import Kibana
+from indexer.settings.running import (
+    DEFAULT_PATH,
+    MEBIBYTE,
+    STANDARD_INPUT,
+    Delivery,
+    LogLevel,
+    Monitoring,
+    State,
+)
+from indexer.settings.zoomdata import Reader, Zoomdata
+
+__all__ = [
+    "DEFAULT_PATH",
+    "DEFAULT_URL",
+    "FOREVER",
+    "MEBIBYTE",
+    "PREFIX",
+    "STANDARD_INPUT",
+    "Ageing",
+    "Connection",
+    "Delivery",
+    "Indices",
+    "Kibana",
+    "Lifecycle",
+    "LogLevel",
+    "Monitoring",
+    "Reader",
+    "SecretUnusable",
+    "State",
+    "Zoomdata",
+    "milliseconds",
+    "options",
+    "plain",
+]

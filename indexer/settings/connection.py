@@ -1,0 +1,89 @@
+"""Elasticsearch: where it is, and who we are there."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from indexer.settings.environment import secret, source
+
+DEFAULT_URL = "http://localhost:9200"
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """Where Elasticsearch is, who we are there, and which alias is ours."""
+
+    elasticsearch_url: Annotated[
+        list[str],
+        typer.Option(
+            help="Address of Elasticsearch, with a path if it has one; repeat it for several nodes."
+        ),
+    ] = field(default_factory=lambda: [DEFAULT_URL], repr=False)  # it may hold a password
+    username: Annotated[
+        str | None, typer.Option(help="User; the password is INDEXER_PASSWORD or a file.")
+    ] = None
+    password_file: Annotated[Path | None, typer.Option(help="File that holds the password.")] = None
+    api_key_file: Annotated[
+        Path | None, typer.Option(help="File that holds an API key (or INDEXER_API_KEY).")
+    ] = None
+    bearer_token_file: Annotated[
+        Path | None, typer.Option(help="File that holds a bearer token (or INDEXER_BEARER_TOKEN).")
+    ] = None
+    cloud_id: Annotated[str | None, typer.Option(help="Elastic Cloud id, in place of an address.")] = None
+    ca_certs: Annotated[
+        Path | None, typer.Option(help="File of CA certificates (PEM) to trust for https, and no others.")
+    ] = None
+    ca_fingerprint: Annotated[
+        str | None,
+        typer.Option(help="SHA-256 fingerprint, in hex, of the CA certificate to trust for https."),
+    ] = None
+    client_cert: Annotated[
+        Path | None, typer.Option(help="File of a client certificate (PEM), with its key or without.")
+    ] = None
+    client_key: Annotated[Path | None, typer.Option(help="File of the client certificate's key (PEM).")] = (
+        None
+    )
+    client_key_password_file: Annotated[
+        Path | None,
+        typer.Option(help="File that holds that key's password (or INDEXER_CLIENT_KEY_PASSWORD)."),
+    ] = None
+    request_timeout: Annotated[float, typer.Option(help="Seconds to wait for an answer.", min=0.1)] = 60.0
+    alias: Annotated[str, typer.Option(help="Alias that entries are written to.")] = "zoomdata-activity"
+
+    @property
+    def password(self) -> str | None:
+        """The password, read anew each time. Raises SecretUnusable."""
+        return secret("PASSWORD", self.password_file)
+
+    @property
+    def api_key(self) -> str | None:
+        """The API key, read anew each time. Raises SecretUnusable."""
+        return secret("API_KEY", self.api_key_file)
+
+    @property
+    def bearer_token(self) -> str | None:
+        """The bearer token, read anew each time. Raises SecretUnusable."""
+        return secret("BEARER_TOKEN", self.bearer_token_file)
+
+    @property
+    def client_key_password(self) -> str | None:
+        """The password of the client certificate's key, read anew each time. Raises SecretUnusable."""
+        return secret("CLIENT_KEY_PASSWORD", self.client_key_password_file)
+
+    @property
+    def identities(self) -> dict[str, str]:
+        """The kinds of credentials that are given, each with the option or variable that gives it."""
+        password = source("PASSWORD", self.password_file)
+        given = {
+            "user": "--username" if self.username else password,
+            "API key": source("API_KEY", self.api_key_file),
+            "bearer token": source("BEARER_TOKEN", self.bearer_token_file),
+        }
+        return {kind: source for kind, source in given.items() if source}
+
+    @property
+    def rejected(self) -> str:
+        """The index that keeps rejected lines."""
+        return f"{self.alias}-rejected"

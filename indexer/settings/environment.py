@@ -1,0 +1,44 @@
+"""The environment: the only module that reads it."""
+
+import os
+from pathlib import Path
+
+from indexer.errors import Fatal
+
+PREFIX = "INDEXER_"
+
+
+class SecretUnusable(Fatal):
+    """A secret, or the file that should hold it, is not what it should be."""
+
+    sentence = "Cannot use the secret in {where}: {reason}."
+    cure = "Check {variable}, or {variable}_FILE and that file's permissions."
+
+
+def secret(variable: str, file: Path | None) -> str | None:
+    """Read a secret from its file (without the final line end) or else from its environment variable, if not empty.
+
+    Raises SecretUnusable.
+    """
+    if file is None:
+        return os.environ.get(PREFIX + variable) or None
+    try:
+        read = file.read_text(encoding="utf-8").rstrip("\r\n")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise SecretUnusable(where=file, reason=reason, variable=PREFIX + variable) from None
+    if not read:
+        raise SecretUnusable(where=file, reason="it is empty", variable=PREFIX + variable)
+    return read
+
+
+def source(variable: str, file: Path | None) -> str | None:
+    """The option or variable that gives this secret, if one does."""
+    if file is not None:
+        return f"--{variable.lower().replace('_', '-')}-file"
+    return PREFIX + variable if os.environ.get(PREFIX + variable) else None
+
+
+def plain() -> bool:
+    """Tell whether NO_COLOR is set (no-color.org): then nothing is coloured, nor bold or dim."""
+    return bool(os.environ.get("NO_COLOR"))

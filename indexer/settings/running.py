@@ -1,0 +1,70 @@
+"""A run: what it reads, remembers, sends and tells."""
+
+import re
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import platformdirs
+import typer
+
+DEFAULT_PATH = "/opt/zoomdata/logs"
+STANDARD_INPUT = "-"
+"""The path that stands for it."""
+MEBIBYTE = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """Where the indexer keeps what it has to remember."""
+
+    state_dir: Annotated[Path, typer.Option(help="Directory of the checkpoint.")] = field(
+        default_factory=lambda: platformdirs.user_state_path("zoomdata-indexer")
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """How entries are read and sent."""
+
+    batch_bytes: Annotated[int, typer.Option(help="Largest bulk request, in bytes.", min=1)] = 5 * MEBIBYTE
+    senders: Annotated[int, typer.Option(help="Bulk requests under way at once.", min=1, max=64)] = 2
+    max_line_bytes: Annotated[
+        int, typer.Option(help="A longer line is rejected; Elasticsearch takes 100 MB by default.", min=1)
+    ] = 100 * MEBIBYTE
+    poll_interval: Annotated[
+        float, typer.Option(help="Seconds between looks at the log files.", min=0.001)
+    ] = 0.05
+
+
+class LogLevel(StrEnum):
+    """From when on something is said."""
+
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+def _address(value: str | None) -> str | None:
+    """Checked only: `monitoring.server` takes it apart."""
+    found = re.fullmatch(r"(?:\[[0-9A-Fa-f:.]+\]|[^\s:\[\]/]+):(\d{1,5})", value or "localhost:0")
+    if found is None or int(found[1]) > 65535:
+        raise typer.BadParameter(f"{value!r} is no HOST:PORT such as 127.0.0.1:9464 or [::]:9464")
+    return value
+
+
+@dataclass(frozen=True, slots=True)
+class Monitoring:
+    """What a running indexer tells of itself."""
+
+    monitoring_address: Annotated[
+        str | None,
+        typer.Option(
+            metavar="HOST:PORT",
+            callback=_address,
+            help="Serve /metrics, /healthz, /readyz and /status there; port 0 takes a free one.",
+        ),
+    ] = None
+    log_level: Annotated[LogLevel, typer.Option(help="Say nothing that matters less.")] = LogLevel.INFO
