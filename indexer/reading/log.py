@@ -100,6 +100,10 @@ class Log:
         self._tail = 0
         self._long_line: int | None = None
 
+    def anew(self, now: float) -> "Log":
+        """The same open file, of which nothing is known."""
+        return Log(self.facts, self._limit, now, self.window)
+
     def begin(self, record: FileRecord) -> None:
         """Go on from a record: what is delivered there is not read again. Raises OSError."""
         self.record = record

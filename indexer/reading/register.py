@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 
-from indexer.events import LogProgress
+from indexer.events import Events, LogProgress
 from indexer.reading import identity
 from indexer.reading.files import FileFacts
 from indexer.reading.identity import FileRecord, Key
@@ -26,7 +26,8 @@ Known = tuple[FileRecord, Window | None]
 class Register:
     """Which files are known, and as what."""
 
-    def __init__(self, clock: Callable[[], float]) -> None:
+    def __init__(self, events: Events, clock: Callable[[], float]) -> None:
+        self._events = events
         self.open: dict[Key, Log] = {}
         self.closing: dict[Key, Log] = {}
         """Read to their end, their last runs still on their way."""
@@ -79,15 +80,15 @@ class Register:
         self.open[log.facts.key] = successor
         self.leaving.append(log)
 
-    def settle(self) -> Iterator[Log]:
-        """Carry on those of which all is delivered; yield each that was read to its end."""
+    def settle(self) -> None:
+        """Carry on those of which all is delivered."""
         for key, log in list(self.closing.items()):
             if not log.pending:
                 del self.closing[key]
                 record = log.done()
                 if record is not None and key != INPUT:
                     self.ended[key] = replace(record, ended=True)
-                yield log
+                self._events.file_finished(log.facts.name)
         for log in list(self.leaving):
             if not log.pending:
                 self.leaving.remove(log)

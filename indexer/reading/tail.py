@@ -1,31 +1,24 @@
-"""Following log files: what is remembered against what is found, through renames, truncation and deletion.
+"""Following log files: which are there and what they hold, through renames, truncation and deletion.
 
-A log is open from the moment it is found until it is final, so that a file renamed or deleted is still read to its
-end. It is final when it can grow no more: rotated away or deleted and quiet for a while, an archive, or a one-shot
-run. Only then is a last line without line end tried as an entry; the delivered offset stays before it, so that it is
-read again should it be completed after all.
+A log is open from the moment it is found until it is final (`finality.py`), so that a file renamed or deleted is still
+read to its end. It is read once it is known who it is (`recognising.py`).
 """
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 
-from indexer.events import Events, LogProgress, Recognition
-from indexer.reading import files, identity
+from indexer.events import Events, LogProgress
+from indexer.reading import files
 from indexer.reading.files import FileFacts
+from indexer.reading.finality import is_final, require_whole
 from indexer.reading.identity import FileRecord, Key
 from indexer.reading.log import Changed, Log, Run
+from indexer.reading.recognising import Recogniser
 from indexer.reading.register import INPUT, Register
-from indexer.reading.windows import Archive
 from indexer.settings import STANDARD_INPUT
 
-QUIET = 5.0
-"""Seconds without growth after which a rotated or deleted file counts as final."""
 RETRIED = 10.0
 """Seconds after which a file that could not be read is tried again."""
-FOR_EVER = 2**62
-GOES_ON = frozenset({Recognition.RESUMED, Recognition.MOVED})
-"""What a file may be to go on where another one, or its former self, was."""
 
 
 class Tail:
@@ -47,7 +40,8 @@ class Tail:
         self._once = once
         self._events = events
         self._clock = clock
-        self._files = Register(clock)
+        self._files = Register(events, clock)
+        self._recogniser = Recogniser(self._files, once=once, events=events, clock=clock)
         for record in remembered:
             self._files.orphans.add(record, record.unread)
         self._retry_at: dict[Key, float] = {}
@@ -102,6 +96,12 @@ class Tail:
                 if orphan.unread:
                     self._events.file_lost(orphan.record.path, orphan.unread)
 
+    def _attend(self, log: Log) -> None:
+        try:
+            self._recogniser.attend(log)
+        except OSError as error:
+            self._drop(log, error)
+
     def _look_at(self, log: Log) -> None:
         """Know what an open log is now, before others are held against it."""
         if log.record is None:
@@ -116,8 +116,7 @@ class Tail:
 
     def settle(self) -> None:
         """Let go the closed logs of which all is delivered."""
-        for log in self._files.settle():
-            self._events.file_finished(log.facts.name)
+        self._files.settle()
 
     @property
     def exhausted(self) -> bool:
@@ -155,94 +154,6 @@ class Tail:
         self._retry_at[facts.key] = self._clock() + RETRIED
         self._events.file_unreadable(facts.name, reason)
 
-    # ---- who they are
-
-    def _attend(self, log: Log) -> None:
-        """Recognise a log whose first line was not complete, or that was a copy so far."""
-        try:
-            left = log.copies is not None and not self._files.follows(log.copies)
-            due = log.postponed or left or (log.copies is None and self._is_final(log))
-            if log.grown(self._clock()) or due:
-                self._recognise(log)
-            nobody = log.record is None and log.gone and not log.postponed  # empty, or a copy
-            if nobody and self._files.is_open(log) and self._is_final(log):
-                self._files.let_go(log)
-        except OSError as error:
-            self._drop(log, error)
-
-    def _recognise(self, log: Log) -> None:
-        head = identity.head_of(log.window)
-        if head is None and self._is_final(log):
-            head = log.window.read_at(0, identity.HEAD)
-        if not head:
-            if self._once:
-                self._check_complete(log)
-            return
-        # A live log is held open, whatever it was before: it may grow and be deleted between two looks.
-        ended = self._files.orphans.claim_ended(log.facts, head) if self._once or log.rotated else None
-        if ended is not None:
-            self._files.end(log, ended)
-            return
-        with self._files.like(log, head) as (known, busy):
-            judged = identity.recognise(log.facts, log.window, head, known)
-        # Another one's last runs are still on their way: to go on from there now would be to send them twice.
-        log.postponed = judged.recognition in GOES_ON and judged.record.generation in busy
-        if log.postponed:
-            return
-        if judged.recognition is Recognition.COPY:
-            self._wait_as_copy(log, judged.record)
-        elif judged.recognition is Recognition.MOVED and self._adds_nothing(log, judged.record):
-            # Left to a longer copy to claim, if there is one.
-            self._events.file_found(log.facts.name, Recognition.MOVED, judged.record.offset)
-            self._files.end(log, judged.record)
-        elif judged.recognition in GOES_ON:
-            self._claim(log, judged)
-        elif log.copies is not None and log.still_a_copy:
-            # Its original is gone, and was read further. Should it grow, all of it is asked for.
-            self._files.end(log, replace(log.copies, offset=0, tail=0, reach=FOR_EVER, since=None))
-        elif judged.record.twin and isinstance(log.window, Archive) and not log.window.whole():
-            # What begins alike may turn out to be the same once all of it is written.
-            if self._once:
-                self._check_complete(log)
-        else:
-            self._claim(log, judged)
-
-    def _wait_as_copy(self, log: Log, original: FileRecord) -> None:
-        if log.copies is None or log.copies.generation != original.generation:
-            self._events.file_found(log.facts.name, Recognition.COPY, 0)
-        log.copy_of(original)
-
-    def _adds_nothing(self, log: Log, record: FileRecord) -> bool:
-        """Tell a file that holds what is delivered and no more, and is not being written. Raises OSError."""
-        if not (self._once or log.rotated or log.still_a_copy) or log.window.read_at(record.offset, 1):
-            return False
-        if self._once:
-            self._check_complete(log)
-        return True
-
-    def _claim(self, log: Log, judged: identity.Judgement) -> None:
-        """Begin to read a log as what it was judged to be; its inode's former self becomes an orphan."""
-        record = judged.record
-        former = self._files.ended.pop(log.facts.key, None)
-        if former is not None:
-            self._files.orphans.add(former, 0)
-        if judged.recognition in GOES_ON:
-            self._take_over(log, record)
-        else:
-            # What it holds now may be in the index already; what is appended from now on cannot be.
-            record = replace(record, reach=FOR_EVER if log.window.sequential else log.window.status().st_size)
-            log.begin(record)
-        self._events.file_found(log.facts.name, judged.recognition, record.offset)
-
-    def _take_over(self, log: Log, record: FileRecord) -> None:
-        """Go on where a record ends; what was read until now, if it is there still, is the shorter copy. Raises OSError."""
-        log.begin(record)
-        for other in list(self._files.open.values()):
-            if other is not log and other.record is not None and other.record.generation == record.generation:
-                self._files.supersede(other, Log(other.facts, self._limit, self._clock(), other.window))
-        self.settle()
-        self._files.orphans.claim(record)
-
     # ---- what they hold
 
     def read(self) -> Iterator[Run]:
@@ -265,8 +176,8 @@ class Tail:
             if size:
                 self.idle = False
                 self._events.block_read(log.facts.name, log.consumed - consumed)
-            elif self._is_final(log):
-                self._check_complete(log)
+            elif is_final(log, self._clock(), once=self._once):
+                require_whole(log)
                 run = log.finish()
                 self._files.close(log)
         except Changed:
@@ -277,22 +188,9 @@ class Tail:
             return 0, None
         return size, run
 
-    def _is_final(self, log: Log) -> bool:
-        """Tell whether the file can grow no more."""
-        if log.window.complete:
-            return True
-        if log.facts.path == STANDARD_INPUT:
-            return False
-        quiet = self._clock() - log.changed_at >= QUIET
-        return self._once or (log.rotated and quiet and (log.gone or not log.window.sequential))
-
-    def _check_complete(self, log: Log) -> None:
-        if log.window.sequential and not log.window.complete and log.facts.path != STANDARD_INPUT:
-            raise OSError(0, f"the archive is cut short after {log.position} bytes of the log")
-
     def _begin_anew(self, log: Log) -> None:
         """The file holds something else now: a copy of what it was may go on from where it was."""
-        successor = Log(log.facts, self._limit, self._clock(), log.window)
+        successor = log.anew(self._clock())
         self._files.supersede(log, successor)
         self.settle()
         self._attend(successor)

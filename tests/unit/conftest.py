@@ -9,9 +9,10 @@ import pytest
 
 from indexer.events import Events, Recognition
 from indexer.pipeline import RESERVED
+from indexer.reading.finality import QUIET
 from indexer.reading.identity import FileRecord
 from indexer.reading.log import Mark, Run
-from indexer.reading.tail import QUIET, Tail
+from indexer.reading.tail import Tail
 
 LIMIT = 1024 * 1024
 Delivered = Counter[tuple[str, bytes]]

@@ -14,8 +14,9 @@ from indexer.reading import files, identity
 from indexer.reading import log as log_module
 from indexer.reading import register as register_module
 from indexer.reading.files import FileFacts
+from indexer.reading.finality import QUIET
 from indexer.reading.orphans import CLAIMABLE
-from indexer.reading.tail import QUIET, RETRIED
+from indexer.reading.tail import RETRIED
 from indexer.reading.windows import PlainFile, StandardInput, open_log
 from tests.unit.conftest import Reader, append, expected, lines
 
