@@ -15,6 +15,7 @@ from indexer.cluster.verify import verify
 from indexer.demo import sample
 from indexer.demo.embedded import Embedded
 from indexer.events import Events
+from indexer.rejected import listing
 from indexer.report.questions import Period
 from indexer.report.report import ExtraMissing, available, write
 from indexer.run import run
@@ -41,11 +42,12 @@ def demonstrate(
         _install(connection, say)
         log = server.directory / "demo" / "zoomdata-activity.log"
         log.parent.mkdir()
-        sample.write(log, entries, end=datetime.now(UTC))
+        sample.write(log, entries, end=datetime.now(UTC), among=sample.broken())
         say(f"A sample log, one week of a made-up company: {log} ({log.stat().st_size / 1e6:.0f} MB).")
         state = State(state_dir=log.parent / "state")
         _index(str(log), connection, state, say, progress)
         _verify(str(log), connection, state, say, show)
+        show(listing(connection, state, limit=10))
         with connect(connection) as client, explained(connection):
             client.indices.refresh(index=connection.alias)
             show(summarise(client, connection.alias))
@@ -76,7 +78,7 @@ def _index(
         totals = run([log], connection, Delivery(), state, listener, threading.Event(), once=True).totals
     seconds = time.monotonic() - started
     say(
-        f"{totals.created:,} of {totals.read:,} entries indexed in {seconds:.1f} s, {totals.rejected:,} rejected."
+        f"{totals.created:,} of {totals.read:,} lines indexed in {seconds:.1f} s; {totals.rejected:,} are no entries, and kept apart."
     )
 
 
@@ -93,7 +95,8 @@ def _verify(
         show(result)
     seconds = time.monotonic() - started
     say(
-        f"Verified in {seconds:.1f} s: {result.present:,} of {result.read:,} entries are there, unchanged, once.\n"
+        f"Verified in {seconds:.1f} s: {result.present:,} of {result.read:,} lines are there, unchanged, once; "
+        f"{result.rejected:,} are kept apart.\n"
     )
 
 

@@ -55,13 +55,14 @@ def rotate(path: Path, keep: int) -> None:
 
 
 def _lines(past: int) -> Iterator[bytes]:
-    """The sample's week, then another sample after the other, each entry dated when it is asked for."""
+    """The sample's week, then another sample after the other, each entry dated when it is asked for; then what is none."""
     begun = datetime.now(UTC)
     yield from sample.entries(past, end=begun)
     for seed in itertools.count(2):
         for line in sample.entries(10_000, end=begun, seed=seed):
             now = datetime.now(UTC).isoformat(" ", "milliseconds")[:23]
             yield orjson.dumps(orjson.loads(line) | {"eventDate": now})
+        yield from sample.broken()
 
 
 def main(

@@ -1,0 +1,64 @@
+"""`indexer demo`, as somebody tries it first."""
+
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from indexer.demo.sample import broken
+from indexer.report.report import available
+
+ENTRIES = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Demonstration:
+    """What it said, without colours, and where it may have left something."""
+
+    said: str
+    directory: Path
+
+
+@pytest.fixture(scope="module")
+def demo() -> Iterator[Demonstration]:
+    """It ran to its end."""
+    with tempfile.TemporaryDirectory() as directory:
+        Path(directory).chmod(0o755)  # as /tmp: the server of a test run by root is another user's
+        done = subprocess.run(
+            [sys.executable, "-m", "indexer", "demo", "--entries", str(ENTRIES)],
+            capture_output=True,
+            text=True,
+            check=False,
+            env=os.environ | {"TMPDIR": directory, "NO_COLOR": "1"},
+        )
+        assert (done.returncode, "Traceback" in done.stderr) == (0, False), done.stderr
+        yield Demonstration(done.stdout, Path(directory))
+
+
+def test_it_tells_what_was_delivered_and_that_it_is_true(demo: Demonstration) -> None:
+    """Each line is accounted for: indexed and compared, or kept apart and listed with the reason."""
+    lines = ENTRIES + len(broken())
+    assert f"{ENTRIES} of {lines} lines indexed" in demo.said
+    assert (
+        f"{ENTRIES} of {lines} lines are there, unchanged, once; {len(broken())} are kept apart." in demo.said
+    )
+    assert f"Rejected lines: {len(broken())}" in demo.said
+
+
+def test_it_shows_what_users_did(demo: Demonstration) -> None:
+    """The tables of `indexer summary` follow."""
+    for title in ("By type", "Failed log-ins", "Durations", "Deleted"):
+        assert f"\n{title}" in demo.said
+
+
+def test_it_leaves_the_report_and_nothing_else(demo: Demonstration) -> None:
+    """The page is where it says; server, log and index are gone."""
+    assert available()
+    (page,) = (Path(word) for word in demo.said.split() if word.endswith("report.html"))
+    assert page.read_bytes().startswith(b"<!doctype html>")
+    assert list(demo.directory.iterdir()) == [page.parent]
