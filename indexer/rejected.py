@@ -4,6 +4,8 @@ import base64
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from pathlib import PurePath
 from typing import Any
 
 import orjson
@@ -23,6 +25,8 @@ from indexer.writing.replay import backing
 
 ASKED_AT_ONCE = 1000
 """Rejected lines described in one answer, some 2 kB each."""
+SHOWN = 100
+"""Characters of a reason, and of a line, in a table."""
 
 
 class StillListed(Fatal):
@@ -34,18 +38,27 @@ class StillListed(Fatal):
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """Refused lines, the newest first."""
+    """Refused lines, the newest first: in full as JSON, shortened as a table."""
 
     total: int
     lines: tuple[Kept, ...]
 
     def tables(self) -> Iterable[Table]:
         """For people to read."""
-        rows = tuple((kept.rejected, kept.file, kept.offset, kept.type, kept.reason) for kept in self.lines)
+        rows = tuple(
+            (
+                datetime.fromisoformat(kept.rejected),
+                PurePath(kept.file).name,
+                kept.offset,
+                _shortened(f"{kept.type}: {kept.reason}"),
+                _shortened(kept.text),
+            )
+            for kept in self.lines
+        )
         title = f"Rejected lines: {self.total:,}" + (
             f", the newest {len(rows)}" if len(rows) < self.total else ""
         )
-        yield Table(title, ("Rejected", "File", "Offset", "Type", "Reason"), rows, "None is kept.")
+        yield Table(title, ("Rejected (UTC)", "File", "Offset", "Why", "Line"), rows, "None is kept.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +117,11 @@ def replay(connection: Connection, delivery: Delivery, state: State, stop: threa
                 done.still_rejected + len(refused),
             )
     return done
+
+
+def _shortened(text: str) -> str:
+    words = " ".join(text.split())
+    return words if len(words) <= SHOWN else words[: SHOWN - 1] + "…"
 
 
 def _refresh(client: Elasticsearch, index: str) -> None:
