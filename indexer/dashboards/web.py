@@ -3,6 +3,7 @@
 Redirects are answers, and nothing is sent twice.
 """
 
+import base64
 import re
 import ssl
 from dataclasses import dataclass
@@ -10,8 +11,10 @@ from typing import Any
 
 import orjson
 import urllib3
+from urllib3.util import Url, parse_url
 
-from indexer.cluster.tls import Tls
+from indexer.cluster.tls import NoSuchFingerprint, Tls
+from indexer.errors import WrongUsage
 
 REDIRECTS = {301, 302, 303, 307, 308}
 
@@ -45,11 +48,31 @@ class Answer:
         return self.status in REDIRECTS
 
 
+def http_address(url: str, option: str, example: str) -> Url:
+    """Take an address apart. Raises WrongUsage if it is none of http or https; `option` gave it."""
+    address = parse_url(url)
+    if address.scheme not in {"http", "https"} or not address.host:
+        raise WrongUsage(what=f"{option} is no http(s) address", remedy=f"Give one such as {example}")
+    return address
+
+
+def shown(address: Url) -> str:
+    """The address that requests go to and people see: without a user, a query, or a slash at its end."""
+    return address._replace(auth=None, query=None, fragment=None).url.rstrip("/")
+
+
+def basic(user_and_password: str) -> str:
+    """The header Authorization of `user:password`."""
+    return "Basic " + base64.b64encode(user_and_password.encode()).decode()
+
+
 class Web:
     """Connections to one server."""
 
-    def __init__(self, tls: Tls | None, timeout: float) -> None:
-        """`timeout` in seconds, for each request."""
+    def __init__(self, address: Url, tls: Tls | None, timeout: float) -> None:
+        """`tls` for an address of https; `timeout` in seconds, for each request."""
+        self._host, self._port = address.host or "", address.port or 443
+        self._tls = tls
         self._timeout = timeout
         self._pool = urllib3.PoolManager(
             ssl_context=tls.context if tls else None, timeout=timeout, retries=False
@@ -62,6 +85,8 @@ class Web:
     def request(self, method: str, url: str, headers: dict[str, str], content: bytes | None = None) -> Answer:
         """Ask, and give what is answered. Raises NoAnswer."""
         try:
+            if self._tls:
+                self._tls.find_anchor(self._host, self._port, self._timeout)
             answer = self._pool.request(method, url, body=content, headers=headers, redirect=False)
         except (urllib3.exceptions.HTTPError, ssl.SSLError, OSError) as error:
             raise self._no_answer(error) from None
@@ -74,7 +99,10 @@ class Web:
     def _no_answer(self, error: Exception) -> NoAnswer:
         cause = _innermost(error)
         if isinstance(cause, ssl.SSLCertVerificationError):
-            return NoAnswer(f"its certificate is not trusted: {cause.verify_message}", untrusted=True)
+            reason = cause.verify_message.rstrip(".")
+            return NoAnswer(f"its certificate is not trusted: {reason}", untrusted=True)
+        if isinstance(cause, NoSuchFingerprint):
+            return NoAnswer(str(cause.args[0]), untrusted=True)
         late = isinstance(error, (urllib3.exceptions.TimeoutError, TimeoutError))
         if late and not isinstance(error, urllib3.exceptions.NewConnectionError):  # refused is a kind of late
             return NoAnswer(f"none within {self._timeout:g} s")

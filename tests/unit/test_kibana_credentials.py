@@ -11,7 +11,7 @@ import trustme
 
 from indexer.dashboards import kibana
 from indexer.dashboards.kibana import Installed
-from indexer.dashboards.kibana_api import KibanaUnauthenticated, KibanaUnreachable
+from indexer.dashboards.kibana_api import KibanaNotSecure, KibanaUnauthenticated
 from indexer.dashboards.objects import Naming, saved_objects
 from indexer.settings import Connection, Kibana
 from tests.kibana_stand_in import StandIn
@@ -71,6 +71,12 @@ def test_user_in_the_address(url: str) -> None:
     assert "wrong-one" not in str(raised.value)
 
 
+def test_a_user_in_the_address_may_have_quoted_signs(stand_in: StandIn, url: str) -> None:
+    """As an address has to have them, and as Elasticsearch's may."""
+    stand_in.admit("jürgen", "p@ss:w/ord")
+    assert install(url.replace("//", "//j%C3%BCrgen:p%40ss:w%2Ford@")).objects == len(ALL)
+
+
 def test_tls(stand_in: StandIn, tmp_path: Path) -> None:
     """A CA of one's own is trusted by its file or fingerprint; without either it is not, and no one else is."""
     stand_in.open = True
@@ -88,11 +94,12 @@ def test_tls(stand_in: StandIn, tmp_path: Path) -> None:
         assert install(url, ca_certs=tmp_path / "ca.pem").objects == len(ALL)
         digest = hashlib.sha256(ssl.PEM_cert_to_DER_cert(ca.cert_pem.bytes().decode())).hexdigest()
         assert install(url, ca_fingerprint=digest).objects == len(ALL)
-        others: list[dict[str, Any]] = [
-            {"ca_certs": tmp_path / "other.pem"},
-            {},
-            {"ca_fingerprint": "ab" * 32},
+        untrusted = "its certificate is not trusted: self-signed certificate in certificate chain"
+        others: list[tuple[dict[str, Any], str]] = [
+            ({"ca_certs": tmp_path / "other.pem"}, untrusted),
+            ({}, untrusted),
+            ({"ca_fingerprint": "ab" * 32}, "no certificate that it shows has the SHA-256 fingerprint"),
         ]
-        for trusted in others:
-            with pytest.raises(KibanaUnreachable, match=r"certificate|fingerprint"):
+        for trusted, reason in others:
+            with pytest.raises(KibanaNotSecure, match=rf": {reason}.*--ca-certs .*--ca-fingerprint"):
                 install(url, **trusted)

@@ -80,14 +80,14 @@ def rule(change: Callable[[dict[str, Any]], None]) -> Break:
     return apply
 
 
-def named(name: str) -> Callable[[dict[str, Any]], None]:
-    """Send the file under another name."""
+def uploaded(change: Callable[[Callable[..., Any]], Callable[..., Any]]) -> Break:
+    """Upload the file otherwise."""
+    return lambda monkeypatch: monkeypatch.setattr(Api, "upload", change(Api.upload))
 
-    def change(how: dict[str, Any]) -> None:
-        if "fields" in how:
-            how["fields"] = {"file": (name, how["fields"]["file"][1], "application/ndjson")}
 
-    return change
+def under_another_name(upload: Callable[..., Any]) -> Callable[..., Any]:
+    """Send the file with a name that says nothing of what it is."""
+    return lambda self, path, _, *more, **how: upload(self, path, "objects.json", *more, **how)
 
 
 def other_ids(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -103,17 +103,9 @@ def without_overwrite(upload: Callable[..., Any]) -> Callable[..., Any]:
 
 BROKEN: dict[str, tuple[Break, type[Fatal], str]] = {
     "no kbn-xsrf": (sent(lambda how: how["headers"].pop("kbn-xsrf")), KibanaUnexpected, "kbn-xsrf"),
-    "no .ndjson": (sent(named("objects.json")), KibanaUnexpected, "Invalid file extension"),
-    "no overwrite": (
-        lambda monkeypatch: monkeypatch.setattr(Api, "upload", without_overwrite(Api.upload)),
-        ImportFailed,
-        "another object has its id",
-    ),
-    "no form": (
-        sent(lambda how: how.update(body=how.pop("fields", {}).get("file", (b"",))[0] or None)),
-        KibanaUnexpected,
-        "415",
-    ),
+    "no .ndjson": (uploaded(under_another_name), KibanaUnexpected, "Invalid file extension"),
+    "no overwrite": (uploaded(without_overwrite), ImportFailed, "another object has its id"),
+    "no form": (sent(lambda how: how["headers"].pop("content-type", None)), KibanaUnexpected, "415"),
     "a newer stamp": (
         lines(lambda line: line["migrationVersion"].update(dashboard="99.0.0")),
         KibanaUnexpected,

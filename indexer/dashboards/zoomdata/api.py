@@ -1,6 +1,5 @@
 """Zoomdata's HTTP interface: its context, requests as it wants them, answers as values, refusals as sentences."""
 
-import base64
 import re
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -12,7 +11,7 @@ from urllib3.util import Url, parse_url
 
 from indexer.cluster.plan import Call
 from indexer.cluster.tls import CertificateUnusable, Tls
-from indexer.dashboards.web import Answer, NoAnswer, Web
+from indexer.dashboards.web import Answer, NoAnswer, Web, basic, http_address, shown
 from indexer.dashboards.zoomdata.failures import (
     WrongContext,
     ZoomdataForbids,
@@ -63,9 +62,9 @@ class Api:
     def __post_init__(self) -> None:
         """Nothing is sent yet. Raises WrongUsage, CertificateUnusable, SecretUnusable."""
         address = _address(self.zoomdata.zoomdata_url)
-        self.url = address._replace(auth=None, query=None, fragment=None).url.rstrip("/")
+        self.url = shown(address)
         self._authorization, self._who = _identity(self.zoomdata, address.auth)
-        self._web = Web(_tls(self.zoomdata, address), TIMEOUT)
+        self._web = Web(address, _tls(self.zoomdata, address), TIMEOUT)
 
     def __enter__(self) -> Self:
         return self
@@ -183,12 +182,7 @@ def reason_in(answer: Answer) -> str:
 
 
 def _address(url: str) -> Url:
-    address = parse_url(url)
-    if address.scheme not in {"http", "https"} or not address.host:
-        raise WrongUsage(
-            what="--zoomdata-url is no http(s) address",
-            remedy="Give one such as https://zoomdata:8443/composer",
-        )
+    address = http_address(url, "--zoomdata-url", "https://zoomdata:8443/composer")
     path = (address.path or "").rstrip("/").removesuffix("/api")
     return address._replace(path=path or None)
 
@@ -210,15 +204,11 @@ def _identity(zoomdata: Zoomdata, in_address: str | None) -> tuple[dict[str, str
     """The header Authorization, and whom it stands for."""
     user = zoomdata.zoomdata_username
     if user is None and in_address:
-        return _basic(unquote(in_address)), "the user in the address"
+        return {"authorization": basic(unquote(in_address))}, "the user in the address"
     password = zoomdata.zoomdata_password
     if user is None or password is None:
         raise WrongUsage(
             what="Zoomdata takes no request without a user",
             remedy="Give --zoomdata-username with INDEXER_ZOOMDATA_PASSWORD or --zoomdata-password-file",
         )
-    return _basic(f"{user}:{password}"), f"user {user!r}"
-
-
-def _basic(user_and_password: str) -> dict[str, str]:
-    return {"authorization": "Basic " + base64.b64encode(user_and_password.encode()).decode()}
+    return {"authorization": basic(f"{user}:{password}")}, f"user {user!r}"
