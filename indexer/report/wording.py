@@ -9,11 +9,13 @@ from indexer import show
 NOTHING = "–"
 UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
 AXES = {
-    "milliseconds": "datum.value >= 3.6e6 ? format(datum.value / 3.6e6, '~r') + ' h'"
-    " : datum.value >= 6e4 ? format(datum.value / 6e4, '~r') + ' min'"
+    "milliseconds": "datum.value >= 3.6e6 ? floor(datum.value / 3.6e6) + ' h'"
+    " + (datum.value % 3.6e6 ? ' ' + format(datum.value % 3.6e6 / 6e4, '~r') + ' min' : '')"
+    " : datum.value >= 6e4 ? floor(datum.value / 6e4) + ' min'"
+    " + (datum.value % 6e4 ? ' ' + format(datum.value % 6e4 / 1000, '~r') + ' s' : '')"
     " : datum.value >= 1000 ? format(datum.value / 1000, '~r') + ' s'"
     " : datum.value ? format(datum.value, '~r') + ' ms' : '0'",
-    "bytes": "datum.value ? format(datum.value, '~s') + 'B' : '0'",
+    "bytes": "datum.value ? replace(format(datum.value, '~s'), regexp('([a-zA-Z]?)$'), ' $1B') : '0'",
 }
 """Vega expressions for the numbers of an axis."""
 COUNTS = "datum.value ? format(datum.value, '~s') : '0'"
