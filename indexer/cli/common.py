@@ -30,6 +30,12 @@ Paths = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 
+def on_command_line(context: typer.Context, option: str) -> bool:
+    """Tell whether an option was typed; else it comes from the environment, or is the default."""
+    source = context.get_parameter_source(option)
+    return source is not None and source.name == "COMMANDLINE"
+
+
 def show(result: "Tabular", json: bool) -> None:
     """Print a result: tables, or one JSON object."""
     from indexer import show as tables  # noqa: PLC0415

@@ -2,11 +2,14 @@
 
 import shlex
 import sys
+import threading
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from indexer.cli.common import Json, Paths, follow, progress, show, stop_on_signals
+from indexer.cli.common import Json, Paths, follow, on_command_line, progress, show, stop_on_signals
 from indexer.errors import EXIT_FAILED, EXIT_REJECTED, Stopped, Unreadable
 from indexer.settings import (
     DEFAULT_PATH,
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
 
 @options
 def run(
+    context: typer.Context,
     connection: Connection,
     delivery: Delivery,
     state: State,
@@ -57,19 +61,35 @@ def run(
     if rollover and once:
         raise typer.BadParameter("--rollover is for following; with --once, use `indexer template rollover`")
     stop = stop_on_signals()
-    if not once:
-        run_indexer(
-            paths,
-            connection,
-            delivery,
-            state,
-            Logs(logger(monitoring.log_level)),
-            stop,
-            once=False,
-            ageing=ageing if rollover else None,
-            monitoring=monitoring,
-        )
+    if once:
+        # An address from the environment is that of the indexer that follows there, such as in the same container.
+        if not on_command_line(context, "monitoring_address"):
+            monitoring = replace(monitoring, monitoring_address=None)
+        _once(paths, connection, delivery, state, monitoring, stop)
         return
+    run_indexer(
+        paths,
+        connection,
+        delivery,
+        state,
+        Logs(logger(monitoring.log_level)),
+        stop,
+        once=False,
+        ageing=ageing if rollover else None,
+        monitoring=monitoring,
+    )
+
+
+def _once(
+    paths: Sequence[str],
+    connection: Connection,
+    delivery: Delivery,
+    state: State,
+    monitoring: Monitoring,
+    stop: threading.Event,
+) -> None:
+    from indexer.run import run as run_indexer  # noqa: PLC0415
+
     with progress(paths, level=monitoring.log_level) as listener:
         report = run_indexer(
             paths, connection, delivery, state, listener, stop, once=True, monitoring=monitoring

@@ -64,7 +64,8 @@ class Monitoring:
         typer.Option(
             metavar="HOST:PORT",
             callback=_address,
-            help="Serve /metrics, /healthz, /readyz and /status there; port 0 takes a free one.",
+            help="Serve /metrics, /healthz, /readyz and /status there; port 0 takes a free one. With --once, "
+            "only if it stands on the command line.",
         ),
     ] = None
     log_level: Annotated[LogLevel, typer.Option(help="Say nothing that matters less.")] = LogLevel.INFO

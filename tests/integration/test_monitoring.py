@@ -360,6 +360,45 @@ def test_no_secret_is_served_or_logged(lab: Lab, log: Path, tmp_path: Path) -> N
         assert SECRET not in seen.decode() + out + err
 
 
+@pytest.fixture
+def taken() -> Iterator[str]:
+    """An address where somebody else listens."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        yield f"127.0.0.1:{listening.getsockname()[1]}"
+
+
+def test_once_does_not_listen_where_the_environment_says(lab: Lab, log: Path, taken: str) -> None:
+    """In a container, that is where the indexer listens that follows; one beside it does its work all the same."""
+    done = lab.command("run", "--once", log, environment={"INDEXER_MONITORING_ADDRESS": taken})
+    assert done.returncode == 0, done.stderr
+    assert "created" in done.stdout
+    assert "monitoring is served" not in done.stderr
+
+
+def test_once_listens_where_its_option_says(lab: Lab, log: Path, taken: str) -> None:
+    """Who types it wants it: an address that cannot be had is said, a free one is served."""
+    refused = lab.command("run", "--once", log, "--monitoring-address", taken)
+    assert refused.returncode == 1
+    assert f"Cannot serve monitoring at {taken}: Address already in use." in refused.stderr
+    served_once = lab.command(
+        "run",
+        "--once",
+        log,
+        "--monitoring-address",
+        "127.0.0.1:0",
+        environment={"INDEXER_MONITORING_ADDRESS": taken},
+    )
+    assert served_once.returncode == 0, served_once.stderr
+    assert "monitoring is served" in served_once.stderr
+
+
+def test_following_listens_where_the_environment_says(lab: Lab, log: Path, taken: str) -> None:
+    """As the container's does; an address that cannot be had is said."""
+    done = lab.command("run", log, environment={"INDEXER_MONITORING_ADDRESS": taken})
+    assert done.returncode == 1
+    assert f"Cannot serve monitoring at {taken}" in done.stderr
+
+
 def test_the_level_decides_what_is_said(lab: Lab, log: Path) -> None:
     """Warnings alone, or each batch; one JSON object a line either way."""
     for level, expected in (("warning", False), ("debug", True)):
