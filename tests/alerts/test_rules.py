@@ -1,0 +1,172 @@
+"""The rules of mappings/alerts/, by a real ElastAlert on a real server."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from elasticsearch import Elasticsearch
+
+from indexer.cluster.client import connect, inspect_server
+from indexer.cluster.templates import install
+from indexer.settings import Connection
+from tests.alerts.elastalert import NAMES, ElastAlert, environment
+from tests.conftest import TestServer, delete_all
+
+NOW = datetime.now(UTC).replace(microsecond=0) - timedelta(minutes=2)
+"""Shortly before the first look."""
+START = NOW - timedelta(hours=3)
+ADMINISTRATOR = {"subjectUserRoles": ["ROLE_ADMINISTER_USERS"], "subjectUserGroups": ["IT"]}
+NOBODY = {"subjectUserRoles": ["ROLE_VIEW_DASHBOARDS"], "subjectUserGroups": ["Sales"]}
+Entry = dict[str, Any]
+
+
+def at(minutes: float, kind: str, status: str, user: str, **own: Any) -> Entry:
+    """An entry so many minutes before now."""
+    moment = NOW - timedelta(minutes=minutes)
+    common = {"eventDate": f"{moment:%Y-%m-%d %H:%M:%S}.000", "user": user, "ip": "10.0.0.1"}
+    return common | {"activityType": kind, "status": status} | own
+
+
+def log() -> list[Entry]:
+    """What happened in the last days; `told` names the rule that has to tell it."""
+    days = 24 * 60
+    log_in, export = "AUTHENTICATION", "RAW_DATA_EXPORT_CSV"
+    entries = [at(minutes, "REQUEST", "FINISHED", "probe") for minutes in range(1, 180, 5)]
+    entries += [
+        at(170, "SOURCE", "DELETED", "ann", sourceName="Sales", told="deleted"),
+        at(170, "USER", "DELETED", "ann", userName="zoe", told="deleted"),
+        at(20, "ACCOUNT", "DELETED", "bob", name="Trial", told="deleted"),
+        at(100, "SOURCE", "UPDATED", "ann", sourceName="deleted", description="DELETED"),
+        at(2 * days, log_in, "SUCCEEDED", "ann"),
+        at(40 * days, log_in, "SUCCEEDED", "ann", ip="10.0.0.3"),
+        at(2 * days, log_in, "SUCCEEDED", "bob", ip="10.0.0.2"),
+        at(90, log_in, "SUCCEEDED", "ann"),
+        at(80, log_in, "SUCCEEDED", "ann", ip="10.0.0.2", told="new-address"),
+        at(70, log_in, "SUCCEEDED", "ann", ip="10.0.0.2"),
+        at(60, log_in, "SUCCEEDED", "ann", ip="10.0.0.3", told="new-address"),
+        at(60, log_in, "FAILED", "ann", ip="10.0.0.9"),
+        at(50, export, "FINISHED", "ann", count=1_000_001, told="large-export"),
+        at(49, "RAW_DATA_EXPORT", "FINISHED", "bob", count=11_482_907, told="large-export"),
+        at(48, export, "FINISHED", "ann", count=1_000_000),
+        at(48, "UPLOAD", "FINISHED", "ann", count=2_000_000),
+        at(3 * days, "USER", "UPDATED", "ann", userName="chief", **ADMINISTRATOR),
+        at(45, "USER", "UPDATED", "ann", userName="chief", **ADMINISTRATOR),
+        at(44, "USER", "CREATED", "ann", userName="eve", **ADMINISTRATOR, told="new-administrator"),
+        at(43, "USER", "UPDATED", "ann", userName="eve", **ADMINISTRATOR),
+        at(42, "USER", "UPDATED", "ann", userName="sam", **NOBODY),
+        at(
+            41,
+            "USER",
+            "UPDATED",
+            "ann",
+            userName="kim",
+            **NOBODY | {"subjectUserGroups": ["Administrators"]},
+            told="new-administrator",
+        ),
+    ]
+    entries += [at(130 - number / 4, log_in, "FAILED", "bob") for number in range(12)]
+    entries += [at(130 - number / 4, log_in, "FAILED", "cid") for number in range(4)]
+    entries += [at(130 - 2 * number, log_in, "FAILED", "dee") for number in range(6)]
+    entries += [at(150 - number, export, "FINISHED", "bob", count=10) for number in range(25)]
+    entries += [at(150 - number, export, "FINISHED", "cid", count=10) for number in range(19)]
+    return entries
+
+
+LATE = at(60, "SOURCE", "DELETED", "ann", sourceName="Late")
+"""What reaches the index after the first look."""
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What each rule told at first, what more after an entry that was late, and what more after a restart."""
+
+    first: dict[str, list[Entry]]
+    late: dict[str, list[Entry]]
+    restarted: dict[str, list[Entry]]
+
+
+@contextmanager
+def looking(
+    server: TestServer, directory: Path, entries: list[Entry]
+) -> Iterator[tuple[ElastAlert, Elasticsearch]]:
+    """Index entries; yield an ElastAlert that is set up to look at them, and a client."""
+    connection = Connection(elasticsearch_url=[server.url], alias=f"{directory.name}-{id(server):x}")
+    watcher = ElastAlert(environment(), directory, server.url, server.version, connection.alias)
+    with connect(connection) as client:
+        install(client, connection, inspect_server(client))
+        _add(client, connection.alias, entries)
+        watcher.set_up()
+        yield watcher, client
+        delete_all(client, f"{connection.alias}*")
+
+
+def _add(client: Elasticsearch, alias: str, entries: list[Entry]) -> None:
+    for number, entry in enumerate(entries):
+        document = {name: value for name, value in entry.items() if name != "told"} | {"number": number}
+        client.index(index=alias, document=document)
+    client.indices.refresh(index=f"{alias}*")
+
+
+def _told(watcher: ElastAlert, *before: dict[str, list[Entry]]) -> dict[str, list[Entry]]:
+    """What each rule that told something told, but for what it told before."""
+    seen = {rule: sum(len(told.get(rule, [])) for told in before) for rule in NAMES}
+    return {rule: more for rule in NAMES if (more := watcher.told(rule)[seen[rule] :])}
+
+
+@pytest.fixture(scope="module")
+def told(server: TestServer, tmp_path_factory: pytest.TempPathFactory) -> Told:
+    """Some days with one case of everything."""
+    with looking(server, tmp_path_factory.mktemp("alerts"), log()) as (watcher, client):
+        with watcher.running(START):
+            watcher.look()
+            first = _told(watcher)
+            _add(client, watcher.alias, [LATE])
+            watcher.look()
+            late = _told(watcher, first)
+        client.indices.refresh(index=f"{watcher.alias}*")  # its own memory too
+        with watcher.running():
+            watcher.look()
+            return Told(first, late, _told(watcher, first, late))
+
+
+@pytest.mark.parametrize("rule", ["deleted", "new-address", "large-export", "new-administrator"])
+def test_each(told: Told, rule: str) -> None:
+    """There is one alert for each entry that the rule is about, and none for another."""
+    wanted = [number for number, entry in enumerate(log()) if entry.get("told") == rule]
+    assert len(wanted) > 1
+    assert sorted(match["number"] for match in told.first[rule]) == wanted
+
+
+@pytest.mark.parametrize("rule", ["failed-log-ins", "many-exports"])
+def test_many(told: Told, rule: str) -> None:
+    """There is one alert for the user with many of them, and none for who has few, or many over a long time."""
+    assert [match["user"] for match in told.first[rule]] == ["bob"]
+
+
+def test_not_silent(told: Told) -> None:
+    """A log that is written to is not silent."""
+    assert "silent" not in told.first
+
+
+def test_late(told: Told) -> None:
+    """An entry that reaches the index an hour after its date is told, once; nothing else is told again."""
+    assert {rule: [match["sourceName"] for match in told] for rule, told in told.late.items()} == {
+        "deleted": ["Late"]
+    }
+
+
+def test_not_again(told: Told) -> None:
+    """After a restart nothing is told twice."""
+    assert told.restarted == {}
+
+
+def test_silent(server: TestServer, tmp_path: Path) -> None:
+    """A log that ended more than an hour ago is told once, and nothing else is."""
+    entries = [at(minutes, "REQUEST", "FINISHED", "probe") for minutes in range(100, 180, 5)]
+    with looking(server, tmp_path, entries) as (watcher, _), watcher.running(START):
+        watcher.look()
+        assert {rule: len(matches) for rule, matches in _told(watcher).items()} == {"silent": 1}
