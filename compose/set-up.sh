@@ -9,6 +9,7 @@ set -euo pipefail
 
 ELASTICSEARCH=1000:0 # who runs in Elastic's images
 INDEXER=10001:10001
+ALERTS=1000:1000
 URL=https://elasticsearch:9200
 
 # put SERVICE NAME OWNER < CONTENT
@@ -25,12 +26,13 @@ random() { head -c 24 /dev/urandom | base64 | tr -d '+/=\n'; }
 
 make_passwords() {
     local password
-    for user in elastic kibana_system setup writer reader; do
+    for user in elastic kibana_system setup writer reader alerts; do
         password="$(random)"
         case $user in
             elastic) for service in elasticsearch:$ELASTICSEARCH admin:$INDEXER; do printf %s "$password" | put "${service%%:*}" elastic "${service#*:}"; done ;;
             kibana_system) printf %s "$password" | put kibana kibana_system "$ELASTICSEARCH" ;;
             writer) printf %s "$password" | put indexer writer "$INDEXER" ;;
+            alerts) printf %s "$password" | put alerts alerts "$ALERTS" ;;
             *) printf %s "$password" | put admin "$user" "$INDEXER" ;;
         esac
     done
@@ -51,6 +53,7 @@ make_certificates() {
     put kibana ca.crt "$ELASTICSEARCH" <"$made/ca/ca.crt"
     put admin ca.crt "$INDEXER" <"$made/ca/ca.crt"
     put indexer ca.crt "$INDEXER" <"$made/ca/ca.crt"
+    put alerts ca.crt "$ALERTS" <"$made/ca/ca.crt"
     rm -rf "$made" # the authority's key with it: nothing else will ever be signed
 }
 
@@ -69,6 +72,11 @@ make_users() {
         printf '{"password":"%s","roles":["zoomdata-activity-%s"]}' "$(cat "/secrets/${user#*:}/$name")" "$name" \
             | ask PUT "/_security/user/$name"
     done
+    # ElastAlert reads entries, and keeps in indices of its own what it told.
+    echo '{"cluster":["monitor"],"indices":[{"names":["zoomdata-alerts*"],"privileges":["all"]}]}' \
+        | ask PUT /_security/role/zoomdata-alerts
+    printf '{"password":"%s","roles":["zoomdata-activity-reader","zoomdata-alerts"]}' "$(cat /secrets/alerts/alerts)" \
+        | ask PUT /_security/user/alerts
 }
 
 case "$1" in

@@ -8,9 +8,9 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -93,6 +93,11 @@ class ElastAlert:
     url: str
     version: str
     alias: str
+    memory: str
+    """The index in which it keeps what it told."""
+    secrets: Mapping[str, str] = field(default_factory=dict)
+    """Variables of its environment that tell who it is."""
+    ca_certs: Path | None = None
 
     def set_up(self) -> None:
         """Write rules and configuration, and make the index of its own."""
@@ -103,10 +108,10 @@ class ElastAlert:
             alert = f"\nalert: [command]\ncommand: {command}\npipe_match_json: true\n"
             (rules / file.name).write_text(file.read_text() + (alert if file.suffix == ".yaml" else ""))
         shipped = yaml.safe_load(CONFIGURATION.read_text())
-        del shipped["ca_certs"]  # there is no TLS in these tests
-        own = {"rules_folder": str(rules), "run_every": {"seconds": CYCLE}, "writeback_index": self._memory}
-        self._configuration.write_text(yaml.safe_dump(shipped | own))
-        create = self._command(CREATE_INDEX, "--index", self._memory, "--old-index", "")
+        own = {"rules_folder": str(rules), "run_every": {"seconds": CYCLE}, "writeback_index": self.memory}
+        trust = {"ca_certs": self.ca_certs and str(self.ca_certs)}
+        self._configuration.write_text(yaml.safe_dump(shipped | own | trust))
+        create = self._command(CREATE_INDEX, "--index", self.memory, "--old-index", "")
         with self._log.open("wb") as log:
             subprocess.run(create, env=self._surroundings, stdout=log, stderr=log, check=True)
 
@@ -143,10 +148,6 @@ class ElastAlert:
         return [match for line in lines for match in orjson.loads(line)]
 
     @property
-    def _memory(self) -> str:
-        return f"{self.alias}-elastalert"
-
-    @property
     def _log(self) -> Path:
         return self.directory / "log"
 
@@ -166,11 +167,14 @@ class ElastAlert:
     @property
     def _surroundings(self) -> dict[str, str]:
         server = urlsplit(self.url)
-        return os.environ | {
+        # It would take a machine's own bundle for the configured one (measured).
+        inherited = {name: value for name, value in os.environ.items() if not name.endswith("_CA_BUNDLE")}
+        return inherited | {
             "ES_HOST": str(server.hostname),
             "ES_PORT": str(server.port),
             "ES_VERSION": self.version,  # the test servers answer 405 to GET /, so it is told
             "INDEXER_ALIAS": self.alias,
+            **self.secrets,
         }
 
     def _command(self, program: str, *arguments: str) -> Sequence[str | Path]:

@@ -1,5 +1,7 @@
 """The rules of mappings/alerts/, by a real ElastAlert on a real server."""
 
+import json
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,12 +17,14 @@ from indexer.cluster.templates import install
 from indexer.settings import Connection
 from tests.alerts.elastalert import NAMES, ElastAlert, environment
 from tests.conftest import TestServer, delete_all
+from tests.secured import Secured
 
 NOW = datetime.now(UTC).replace(microsecond=0) - timedelta(minutes=2)
 """Shortly before the first look."""
 START = NOW - timedelta(hours=3)
 ADMINISTRATOR = {"subjectUserRoles": ["ROLE_ADMINISTER_USERS"], "subjectUserGroups": ["IT"]}
 NOBODY = {"subjectUserRoles": ["ROLE_VIEW_DASHBOARDS"], "subjectUserGroups": ["Sales"]}
+SET_UP = Path(__file__).parents[2] / "compose" / "set-up.sh"
 Entry = dict[str, Any]
 
 
@@ -95,7 +99,8 @@ def looking(
 ) -> Iterator[tuple[ElastAlert, Elasticsearch]]:
     """Index entries; yield an ElastAlert that is set up to look at them, and a client."""
     connection = Connection(elasticsearch_url=[server.url], alias=f"{directory.name}-{id(server):x}")
-    watcher = ElastAlert(environment(), directory, server.url, server.version, connection.alias)
+    memory = f"{connection.alias}-told"
+    watcher = ElastAlert(environment(), directory, server.url, server.version, connection.alias, memory)
     with connect(connection) as client:
         install(client, connection, inspect_server(client))
         _add(client, connection.alias, entries)
@@ -170,3 +175,28 @@ def test_silent(server: TestServer, tmp_path: Path) -> None:
     with looking(server, tmp_path, entries) as (watcher, _), watcher.running(START):
         watcher.look()
         assert {rule: len(matches) for rule, matches in _told(watcher).items()} == {"silent": 1}
+
+
+def test_its_user_needs_no_more_than_compose_gives(secured: Secured, tmp_path: Path) -> None:
+    """Over verified TLS, a user with the reader's role and the one for its own indices is told of a deletion."""
+    given = re.search(r"echo '(\{.*\})'", SET_UP.read_text())
+    assert given is not None
+    alias = "zoomdata-alerted"
+    people = secured.people(alias)
+    secured.define(**{"zoomdata-alerts": json.loads(given[1])})
+    secured.admit("alerts", people["reader"], "zoomdata-alerts")
+    version = secured.server.version
+    who = {"ES_USE_SSL": "true", "ES_USERNAME": "alerts", "ES_PASSWORD": secured.password("alerts")}
+    watcher = ElastAlert(
+        environment(), tmp_path, secured.url, version, alias, "zoomdata-alerts", who, secured.ca_file
+    )
+    connection = secured.connection("admin", alias, tmp_path / "password")
+    with connect(connection) as client:
+        install(client, connection, inspect_server(client))
+        _add(client, alias, [at(10, "SOURCE", "DELETED", "ann", sourceName="Sales")])
+        watcher.set_up()
+        with watcher.running(START):
+            watcher.look()
+        delete_all(client, f"{alias}*")
+        delete_all(client, "zoomdata-alerts*")
+    assert [match["sourceName"] for match in watcher.told("deleted")] == ["Sales"]

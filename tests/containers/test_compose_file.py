@@ -16,7 +16,7 @@ COMPOSE = REPOSITORY / "compose"
 UNZIP = '#!/bin/sh\nexec python3 -m zipfile -e "$2" "$4"\n'
 CURL = '#!/bin/sh\nwhile [ "$1" != --config ]; do shift; done; grep -q "elastic:" "$2"; cat >>/requests/bodies; echo >>/requests/bodies\n'
 RIGHTS = ("--cap-drop=ALL", "--cap-add=CHOWN", "--cap-add=DAC_OVERRIDE", "--cap-add=FOWNER")
-PLACES = ("complete", "elasticsearch", "kibana", "admin", "indexer")
+PLACES = ("complete", "elasticsearch", "kibana", "admin", "indexer", "alerts")
 
 
 @pytest.fixture
@@ -72,6 +72,18 @@ def test_the_indexer_is_the_one_that_is_tested(resolved: dict[str, Any]) -> None
     assert {"logs:/logs:ro", "state:/state"} <= set(shipped["volumes"])
 
 
+def test_alerts_have_their_rules_and_no_rights() -> None:
+    """ElastAlert finds configuration and rules where it looks for them, has no rights, and its password is in no option."""
+    service = yaml.safe_load((COMPOSE / "compose.yaml").read_text())["services"]["alerts"]
+    mounted = {target: COMPOSE / source for source, target, _ in (it.split(":") for it in service["volumes"])}
+    configuration = yaml.safe_load(mounted["/opt/elastalert/config.yaml"].read_text())
+    assert list(mounted[configuration["rules_folder"]].glob("*.yaml"))
+    assert (service["read_only"], service["cap_drop"], service["user"]) == (True, ["ALL"], "1000:1000")
+    assert f"/run/secrets/{service['environment']['ES_USERNAME']}" in service["entrypoint"][-1]
+    assert f"--index {configuration['writeback_index']} " in service["entrypoint"][-1]
+    assert "ES_PASSWORD" not in service["environment"]
+
+
 def test_secrets_are_made_once_and_each_user_reads_its_own(
     stack: Stack, volumes: list[str], shims: Path
 ) -> None:
@@ -101,6 +113,7 @@ def test_secrets_are_made_once_and_each_user_reads_its_own(
         *(f"400 1000 ./kibana/{name}" for name in ("ca.crt", "encryption_key", "kibana_system")),
         *(f"400 10001 ./admin/{name}" for name in ("ca.crt", "elastic", "reader", "setup")),
         *(f"400 10001 ./indexer/{name}" for name in ("ca.crt", "writer")),
+        *(f"400 1000 ./alerts/{name}" for name in ("alerts", "ca.crt")),
     }
 
     requests = shims / "requests"
@@ -116,11 +129,15 @@ def test_secrets_are_made_once_and_each_user_reads_its_own(
     assert said.split() == [
         *("POST", "/_security/user/kibana_system/_password"),
         *(word for user in ("setup", "writer", "reader") for word in ("PUT", f"/_security/user/{user}")),
+        *("PUT", "/_security/role/zoomdata-alerts", "PUT", "/_security/user/alerts"),
     ]
     bodies = [yaml.safe_load(line) for line in (requests / "bodies").read_text().split("\n") if line]
     assert [body.get("roles") for body in bodies] == [
         None,
         *([f"zoomdata-activity-{role}"] for role in ("setup", "writer", "reader")),
+        None,
+        ["zoomdata-activity-reader", "zoomdata-alerts"],
     ]
-    assert len({body["password"] for body in bodies}) == 4
-    assert all(len(body["password"]) >= 24 for body in bodies)
+    passwords = [body["password"] for body in bodies if "password" in body]
+    assert len(set(passwords)) == len(passwords) == 5
+    assert all(len(password) >= 24 for password in passwords)
