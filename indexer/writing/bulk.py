@@ -83,16 +83,16 @@ def post(client: Elasticsearch, body: Body, index: str, *, alias: bool) -> Answe
     except NotAnAnswer as error:
         raise Undelivered(answers.judge(answers.REQUEST, 200), str(error)) from None
     except (elasticsearch.ApiError, elastic_transport.TransportError) as error:
-        raise _undelivered(error) from None
+        raise _undelivered(error, len(body.data)) from None
 
 
-def _undelivered(error: elasticsearch.ApiError | elastic_transport.TransportError) -> Undelivered:
+def _undelivered(error: elasticsearch.ApiError | elastic_transport.TransportError, size: int) -> Undelivered:
+    """What an error means to a request of `size` bytes."""
     match error:
         case elasticsearch.ApiError():
-            status = error.meta.status
-            return Undelivered(
-                answers.judge(answers.REQUEST, status), f"status {status}: {in_words(reason_of(error))}"
-            )
+            status, reason = error.meta.status, reason_of(error)
+            row = answers.judge_request(status, reason, size)
+            return Undelivered(row, f"status {status}: {in_words(reason)}")
         case elastic_transport.SerializationError():
             return Undelivered(
                 answers.judge(answers.REQUEST, 200), f"the answer is not JSON: {str(error.message)[:200]}"
@@ -162,7 +162,7 @@ class Sender:
                     answer = self._post(body, index, alias=False) if body.count else Answer("")
             except Undelivered as failure:
                 before = again
-                if failure.row.verdict is not Verdict.SPLIT:
+                if failure.row.verdict not in {Verdict.SPLIT, Verdict.ALONE}:
                     patience.wait(failure.row, failure.detail)
                 elif body.count > 1:
                     pairs = body.pairs()
@@ -170,7 +170,9 @@ class Sender:
                     self._send(Body.of(pairs[:half]), before, again, patience, outcome)
                     body = Body.of(pairs[half:])
                 else:
-                    outcome.suspects.append((body.pairs()[0], "request_refused", failure.detail))
+                    alone = failure.row.verdict is Verdict.ALONE
+                    to = outcome.refused if alone else outcome.suspects
+                    to.append((body.pairs()[0], "request_refused", failure.detail))
                     body = EMPTY
                 continue
             body, worst, outgrown = self._tally(answer, body, outcome)
@@ -211,9 +213,9 @@ class Sender:
         except Unknown as error:
             raise Undelivered(answers.CLUSTER, str(error)) from None
         except (elasticsearch.ApiError, elastic_transport.TransportError) as error:
-            failure = _undelivered(error)
-            split = failure.row.verdict is Verdict.SPLIT  # of a question, which is no entry's fault
-            raise Undelivered(answers.CLUSTER if split else failure.row, failure.detail) from None
+            failure = _undelivered(error, 0)
+            passes = failure.row.verdict in {Verdict.RETRY, Verdict.WAIT}  # a question is no entry's fault
+            raise Undelivered(failure.row if passes else answers.CLUSTER, failure.detail) from None
         if not known:
             return body, behind.write
         outcome.duplicates += sum(identity in known for identity, _ in pairs)

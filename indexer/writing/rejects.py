@@ -200,7 +200,7 @@ class Rejects:
                 if failure.row.verdict is Verdict.RETRY:
                     patience.wait(failure.row, failure.detail)
                     continue
-                if failure.row.verdict is Verdict.SPLIT and body.count > 1:
+                if failure.row.verdict in {Verdict.SPLIT, Verdict.ALONE} and body.count > 1:
                     refused += self._send(Body.of(pairs[: body.count // 2]), patience)
                     body = Body.of(pairs[body.count // 2 :])
                     continue

@@ -158,6 +158,19 @@ def test_blank_lines_are_counted_and_otherwise_nothing(lab: Lab) -> None:
     assert lab.entries() == [b'{"a":1}', b'{"a":2}']
 
 
+def test_an_entry_that_no_request_can_hold_holds_nothing_back(lab: Lab) -> None:
+    """A server of 512 MB refuses the whole request for ever: the entry is rejected with its bytes, the others go in."""
+    huge = b'{"activityType":"VIS","payload":"' + b"x" * 60_000_000 + b'"}'
+    lines = [*numbered(1), huge, *numbered(1, start=1)]
+    lab.log(joined(lines))
+    totals = lab.run().totals
+    assert (totals.created, totals.rejected) == (2, 1)
+    assert lab.entries() == [lines[0], lines[2]]
+    (kept,) = lab.rejected().lines
+    assert (kept.type, kept.where) == ("request_refused", "file")
+    assert LocalRejects(lab.state.state_dir).line(kept.id) == huge
+
+
 def test_an_entry_larger_than_the_server_can_ever_take_holds_nothing_back(
     lab: Lab, elasticsearch_version: str
 ) -> None:

@@ -19,6 +19,7 @@ from indexer.writing.answers import (
     Verdict,
     judge,
     judge_item,
+    judge_request,
     read_answer,
 )
 
@@ -247,3 +248,18 @@ def test_what_takes_more_memory_than_the_server_ever_gives_is_sent_alone() -> No
     assert judge_item(Item(429, "i", kind, reason % 53687091)).verdict is Verdict.RETRY
     assert judge_item(Item(429, "i", kind, "queue full")).verdict is Verdict.RETRY
     assert judge_item(Item(200, "i", "", "")).verdict is Verdict.DELIVERED
+
+
+def test_a_request_that_is_larger_than_all_the_server_gives_is_never_waited_for() -> None:
+    """429 for a whole request: halved, or rejected, only if its own size is more than the limit; else it is for now."""
+    pressure = (
+        "rejected execution of coordinating operation [coordinating_and_primary_bytes=0, replica_bytes=0, "
+    )
+    pressure += "all_bytes=0, coordinating_operation_bytes=%d, max_coordinating_bytes=53687091]"
+    assert judge_request(429, pressure % 60000134, 60000100).verdict is Verdict.ALONE
+    assert judge_request(429, pressure % 53687091, 53687000).verdict is Verdict.RETRY
+    breaker = "[in_flight_requests] Data too large, data for [<http_request>] would be [629145600/600mb], "
+    breaker += "which is larger than the limit of [536870912/512mb]"
+    assert judge_request(429, breaker, 536870913).verdict is Verdict.ALONE
+    assert judge_request(429, breaker, 536870912).verdict is Verdict.RETRY
+    assert judge_request(503, pressure % 60000134, 60000100).verdict is Verdict.RETRY

@@ -91,3 +91,22 @@ def test_after_a_refusal_of_everything_all_goes_in(lab: Lab, code: int) -> None:
         outcome, rejections = lab.deliver(pairs(4))
         assert (counts(outcome), rejections) == ((4, 0, 0), [])
         assert lab.server.entries == stored(pairs(4))
+
+
+@pytest.mark.parametrize("others", [0, 1, 6])
+def test_an_entry_that_the_server_never_has_room_for_is_rejected(lab: Lab, others: int) -> None:
+    """A whole request whose size alone is beyond the server's limit is not waited for; the others go in."""
+
+    def step(request: Request, carry_out: faults.CarryOut) -> object:
+        size = sum(len(entry) for _, entry in request.pairs)
+        if size > 1000:
+            figures = f"coordinating_operation_bytes={size}, max_coordinating_bytes=1000]"
+            faults.refused(429, "es_rejected_execution_exception", f"rejected execution [{figures}")
+        return carry_out()
+
+    lab.server.bulk_step = step
+    huge = entry_id(GENERATION, 5, 5), b'{"a":"%b"}' % (b"x" * 1000)
+    outcome, (rejection,) = lab.deliver([huge, *pairs(others)])
+    assert (counts(outcome), lab.server.entries) == ((others, 0, 1), stored(pairs(others)))
+    assert (rejection.line, rejection.kind) == (huge[1], "request_refused")
+    assert lab.stop.waits == []
