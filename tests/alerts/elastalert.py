@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -20,6 +20,7 @@ import orjson
 import platformdirs
 import yaml
 
+from indexer.cluster.plan import DEFAULT_ALIAS
 from indexer.demo.looking import until
 
 RELEASE = "2.31.0"
@@ -29,14 +30,17 @@ OLDER_RELEASE = "2.19.0"
 RULES = Path(__file__).parents[2] / "mappings" / "alerts"
 NAMES = sorted(file.stem for file in RULES.glob("*.yaml"))
 CONFIGURATION = Path(__file__).parents[2] / "compose" / "elastalert.yaml"
-CYCLE = 4
+CYCLE = 1
 """Seconds from look to look."""
 PATIENCE = 90.0
 """Seconds."""
+DELAY = ("query_delay: {minutes: 1}", "query_delay: {seconds: 2}")
+"""As shipped, and as the tests have the patience for."""
 PROGRAM = (
-    "import random; random.randint = lambda low, high: low; from elastalert.elastalert import main; main()"
+    "import random; random.randint = lambda low, high: low; random.uniform = lambda low, high: 0.0;"
+    "from elastalert.elastalert import main; main()"
 )
-"""With rules that all begin at once, and not at random moments of the first 15 seconds."""
+"""With rules that all begin at once and look each cycle, not at random moments around that."""
 CREATE_INDEX = "from elastalert.create_index import main; main()"
 UV = Path(sys.executable).with_name("uv")
 
@@ -106,22 +110,22 @@ class ElastAlert:
         for file in RULES.iterdir():
             command = orjson.dumps(["sh", "-c", f"cat >> '{self._told(file.stem)}'"]).decode()
             alert = f"\nalert: [command]\ncommand: {command}\npipe_match_json: true\n"
-            (rules / file.name).write_text(file.read_text() + (alert if file.suffix == ".yaml" else ""))
-        shipped = yaml.safe_load(CONFIGURATION.read_text())
+            shipped = file.read_text().replace(DEFAULT_ALIAS, self.alias).replace(*DELAY)
+            (rules / file.name).write_text(shipped + (alert if file.suffix == ".yaml" else ""))
+        configuration = yaml.safe_load(CONFIGURATION.read_text())
         own = {"rules_folder": str(rules), "run_every": {"seconds": CYCLE}, "writeback_index": self.memory}
         trust = {"ca_certs": self.ca_certs and str(self.ca_certs)}
-        self._configuration.write_text(yaml.safe_dump(shipped | own | trust))
+        self._configuration.write_text(yaml.safe_dump(configuration | own | trust))
         create = self._command(CREATE_INDEX, "--index", self.memory, "--old-index", "")
         with self._log.open("wb") as log:
             subprocess.run(create, env=self._surroundings, stdout=log, stderr=log, check=True)
 
     @contextmanager
-    def running(self, start: datetime | None = None) -> Iterator[None]:
-        """It looks every few seconds: at entries from `start` on, or from where it was."""
-        since = ["--start", start.isoformat(timespec="seconds")] if start else []
+    def running(self) -> Iterator[None]:
+        """It looks every few seconds, back as far as is configured at first, then from where it was."""
         with self._log.open("ab") as log:
             program = subprocess.Popen(
-                self._command(PROGRAM, *since, "--verbose"),
+                self._command(PROGRAM, "--verbose"),
                 env=self._surroundings,
                 stdout=log,
                 stderr=log,
@@ -173,7 +177,7 @@ class ElastAlert:
             "ES_HOST": str(server.hostname),
             "ES_PORT": str(server.port),
             "ES_VERSION": self.version,  # the test servers answer 405 to GET /, so it is told
-            "INDEXER_ALIAS": self.alias,
+            "LEARNT_UNTIL": (datetime.now(UTC) - timedelta(days=1)).isoformat(timespec="seconds"),
             **self.secrets,
         }
 

@@ -2,6 +2,7 @@
 
 import json
 import re
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,11 +22,16 @@ from tests.secured import Secured
 
 NOW = datetime.now(UTC).replace(microsecond=0) - timedelta(minutes=2)
 """Shortly before the first look."""
-START = NOW - timedelta(hours=3)
 ADMINISTRATOR = {"subjectUserRoles": ["ROLE_ADMINISTER_USERS"], "subjectUserGroups": ["IT"]}
 NOBODY = {"subjectUserRoles": ["ROLE_VIEW_DASHBOARDS"], "subjectUserGroups": ["Sales"]}
 SET_UP = Path(__file__).parents[2] / "compose" / "set-up.sh"
 Entry = dict[str, Any]
+OTHER_DATES = [
+    (NOW - timedelta(minutes=60)).isoformat(),
+    f"{NOW - timedelta(minutes=60):%Y-%m-%d %H:%M:%S}",
+    int((NOW - timedelta(minutes=60)).timestamp() * 1000),
+]
+"""Forms of `eventDate` that are not the log's, and that the mapping takes."""
 
 
 def at(minutes: float, kind: str, status: str, user: str, **own: Any) -> Entry:
@@ -45,10 +51,16 @@ def log() -> list[Entry]:
         at(170, "USER", "DELETED", "ann", userName="zoe", told="deleted"),
         at(20, "ACCOUNT", "DELETED", "bob", name="Trial", told="deleted"),
         at(100, "SOURCE", "UPDATED", "ann", sourceName="deleted", description="DELETED"),
+        at(2 * days, "SOURCE", "DELETED", "ann", sourceName="Long ago"),
+        *(at(0, "SOURCE", "DELETED", "ann", told="deleted") | {"eventDate": date} for date in OTHER_DATES),
+        at(0, "SOURCE", "DELETED", "ann", sourceName="Undated") | {"eventDate": "never"},
         at(2 * days, log_in, "SUCCEEDED", "ann"),
         at(40 * days, log_in, "SUCCEEDED", "ann", ip="10.0.0.3"),
         at(2 * days, log_in, "SUCCEEDED", "bob", ip="10.0.0.2"),
+        at(2 * days, log_in, "SUCCEEDED", "ann", ip="2001:db8::7"),
         at(90, log_in, "SUCCEEDED", "ann"),
+        at(85, log_in, "SUCCEEDED", "ann", ip="2001:0db8:0:0:0:0:0:7"),
+        at(85, log_in, "SUCCEEDED", "ann", ip="unknown"),
         at(80, log_in, "SUCCEEDED", "ann", ip="10.0.0.2", told="new-address"),
         at(70, log_in, "SUCCEEDED", "ann", ip="10.0.0.2"),
         at(60, log_in, "SUCCEEDED", "ann", ip="10.0.0.3", told="new-address"),
@@ -84,6 +96,16 @@ LATE = at(60, "SOURCE", "DELETED", "ann", sourceName="Late")
 """What reaches the index after the first look."""
 
 
+def meanwhile(moment: datetime) -> list[Entry]:
+    """What reaches the index while ElastAlert is down."""
+    entries = [
+        at(0, "SOURCE", "DELETED", "ann", sourceName="Meanwhile"),
+        at(0, "AUTHENTICATION", "SUCCEEDED", "bob", ip="10.0.0.55"),
+        at(0, "USER", "CREATED", "ann", userName="hal", **ADMINISTRATOR),
+    ]
+    return [entry | {"eventDate": f"{moment:%Y-%m-%d %H:%M:%S.%f}"[:-3]} for entry in entries]
+
+
 @dataclass(frozen=True, slots=True)
 class Told:
     """What each rule told at first, what more after an entry that was late, and what more after a restart."""
@@ -111,9 +133,14 @@ def looking(
 
 def _add(client: Elasticsearch, alias: str, entries: list[Entry]) -> None:
     for number, entry in enumerate(entries):
-        document = {name: value for name, value in entry.items() if name != "told"} | {"number": number}
-        client.index(index=alias, document=document)
+        document = {name: value for name, value in entry.items() if name != "told"}
+        client.index(index=alias, document=document, id=f"{secrets.token_hex(4)}-{number}")
     client.indices.refresh(index=f"{alias}*")
+
+
+def numbers(matches: list[Entry]) -> list[int]:
+    """Which of the entries that were added together were told."""
+    return sorted(int(match["_id"].rpartition("-")[2]) for match in matches)
 
 
 def _told(watcher: ElastAlert, *before: dict[str, list[Entry]]) -> dict[str, list[Entry]]:
@@ -126,12 +153,14 @@ def _told(watcher: ElastAlert, *before: dict[str, list[Entry]]) -> dict[str, lis
 def told(server: TestServer, tmp_path_factory: pytest.TempPathFactory) -> Told:
     """Some days with one case of everything."""
     with looking(server, tmp_path_factory.mktemp("alerts"), log()) as (watcher, client):
-        with watcher.running(START):
+        with watcher.running():
             watcher.look()
             first = _told(watcher)
             _add(client, watcher.alias, [LATE])
             watcher.look()
             late = _told(watcher, first)
+            stopped = datetime.now(UTC) - timedelta(seconds=1)
+        _add(client, watcher.alias, meanwhile(stopped))
         client.indices.refresh(index=f"{watcher.alias}*")  # its own memory too
         with watcher.running():
             watcher.look()
@@ -143,7 +172,7 @@ def test_each(told: Told, rule: str) -> None:
     """There is one alert for each entry that the rule is about, and none for another."""
     wanted = [number for number, entry in enumerate(log()) if entry.get("told") == rule]
     assert len(wanted) > 1
-    assert sorted(match["number"] for match in told.first[rule]) == wanted
+    assert numbers(told.first[rule]) == wanted
 
 
 @pytest.mark.parametrize("rule", ["failed-log-ins", "many-exports"])
@@ -164,15 +193,19 @@ def test_late(told: Told) -> None:
     }
 
 
-def test_not_again(told: Told) -> None:
-    """After a restart nothing is told twice."""
-    assert told.restarted == {}
+def test_restarted(told: Told) -> None:
+    """After a restart that is told, once, which it did not see before: even what had happened when it was stopped."""
+    assert {rule: numbers(matches) for rule, matches in told.restarted.items()} == {
+        "deleted": [0],
+        "new-address": [1],
+        "new-administrator": [2],
+    }
 
 
 def test_silent(server: TestServer, tmp_path: Path) -> None:
     """A log that ended more than an hour ago is told once, and nothing else is."""
     entries = [at(minutes, "REQUEST", "FINISHED", "probe") for minutes in range(100, 180, 5)]
-    with looking(server, tmp_path, entries) as (watcher, _), watcher.running(START):
+    with looking(server, tmp_path, entries) as (watcher, _), watcher.running():
         watcher.look()
         assert {rule: len(matches) for rule, matches in _told(watcher).items()} == {"silent": 1}
 
@@ -195,7 +228,7 @@ def test_its_user_needs_no_more_than_compose_gives(secured: Secured, tmp_path: P
         install(client, connection, inspect_server(client))
         _add(client, alias, [at(10, "SOURCE", "DELETED", "ann", sourceName="Sales")])
         watcher.set_up()
-        with watcher.running(START):
+        with watcher.running():
             watcher.look()
         delete_all(client, f"{alias}*")
         delete_all(client, "zoomdata-alerts*")

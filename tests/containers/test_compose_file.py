@@ -82,6 +82,8 @@ def test_alerts_have_their_rules_and_no_rights() -> None:
     assert f"/run/secrets/{service['environment']['ES_USERNAME']}" in service["entrypoint"][-1]
     assert f"--index {configuration['writeback_index']} " in service["entrypoint"][-1]
     assert "ES_PASSWORD" not in service["environment"]
+    assert "LEARNT_UNTIL=" in service["entrypoint"][-1]  # for the rules about what is new
+    assert service["stop_signal"] == "SIGINT"
 
 
 def test_secrets_are_made_once_and_each_user_reads_its_own(
