@@ -156,6 +156,7 @@ class Batcher(Generic[Ticket]):
         if len(body.data) <= self._limit or len(ids) == 1:
             yield body
             return
+        del body  # with a line of many MB among the others, each level would keep a copy
         half = len(ids) // 2
         yield from self._split(ids[:half], entries[:half])
         yield from self._split(ids[half:], entries[half:])

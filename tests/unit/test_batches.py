@@ -1,5 +1,6 @@
 """Bulk bodies: what is in them, how large they get, and what goes with them."""
 
+import tracemalloc
 from collections import Counter
 from collections.abc import Iterable
 
@@ -138,6 +139,21 @@ def test_the_buffer_of_an_oversized_entry_is_let_go() -> None:
     assert isinstance(after.body.data, memoryview)
     assert isinstance(after.body.data.obj, bytearray)
     assert len(after.body.data.obj) == LIMIT
+
+
+def test_a_huge_entry_among_others_is_copied_no_more_often_than_by_itself() -> None:
+    """Three at once, on the way from the body to the buffer, however many neighbours it has to be split from."""
+    huge = pair(0, 4_000_000)
+    run = entries([huge, *(pair(n) for n in range(1, 256))])
+    batcher: Batcher[int] = Batcher(100_000)
+    tracemalloc.start()
+    try:
+        bodies = [bytes(batch.body.data[-100:]) for batch in batched(batcher, [run])]
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert len(bodies) == 2
+    assert peak < 4 * len(huge[1])
 
 
 def test_a_batch_knows_the_files_of_its_entries() -> None:
