@@ -21,14 +21,19 @@ TURN = 0.05
 """Seconds between writes."""
 DEFAULT_ROTATION = 10_000_000
 """Bytes after which Zoomdata begins a new file (its documentation, "activity.log.file.size")."""
+SAMPLE = 10_000
+"""Entries of each sample after the first."""
 
 
-def write(path: Path, *, rate: float, rotation: int, keep: int, past: int = PAST) -> None:
+def write(
+    path: Path, *, rate: float, rotation: int, keep: int, past: int = PAST, broken_every: int = SAMPLE
+) -> None:
     """Append entries for ever, `rate` of them a second, after the `past`. Raises OSError.
 
+    After each `broken_every` of them follow lines that are none.
     As soon as the file has `rotation` bytes it becomes `path`.1, that one `path`.2, and so on; `keep` such files stay.
     """
-    lines = _lines(past)
+    lines = _lines(past, broken_every)
     path.parent.mkdir(parents=True, exist_ok=True)
     due, started = past, time.monotonic()
     written = 0
@@ -54,15 +59,16 @@ def rotate(path: Path, keep: int) -> None:
         path.unlink()
 
 
-def _lines(past: int) -> Iterator[bytes]:
-    """The sample's week, then another sample after the other, each entry dated when it is asked for; then what is none."""
+def _lines(past: int, broken_every: int) -> Iterator[bytes]:
+    """The sample's week, then another sample after the other, each entry dated when it is asked for; among them what is none."""
     begun = datetime.now(UTC)
     yield from sample.entries(past, end=begun)
     for seed in itertools.count(2):
-        for line in sample.entries(10_000, end=begun, seed=seed):
+        for number, line in enumerate(sample.entries(SAMPLE, end=begun, seed=seed), 1):
             now = datetime.now(UTC).isoformat(" ", "milliseconds")[:23]
             yield orjson.dumps(orjson.loads(line) | {"eventDate": now})
-        yield from sample.broken()
+            if number % broken_every == 0:
+                yield from sample.broken()
 
 
 def main(
@@ -72,9 +78,12 @@ def main(
         int, typer.Option(help="Bytes of a file, at which the next begins.", min=1)
     ] = DEFAULT_ROTATION,
     keep: Annotated[int, typer.Option(help="Rotated files that are kept.", min=0)] = 1,
+    broken_every: Annotated[
+        int, typer.Option(help="Entries, after which some lines follow that are none.", min=1, max=SAMPLE)
+    ] = SAMPLE,
 ) -> None:
     """Write a sample log for ever."""
-    write(path, rate=rate, rotation=rotate_at, keep=keep)
+    write(path, rate=rate, rotation=rotate_at, keep=keep, broken_every=broken_every)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from pathlib import Path
 import orjson
 import pytest
 
-from indexer.demo import writer
+from indexer.demo import sample, writer
 
 
 class Enough(Exception):  # noqa: N818 - ends what never ends
@@ -61,3 +61,13 @@ def test_it_keeps_none(log: Path) -> None:
     with pytest.raises(Enough):
         writer.write(log, rate=50, rotation=10_000, keep=0, past=100)
     assert [file.name for file in log.parent.iterdir()] == [log.name]
+
+
+def test_lines_that_are_none_follow(log: Path) -> None:
+    """After so many new entries come some lines that are none, as often as asked."""
+    with pytest.raises(Enough):
+        writer.write(log, rate=50, rotation=10**9, keep=1, past=100, broken_every=40)
+    lines = written(log)
+    none = sample.broken()
+    assert lines[140 : 140 + len(none)] == lines[180 + len(none) : 180 + 2 * len(none)] == list(none)
+    assert sum(line in none for line in lines) == 2 * len(none)
