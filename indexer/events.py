@@ -13,19 +13,15 @@ class Recognition(StrEnum):
     """What a log file turned out to be when it was found."""
 
     NEW = "new"
-    """Its first line belongs to no file that is known."""
+    """It holds nothing that is known."""
     RESUMED = "resumed"
     """The file that is known under this device and inode."""
     MOVED = "moved"
-    """Another inode with the bytes of a known file that is gone: moved, copied or compressed."""
+    """Another inode with the lines of a known file: moved, copied or compressed."""
     TRUNCATED = "truncated"
     """The inode of a known file, now shorter than what was delivered: copy-truncate."""
     REPLACED = "replaced"
     """The inode of a known file with other bytes: truncated and grown again, or the inode was used again."""
-    TWIN = "twin"
-    """It begins with the first line of a known file and goes on otherwise."""
-    COPY = "copy"
-    """So far it holds what a file that is still there holds too: nothing of it is sent until they differ."""
 
 
 class Fault(StrEnum):
@@ -80,7 +76,7 @@ class LogProgress:
     identity: tuple[int, int, int]
     """Device, inode and generation (0 as long as that is not known): the same through a rename."""
     copy: bool
-    """It holds what another file holds too: nothing of it is sent."""
+    """It is held against what is known, and may be a copy of it: nothing of it is sent yet."""
     size: int
     """Bytes on disk."""
     delivered: int
@@ -118,7 +114,7 @@ class Events:
         """The main loop came round: told about once a second, come what may. Whoever cares calls `look` at once."""
 
     def file_found(self, path: str, recognition: Recognition, offset: int) -> None:
-        """A log file is about to be read from `offset` on (or, being a COPY, is not)."""
+        """A log file is about to be read from `offset` on."""
 
     def file_lost(self, path: str, unread: int) -> None:
         """A file is gone for good, with `unread` bytes that no one has read."""

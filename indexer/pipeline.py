@@ -17,13 +17,12 @@ from indexer.events import Events, Progress, Totals
 from indexer.reading.log import Mark, Piece, Run
 from indexer.reading.tail import Tail
 from indexer.shipment import Shipment, progress
-from indexer.writing.batches import Batch, Batcher, SentBefore
+from indexer.writing.batches import Batch, Batcher
 from indexer.writing.bulk import Sender, Stopped
 from indexer.writing.checkpoint import Checkpoint, State
 from indexer.writing.rejects import Rejects
+from indexer.writing.target import Target
 
-RESERVED = 64 * 1024 * 1024
-"""Bytes beyond what is sent that the checkpoint allows for, so that it need not be written for each batch."""
 AHEAD = 8
 """Batches for each sender that may be delivered before an older one is."""
 CHECKPOINT_EVERY = 1.0
@@ -31,7 +30,12 @@ CHECKPOINT_EVERY = 1.0
 HEARTBEAT_EVERY = 1.0
 """Seconds between signs of life."""
 SCAN_EVERY = 1.0
-"""Seconds between looks at directories in which nothing changed."""
+SCAN_WITHIN = 10.0
+"""Seconds between looks at directories in which nothing changed, at least and at most."""
+SCAN_SHARE = 0.01
+"""The part of the time that such looks may take: where there are thousands of files, there are fewer of them."""
+LOOK_UP = 1.0
+"""Seconds for which the main loop may wait for a sender without looking around."""
 DRAIN = 7.0
 """Seconds that a stop leaves to requests under way."""
 
@@ -44,6 +48,7 @@ class Pipeline:
         *,
         tail: Tail,
         sender: Sender,
+        target: Target,
         rejects: Rejects,
         state: State,
         start: Checkpoint,
@@ -51,9 +56,10 @@ class Pipeline:
         batch_bytes: int,
         senders: int,
     ) -> None:
-        """`start` is the checkpoint that this run goes on from: its target, and its totals."""
+        """`start` is the checkpoint that this run goes on from."""
         self._tail = tail
         self._sender = sender
+        self._target = target
         self._rejects = rejects
         self._state = state
         self._checkpoint = start
@@ -61,18 +67,15 @@ class Pipeline:
         self._batcher: Batcher[Mark] = Batcher(batch_bytes)
         self._queue: queue.SimpleQueue[Shipment | None] = queue.SimpleQueue()
         self._under_way: deque[Shipment] = deque()
-        self._unacknowledged = 0
-        """Runs that were read and are not delivered to their end."""
-        self._since = sender.write_index
-        """No entry of theirs was sent before this was the write index."""
+        self._write_index = start.write_index
+        """What the reader calls new was written after this became the write index."""
         self._at_once = senders
         self._progress = threading.Condition()
         self._totals = start.totals
         self._saved_at = 0.0
-        self._scanned_at = float("-inf")
+        self._scan_at = float("-inf")
         self._told_at = float("-inf")
         self._unsaved = False
-        self._reserve_unsaved = False
         self._once = False
         self._stop = threading.Event()
 
@@ -96,9 +99,10 @@ class Pipeline:
     # ---- reading
 
     def _read_all(self, poll: float) -> None:
-        self._tail.scan()
+        self._scan()
         while not self._stop.is_set():
             self._look_around()
+            self._notice_rollover()
             for run in self._tail.read():
                 self._take(run)
                 if self._stop.is_set():
@@ -115,10 +119,14 @@ class Pipeline:
         self._tell()
         if self._once:
             return
+        if time.monotonic() >= self._scan_at or self._tail.directories_changed():
+            self._scan()
+
+    def _scan(self) -> None:
+        started = time.monotonic()
+        self._tail.scan()
         now = time.monotonic()
-        if now - self._scanned_at >= SCAN_EVERY or self._tail.directories_changed():
-            self._scanned_at = now
-            self._tail.scan()
+        self._scan_at = now + min(max((now - started) / SCAN_SHARE, SCAN_EVERY), SCAN_WITHIN)
 
     def _tell(self) -> None:
         now = time.monotonic()
@@ -134,14 +142,17 @@ class Pipeline:
         self._tell()
         for piece in run.pieces:
             self._insist(partial(self._spool, piece))
-        mark, log = run.mark, run.mark.log
-        self._unacknowledged += 1
-        if log.position > log.reserved:
-            log.reserved = log.position + RESERVED
-            self._reserve_unsaved = True
-        before = SentBefore(log.record.since) if mark.asks and log.record else None
-        for batch in self._batcher.add(run.entries, mark, log.facts.name, before):
+        new_to = self._write_index if run.new else None
+        for batch in self._batcher.add(run.entries, run.mark, run.file, new_to):
             self._dispatch(batch)
+
+    def _notice_rollover(self) -> None:
+        """Once entries go to another index: what the files hold now may be in an older one."""
+        write = self._target.settled
+        if write is not None and write != self._write_index:
+            self._write_index = write
+            self._tail.nothing_is_new()
+            self._unsaved = True
 
     def _spool(self, piece: Piece) -> None:
         rejection = self._rejects.local.spool(piece)
@@ -155,24 +166,18 @@ class Pipeline:
     # ---- writing
 
     def _dispatch(self, batch: Batch[Mark]) -> None:
-        """Hand a batch over when there is room; before that, write down how far it may reach."""
+        """Hand a batch over when there is room."""
         self._settle()
         self._save_if_due()
         while not self._room() and not self._stop.is_set():
             with self._progress:
-                self._progress.wait_for(self._room, timeout=SCAN_EVERY)
+                self._progress.wait_for(self._room, timeout=LOOK_UP)
             self._settle()
             self._save_if_due()
             self._look_around()
-        if self._stop.is_set():
-            return
-        shipment = Shipment(batch, self._sender.write_index, time.monotonic())
-        self._under_way.append(shipment)
-        if self._reserve_unsaved:
-            self._insist(self._write_checkpoint)
-        if self._stop.is_set():
-            self._under_way.pop()
-        else:
+        if not self._stop.is_set():
+            shipment = Shipment(batch, time.monotonic())
+            self._under_way.append(shipment)
             self._queue.put(shipment)
 
     def _room(self) -> bool:
@@ -229,10 +234,7 @@ class Pipeline:
                 return
             self._under_way.popleft()
             for mark in shipment.batch.tickets:
-                mark.log.acknowledge(mark)
-            if shipment.batch.tickets:  # it may end with the first entries of the next run
-                self._since = shipment.first_sent_to
-            self._unacknowledged -= len(shipment.batch.tickets)
+                self._tail.acknowledge(mark)
             self._totals += shipment.totals
             self._unsaved = True
             self._events.batch_acknowledged(shipment.totals, time.monotonic() - shipment.started)
@@ -252,10 +254,9 @@ class Pipeline:
             self._events.checkpoint_failed(str(self._state.directory), error.strerror or str(error))
 
     def _write_checkpoint(self) -> None:
-        start, records = self._checkpoint, self._tail.records(self._since)
-        self._state.save(Checkpoint(start.cluster, start.alias, self._totals, records))
-        self._saved_at = time.monotonic()
-        self._unsaved = self._reserve_unsaved = False
+        start, records = self._checkpoint, self._tail.records()
+        self._state.save(Checkpoint(start.cluster, start.alias, self._write_index, self._totals, records))
+        self._unsaved = False
         self._events.checkpoint_written()
 
     def _insist(self, write: Callable[[], None]) -> None:
@@ -278,9 +279,8 @@ class Pipeline:
     def _all_delivered(self) -> bool:
         """Wait for what is under way, then tell whether there is nothing more to read."""
         while self._under_way and not self._stop.is_set():
-            self._await_oldest(SCAN_EVERY)
+            self._await_oldest(LOOK_UP)
             self._save_if_due()
-        self._tail.settle()
         return self._tail.exhausted
 
     def _drain(self) -> None:
@@ -291,6 +291,3 @@ class Pipeline:
             self._await_oldest(left)
             if self._under_way and self._under_way[0] is oldest:
                 return
-        self._tail.settle()
-        if not self._unacknowledged:
-            self._tail.nothing_sent_ahead()

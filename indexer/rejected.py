@@ -18,10 +18,10 @@ from indexer.reading.entries import Rejection, entry_in
 from indexer.settings import Connection, Delivery, State
 from indexer.show import Table
 from indexer.writing import answers, bulk
-from indexer.writing.batches import Batch, Body, SentBefore
+from indexer.writing.batches import Batch, Body
 from indexer.writing.bulk import Sender
 from indexer.writing.rejects import Kept, LocalRejects
-from indexer.writing.replay import backing
+from indexer.writing.target import Target, backing
 
 ASKED_AT_ONCE = 1000
 """Rejected lines described in one answer, some 2 kB each."""
@@ -102,7 +102,8 @@ def replay(connection: Connection, delivery: Delivery, state: State, stop: threa
     with connect(connection) as client, explained(connection):
         _refresh(client, connection.rejected)
         behind = backing(client, connection.alias, shown(connection))
-        sender = Sender(client, connection.alias, behind.write, events, stop)
+        target = Target(client, connection.alias, shown(connection), behind, None)
+        sender = Sender(client, target, events, stop)
         for some in _in_groups(_all_kept(client, connection.rejected, local), delivery.batch_bytes):
             lines = _lines(client, connection.rejected, local, some)
             try:
@@ -203,7 +204,7 @@ def _batch(lines: Sequence[Rejection]) -> Batch[None]:
             pairs.append((line.id.encode(), entry))
         else:
             refused.append(line)
-    return Batch(Body.of(pairs), refused, [], SentBefore(None))
+    return Batch(Body.of(pairs), refused)
 
 
 def _forget(client: Elasticsearch, index: str, local: LocalRejects, some: Sequence[Kept]) -> None:

@@ -22,7 +22,7 @@ from indexer.writing import checkpoint
 from indexer.writing.bulk import Sender
 from indexer.writing.checkpoint import Checkpoint
 from indexer.writing.rejects import LocalRejects, Rejects
-from indexer.writing.replay import Backing, backing
+from indexer.writing.target import Backing, Target, backing
 
 ASK_AGAIN = 2.0
 """Seconds between looks whether a cluster that is not ready has become so."""
@@ -71,16 +71,18 @@ def run(
         told.connected(start.cluster, behind.write)
         if ageing is not None:
             start_turning(connection, ageing, told, stop)
-        if not files.find(paths) and not once:
+        if not files.find(paths).found and not once:
             told.waiting(f"No log file at {', '.join(paths)} yet.")
         tail = Tail(paths, start.files, limit=delivery.max_line_bytes, once=once, events=told)
-        sender = Sender(client, connection.alias, behind.write, told, stop)
+        target = Target(client, connection.alias, shown(connection), behind, start.write_index)
+        sender = Sender(client, target, told, stop)
         rejects = Rejects(
             client, connection.rejected, LocalRejects(held.directory), delivery.batch_bytes, told, stop
         )
         pipeline = Pipeline(
             tail=tail,
             sender=sender,
+            target=target,
             rejects=rejects,
             state=held,
             start=start,
@@ -146,7 +148,9 @@ def _start(
         if ours is not None and theirs is not None and ours != theirs:
             reason = f"its checkpoint speaks of {what} {theirs!r}, and this is {ours!r}"
             raise StateUnusable(path=held.directory, reason=reason)
-    return Checkpoint(cluster or found.cluster, connection.alias, found.totals, found.files)
+    return Checkpoint(
+        cluster or found.cluster, connection.alias, found.write_index, found.totals, found.files
+    )
 
 
 def _cluster(client: Elasticsearch) -> str | None:

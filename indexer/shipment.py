@@ -15,8 +15,6 @@ class Shipment:
     """A batch on its way."""
 
     batch: Batch[Mark]
-    first_sent_to: str
-    """The write index when it was handed over, or an older one."""
     started: float
     done: threading.Event = field(default_factory=threading.Event)
     totals: Totals | None = None

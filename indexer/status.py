@@ -18,7 +18,7 @@ from indexer.reading import files
 from indexer.settings import Connection, State
 from indexer.show import Cell, Share, Table
 from indexer.writing import checkpoint
-from indexer.writing.replay import backing
+from indexer.writing.target import backing
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +150,8 @@ def with_cluster(known: Status, connection: Connection, state: State) -> Status:
 def _logs(paths: Iterable[str], remembered: checkpoint.Checkpoint) -> Iterable[LogStatus]:
     known = {record.key: record for record in remembered.files}
     found = {
-        facts.key: facts for facts in files.find([*paths, *(record.path for record in remembered.files)])
+        facts.key: facts
+        for facts in files.find([*paths, *(record.path for record in remembered.files)]).found
     }
     for key, facts in found.items():
         record = known.get(key)

@@ -80,7 +80,6 @@ class FakeElasticsearch:
         *,
         operations: bytes | memoryview,
         index: str,
-        require_alias: bool | None = None,
         filter_path: str | None = None,
     ) -> Answered:
         """Carry out creates, item by item; any other operation finds no such document."""
@@ -95,7 +94,7 @@ class FakeElasticsearch:
             request = _bulk_request(index, body)
             self.requests.append(request)
             step = self.bulk_steps.popleft() if self.bulk_steps else self.bulk_step
-        return Answered(step(request, lambda: self._bulk(request, require_alias=bool(require_alias))))
+        return Answered(step(request, lambda: self._bulk(request)))
 
     def mget(self, *, index: str, ids: Sequence[str], source: bool, filter_path: str) -> Any:
         """Tell which ids an index holds."""
@@ -137,25 +136,19 @@ class FakeElasticsearch:
             step = self.question_steps.popleft() if self.question_steps else self.question_step
         return step(request, carry_out)
 
-    def _bulk(self, request: Request, *, require_alias: bool) -> bytes:
+    def _bulk(self, request: Request) -> bytes:
         with self._lock:
             items = [
-                {operation: self._item(operation, request.target, pair, require_alias=require_alias)}
+                {operation: self._item(operation, request.target, pair)}
                 for operation, pair in zip(request.operations, request.pairs, strict=True)
             ]
         errors = any("error" in result for item in items for result in item.values())
         return orjson.dumps({"errors": errors, "items": items})
 
-    def _item(
-        self, operation: str, target: str, pair: tuple[str, bytes], *, require_alias: bool
-    ) -> Mapping[str, object]:
-        index, identity, source = target, *pair
-        if target == self.alias and self.behind:
-            if self.write is None:
-                return _error(target, 400, "illegal_argument_exception", _NO_WRITE_INDEX.format(target))
-            index = self.write
-        elif require_alias:
-            return _error(target, 404, "index_not_found_exception", _NO_ALIAS.format(target))
+    def _item(self, operation: str, index: str, pair: tuple[str, bytes]) -> Mapping[str, object]:
+        identity, source = pair
+        if index not in self.documents and index.startswith(f"{self.alias}-0"):  # allow_auto_create is false
+            return _error(index, 404, "index_not_found_exception", _NO_INDEX.format(index))
         if index in self.blocked:
             return _error(index, 403, "cluster_block_exception", _BLOCKED.format(index))
         there = self.documents.setdefault(index, {})
@@ -201,8 +194,7 @@ class _Indices:
         }
 
 
-_NO_WRITE_INDEX = "no write index is defined for alias [{}]"
-_NO_ALIAS = "no such index [{0}] and [require_alias] request flag is [true] and [{0}] is not an alias"
+_NO_INDEX = "no such index [{}] and composable template forbids index auto creation"
 _BLOCKED = "index [{}] blocked by: [FORBIDDEN/8/index write (api)];"
 
 

@@ -22,11 +22,14 @@ class Stop(threading.Event):
     def __post_init__(self) -> None:
         super().__init__()
         self.waits: list[float] = []
+        self.elapsed = 0.0
+        """How long all waits would have taken: the time, for a clock that goes by it."""
 
     def wait(self, timeout: float | None = None) -> bool:
         """Come back at once."""
         assert timeout is not None, "a wait without end"
         self.waits.append(timeout)
+        self.elapsed += timeout
         self.during.get(len(self.waits), lambda: None)()
         if len(self.waits) >= self.last:
             self.set()

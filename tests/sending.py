@@ -5,8 +5,9 @@ from dataclasses import dataclass, field
 
 from indexer.events import Fault
 from indexer.reading.entries import Rejection, entry_id
-from indexer.writing.batches import Batch, Body, Pair, SentBefore
+from indexer.writing.batches import Batch, Body, Pair
 from indexer.writing.bulk import Outcome, Sender
+from indexer.writing.target import Backing, Target
 from tests.fakes import ALIAS, FakeElasticsearch
 from tests.observed import Heard, Stop
 
@@ -32,14 +33,17 @@ class Lab:
     heard: Heard = field(default_factory=Heard)
 
     def __post_init__(self) -> None:
-        self.sender = Sender(self.server.client, ALIAS, ONE, self.heard, self.stop)
+        self.target = Target(
+            self.server.client, ALIAS, "", Backing(ONE, (ONE,)), ONE, clock=lambda: self.stop.elapsed
+        )
+        self.sender = Sender(self.server.client, self.target, self.heard, self.stop)
 
     def deliver(
-        self, some: Iterable[Pair], *, before: SentBefore | None = None, rejections: Iterable[Rejection] = ()
+        self, some: Iterable[Pair], *, new_to: str | None = ONE, rejections: Iterable[Rejection] = ()
     ) -> tuple[Outcome, list[Rejection]]:
         """Send some entries as one batch."""
         files = {b"%08x" % GENERATION: FILE}
-        return self.sender.deliver(Batch(Body.of(list(some)), list(rejections), ["ticket"], before, files))
+        return self.sender.deliver(Batch(Body.of(list(some)), list(rejections), ["ticket"], new_to, files))
 
     @property
     def sizes(self) -> list[int]:

@@ -1,11 +1,12 @@
 """A whole indexer without a server: real log files and state directory, an Elasticsearch in memory.
 
-Each request and each checkpoint is held against what it may say: nothing is sent that the checkpoint on disk does not
-allow for, and nothing is remembered as delivered that is not.
+Each checkpoint is held against what it may say: nothing is remembered as delivered that is not, nothing as new that an
+older index holds.
 """
 
 import base64
 import threading
+import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -21,7 +22,7 @@ from indexer.writing import checkpoint
 from indexer.writing.bulk import Sender
 from indexer.writing.checkpoint import Checkpoint, State
 from indexer.writing.rejects import LocalRejects, Rejects
-from indexer.writing.replay import backing
+from indexer.writing.target import Target, backing
 from tests import faults
 from tests.fakes import ALIAS, FakeElasticsearch
 from tests.observed import Heard, Stop, in_files
@@ -58,7 +59,7 @@ class Watched(State):
     def save(self, checkpoint: Checkpoint) -> None:
         """Save it, if it is true."""
         for record in checkpoint.files:
-            self._world.check_record(record)
+            self._world.check_record(record, checkpoint.write_index)
         self._world.save(checkpoint, super().save)
 
 
@@ -88,7 +89,7 @@ class World:
         self.logs = self.directory / "logs"
         self.state = self.directory / "state"
         self.logs.mkdir()
-        self.server.bulk_step = self._checked
+        self.server.bulk_step = self._step
 
     def write(self, name: str, data: list[bytes]) -> Path:
         """Append lines to a log."""
@@ -124,9 +125,18 @@ class World:
             self.scanned()
 
         tail.scan = watched  # type: ignore[method-assign]
+        target = Target(
+            client,
+            ALIAS,
+            "",
+            backing(client, ALIAS, ""),
+            start.write_index,
+            clock=lambda: time.monotonic() + stop.elapsed,
+        )
         return Pipeline(
             tail=tail,
-            sender=Sender(client, ALIAS, backing(client, ALIAS, "").write, heard, stop),
+            sender=Sender(client, target, heard, stop),
+            target=target,
             rejects=Rejects(client, REJECTED, LocalRejects(self.state), self.batch_bytes, heard, stop),
             state=state,
             start=start,
@@ -162,29 +172,19 @@ class World:
         """How often each line is in the alias, or rejected."""
         return Counter([*(source for _, _, source in self.server.holdings()), *self.rejected.values()])
 
-    def check_record(self, record: FileRecord) -> None:
-        """What lies before its offset has arrived; what has arrived beyond it, a restart will ask about."""
+    def check_record(self, record: FileRecord, write_index: str | None) -> None:
+        """What lies before its offset has arrived; what is new is in no older index."""
         path = Path(record.path)
         content = path.read_bytes() if path.exists() else b""
         arrived = self.arrived
         for line in content[: record.offset].split(b"\n"):
             assert not line or line in arrived, f"{line!r} is not delivered, and {record} says so"
         for index, identity, _ in self.server.holdings():
-            offset = int(identity[8:20], 16)
-            if int(identity[:8], 16) == record.generation and offset >= record.offset:
-                assert offset < record.reach, f"{identity} was sent beyond {record}"
-                assert record.since is None or record.since <= index, (
-                    f"{identity} is in {index}, before {record}"
-                )
+            new = record.new_from is not None and int(identity[8:20], 16) >= record.new_from
+            if new and int(identity[:8], 16) == record.generation and write_index is not None:
+                assert index >= write_index, f"{identity} is in {index}, and new to {write_index} in {record}"
 
-    def _checked(self, request: faults.Request, carry_out: faults.CarryOut) -> object:
-        """What is sent is within what the checkpoint on disk allows for."""
-        if request.target != REJECTED and "update" not in request.operations:
-            records = self.records
-            for identity, _ in request.pairs:
-                record = records.get(int(identity[:8], 16))
-                assert record is not None, f"{identity} is of a file that is not remembered"
-                assert int(identity[8:20], 16) < record.reach, f"{identity} is sent beyond {record}"
+    def _step(self, request: faults.Request, carry_out: faults.CarryOut) -> object:
         return (self.steps.popleft() if self.steps else self.step)(request, carry_out)
 
 

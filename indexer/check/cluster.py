@@ -25,7 +25,7 @@ from indexer.cluster.templates import examine_templates
 from indexer.errors import AliasIsIndex, Fatal, Refused
 from indexer.settings import Connection, Indices, Lifecycle
 from indexer.writing import answers
-from indexer.writing.replay import Backing, backing
+from indexer.writing.target import Backing, backing
 
 ANSWERED_WITHIN = 10.0
 """Seconds for an answer, at most: somebody is waiting."""

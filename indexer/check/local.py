@@ -59,7 +59,7 @@ def _logs_at(path: str) -> Iterator[Finding]:
     if barrier is not None:
         yield _forbidden(barrier)
         return
-    found = files.find([path])
+    found = files.find([path]).found
     if not found:
         cure = (
             "`indexer run` waits for it. Else give a file, a glob, or a directory with *activity*.log* in it."

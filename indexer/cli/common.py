@@ -76,7 +76,7 @@ def progress(paths: Sequence[str], doing: str = "Indexing", level: str = "info")
     if not sys.stderr.isatty():
         yield monitoring.Logs(monitoring.logger(level))
         return
-    total = None if STANDARD_INPUT in paths else sum(facts.size for facts in files.find(paths))
+    total = None if STANDARD_INPUT in paths else sum(facts.size for facts in files.find(paths).found)
     with ProgressBar(doing, total) as bar:
         yield Broadcast(bar, monitoring.Logs(monitoring.logger("warning")))
 

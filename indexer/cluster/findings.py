@@ -48,6 +48,8 @@ class Line(NamedTuple):  # one for each line of the files: a tuple is made in ha
     """Why it does not belong into the index."""
     final: bool
     """It is complete; without its line end, it may not have been sent yet."""
+    live: bool = False
+    """Its file is being written: it may be on its way."""
 
     @property
     def checksum(self) -> int:

@@ -14,7 +14,7 @@ from indexer.cluster.hits import Held, read_hits
 from indexer.errors import Fatal, StateUnusable
 from indexer.settings import Connection, State
 from indexer.writing.rejects import LocalRejects
-from indexer.writing.replay import Unknown, backing, delivered
+from indexer.writing.target import GONE, Unknown, backing, delivered
 
 MOST_HITS = 10_000
 """Of one search, by default (Elasticsearch guide, `index.max_result_window`)."""
@@ -36,19 +36,6 @@ class Lookup:
     def refresh(self) -> None:
         """Let searches see what is indexed; without the right to, what they do not see is asked for by its id."""
         self.client.options(ignore_status=403).indices.refresh(index=self.connection.alias)
-
-    def known(self, ids: Sequence[bytes]) -> set[bytes]:
-        """Tell which ids searches see, of entries or of rejected lines."""
-        hits = self.client.search(
-            index=[self.connection.alias, self.connection.rejected],
-            ignore_unavailable=True,
-            query=_with_ids(ids),
-            size=MOST_HITS,
-            source=False,
-            sort=["_doc"],
-            filter_path="hits.hits._id",
-        )
-        return {hit["_id"].encode() for hit in hits.get("hits", {}).get("hits", [])}
 
     def entries(self, lines: Sequence[Line]) -> list[Held]:
         """Find all copies of some entries."""
@@ -110,6 +97,8 @@ class Lookup:
         ids = [identity.decode() for identity in short]
         answer = self.client.options(ignore_status=404).mget(index=index, ids=ids, source_includes=["bytes"])
         for doc in answer.get("docs", []):
+            if doc.get("error", {}).get("type", GONE) != GONE:
+                raise Fatal(what=f"{index} does not tell what it holds: {doc['error']['type']}.")
             if doc.get("found"):
                 line = short[doc["_id"].encode()]
                 yield Held(line.id, index, line.is_same(base64.b64decode(doc["_source"]["bytes"])))

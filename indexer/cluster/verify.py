@@ -2,19 +2,20 @@
 
 The files are read as the indexer reads them, without its checkpoint; each entry is looked for by its id in all indices
 behind the alias. Present is what is there once with the same bytes; a line that is no entry, or that Elasticsearch
-refused, is accounted for when it is kept as rejected, with its bytes. Memory is bounded: a few portions at a time, each
-of some thousand lines and no more bytes than a bulk request.
+refused, is accounted for when it is kept as rejected, with its bytes. What is missing of a file that is being written may
+be on its way: it is looked for again at the end. Memory is bounded: a few portions at a time, each of some thousand lines
+and no more bytes than a bulk request.
 """
 
 import threading
+import time
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 from elasticsearch import Elasticsearch
 
-from indexer.cluster import generations
 from indexer.cluster.client import connect, explained, shown
 from indexer.cluster.findings import Kind, Line, Verification, judge, report
 from indexer.cluster.hits import Held
@@ -27,13 +28,19 @@ from indexer.reading.log import Run
 from indexer.reading.tail import Tail
 from indexer.settings import Connection, Delivery, State
 from indexer.writing import bulk
-from indexer.writing.batches import Batch, Body, SentBefore
+from indexer.writing.batches import Batch, Body
 from indexer.writing.bulk import Sender
 from indexer.writing.rejects import LocalRejects, Rejects
-from indexer.writing.replay import backing
+from indexer.writing.target import GRACE, Target, backing
 
 ASKED_AT_ONCE = 4000
 """Entries looked for in one search. Fewer cost more each (measured: 1,000 at a time are a third slower)."""
+LIVE = 60.0
+"""Seconds since it was last written for which a file's lines may be on their way."""
+AGAIN_AFTER = 2 * GRACE
+"""Seconds after which what was missing is looked for again: a sender may have waited for a new index to settle."""
+PUT_OFF = 64 * 1024 * 1024
+"""Bytes of lines that wait for that, at most."""
 
 
 def verify(
@@ -50,17 +57,19 @@ def verify(
     files.require(paths)
     with connect(connection) as client, connect(connection, raw=True) as raw, explained(connection):
         behind = backing(client, connection.alias, shown(connection))
+        target = Target(client, connection.alias, shown(connection), behind, None)
         lookup = Lookup(client, raw, connection, state)
         lookup.refresh()
         mend = None
         if repair:
-            sender = Sender(client, connection.alias, behind.write, events, stop)
+            sender = Sender(client, target, events, stop)
             mend = Repair(sender, _rejects(client, connection, delivery, state, events, stop))
         tail = Tail(paths, [], limit=delivery.max_line_bytes, once=True, events=events)
         tail.scan()
-        known_as = generations.assign(tail.records(None), lookup.known)
-        portions = _portions(_lines(tail, known_as), delivery.batch_bytes)
-        total = sum(_checked(portions, lookup, mend, delivery.senders, stop), Verification(connection.alias))
+        checker = Checker(lookup, mend, stop)
+        portions = _portions(_lines(tail), delivery.batch_bytes)
+        total = sum(_checked(portions, checker, delivery.senders), Verification(connection.alias))
+        total += checker.look_again()
     return total + Verification(connection.alias, unreadable=tail.failures)
 
 
@@ -82,29 +91,32 @@ def _rejects(
     )
 
 
-def _lines(tail: Tail, known_as: Mapping[int, int]) -> Iterator[Line]:
+def _lines(tail: Tail) -> Iterator[Line]:
     """All lines of all files but blank ones."""
     while not tail.exhausted:
         for run in tail.read():
-            record = run.mark.log.record
-            own = record.generation if record is not None else 0
-            yield from _lines_of(run, b"%08x" % known_as.get(own, own))
-            run.mark.log.acknowledge(run.mark)  # for the reader, that is all there is to do with it
-        tail.settle()
+            yield from _lines_of(run)
+            tail.acknowledge(run.mark)  # for the reader, that is all there is to do with it
 
 
-def _lines_of(run: Run, generation: bytes) -> Iterator[Line]:
-    file = run.mark.log.facts.name
-    final = run.mark.size > 0 or run.mark.log.rotated
+def _lines_of(run: Run) -> Iterator[Line]:
+    file = run.file
+    live = _is_live(file)
     for identity, entry in zip(run.entries.ids, run.entries.entries, strict=True):
-        yield Line(generation + identity[8:], entry, file, int(identity[8:20], 16), None, final)
+        yield Line(identity, entry, file, int(identity[8:20], 16), None, run.final, live)
     for refused in run.entries.rejections:
-        identity = generation + refused.id[8:].encode()
-        yield Line(identity, refused.line, file, refused.offset, Reason(refused.kind), final)
+        yield Line(
+            refused.id.encode(), refused.line, file, refused.offset, Reason(refused.kind), run.final, live
+        )
     for piece in run.pieces:
         if piece.id is not None:
-            identity = generation + piece.id[8:].encode()
-            yield Line(identity, None, file, piece.start, Reason.LINE_TOO_LONG, final)
+            yield Line(piece.id.encode(), None, file, piece.start, Reason.LINE_TOO_LONG, run.final, live)
+
+
+def _is_live(path: str) -> bool:
+    """Tell whether a file was written lately; of one that is not found under its name, assume it."""
+    facts = files.look_at(path)
+    return facts is None or time.time() - facts.modified < LIVE
 
 
 def _portions(lines: Iterable[Line], limit: int) -> Iterator[list[Line]]:
@@ -121,37 +133,81 @@ def _portions(lines: Iterable[Line], limit: int) -> Iterator[list[Line]]:
         yield portion
 
 
-def _checked(
-    portions: Iterator[list[Line]],
-    lookup: Lookup,
-    repair: "Repair | None",
-    at_once: int,
-    stop: threading.Event,
-) -> Iterator[Verification]:
-    """Look portions up, some at once; the results come in the order of the files. Raises Stopped."""
+class Checker:
+    """Looks lines up and judges them. May be used by several threads."""
+
+    def __init__(self, lookup: Lookup, repair: "Repair | None", stop: threading.Event) -> None:
+        self._lookup = lookup
+        self._repair = repair
+        self._stop = stop
+        self._again: deque[Line] = deque()
+        """What may be on its way."""
+        self._bytes = 0
+        self._lock = threading.Lock()
+
+    def check(self, lines: Sequence[Line]) -> Verification:
+        """Look some lines up, and judge all but those that are to be looked for again. Raises Fatal, Stopped."""
+        if self._stop.is_set():
+            raise Stopped
+        return self._judge(lines, again=True)
+
+    def look_again(self) -> Verification:
+        """Judge what may have been on its way. Raises Fatal, Stopped."""
+        total = Verification(self._lookup.connection.alias)
+        if not self._again:
+            return total
+        if self._stop.wait(AGAIN_AFTER):
+            raise Stopped
+        while lines := [self._again.popleft() for _ in range(min(ASKED_AT_ONCE, len(self._again)))]:
+            total += self._judge(lines, again=False)
+        return total
+
+    def _judge(self, lines: Sequence[Line], *, again: bool) -> Verification:
+        lookup = self._lookup
+        copies = _by_id(lookup.entries([line for line in lines if line.refused is None]))
+        absent = [line for line in lines if line.id not in copies]
+        kept = _by_id(lookup.rejected(absent))
+        # What was once refused may have been delivered since, by `indexer rejected replay`.
+        copies |= _by_id(lookup.now([line for line in absent if line.refused and line.id not in kept]))
+        judged = [(judge(line, copies.get(line.id, ()), kept.get(line.id, ())), line) for line in lines]
+        if again:
+            judged = self._put_off(judged)
+        missing = [line for kind, line in judged if kind is Kind.MISSING]
+        repaired = self._repair(missing) if self._repair and missing else 0
+        return report(lookup.connection.alias, judged, copies | kept, repaired)
+
+    def _put_off(self, judged: Sequence[tuple[Kind, Line]]) -> list[tuple[Kind, Line]]:
+        """Leave out what may be on its way; if there is too much of it, the oldest of it is missing."""
+        left: list[tuple[Kind, Line]] = []
+        with self._lock:
+            for kind, line in judged:
+                if kind is Kind.MISSING and line.live:
+                    self._again.append(line)
+                    self._bytes += _size(line)
+                else:
+                    left.append((kind, line))
+            while self._bytes > PUT_OFF:
+                line = self._again.popleft()
+                self._bytes -= _size(line)
+                left.append((Kind.MISSING, line))
+        return left
+
+
+def _size(line: Line) -> int:
+    """Bytes that it takes in memory, roughly."""
+    return 500 + len(line.data or b"")
+
+
+def _checked(portions: Iterator[list[Line]], checker: Checker, at_once: int) -> Iterator[Verification]:
+    """Check portions, some at once; the results come in the order of the files. Raises Fatal, Stopped."""
     with ThreadPoolExecutor(at_once) as pool:
         under_way: deque[Future[Verification]] = deque()
         for portion in portions:
-            if stop.is_set():
-                raise Stopped
-            under_way.append(pool.submit(check, portion, lookup, repair))
+            under_way.append(pool.submit(checker.check, portion))
             if len(under_way) > at_once:
                 yield under_way.popleft().result()
         for future in under_way:
             yield future.result()
-
-
-def check(lines: Sequence[Line], lookup: Lookup, repair: "Repair | None") -> Verification:
-    """Look some lines up, and judge. Raises Fatal, or what the client raises."""
-    copies = _by_id(lookup.entries([line for line in lines if line.refused is None]))
-    absent = [line for line in lines if line.id not in copies]
-    kept = _by_id(lookup.rejected(absent))
-    # What was once refused may have been delivered since, by `indexer rejected replay`.
-    copies |= _by_id(lookup.now([line for line in absent if line.refused and line.id not in kept]))
-    judged = [(judge(line, copies.get(line.id, ()), kept.get(line.id, ())), line) for line in lines]
-    missing = [line for kind, line in judged if kind is Kind.MISSING]
-    repaired = repair(missing) if repair and missing else 0
-    return report(lookup.connection.alias, judged, copies | kept, repaired)
 
 
 def _by_id(held: Iterable[Held]) -> dict[bytes, list[Held]]:
@@ -180,7 +236,7 @@ class Repair:
         ]
         names = {line.id[:8]: line.file for line in lines}
         try:
-            _, rejections = self.sender.deliver(Batch(Body.of(pairs), refused, [], SentBefore(None), names))
+            _, rejections = self.sender.deliver(Batch(Body.of(pairs), refused, files=names))
             if rejections:
                 self.rejects.keep(rejections)
         except bulk.Stopped:

@@ -16,7 +16,7 @@ from indexer.events import Events
 from indexer.monitoring.numbers import Numbers
 from indexer.monitoring.snapshot import Fields
 from indexer.settings import Connection
-from indexer.writing.replay import backing
+from indexer.writing.target import backing
 
 LOOK_EVERY = 10.0
 """Seconds between looks; an indexer that has nothing to send would not notice otherwise."""

@@ -5,12 +5,13 @@ Elasticsearch to judge, which does so item by item (measured on 7.17.28, 8.19.16
 
 An id is 28 hexadecimal digits, sortable, neighbours sharing a prefix:
 
-    generation  8   checksum of the file's first line (and of its twin number, see `identity.py`)
+    generation  8   CRC-32 of the file's first line
     offset     12   of the line's first byte in the file
     checksum    8   CRC-32 of the line
 
-so that a file has the same ids when it is renamed, moved or compressed, and an id that Elasticsearch knows already
-means these very bytes.
+and depends on nothing else: the same bytes at the same place have the same id in a copy, an archive, a restored file, on
+another host, and for whoever reads them. Equal lines at the same offset of files that begin with the same line are one
+line.
 """
 
 import re

@@ -1,19 +1,21 @@
-"""Who a file is: what is remembered of files against what is found.
+"""Who a file is: where to go on reading, so that what is delivered is not read again.
 
-A file is known by device and inode AND by its first bytes AND by the last bytes that were delivered; none alone
-would do (an inode is used again, two files begin alike, a truncated file grows past the old offset). Judging is pure:
-`recognise` compares records with what windows show, and opens nothing.
+What an entry is does not depend on it (`entries.py`): a wrong guess costs a second reading, never a line. The decision, for
+a file that was found or whose content has changed:
 
-Files that begin with the same first line share a generation, as a file and its compressed copy must. While one holds
-nothing but what the other holds too, they are one file, and the longer one is read; once they differ, the later one is
-a twin, and its number goes into its generation.
+    its inode is known, and so are its first line      go on where that record ends             RESUMED
+      and the bytes before the delivered offset
+    its first line is that of records that are known   read it without sending, up to the       MOVED, if there
+      (a renamed, copied, compressed or edited file)   furthest place where one of them agrees  is such a place
+    otherwise                                          read it from the start                   NEW, or if the inode
+                                                                                                is known TRUNCATED
+                                                                                                or REPLACED
 """
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from indexer.events import Recognition
 from indexer.reading.files import FileFacts
 from indexer.reading.windows import Window
 
@@ -21,8 +23,6 @@ HEAD = 64 * 1024
 """At most so many bytes of a file's first line make its generation."""
 TAIL = 256
 """So many bytes before the delivered offset are remembered; a line with its time in milliseconds is shorter."""
-COMPARED = 1024 * 1024
-"""Bytes compared at once."""
 Key = tuple[int, int]
 """Device and inode."""
 
@@ -36,28 +36,26 @@ class FileRecord:
     inode: int
     head: int
     """So many of its first bytes made its generation."""
-    twin: int
     generation: int
     offset: int
     """All before it is delivered; the start of a line."""
     tail: int
     """Checksum of the `TAIL` bytes before `offset`."""
-    reach: int
-    """Nothing from here on was ever sent."""
-    since: str | None
-    """What was sent beyond `offset` went into this index or a later one; None: into any."""
+    digest: int | None
+    """Checksum of the ids of all lines before `offset`; None if it is not known (a record of version 0.1)."""
+    new_from: int | None
+    """Lines from here on were written after the present write index had begun, so no older index can hold them; None: that
+    is known of no line."""
     size: int = 0
     """Its size on disk when it was last looked at."""
+    modified: int = 0
+    """When it was last written then, in nanoseconds since the epoch."""
     ended: bool = False
     """Rotated, and read to that size; its last line is waiting for nothing any more."""
 
     def at(self, facts: FileFacts) -> "FileRecord":
         """The same log under another path or inode."""
         return replace(self, path=facts.name, device=facts.device, inode=facts.inode)
-
-    def followed_at(self, facts: FileFacts) -> "FileRecord":
-        """The same log under this path or inode, read on: it may have grown beyond where it ended."""
-        return replace(self.at(facts), ended=False)
 
     @property
     def key(self) -> Key:
@@ -73,63 +71,39 @@ class FileRecord:
 
 
 @dataclass(frozen=True, slots=True)
-class Judgement:
-    """Who a file is: the record to go on from (`offset` 0 for a new one), and why."""
+class Place:
+    """How far a file is read: what all lines before an offset, the start of a line, come to."""
 
-    recognition: Recognition
-    record: FileRecord
+    offset: int = 0
+    tail: int = 0
+    """Checksum of the `TAIL` bytes before it."""
+    digest: int | None = 0
+    """Checksum of the ids of all lines before it."""
+
+
+START = Place()
 
 
 def head_of(window: Window) -> bytes | None:
-    """The bytes that make a generation: up to the end of the first line that is not blank; None if it has no end yet."""
+    """The bytes that make a generation: up to the end of the first line that is not blank, 64 KiB at most.
+
+    None if that line has no end yet. Raises OSError.
+    """
     start = window.read_at(0, HEAD)
-    blank = len(start) - len(start.lstrip(b"\r\n"))
-    end = start.find(b"\n", blank)
+    end = start.find(b"\n", len(start) - len(start.lstrip(b"\r\n\0")))
     if end < 0:
         return start if len(start) == HEAD else None
     return start[:end]
 
 
-def fresh(facts: FileFacts, head: bytes, twin: int = 0) -> FileRecord:
+def fresh(facts: FileFacts, head: bytes) -> FileRecord:
     """The record of a file of which nothing is delivered."""
-    generation = zlib.crc32(head, twin)
-    return FileRecord(facts.name, facts.device, facts.inode, len(head), twin, generation, 0, 0, 0, None)
-
-
-def recognise(
-    facts: FileFacts, window: Window, head: bytes, known: Sequence[tuple[FileRecord, Window | None]]
-) -> Judgement:
-    """Compare a file with what is known, each record with the window of its own file if that is still there.
-
-    Raises OSError.
-    """
-    same = next((r for r, _ in known if r.key == facts.key), None)
-    # Its first line may have been cut when it was last known; as a whole it makes another generation.
-    if same is not None and begins_like(head, same) and reads_like(window, same):
-        return Judgement(Recognition.RESUMED, same.followed_at(facts))
-    alike = [(r, w) for r, w in known if begins_like(head, r)]
-    # Of those that it may be, it is the one with which it has most in common.
-    alike.sort(key=lambda pair: -pair[0].offset)
-    for record, own in alike:
-        relation = _compare(window, own) if own is not None else None
-        if relation is Recognition.TWIN and own is not None and not reads_like(own, record):
-            relation = None  # it was truncated while we compared
-        if relation is Recognition.COPY:
-            return Judgement(Recognition.COPY, record)
-        goes_on = relation is None or relation is Recognition.MOVED
-        if goes_on and reads_like(window, record):
-            return Judgement(Recognition.MOVED, record.followed_at(facts))
-    twin = 1 + max((r.twin for r, _ in alike), default=-1)
-    reason = Recognition.TWIN if twin else Recognition.NEW
-    if same is not None:
-        reaches = same.offset == 0 or window.read_at(same.offset - 1, 1)
-        reason = Recognition.REPLACED if reaches else Recognition.TRUNCATED
-    return Judgement(reason, fresh(facts, head, twin))
+    return FileRecord(facts.name, *facts.key, len(head), zlib.crc32(head), 0, 0, 0, None)
 
 
 def begins_like(head: bytes, record: FileRecord) -> bool:
     """The first line is the record's."""
-    return len(head) == record.head and zlib.crc32(head, record.twin) == record.generation
+    return len(head) == record.head and zlib.crc32(head) == record.generation
 
 
 def starts_like(window: Window, record: FileRecord) -> bool:
@@ -146,14 +120,10 @@ def reads_like(window: Window, record: FileRecord) -> bool:
     return len(tail) == record.offset - start and zlib.crc32(tail) == record.tail
 
 
-def _compare(window: Window, other: Window) -> Recognition:
-    """Tell a copy (so far) of a file that is still there, or one that goes on where it ends, from one that only begins like it."""
-    offset = 0
-    while True:
-        ours = window.read_at(offset, COMPARED)
-        theirs = other.read_at(offset, len(ours))
-        if ours != theirs:
-            return Recognition.MOVED if ours.startswith(theirs) else Recognition.TWIN
-        if len(ours) < COMPARED:
-            return Recognition.COPY
-        offset += COMPARED
+def to_compare(records: Iterable[FileRecord]) -> dict[int, set[int]]:
+    """The places at which a file that begins like these records may agree with one: digests, by offset, ascending."""
+    places: dict[int, set[int]] = {}
+    for record in sorted(records, key=lambda record: record.offset):
+        if record.offset and record.digest is not None:
+            places.setdefault(record.offset, set()).add(record.digest)
+    return places

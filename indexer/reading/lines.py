@@ -2,11 +2,15 @@
 
 Only what is incomplete is held, and no more of it than `limit` bytes: a longer line comes out in fragments as it is
 read. Whether a line counts as too long depends on its length alone, never on where blocks end.
+
+NUL bytes at the start of a line are no part of it: they are space that was never written (a hole left by a
+copy-truncate, a file that its writer has preallocated), and the line starts behind them.
 """
 
 from dataclasses import dataclass
 
 LF = b"\n"
+NUL = b"\0"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +58,21 @@ class LineSplitter:
 
     def feed(self, block: bytes) -> list[Lines | Fragment]:
         """Take the next bytes of the file; return what they complete, in order."""
+        if NUL not in block:
+            return self._feed(block)
+        out: list[Lines | Fragment] = []
+        while block:
+            if not self._held and not self._fragmented and block.startswith(NUL):
+                rest = block.lstrip(NUL)
+                self._position += len(block) - len(rest)
+                self._start = self._position
+                block = rest
+            end = block.find(LF + NUL) + 1 or len(block)
+            out += self._feed(block[:end])
+            block = block[end:]
+        return out
+
+    def _feed(self, block: bytes) -> list[Lines | Fragment]:
         if not block:
             return []
         at = self._position

@@ -2,20 +2,24 @@
 
 import time
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from indexer.events import LogProgress
+from indexer.events import LogProgress, Recognition
 from indexer.reading import identity
-from indexer.reading.entries import Entries, entries_of, entry_id
+from indexer.reading.entries import Entries, entries_of, entry_id, offset_of
 from indexer.reading.files import FileFacts
-from indexer.reading.identity import FileRecord
-from indexer.reading.lines import Fragment, Lines, LineSplitter
+from indexer.reading.identity import START, FileRecord, Place
+from indexer.reading.lines import LF, NUL, Fragment, Lines, LineSplitter
 from indexer.reading.windows import Archive, PlainFile, open_log
 from indexer.settings import STANDARD_INPUT
 
 BLOCK = 256 * 1024
 """Bytes read at once. 1 MiB is no faster (measured), and takes more memory."""
+QUIET = 5.0
+"""Seconds without growth after which a rotated or deleted file is final, a hole is one, and a copy is complete."""
+FILLED_WITHIN = 60.0
+"""Seconds after which NUL bytes with others behind them are a hole, though the file goes on growing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,13 +38,12 @@ class Piece:
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """A place in a log: what remains of a run while it is on its way."""
+    """The end of a run, to be given back to the reader once the run is delivered."""
 
-    log: "Log"
-    end: int
-    """The offset that is delivered once the run is."""
-    tail: int
-    """Checksum of the bytes before `end`."""
+    log: int
+    """The number of its log."""
+    end: Place
+    """What is delivered then."""
     size: int
     """Bytes of the log that the run's lines are."""
     blank: int
@@ -48,19 +51,19 @@ class Mark:
     too_long: int
     """Lines that came in pieces."""
 
-    @property
-    def asks(self) -> bool:
-        """These may have been sent before, by an indexer that did not live to see the answer."""
-        return self.end - self.size < self.log.sent_before
-
 
 @dataclass(frozen=True, slots=True)
 class Run:
     """Neighbouring lines of one file: what reading hands to writing."""
 
     mark: Mark
+    file: str
     entries: Entries
-    pieces: list[Piece]
+    pieces: Sequence[Piece]
+    new: bool
+    """They were written after the present write index had begun: no older one can hold them."""
+    final: bool
+    """They are complete lines, or the last of a file that grows no more."""
 
 
 class Changed(Exception):  # noqa: N818 - an observation, not an error
@@ -70,65 +73,121 @@ class Changed(Exception):  # noqa: N818 - an observation, not an error
 class Log:
     """One open log file: what it is, how far it is read, how far it is delivered."""
 
-    def __init__(self, facts: FileFacts, limit: int, now: float, window: PlainFile | None = None) -> None:
+    def __init__(
+        self, number: int, facts: FileFacts, limit: int, now: float, window: PlainFile | None = None
+    ) -> None:
         """Open it, unless its window is open already; `limit` is the longest line in bytes. Raises OSError."""
+        self.number = number
         self.facts = facts
         self.window = window or open_log(facts)
         self.record: FileRecord | None = None
-        """Who it is; None until its first line is complete, or while it is a copy."""
-        self.copies: FileRecord | None = None
-        """The file that holds all that this one holds."""
-        self.postponed = False
-        """It goes on where another one was, once nothing of that one is on its way."""
+        """Who it is; None until its first line is complete, or while it is compared."""
+        self.recognition = Recognition.NEW
+        self.ended = False
+        """It was read to its end."""
         self.rotated = facts.rotated
         self.gone = False
         self.pending = 0
         """Runs on their way."""
-        self.reserved = 0
-        """The checkpoint says that nothing from here on was sent."""
-        self.sent_before = 0
         self.changed_at = now - max(0.0, time.time() - facts.modified) if facts.rotated else now
         self._limit = limit
         self._splitter = LineSplitter(0, limit)
+        self._read = START
+        """How far it is read, in whole lines."""
+        self._new_from: int | None = None
         self._seen: tuple[int, int] | None = None
-        self._seen_as_copy: tuple[int, int] | None = None
-        self._intact_size = 0
-        self._changed = False
+        """Its size and when it was written, as last looked at; of a file that has changed, when it was last itself."""
+        self._intact: tuple[int, int] | None = None
+        self._written: int | None = None
+        """Where its content ends: behind are NULs that its writer has preallocated."""
+        self._hole_since: float | None = None
         self._caught_up = True
         self._dry = False
         self._recent = b""
-        self._tail = 0
         self._long_line: int | None = None
+        self._compared_since = now
+        self._compared: FileRecord | None = None
+        """Who it will be, once it is known up to where it agrees with what is known."""
+        self._places: dict[int, set[int]] = {}
+        self._agreed = START
 
-    def anew(self, now: float) -> "Log":
-        """The same open file, of which nothing is known."""
-        return Log(self.facts, self._limit, now, self.window)
+    # ---- who it is
 
-    def begin(self, record: FileRecord) -> None:
-        """Go on from a record: what is delivered there is not read again. Raises OSError."""
-        self.record = record
-        self.copies = None
-        self.sent_before = record.reach
-        self._splitter = LineSplitter(record.offset, self._limit)
-        self._tail = record.tail
-        self._seen = None
-        start = max(0, record.offset - identity.TAIL)
-        self._recent = self.window.read_at(start, record.offset - start)
+    def begin(self, record: FileRecord, place: Place) -> None:
+        """Be this log, and go on from a place: what is before it is not read again. Raises OSError."""
+        self.record = replace(record, offset=place.offset, tail=place.tail, digest=place.digest, ended=False)
+        self._new_from = record.new_from
+        self._start_at(place)
 
-    def copy_of(self, record: FileRecord) -> None:
-        """It holds, as it is now, nothing but what this other file holds too."""
-        self.copies = record
-        self._seen_as_copy = self._seen
+    def compare(
+        self, record: FileRecord, places: Mapping[int, set[int]], now: float, otherwise: Recognition
+    ) -> None:
+        """Be this log, and go on from the furthest of some places up to which it holds the very lines.
+
+        `otherwise` is what it is if there is no such place.
+        """
+        self.recognition = otherwise
+        self._compared, self._compared_since = record, now
+        self._places = dict(places)
+        self._start_at(START)
 
     @property
-    def still_a_copy(self) -> bool:
-        """It has not changed since it was a copy."""
-        return self.copies is not None and self._seen == self._seen_as_copy
+    def comparing(self) -> bool:
+        """It is read without being sent."""
+        return self._compared is not None
+
+    def _start_at(self, place: Place) -> None:
+        self._splitter = LineSplitter(place.offset, self._limit)
+        self._read = place
+        self._long_line = None
+        self._caught_up = False
+        self._hole_since = self._written = None
+        start = max(0, place.offset - identity.TAIL)
+        self._recent = self.window.read_at(start, place.offset - start)
+
+    def is_complete(self, now: float, *, once: bool) -> bool:
+        """Tell whether a copy that ends before the next place is not being made any more. Raises OSError."""
+        waited = now - self._compared_since
+        return (
+            self.is_final(now, once=once)
+            or min(waited, now - self.changed_at) >= QUIET
+            or waited >= FILLED_WITHIN
+        )
+
+    def decide(self) -> None:
+        """End comparing: what follows is sent. Raises OSError."""
+        if self._compared is not None:
+            self.begin(self._compared, self._agreed)
+        self._compared = None
+
+    def _hold_against(self) -> None:
+        """Tell, at one of the places, whether it agrees."""
+        digests = self._places.pop(self.position)
+        if self._read.offset == self.position and self._read.digest in digests:
+            self._agreed = self._read
+        if not self._places:
+            self.decide()
+
+    def nothing_is_new(self) -> None:
+        """Another index is written now: what the file holds, an older one may hold."""
+        self._new_from = None
+
+    # ---- reading
 
     @property
     def position(self) -> int:
         """How far it is read, in bytes of the log."""
         return self._splitter.position
+
+    @property
+    def behind(self) -> bool:
+        """There was more to read than was read last."""
+        return not self._caught_up
+
+    @property
+    def waits(self) -> bool:
+        """It is at a hole that may yet be filled."""
+        return self._hole_since is not None
 
     def grown(self, now: float) -> bool:
         """Tell whether it may have changed since this was last asked. Raises OSError."""
@@ -143,59 +202,103 @@ class Log:
         self._seen = seen
         return True
 
-    def read(self, now: float) -> tuple[int, Run | None]:
+    def read(self, now: float, *, once: bool) -> tuple[int, Run | None]:
         """Read a block; return how many bytes it had and what it completes. Raises OSError, Changed."""
-        if self._caught_up and not self.grown(now):
+        grown = self.grown(now)
+        if self._caught_up and not grown and self._written is None and not self.waits:
             return 0, None
-        block = self._next_block()
-        self._caught_up = len(block) < BLOCK
-        self._dry = not block and self.window.complete
+        most = min(self._places) - self.position if self.comparing else BLOCK
+        read = self._next_block(min(most, BLOCK))
+        block = self._without_holes(read, now, once=once) if NUL in read else read
+        if block is read:
+            self._hole_since = self._written = None
+        self._caught_up = len(read) < min(most, BLOCK)
+        self._dry = not read and self.window.complete
         if not block:
             return 0, None
-        start, before = self._splitter.start, self._recent
+        start, before = self._read.offset, self._recent
         parts = self._splitter.feed(block)
         self._recent = (
             block[-identity.TAIL :] if len(block) >= identity.TAIL else (before + block)[-identity.TAIL :]
         )
-        if not parts:
+        run = self._run(parts, block, before) if self._splitter.start > start or parts else None
+        if self.comparing:
+            if self.position in self._places:
+                self._hold_against()
             return len(block), None
-        end = self._splitter.start
-        complete = len(block) - (self._splitter.position - end)
-        if complete > 0:
-            tail = block[max(0, complete - identity.TAIL) : complete]
-            self._tail = zlib.crc32(tail if len(tail) == identity.TAIL else (before + tail)[-identity.TAIL :])
-        return len(block), self._run(parts, end, end - start)
+        if run is not None:
+            self.pending += 1
+        return len(block), run
 
     def finish(self) -> Run | None:
-        """The file is final: try a last line without line end as an entry, and let the file go."""
-        start = self._splitter.start
+        """The file is final: try a last line without line end as an entry, and let the file go.
+
+        What is delivered stays before it, so that it is read again should it be completed after all.
+        """
         part = self._splitter.finish()
         self.window.close()
-        return self._run([part], start, 0) if part is not None else None
+        if part is None:
+            return None
+        self.pending += 1
+        entries, pieces = self._lines([part])
+        return self._made(entries, pieces, self._read, 0)
 
-    def verify(self) -> None:
-        """Hold the file against what was read from it. Raises Changed, OSError."""
-        if not self.window.sequential:
-            self._read_on(0)
-
-    def _next_block(self) -> bytes:
-        return self.window.read_at(self.position, BLOCK) if self.window.sequential else self._read_on(BLOCK)
-
-    def _read_on(self, size: int) -> bytes:
+    def _next_block(self, size: int) -> bytes:
+        if self.window.sequential:
+            return self.window.read_at(self.position, size)
         # The bytes before and the first line, looked at afterwards, are the proof that the rest belongs to the same
         # file. Lines that differ in their time alone end alike: the bytes before would not do.
         known = len(self._recent)
         block = self.window.read_at(self.position - known, known + size)
-        record = self.record
+        record = self.record or self._compared
         if not block.startswith(self._recent) or (record and not identity.starts_like(self.window, record)):
-            self._changed = True
+            self._seen = self._intact
             raise Changed
-        self._intact_size = self.size
+        self._intact = self._seen
+        if self._new_from is None:
+            self._new_from = self.window.status().st_size
         return block[known:]
 
-    def _run(self, parts: Sequence[Lines | Fragment], end: int, size: int) -> Run:
-        assert self.record is not None  # noqa: S101 - only a recognised log is read
-        generation = self.record.generation
+    def _without_holes(self, block: bytes, now: float, *, once: bool) -> bytes:
+        """Leave out what begins with a line of which NUL bytes may yet be written over. Raises OSError."""
+        if self.comparing or self.window.sequential:
+            return block
+        lines = block[: block.rfind(LF, 0, block.find(NUL)) + 1]
+        return lines or (block if self.is_hole(now, once=once) else b"")
+
+    def is_hole(self, now: float, *, once: bool) -> bool:
+        """Tell whether NUL bytes at the present line will stay; with `once`, nobody writes behind the end.
+
+        Raises OSError.
+        """
+        if self.window.sequential:
+            return True
+        if self.window.read_at(self.window.status().st_size - 1, 1) == NUL:
+            # Nothing is behind them: they are where lines will be.
+            self._written, self._hole_since = self.position, None
+            return once
+        self._written = None
+        if self._hole_since is None:
+            self._hole_since = now
+        since = now - self._hole_since
+        return since >= FILLED_WITHIN or min(since, now - self.changed_at) >= QUIET
+
+    def _run(self, parts: Sequence[Lines | Fragment], block: bytes, before: bytes) -> Run:
+        """Make a run of what a block completes. `before` are the bytes before the block."""
+        start, end = self._read.offset, self._splitter.start
+        entries, pieces = self._lines(parts)
+        complete = len(block) - (self._splitter.position - end)
+        tail = self._read.tail
+        if complete > 0:
+            last = block[max(0, complete - identity.TAIL) : complete]
+            tail = zlib.crc32(last if len(last) == identity.TAIL else (before + last)[-identity.TAIL :])
+        self._read = Place(end, tail, _digest(entries, pieces, self._read.digest))
+        return self._made(entries, pieces, self._read, end - start)
+
+    def _lines(self, parts: Sequence[Lines | Fragment]) -> tuple[Entries, list[Piece]]:
+        known_as = self.record or self._compared
+        assert known_as is not None  # noqa: S101 - only a recognised log is read
+        generation = known_as.generation
         pieces: list[Piece] = []
         found = Entries()
         for part in parts:
@@ -209,27 +312,33 @@ class Log:
                 first = self._long_line is None
                 pieces.append(Piece(self.facts.name, name, part.start, part.data, first, line_id))
                 self._long_line = None if part.last else checksum
-        self.pending += 1
+        return found, pieces
+
+    def _made(self, entries: Entries, pieces: Sequence[Piece], end: Place, size: int) -> Run:
         too_long = sum(piece.id is not None for piece in pieces)
-        return Run(Mark(self, end, self._tail, size, found.blank, too_long), found, pieces)
+        mark = Mark(self.number, end, size, entries.blank, too_long)
+        new = self._new_from is not None and end.offset - size >= self._new_from
+        return Run(mark, self.facts.name, entries, pieces, new, size > 0 or self.rotated)
+
+    # ---- delivered
 
     def acknowledge(self, mark: Mark) -> None:
         """All lines up to the mark are delivered."""
         assert self.record is not None  # noqa: S101 - only a recognised log is delivered
         self.pending -= 1
-        self.record = replace(self.record, offset=mark.end, tail=mark.tail)
+        end = mark.end
+        self.record = replace(self.record, offset=end.offset, tail=end.tail, digest=end.digest)
 
-    def intact(self) -> bool:
-        """Tell whether the file still holds what is delivered of it. Raises OSError."""
-        return self.record is not None and (
-            self.window.sequential or identity.reads_like(self.window, self.record)
+    def remembered(self) -> FileRecord | None:
+        """The record to keep now."""
+        if self.record is None:
+            return None
+        size, modified = self._seen or (self.facts.size, 0)
+        return replace(
+            self.record, path=self.facts.name, size=size, modified=modified, new_from=self._new_from
         )
 
-    def done(self) -> FileRecord | None:
-        """The record to keep when nothing is on its way any more, and nothing more will be read."""
-        self.reserved = 0
-        record = self.remembered(None)
-        return replace(record, reach=max(record.reach, self.position)) if record is not None else None
+    # ---- the file
 
     def found_as(self, facts: FileFacts | None, now: float) -> None:
         """Note under which path the file is found now, if at all; another path means that it was rotated."""
@@ -239,6 +348,20 @@ class Log:
             self.changed_at = now  # its writer may not know yet
         self.facts = facts or self.facts
 
+    def is_final(self, now: float, *, once: bool) -> bool:
+        """Tell whether the file can grow no more; with `once`, none does that has an end. Raises OSError."""
+        if self.window.complete:
+            return True
+        if self.facts.path == STANDARD_INPUT or self.waits:
+            return False
+        quiet = now - self.changed_at >= QUIET
+        return once or (self.rotated and quiet and (self.gone or not self.window.sequential))
+
+    def require_whole(self) -> None:
+        """Raise OSError for an archive that is cut short where it was read to."""
+        if self.window.sequential and not self.window.complete and self.facts.path != STANDARD_INPUT:
+            raise OSError(0, f"the archive is cut short after {self.position} bytes of the log")
+
     @property
     def consumed(self) -> int:
         """Bytes on disk that were read: compressed ones, for an archive."""
@@ -246,10 +369,10 @@ class Log:
 
     @property
     def size(self) -> int:
-        """Its size on disk when it was last looked at; of a file that has changed, when it was last itself."""
-        if self._changed:
-            return self._intact_size
-        return max(self.facts.size, self._seen[0] if self._seen else 0)
+        """The size of its content on disk when it was last looked at."""
+        if self._written is not None:
+            return self._written
+        return self._seen[0] if self._seen else self.facts.size
 
     @property
     def unread(self) -> int:
@@ -259,29 +382,24 @@ class Log:
 
     def progress(self) -> LogProgress:
         """How far it is."""
-        record = self.record
         device, inode = self.facts.key
+        record = self.record
         delivered = record.offset if record else 0
         unread = max(0, self.size - self.consumed)
         taken = self.position if unread else self._splitter.start
+        lag = unread + max(0, taken - delivered) if record else unread if self.comparing else 0
+        generation = record.generation if record else 0
         return LogProgress(
-            path=self.facts.name,
-            identity=(device, inode, record.generation if record else 0),
-            copy=self.copies is not None,
-            size=self.size,
-            delivered=delivered,
-            lag=0 if self.copies else unread + max(0, taken - delivered),
+            self.facts.name, (device, inode, generation), self.comparing, self.size, delivered, lag
         )
 
-    def remembered(self, since: str | None) -> FileRecord | None:
-        """The record to keep now, if nothing unanswered was sent before `since` was the write index."""
-        if self.record is None:
-            return None
-        asked = self.record.offset < self.sent_before
-        return replace(
-            self.record,
-            path=self.facts.name,
-            size=self.size,
-            reach=max(self.sent_before, self.reserved),
-            since=self.record.since if asked else since,
-        )
+
+def _digest(entries: Entries, pieces: Sequence[Piece], before: int | None) -> int | None:
+    """Go on with the checksum of all lines' ids, in the order of the lines."""
+    if before is None:
+        return None
+    refused = [rejection.id for rejection in entries.rejections] + [piece.id for piece in pieces if piece.id]
+    if not refused:
+        return zlib.crc32(b"".join(entries.ids), before)
+    ids = sorted([identity.decode() for identity in entries.ids] + refused, key=offset_of)
+    return zlib.crc32("".join(ids).encode(), before)

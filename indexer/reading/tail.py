@@ -1,24 +1,56 @@
 """Following log files: which are there and what they hold, through renames, truncation and deletion.
 
-A log is open from the moment it is found until it is final (`finality.py`), so that a file renamed or deleted is still
-read to its end. It is read once it is known who it is (`recognising.py`).
+    waiting ──▶ open ──▶ leaving ──▶ closed ──▶ missing ──▶ forgotten
+                 ▲                      │
+                 └──────────────────────┘ when it has changed
+
+A log is open from the moment it is found until it is final, so that a file renamed or deleted is still read to its end;
+leaving while something of it is on its way; closed once all of it is delivered; missing when no path names it any more:
+then it may go on in a moved or compressed copy. Where there are more files than may be open at once they take turns.
 """
 
+import errno
+import resource
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
 
-from indexer.events import Events, LogProgress
-from indexer.reading import files
+from indexer.events import Events, LogProgress, Recognition
+from indexer.reading import files, identity
 from indexer.reading.files import FileFacts
-from indexer.reading.finality import is_final, require_whole
-from indexer.reading.identity import FileRecord, Key
-from indexer.reading.log import Changed, Log, Run
-from indexer.reading.recognising import Recogniser
-from indexer.reading.register import INPUT, Register
+from indexer.reading.identity import START, FileRecord, Key, Place
+from indexer.reading.lines import NUL
+from indexer.reading.log import Changed, Log, Mark, Run
+from indexer.reading.windows import PlainFile
 from indexer.settings import STANDARD_INPUT
 
+INPUT = (0, 0)
+"""The key of standard input."""
+Head = tuple[int, int]
+"""The length of a first line, and the generation that it makes."""
 RETRIED = 10.0
 """Seconds after which a file that could not be read is tried again."""
+CLAIMABLE = 60.0
+"""Seconds for which a moved or compressed file may go on where a vanished one was."""
+OPENED_AT_ONCE = 500
+"""Files opened between two signs of life."""
+LIVELY = 10.0
+"""Seconds since it last grew for which a file is looked at again and again."""
+QUIET_EVERY = 1.0
+"""Seconds between looks at the others."""
+RESERVED = 40
+"""Descriptors that are left to all but log files."""
+
+
+@dataclass(slots=True)
+class Missing:
+    """A record whose own file is not there, or is no longer that file."""
+
+    record: FileRecord
+    unread: int
+    """Bytes that no one has read."""
+    since: float
 
 
 class Tail:
@@ -33,153 +65,322 @@ class Tail:
         once: bool,
         events: Events,
         clock: Callable[[], float] = time.monotonic,
+        most: int | None = None,
     ) -> None:
-        """`limit` is the longest line in bytes; with `once`, all files are final."""
+        """`limit` is the longest line in bytes; with `once`, all files are final. At most `most` are open at once."""
         self._patterns = patterns
         self._limit = limit
         self._once = once
         self._events = events
         self._clock = clock
-        self._files = Register(events, clock)
-        self._recogniser = Recogniser(self._files, once=once, events=events, clock=clock)
-        for record in remembered:
-            self._files.orphans.add(record, record.unread)
+        self._most = 1 if once else most or most_open()
+        self._waiting: dict[Key, FileFacts] = {}
+        self._open: dict[Key, Log] = {}
+        self._leaving: dict[int, Log] = {}
+        self._closed = {record.key: record for record in remembered}
+        self._missing: list[Missing] = []
+        self._logs: dict[int, Log] = {}
+        """The open and the leaving ones by number."""
+        self._alike: dict[Head, list[FileRecord | Log]] = {}
+        """All that is known, by first line."""
+        self._parked: set[Key] = set()
+        """Closed to make room, not because they are final."""
         self._retry_at: dict[Key, float] = {}
+        self._renamed: dict[Key, tuple[FileFacts, OSError]] = {}
         self._directories: list[int] = []
+        self._lively: list[Log] = []
+        self._all_due = 0.0
+        self._number = 0
         self.idle = False
         """The last `read` found nothing new."""
-        self.failures: dict[str, str] = {}
-        """Paths that could not be read, with the reason."""
+        self._failed: dict[str, str] = {}
+        self._unlisted: dict[str, str] = {}
 
-    def records(self, since: str | None) -> list[FileRecord]:
-        """What to remember now, if nothing unanswered was sent before `since` was the write index."""
-        return self._files.records(since)
+    @property
+    def failures(self) -> dict[str, str]:
+        """Paths that could not be read, with the reason."""
+        return self._failed | self._unlisted
+
+    def records(self) -> list[FileRecord]:
+        """What to remember now."""
+        logs = [log for log in self._logs.values() if log.facts.key != INPUT]
+        known = [record for log in logs if (record := log.remembered()) is not None]
+        return [*known, *self._closed.values(), *(missing.record for missing in self._missing)]
 
     def progress(self) -> list[LogProgress]:
-        """How far each file is of which something may be sent."""
-        return self._files.progress()
+        """How far each file is that is read, or of which something is on its way."""
+        return [log.progress() for log in self._logs.values()]
 
-    def nothing_sent_ahead(self) -> None:
-        """All that was sent is delivered: the next run need not ask about any of it."""
-        for log in self._files.open.values():
-            log.reserved = 0
-
-    # ---- which files there are
-
-    def scan(self) -> None:
-        """Hold the open logs against what the paths name now; open what is new, let go what is done."""
-        found = {facts.key: facts for facts in files.find(self._patterns)}
-        if STANDARD_INPUT in self._patterns:
-            found[INPUT] = FileFacts(STANDARD_INPUT, *INPUT, 0, time.time())
-        for log in self._files.open.values():
-            log.found_as(found.get(log.facts.key), self._clock())
-        self.settle()
-        self._files.lose(lambda key: key in found)
-        self._retry_at = {key: at for key, at in self._retry_at.items() if key in found}
-        for log in list(self._files.open.values()):
-            self._look_at(log)
-        known = {record.key for record in self._files.orphans.records}
-        itself = self._files.themselves(found)
-        # Those first that are what they were: one that is not might be taken for one of them. Longer ones first: a part
-        # of one is a copy then, and not the other way round.
-        for facts in sorted(
-            found.values(), key=lambda f: (f.key not in itself, f.key not in known, f.archive, -f.size)
-        ):
-            if (
-                facts.key not in self._files.open
-                and facts.key not in self._files.closing
-                and self._is_due(facts)
-            ):
-                self._open(facts)
-        if not self._once:
-            for orphan in self._files.orphans.forget(self._files.in_use):
-                if orphan.unread:
-                    self._events.file_lost(orphan.record.path, orphan.unread)
-
-    def _attend(self, log: Log) -> None:
-        try:
-            self._recogniser.attend(log)
-        except OSError as error:
-            self._drop(log, error)
-
-    def _look_at(self, log: Log) -> None:
-        """Know what an open log is now, before others are held against it."""
-        if log.record is None:
-            self._attend(log)
-            return
-        try:
-            log.verify()
-        except Changed:
-            self._begin_anew(log)
-        except OSError as error:
-            self._drop(log, error)
-
-    def settle(self) -> None:
-        """Let go the closed logs of which all is delivered."""
-        self._files.settle()
+    def nothing_is_new(self) -> None:
+        """Another index is written now: what the files hold, an older one may hold."""
+        for log in self._logs.values():
+            log.nothing_is_new()
+        self._closed = {key: replace(record, new_from=None) for key, record in self._closed.items()}
+        for missing in self._missing:
+            missing.record = replace(missing.record, new_from=None)
 
     @property
     def exhausted(self) -> bool:
         """With `once`: all that was found is read to its end."""
-        waiting = self._files.open.get(INPUT)
-        return (
-            self.idle
-            and not any(log.record or log.postponed for log in self._files.open.values())
-            and (not waiting or waiting.window.complete)
-        )
+        return self.idle and not self._waiting and not self._open
+
+    def acknowledge(self, mark: Mark) -> None:
+        """All lines up to the mark are delivered."""
+        log = self._logs[mark.log]
+        log.acknowledge(mark)
+        if log.number in self._leaving:
+            self._settle(log)
+
+    # ---- which files there are
+
+    def scan(self) -> None:
+        """Hold what is known against what the paths name now."""
+        now = self._clock()
+        look = files.find(self._patterns)
+        found = {facts.key: facts for facts in look.found}
+        if STANDARD_INPUT in self._patterns:
+            found[INPUT] = FileFacts(STANDARD_INPUT, *INPUT, 0, 0)
+        for path, reason in look.unreadable.items():
+            if self._unlisted.get(path) != reason:
+                self._events.file_unreadable(path, reason)
+        self._unlisted = look.unreadable
+        for key, log in self._open.items():
+            if key in found or not look.hides(log.facts.path):
+                log.found_as(found.get(key), now)
+        for key, record in list(self._closed.items()):
+            if key not in found and not look.hides(record.path):
+                self._miss(self._closed.pop(key), record.unread)
+        self._retry_at = {key: at for key, at in self._retry_at.items() if key in found}
+        self._find_waiting(found, now)
+        self._alike = {}
+        for log in self._logs.values():
+            self._note(log)
+        for record in (*self._closed.values(), *(lost.record for lost in self._missing)):
+            self._note(record)
+        if not self._once:
+            self._forget(look, now)
+
+    def _find_waiting(self, found: Mapping[Key, FileFacts], now: float) -> None:
+        busy = {log.facts.key for log in self._logs.values()}
+        wanted = [
+            facts
+            for key, facts in found.items()
+            if key not in busy and now >= self._retry_at.get(key, 0) and not self._is_closed(facts)
+        ]
+        # Standard input, which may never end, and archives, which may be copies of the others, come last.
+        wanted.sort(key=lambda facts: (facts.key == INPUT, facts.archive, facts.path))
+        self._waiting = {facts.key: facts for facts in wanted}
 
     def directories_changed(self) -> bool:
         """Tell whether a name came or went where the paths look, since this was last asked; cheaper than a scan."""
         before, self._directories = self._directories, files.directory_times(self._patterns)
         return before != self._directories
 
-    def _is_due(self, facts: FileFacts) -> bool:
-        """Tell a file that may have something to read, and has not just failed."""
-        return not self._files.has_ended(facts) and self._clock() >= self._retry_at.get(facts.key, 0)
+    def _is_closed(self, facts: FileFacts) -> bool:
+        """Tell a file that was read to its end and has not changed since."""
+        record = self._closed.get(facts.key)
+        if record is None or (record.size, record.modified) != (facts.size, facts.modified_ns):
+            return False
+        if not record.ended and (facts.key not in self._parked or facts.rotated):
+            return False  # a live log is held open: it may grow and be deleted between two looks
+        if record.path != facts.name:
+            self._closed[facts.key] = record.at(facts)
+        return True
 
-    def _open(self, facts: FileFacts) -> None:
-        try:
-            log = Log(facts, self._limit, self._clock())
-        except OSError as error:
-            # One that was renamed since is found by the next look.
-            if self._once or not isinstance(error, FileNotFoundError):
-                self._fail(facts, error)
+    def _note(self, known: FileRecord | Log) -> None:
+        record = known.record if isinstance(known, Log) else known
+        if record is not None:
+            self._alike.setdefault((record.head, record.generation), []).append(known)
+
+    def _known(self, record: FileRecord) -> Iterator[FileRecord]:
+        """All records with this one's first line."""
+        for known in self._alike.get((record.head, record.generation), ()):
+            found = known.record if isinstance(known, Log) else known
+            if found is not None:
+                yield found
+
+    def _miss(self, record: FileRecord, unread: int) -> None:
+        self._parked.discard(record.key)
+        self._missing.append(Missing(record, unread, self._clock()))
+
+    def _forget(self, look: files.Look, now: float) -> None:
+        """Forget what nobody claimed, unless its file is where no one can look now."""
+        for lost in [lost for lost in self._missing if now - lost.since >= CLAIMABLE]:
+            path = lost.record.path
+            if look.hides(path) or not files.directory_exists(path):
+                lost.since = now
+                continue
+            self._missing.remove(lost)
+            if lost.unread:
+                self._events.file_lost(path, lost.unread)
+
+    # ---- opening
+
+    def _open_waiting(self) -> None:
+        for facts in list(islice(self._waiting.values(), OPENED_AT_ONCE)):
+            if len(self._open) >= self._most and not self._make_room():
+                return
+            del self._waiting[facts.key]
+            try:
+                log = self._log(facts)
+            except OSError as error:
+                if error.errno in {errno.EMFILE, errno.ENFILE} and self._open:
+                    self._most = len(self._open)  # fewer than allowed: they take turns
+                elif isinstance(error, FileNotFoundError):
+                    self._renamed[facts.key] = facts, error
+                else:
+                    self._fail(facts, error)
+                continue
+            self._recognise(log)
+            if self._once:
+                break
+        if self._renamed and not self._waiting:
+            self._find_renamed()
+
+    def _find_renamed(self) -> None:
+        """Files are not where they were found: with `once` nobody would look again. Else the next scan finds them."""
+        renamed, self._renamed = self._renamed, {}
+        if not self._once:
             return
-        self._files.open[facts.key] = log
-        self._attend(log)
+        self.scan()
+        for key, (facts, error) in renamed.items():
+            if key not in self._waiting and key not in self._open and key not in self._closed:
+                self._fail(facts, error)
 
-    def _fail(self, facts: FileFacts, error: OSError) -> None:
-        reason = error.strerror or str(error)
-        self.failures[facts.name] = reason
-        self._retry_at[facts.key] = self._clock() + RETRIED
-        self._events.file_unreadable(facts.name, reason)
+    def _log(self, facts: FileFacts, window: PlainFile | None = None) -> Log:
+        """Open a log. Raises OSError."""
+        self._number += 1
+        log = Log(self._number, facts, self._limit, self._clock(), window)
+        self._logs[log.number] = self._open[facts.key] = log
+        self._lively.append(log)
+        self.idle = False
+        return log
+
+    def _make_room(self) -> bool:
+        """Close the log that has not grown for longest, of those with nothing to read now."""
+        logs = self._open.values()
+        done = [log for log in logs if not (log.pending or log.behind or log.comparing or log.gone)]
+        parked = min(done, key=lambda log: log.changed_at, default=None)
+        if self._once or parked is None:
+            return False
+        self._let_go(parked)
+        record = parked.remembered()
+        if record is not None:
+            self._closed[record.key] = record.at(parked.facts)
+            self._parked.add(record.key)
+        return True
+
+    def _recognise(self, log: Log, former: FileRecord | None = None) -> None:
+        """Find out who a log is and where to go on (see `identity.py`), once its first line is complete."""
+        try:
+            now = self._clock()
+            log.grown(now)
+            head = identity.head_of(log.window)
+            final = log.is_final(now, once=self._once)
+            if head is None and final:
+                head = log.window.read_at(0, identity.HEAD)
+            if head and (NUL not in head or log.is_hole(now, once=final)):
+                self._begin(log, head, former or self._former(log.facts.key))
+            elif final and (self._once or log.gone):
+                log.require_whole()
+                self._let_go(log)
+        except OSError as error:
+            self._drop(log, error)
+
+    def _former(self, key: Key) -> FileRecord | None:
+        """What an inode was known as."""
+        self._parked.discard(key)
+        lost = next((lost for lost in self._missing if lost.record.key == key), None)
+        if lost is not None and key not in self._closed:
+            self._missing.remove(lost)
+            return lost.record
+        return self._closed.pop(key, None)
+
+    def _begin(self, log: Log, head: bytes, former: FileRecord | None) -> None:
+        """Read a log from where its inode's former record ends, or as another file. Raises OSError."""
+        window = log.window
+        if former is not None and identity.begins_like(head, former) and identity.reads_like(window, former):
+            log.begin(former.at(log.facts), Place(former.offset, former.tail, former.digest))
+            self._note(log)
+            self._events.file_found(log.facts.name, Recognition.RESUMED, former.offset)
+            return
+        record = identity.fresh(log.facts, head)
+        recognition = Recognition.NEW
+        size = 2**62
+        if former is not None and log.facts.key != INPUT:
+            if not any(lost.record is former for lost in self._missing):
+                self._miss(former, 0)
+            recognition = Recognition.REPLACED
+            if not window.sequential:
+                size = window.status().st_size  # it will not grow again to what it was
+                recognition = Recognition.REPLACED if size >= former.offset else Recognition.TRUNCATED
+        places = identity.to_compare(known for known in self._known(record) if known.offset <= size)
+        if places and log.facts.key != INPUT:
+            log.compare(record, places, self._clock(), recognition)
+        else:
+            log.begin(record, START)
+            self._begun(log, recognition)
+
+    def _begun(self, log: Log, recognition: Recognition) -> None:
+        record = log.record
+        assert record is not None  # noqa: S101 - that is when this is called
+        if record.offset:  # who goes on in this file is not missing
+            self._missing = [
+                lost
+                for lost in self._missing
+                if lost.record.generation != record.generation or lost.record.offset > record.offset
+            ]
+        self._note(log)
+        self._events.file_found(
+            log.facts.name, Recognition.MOVED if record.offset else recognition, record.offset
+        )
 
     # ---- what they hold
 
     def read(self) -> Iterator[Run]:
         """Yield what one block of each log completes (with `once`: all blocks); sets `idle`."""
         self.idle = True
-        for log in list(self._files.open.values()):
-            if log.record is None and self._files.is_open(log):
-                self._attend(log)
-            while log.record is not None and self._files.is_open(log):
+        self._open_waiting()
+        due = self._due()
+        for log in due:
+            while self._open.get(log.facts.key) is log:
                 size, run = self._read(log)
                 if run is not None:
                     yield run
                 if not (size and self._once):
                     break
+        lately = self._clock() - LIVELY
+        self._lively = [log for log in due if log.changed_at > lately or log.behind or log.comparing]
+
+    def _due(self) -> list[Log]:
+        """The logs to look at now: those that have grown lately; all of them about once a second."""
+        now = self._clock()
+        if now < self._all_due and not self._once:
+            return self._lively
+        self._all_due = now + QUIET_EVERY
+        return list(self._open.values())
 
     def _read(self, log: Log) -> tuple[int, Run | None]:
+        """Read on; return how many bytes were read, and what they complete."""
+        now = self._clock()
+        if log.record is None and not log.comparing:
+            self._recognise(log)
+            return int(log.record is not None or log.comparing), None
         try:
-            consumed = log.consumed
-            size, run = log.read(self._clock())
+            consumed, comparing = log.consumed, log.comparing
+            size, run = log.read(now, once=self._once)
             if size:
                 self.idle = False
                 self._events.block_read(log.facts.name, log.consumed - consumed)
-            elif is_final(log, self._clock(), once=self._once):
-                require_whole(log)
+            elif log.comparing and log.is_complete(now, once=self._once):
+                log.decide()
+            elif not log.comparing and log.is_final(now, once=self._once):
+                log.require_whole()
                 run = log.finish()
-                self._files.close(log)
+                self._end(log)
+            if comparing and not log.comparing:
+                self._begun(log, log.recognition)
+                size, self.idle = 1, False
         except Changed:
             self._begin_anew(log)
             return 0, None
@@ -188,15 +389,59 @@ class Tail:
             return 0, None
         return size, run
 
+    # ---- from state to state
+
+    def _let_go(self, log: Log) -> None:
+        """Close an open log of which nothing is on its way."""
+        del self._open[log.facts.key], self._logs[log.number]
+        log.window.close()
+
+    def _end(self, log: Log) -> None:
+        """An open log was read to its end."""
+        log.ended = True
+        self._leave(log)
+
+    def _leave(self, log: Log) -> None:
+        del self._open[log.facts.key]
+        self._leaving[log.number] = log
+        self._settle(log)
+
+    def _settle(self, log: Log) -> None:
+        """Remember a leaving log once all of it is delivered."""
+        if log.pending:
+            return
+        del self._leaving[log.number], self._logs[log.number]
+        record, key = log.remembered(), log.facts.key
+        if key != INPUT and record is not None:
+            if key in self._open:
+                self._miss(record, log.unread)
+            else:
+                self._closed[key] = replace(record, ended=log.ended)
+        if log.ended:
+            self._events.file_finished(log.facts.name)
+
     def _begin_anew(self, log: Log) -> None:
         """The file holds something else now: a copy of what it was may go on from where it was."""
-        successor = log.anew(self._clock())
-        self._files.supersede(log, successor)
-        self.settle()
-        self._attend(successor)
+        former = log.remembered()
+        successor = self._log(log.facts, log.window)
+        self._leaving[log.number] = log
+        self._settle(log)
+        self._recognise(successor, former)
 
     def _drop(self, log: Log, error: OSError) -> None:
         """The file cannot be read on: keep what is known of it, and try again later."""
-        self._files.leave(log)
-        self.settle()
+        log.window.close()
+        self._leave(log)
         self._fail(log.facts, error)
+
+    def _fail(self, facts: FileFacts, error: OSError) -> None:
+        reason = error.strerror or str(error)
+        self._failed[facts.name] = reason
+        self._retry_at[facts.key] = self._clock() + RETRIED
+        self._events.file_unreadable(facts.name, reason)
+
+
+def most_open() -> int:
+    """How many log files may be open at once."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return max(4, soft - RESERVED)

@@ -74,6 +74,9 @@ ITEM: Sequence[Row] = (
     Row(ANY, Verdict.WAIT, Fault.CLUSTER_STATE),
 )
 
+SHUT = frozenset({"cluster_block_exception", "index_closed_exception", "index_not_found_exception"})
+"""What an index answers that takes no entry any more, not even of a request that was sent before."""
+
 REQUEST: Sequence[Row] = (
     Row(_only(413), Verdict.SPLIT),
     Row(_only(400), Verdict.SPLIT),

@@ -58,17 +58,6 @@ class Body:
 EMPTY = Body(b"", 0)
 
 
-@dataclass(frozen=True, slots=True)
-class SentBefore:
-    """Entries that may be in the alias already: in `since` or a later index; None: in any."""
-
-    since: str | None
-
-    def __or__(self, other: "SentBefore | None") -> "SentBefore":
-        """What holds for both together."""
-        return self if other is None or other == self else SentBefore(None)
-
-
 @dataclass(slots=True)
 class Batch(Generic[Ticket]):
     """What is sent, and acknowledged, as one."""
@@ -77,8 +66,8 @@ class Batch(Generic[Ticket]):
     rejections: list[Rejection] = field(default_factory=list)
     tickets: list[Ticket] = field(default_factory=list)
     """Whatever is done with once this batch, and all before it, is delivered."""
-    before: "SentBefore | None" = None
-    """Some of it may have been sent before."""
+    new_to: str | None = None
+    """The write index of which it is known that no older one holds any of these; None: of no index."""
     files: dict[bytes, str] = field(default_factory=dict)
     """The file of each generation, the first 8 digits of an id."""
 
@@ -94,14 +83,15 @@ class Batcher(Generic[Ticket]):
         self._spare: list[bytearray] = []
         self._begin()
 
-    def add(
-        self, entries: Entries, ticket: Ticket, file: str, before: SentBefore | None
-    ) -> Iterator[Batch[Ticket]]:
+    def add(self, entries: Entries, ticket: Ticket, file: str, new_to: str | None) -> Iterator[Batch[Ticket]]:
         """Take some entries; yield each batch that is full. The ticket goes with the last of the entries."""
         for body in self._split(entries.ids, entries.entries):
             yield from self._make_room(len(body.data))
+            if not self._count:
+                self._batch.new_to = new_to
+            elif new_to != self._batch.new_to:
+                self._batch.new_to = None
             self._append(body)
-            self._batch.before = before | self._batch.before if before else self._batch.before
             self._batch.files[entries.ids[0][:8]] = file
         for rejection in entries.rejections:
             yield from self._make_room(len(rejection.line))

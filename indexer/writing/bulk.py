@@ -7,6 +7,7 @@ the trying, and then what is not acknowledged is read again by the next run.
 import random
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,8 +21,8 @@ from indexer.events import Events, Fault
 from indexer.reading.entries import Rejection, offset_of
 from indexer.writing import answers
 from indexer.writing.answers import Answer, NotAnAnswer, Row, Verdict
-from indexer.writing.batches import EMPTY, Batch, Body, Pair, SentBefore
-from indexer.writing.replay import Unknown, backing, delivered
+from indexer.writing.batches import EMPTY, Batch, Body, Pair
+from indexer.writing.target import Backing, Target, Unknown, delivered
 
 FAST = (0.1, 30.0)
 SLOW = (1.0, 60.0)
@@ -70,13 +71,12 @@ class Patience:
         self._tries = 0
 
 
-def post(client: Elasticsearch, body: Body, index: str, *, alias: bool) -> Answer:
-    """Send one bulk request to an alias or an index of its own name. Raises Undelivered."""
+def post(client: Elasticsearch, body: Body, index: str) -> Answer:
+    """Send one bulk request to an index by its own name. Raises Undelivered."""
     try:
         answer = client.bulk(
             operations=body.data,  # type: ignore[arg-type] # bytes go out as they are: cluster/client.py
             index=index,
-            require_alias=alias or None,
             filter_path=answers.FILTER_PATH,
         )
         return answers.read_answer(answer.body, body.count)
@@ -100,6 +100,13 @@ def _undelivered(error: elasticsearch.ApiError | elastic_transport.TransportErro
     return Undelivered(answers.judge(answers.REQUEST, 0), in_short(error))
 
 
+def _unasked(error: elasticsearch.ApiError | elastic_transport.TransportError) -> Undelivered:
+    """What it means that a question is not answered: that is no entry's fault."""
+    failure = _undelivered(error, 0)
+    passes = failure.row.verdict in {Verdict.RETRY, Verdict.WAIT}
+    return Undelivered(failure.row if passes else answers.CLUSTER, failure.detail)
+
+
 @dataclass(slots=True)
 class Outcome:
     """What became of the entries of a batch."""
@@ -112,19 +119,26 @@ class Outcome:
     """Entries of which a whole request of their own is refused."""
 
 
-class Sender:
-    """Delivers batches to the alias. May be used by several threads at once."""
+@dataclass(frozen=True, slots=True)
+class Course:
+    """Where some entries are going."""
 
-    def __init__(
-        self, client: Elasticsearch, alias: str, write_index: str, events: Events, stop: threading.Event
-    ) -> None:
-        """`write_index` is the index behind the alias that is being written now."""
+    new_to: str | None
+    """The write index of which it is known that no older one holds any of them."""
+    index: str = ""
+    """They may have been sent to this one: as long as it is there, no other will do."""
+    asked_for: str = ""
+    """The others were asked for them before they were sent to this one."""
+
+
+class Sender:
+    """Delivers batches to the write index. May be used by several threads at once."""
+
+    def __init__(self, client: Elasticsearch, target: Target, events: Events, stop: threading.Event) -> None:
         self._client = client
-        self._alias = alias
+        self._target = target
         self._events = events
         self._stop = stop
-        self.write_index = write_index
-        """The index that last took an entry."""
 
     def deliver(self, batch: Batch[Any]) -> tuple[Outcome, list[Rejection]]:
         """Send until every entry is in the index or rejected; return the rejected ones, the batch's own among them.
@@ -133,14 +147,13 @@ class Sender:
         """
         patience = Patience(self._events, self._stop)
         outcome = Outcome()
-        again = batch.before or SentBefore(self.write_index)
-        self._send(batch.body, batch.before, again, patience, outcome)
+        self._send(batch.body, Course(batch.new_to), patience, outcome)
         while outcome.suspects:
             suspects, outcome.suspects = outcome.suspects, []
             understood = self._understands()
             if not understood:  # all requests are refused: that is no entry's fault
                 patience.wait(answers.CLUSTER, suspects[0][2])
-            self._send(Body.of([pair for pair, _, _ in suspects]), again, again, patience, outcome)
+            self._send(Body.of([pair for pair, _, _ in suspects]), Course(None), patience, outcome)
             if understood:  # what was refused before and after is to blame
                 break
         patience.recovered()
@@ -149,25 +162,19 @@ class Sender:
         ]
         return outcome, rejections + batch.rejections
 
-    def _send(
-        self, body: Body, before: SentBefore | None, again: SentBefore, patience: Patience, outcome: Outcome
-    ) -> None:
-        """Send until nothing is left; `before` says what to ask the first time, `again` after a failure."""
+    def _send(self, body: Body, course: Course, patience: Patience, outcome: Outcome) -> None:
+        """Send until nothing is left."""
         while body.count:
             try:
-                if before is None:
-                    answer = self._post(body, self._alias, alias=True)
-                else:
-                    body, index = self._leave_out_delivered(body, before, outcome)
-                    answer = self._post(body, index, alias=False) if body.count else Answer("")
+                body, course = self._aim(body, course, outcome)
+                answer = self._post(body, course.index) if body.count else Answer("")
             except Undelivered as failure:
-                before = again
                 if failure.row.verdict not in {Verdict.SPLIT, Verdict.ALONE}:
                     patience.wait(failure.row, failure.detail)
                 elif body.count > 1:
                     pairs = body.pairs()
                     half = len(pairs) // 2
-                    self._send(Body.of(pairs[:half]), before, again, patience, outcome)
+                    self._send(Body.of(pairs[:half]), course, patience, outcome)
                     body = Body.of(pairs[half:])
                 else:
                     alone = failure.row.verdict is Verdict.ALONE
@@ -177,67 +184,89 @@ class Sender:
                 continue
             body, worst, outgrown = self._tally(answer, body, outcome)
             for part in (outgrown[: len(outgrown) // 2], outgrown[len(outgrown) // 2 :]):
-                self._send(Body.of(part), again, again, patience, outcome)
-            if worst is not None:
-                before = again
-                patience.wait(*worst)
-            else:
+                self._send(Body.of(part), course, patience, outcome)
+            if worst is None:
                 patience.recovered()
+                continue
+            row, detail, shut = worst
+            if shut:  # another one may be written by now
+                self._target.look_again()
+                course = Course(course.new_to)
+            patience.wait(row, detail)
 
-    def _post(self, body: Body, index: str, *, alias: bool) -> Answer:
+    def _aim(self, body: Body, course: Course, outcome: Outcome) -> tuple[Body, Course]:
+        """Choose the index, and leave out what another one has already. Raises Undelivered, Stopped."""
+        behind = self._look()
+        index = course.index
+        if index not in behind.indices:
+            index = behind.write
+            if (seconds := self._target.unsettled()) > 0:
+                if self._stop.wait(seconds):
+                    raise Stopped
+                return self._aim(body, course, outcome)
+        if index != behind.write or index not in {course.new_to, course.asked_for}:
+            body = self._leave_out_delivered(
+                body, [other for other in behind.indices if other != index], outcome
+            )
+        return body, Course(course.new_to, index, index)
+
+    def _look(self) -> Backing:
+        """Look at the alias. Raises Undelivered."""
+        try:
+            return self._target.look()
+        except Fatal as error:
+            self._events.waiting(str(error))
+            raise Undelivered(answers.CLUSTER, str(error)) from None
+        except (elasticsearch.ApiError, elastic_transport.TransportError) as error:
+            raise _unasked(error) from None
+
+    def _post(self, body: Body, index: str) -> Answer:
         started = time.monotonic()
-        answer = post(self._client, body, index, alias=alias)
+        answer = post(self._client, body, index)
         self._events.answered(time.monotonic() - started)
         return answer
 
     def _understands(self) -> bool:
         """Tell whether a request that no one could blame is answered item by item."""
         try:
-            post(self._client, HARMLESS, self._alias, alias=True)
+            post(self._client, HARMLESS, self._look().write)
         except Undelivered:
             return False
         return True
 
-    def _leave_out_delivered(self, body: Body, before: SentBefore, outcome: Outcome) -> tuple[Body, str]:
-        """Take out what the alias has in an index that is no longer written; name the index to send the rest to."""
+    def _leave_out_delivered(self, body: Body, indices: Sequence[str], outcome: Outcome) -> Body:
+        """Take out what these indices hold. Raises Undelivered."""
+        if not indices:
+            return body
+        pairs = body.pairs()
         try:
-            behind = backing(self._client, self._alias, "this cluster")
-            asked = behind.may_hold(before.since)
-            if not asked:
-                return body, behind.write
-            pairs = body.pairs()
-            known = delivered(self._client, asked, [identity for identity, _ in pairs])
-        except Fatal as error:
-            self._events.waiting(str(error))
-            raise Undelivered(answers.CLUSTER, str(error)) from None
+            known = delivered(self._client, indices, [identity for identity, _ in pairs])
         except Unknown as error:
             raise Undelivered(answers.CLUSTER, str(error)) from None
         except (elasticsearch.ApiError, elastic_transport.TransportError) as error:
-            failure = _undelivered(error, 0)
-            passes = failure.row.verdict in {Verdict.RETRY, Verdict.WAIT}  # a question is no entry's fault
-            raise Undelivered(failure.row if passes else answers.CLUSTER, failure.detail) from None
-        if not known:
-            return body, behind.write
+            raise _unasked(error) from None
         outcome.duplicates += sum(identity in known for identity, _ in pairs)
-        return Body.of([pair for pair in pairs if pair[0] not in known]), behind.write
+        return Body.of([pair for pair in pairs if pair[0] not in known]) if known else body
 
     def _tally(
         self, answer: Answer, body: Body, outcome: Outcome
-    ) -> tuple[Body, tuple[Row, str] | None, list[Pair]]:
-        """Count what is settled; return what is not, the worst reason why, and what has to go in smaller requests."""
+    ) -> tuple[Body, tuple[Row, str, bool] | None, list[Pair]]:
+        """Count what is settled; return what is not, why, and what has to go in smaller requests.
+
+        Why: the worst reason in words, and whether the index takes nothing any more, not even a request that is late.
+        """
         if answer.index is not None:
-            self.write_index = answer.index or self.write_index
             outcome.created += body.count
             return EMPTY, None, []
         left: list[Pair] = []
         outgrown: list[Pair] = []
         worst: tuple[Row, str] | None = None
+        shut = True
         for item, pair in zip(answer.items, body.pairs(), strict=True):
             row = answers.judge_item(item)
             match row.verdict:
                 case Verdict.DELIVERED:
                     outcome.created += 1
-                    self.write_index = item.index
                 case Verdict.DUPLICATE:
                     outcome.duplicates += 1
                 case Verdict.ALONE if body.count > 1:
@@ -246,9 +275,10 @@ class Sender:
                     outcome.refused.append((pair, item.error_type, item.reason))
                 case _:
                     left.append(pair)
+                    shut = shut and item.error_type in answers.SHUT
                     if worst is None or row.verdict is Verdict.WAIT:
                         worst = row, f"status {item.status}: {in_words(item.reason or item.error_type)}"
-        return Body.of(left), worst, outgrown
+        return Body.of(left), (*worst, shut) if worst else None, outgrown
 
 
 def _rejection(pair: Pair, kind: str, reason: str, batch: Batch[Any]) -> Rejection:

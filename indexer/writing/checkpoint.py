@@ -1,14 +1,18 @@
 """The durable record of what is delivered: `checkpoint.json` in the state directory.
 
-Written whole: to a temporary file, fsync, rename, fsync of the directory; so it is always one of its versions. Version 1
+Written whole: to a temporary file, fsync, rename, fsync of the directory; so it is always one of its versions. Version 2
 is a JSON object, indented so that a person can read it:
 
-    version   1
-    written   when, ISO 8601, UTC
-    cluster   uuid of the cluster it speaks of, or null if that may not be asked
-    alias     the alias it speaks of
-    totals    lines read, created, duplicates, rejected, blank, and bytes of log, since the state began
-    files     one object a file, the fields of `reading.identity.FileRecord`
+    version      2
+    written      when, ISO 8601, UTC
+    cluster      uuid of the cluster it speaks of, or null if that may not be asked
+    alias        the alias it speaks of
+    write_index  the index that was being written, which `new_from` of the files speaks of; null if none was
+    totals       lines read, created, duplicates, rejected, blank, and bytes of log, since the state began
+    files        one object a file, the fields of `reading.identity.FileRecord`
+
+Version 1, of release 0.1, is read too: it knows no write index, and had a number, `twin`, go into the generation of a file
+that began like another one.
 
 `lock` beside it is held (flock) by the one indexer that uses the directory, and names it.
 """
@@ -17,6 +21,7 @@ import contextlib
 import fcntl
 import os
 import socket
+import zlib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime
@@ -29,7 +34,7 @@ from indexer.errors import StateInUse, StateUnusable
 from indexer.events import Totals
 from indexer.reading.identity import FileRecord
 
-VERSION = 1
+VERSION = 2
 NAME = "checkpoint.json"
 DAMAGED = "checkpoint.damaged.json"
 
@@ -40,6 +45,7 @@ class Checkpoint:
 
     cluster: str | None = None
     alias: str | None = None
+    write_index: str | None = None
     totals: Totals = field(default_factory=Totals)
     files: Sequence[FileRecord] = ()
 
@@ -54,13 +60,17 @@ class Checkpoint:
         try:
             stored = orjson.loads(data)
             version = stored["version"]
-            if version != VERSION:
+            if version not in {1, VERSION}:
                 raise Unsupported(version)
             return cls(
                 stored["cluster"],
                 stored["alias"],
+                stored["write_index"] if version == VERSION else None,
                 _build(Totals, stored["totals"]),
-                [_build(FileRecord, record) for record in stored["files"]],
+                [
+                    _build(FileRecord, record if version == VERSION else _today(record))
+                    for record in stored["files"]
+                ],
             )
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"not a checkpoint: {error!r}") from error
@@ -72,6 +82,14 @@ class Unsupported(Exception):  # noqa: N818 - a fact about a file
 
 def _build(kind: type, stored: dict[str, Any]) -> Any:
     return kind(**{item.name: stored[item.name] for item in fields(kind)})
+
+
+def _today(record: dict[str, Any]) -> dict[str, Any]:
+    """What a record of version 1 is in version 2."""
+    zeros = bytes(record["head"])
+    # A CRC is linear: what the twin number did to it can be taken back without the first line.
+    generation = record["generation"] ^ zlib.crc32(zeros, record["twin"]) ^ zlib.crc32(zeros)
+    return record | {"generation": generation, "digest": None, "new_from": None, "modified": 0}
 
 
 def read(directory: Path) -> Checkpoint | None:
@@ -86,7 +104,7 @@ def read(directory: Path) -> Checkpoint | None:
     except ValueError:
         return None
     except Unsupported as version:
-        reason = f"its {NAME} is of version {version}, and this indexer knows version {VERSION}"
+        reason = f"its {NAME} is of version {version}, and this indexer knows versions 1 and {VERSION}"
         raise StateUnusable(path=directory, reason=reason) from None
     except OSError as error:
         raise StateUnusable(path=directory, reason=error.strerror) from None

@@ -195,7 +195,7 @@ class Rejects:
         while body.count:
             pairs = body.pairs()
             try:
-                answer = post(self._client, body, self._index, alias=False)
+                answer = post(self._client, body, self._index)
             except Undelivered as failure:
                 if failure.row.verdict is Verdict.RETRY:
                     patience.wait(failure.row, failure.detail)

@@ -8,11 +8,9 @@ from pathlib import Path
 import pytest
 
 from indexer.events import Events, Recognition
-from indexer.pipeline import RESERVED
-from indexer.reading.finality import QUIET
 from indexer.reading.identity import FileRecord
-from indexer.reading.log import Mark, Run
-from indexer.reading.tail import Tail
+from indexer.reading.log import QUIET, Mark, Run
+from indexer.reading.tail import QUIET_EVERY, Tail
 
 LIMIT = 1024 * 1024
 Delivered = Counter[tuple[str, bytes]]
@@ -27,9 +25,9 @@ def lines(first: int, count: int, name: str = "log") -> bytes:
     )
 
 
-def expected(content: bytes, *, twin: int = 0, start: int = 0) -> Delivered:
+def expected(content: bytes, *, start: int = 0) -> Delivered:
     """Each line of a file's content from `start` on with its id, made the plain way."""
-    generation = zlib.crc32(content.split(b"\n")[0], twin)
+    generation = zlib.crc32(content.split(b"\n")[0])
     found: Delivered = Counter()
     offset = 0
     for line in content.split(b"\n"):
@@ -86,15 +84,16 @@ def close_readers() -> Iterator[None]:
 class Reader:
     """A Tail that is driven by hand: time passes when a test says so, and lines are delivered when it says so."""
 
-    def __init__(self, *patterns: Path, once: bool = False, limit: int = LIMIT) -> None:
+    def __init__(self, *patterns: Path, once: bool = False, limit: int = LIMIT, most: int = 100) -> None:
         self.now = 1000.0
         self.told = Told()
         self.delivered: Delivered = Counter()
-        """What was sent and acknowledged; without what the index was asked for and has already."""
+        """What the index took."""
         self.again: Delivered = Counter()
-        """What was sent although the index has it; it is asked first, so nothing comes of it."""
+        """What was sent although the index has it already: it says so, and nothing comes of it."""
         self._patterns = [str(pattern) for pattern in patterns]
         self._limit = limit
+        self._most = most
         self._on_their_way: list[Run] = []
         self._checkpoint: list[FileRecord] = []
         _readers.append(self)
@@ -105,7 +104,6 @@ class Reader:
         self._once = once
         self._on_their_way = []
         self._checkpoint = list(records)
-        self._reserve_unsaved = False
         self.tail = Tail(
             self._patterns,
             records,
@@ -113,12 +111,14 @@ class Reader:
             once=once,
             events=self.told,
             clock=lambda: self.now,
+            most=self._most,
         )
 
     def close(self) -> None:
         """Let go all files, as the end of a process does."""
-        while self.tail._files.open:
-            self.tail._files.open.popitem()[1].window.close()
+        for log in self.tail._open.values():
+            log.window.close()
+        self.tail._open.clear()
 
     def restart(self, *, once: bool | None = None) -> None:
         """Stop at once, and start again with what is remembered now."""
@@ -127,8 +127,7 @@ class Reader:
 
     def save(self) -> None:
         """Write a checkpoint."""
-        self._checkpoint = self.tail.records("index")
-        self._reserve_unsaved = False
+        self._checkpoint = self.tail.records()
 
     def crash(self, *, once: bool | None = None) -> None:
         """Die, and start again with the last checkpoint."""
@@ -138,12 +137,8 @@ class Reader:
     def read(self, *, deliver: bool = True) -> None:
         """Read until there is nothing new, without a look at the directory."""
         while True:
-            for run in self.tail.read():
-                self._on_their_way.append(run)
-                log = run.mark.log
-                if log.position > log.reserved:  # as the pipeline does
-                    log.reserved = log.position + RESERVED
-                    self._reserve_unsaved = True
+            self.now += QUIET_EVERY  # all are looked at
+            self._on_their_way += self.tail.read()
             if deliver:
                 self.arrive()
             if self.tail.idle:
@@ -163,28 +158,16 @@ class Reader:
 
     def arrive(self) -> None:
         """All that is on its way is delivered."""
-        self._before_sending()
+        self.lose_answers()
         for run in self._on_their_way:
-            self._deliver(run)
-            run.mark.log.acknowledge(run.mark)
+            self.tail.acknowledge(run.mark)
         self._on_their_way = []
-        self.tail.settle()
-
-    def _before_sending(self) -> None:
-        """How far may be sent is on disk before that is done."""
-        if self._reserve_unsaved:
-            self.save()
-
-    def _deliver(self, run: Run) -> None:
-        for pair in _pairs(run):
-            known = run.mark.asks and pair in self.delivered
-            (self.again if known else self.delivered)[pair] += 1
 
     def lose_answers(self) -> None:
         """All that is on its way arrives, and no one learns of it before the next start."""
-        self._before_sending()
         for run in self._on_their_way:
-            self._deliver(run)
+            for pair in _pairs(run):
+                (self.again if pair in self.delivered else self.delivered)[pair] += 1
 
     @property
     def marks(self) -> list[Mark]:

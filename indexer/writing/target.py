@@ -1,0 +1,139 @@
+"""Which index entries go to, and which others are asked before: one copy of each entry behind the alias.
+
+An id is unique within one index only. So each request goes to one index by its own name, never through the alias: what it
+holds already it refuses (409), also when a lost answer is repeated after a rollover. And what an older index may hold is
+asked for there first: all but lines of which it is known that they were written after the present write index had begun.
+
+Other senders may notice a rollover later than this one. So nothing goes to a new write index before `GRACE` has passed:
+by then they all have noticed, and what they sent before can be found in the old one.
+"""
+
+import re
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from elasticsearch import Elasticsearch, NotFoundError
+
+from indexer.errors import AliasIsIndex, NotInstalled
+
+LOOK_EVERY = 1.0
+"""Seconds for which a look at the alias holds."""
+GRACE = 5.0
+"""Seconds after which every sender has noticed a rollover: a look each second, and time for a request under way."""
+ASKED_AT_ONCE = 10_000
+"""Ids in one request: some 400 kB."""
+GONE = "index_not_found_exception"
+
+
+class Unknown(Exception):  # noqa: N818 - an answer, not an error
+    """An index that cannot be asked now, with its reason."""
+
+
+@dataclass(frozen=True, slots=True)
+class Backing:
+    """The indices behind the alias, oldest first."""
+
+    write: str
+    indices: tuple[str, ...]
+
+
+class Target:
+    """The write index, as looked up on the alias. May be used by several threads at once."""
+
+    def __init__(
+        self,
+        client: Elasticsearch,
+        alias: str,
+        url: str,
+        behind: Backing,
+        known: str | None,
+        *,
+        grace: float = GRACE,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`behind` is what is behind the alias now; `known` the write index that the caller's state speaks of, if any."""
+        self._client = client
+        self._alias = alias
+        self._url = url
+        self._grace = grace
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._write = known
+        self._settled_at = self._look_at = float("-inf")
+        self._see(behind)
+
+    def look(self) -> Backing:
+        """What was behind the alias a second ago at most. Raises NotInstalled, AliasIsIndex, or what the client raises."""
+        with self._lock:
+            if self._clock() >= self._look_at:
+                looking = self._clock()
+                self._see(backing(self._client, self._alias, self._url))
+                self._look_at = looking + LOOK_EVERY
+            return self._behind
+
+    def _see(self, behind: Backing) -> None:
+        now = self._clock()
+        self._behind, self._look_at = behind, now + LOOK_EVERY
+        if behind.write != self._write:
+            self._write = behind.write
+            self._settled_at = now + self._grace if len(behind.indices) > 1 else float("-inf")
+
+    def look_again(self) -> None:
+        """The last look is out of date."""
+        with self._lock:
+            self._look_at = float("-inf")
+
+    def unsettled(self) -> float:
+        """Seconds until entries may go to the write index."""
+        with self._lock:
+            return max(0.0, self._settled_at - self._clock())
+
+    @property
+    def settled(self) -> str | None:
+        """The write index, unless it is too new; what is written to the logs from now on goes into no older one."""
+        return None if self.unsettled() else self._write
+
+
+def _place(index: str) -> tuple[int, str]:
+    """The rollover number that an index's name ends in, or 0, and its name."""
+    found = re.fullmatch(r".*-(\d{6,})", index)
+    return (int(found[1]) if found else 0, index)
+
+
+def backing(client: Elasticsearch, alias: str, url: str) -> Backing:
+    """Ask what is behind the alias. Raises NotInstalled, AliasIsIndex, or what the client raises."""
+    try:
+        found = client.indices.get_alias(name=alias)
+    except NotFoundError:
+        if client.indices.exists(index=alias):
+            raise AliasIsIndex(alias=alias, url=url) from None
+        raise NotInstalled(alias=alias, url=url) from None
+    indices = sorted(found, key=_place)
+    write = [index for index in indices if found[index]["aliases"][alias].get("is_write_index")]
+    if not write and len(indices) == 1:
+        write = indices
+    if not write:
+        raise NotInstalled(alias=alias, url=url)
+    return Backing(write[0], tuple(indices))
+
+
+def delivered(client: Elasticsearch, indices: Sequence[str], ids: Sequence[bytes]) -> set[bytes]:
+    """Ask which of some ids these indices hold, as of now (a get by id sees what no search sees yet).
+
+    Raises Unknown, or what the client raises; an index that is gone by now holds nothing.
+    """
+    known: set[bytes] = set()
+    for index in indices:
+        for start in range(0, len(ids), ASKED_AT_ONCE):
+            some = [identity.decode() for identity in ids[start : start + ASKED_AT_ONCE]]
+            answer = client.mget(
+                index=index, ids=some, source=False, filter_path="docs._id,docs.found,docs.error.type"
+            )
+            for doc in answer["docs"]:
+                if doc.get("found"):
+                    known.add(doc["_id"].encode())
+                elif doc.get("error", {}).get("type", GONE) != GONE:
+                    raise Unknown(f"{index} does not tell what it holds: {doc['error']['type']}")
+    return known
