@@ -5,6 +5,9 @@ keep it has passed since it gave way. When that was, the creation date of the ne
 management goes by the same moment (`rollover_info`), but not every server shows it. Should indices in between be gone, one is
 kept longer, never shorter. Never deleted: the write index, an index that is not behind the alias or does not bear its
 name, and one with no later one behind the alias.
+
+An index that has given way takes no more entries: a request that comes late, when others have looked there already and
+found nothing, must not create a second copy.
 """
 
 import time
@@ -31,6 +34,7 @@ class CannotRollOver(Fatal):
 
 
 POLICY = "index.lifecycle.name"
+BLOCK = "index.blocks.write"
 CLOCKLESS = {400, 403, 404, 405, 410}
 """What a server answers that does not tell us the time."""
 
@@ -47,11 +51,19 @@ class Turn:
     """The write index has to give way."""
     expired: tuple[str, ...]
     """Indices to delete, oldest first."""
+    writable: tuple[str, ...]
+    """Indices that have given way and still take entries."""
 
     def calls(self, ageing: Ageing) -> list[Call]:
         """It as requests, in order."""
         rolling = [rollover_call(self.alias, self.writing, conditions(ageing))] if self.due else []
-        return rolling + [Call("DELETE", f"/{quote(index)}") for index in self.expired]
+        blocking = [Call("PUT", f"/{quote(index)}/_block/write") for index in self.to_block]
+        return rolling + blocking + [Call("DELETE", f"/{quote(index)}") for index in self.expired]
+
+    @property
+    def to_block(self) -> list[str]:
+        """Indices that are to take no more entries once this is done."""
+        return [*self.writable, *([self.writing] if self.due else [])]
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,15 +139,21 @@ def look(client: Elasticsearch, connection: Connection, ageing: Ageing) -> Turn:
     alias, writing = connection.alias, write_index(client, connection)
     if writing is None:
         raise NotInstalled(alias=alias, url=shown(connection))
-    wanted = ["index.creation_date", POLICY]
+    wanted = ["index.creation_date", POLICY, BLOCK]
     answer = client.indices.get_settings(index=alias, name=wanted, flat_settings=True)
     settings = {index: held["settings"] for index, held in answer.items()}
     policy = settings[writing].get(POLICY)
     if policy is not None:
-        return Turn(alias, policy, writing, due=False, expired=())
+        return Turn(alias, policy, writing, due=False, expired=(), writable=())
     created = {index: int(held["index.creation_date"]) for index, held in settings.items()}
     old = expired(created, writing, alias, _now(client), ageing.retained)
-    return Turn(alias, None, writing, _is_due(client, alias, writing, conditions(ageing)), tuple(old))
+    due = _is_due(client, alias, writing, conditions(ageing))
+    writable = [
+        index
+        for index, held in settings.items()
+        if index not in {writing, *old} and is_ours(index, alias) and held.get(BLOCK) != "true"
+    ]
+    return Turn(alias, None, writing, due, tuple(old), tuple(sorted(writable)))
 
 
 def turn(client: Elasticsearch, connection: Connection, ageing: Ageing) -> Turned:
@@ -144,6 +162,8 @@ def turn(client: Elasticsearch, connection: Connection, ageing: Ageing) -> Turne
     if found.managed is not None:
         return Turned(managed=found.managed)
     began = roll_over(client, connection, found.writing, conditions(ageing)) if found.due else None
+    for index in [index for index in found.to_block if began is not None or index != found.writing]:
+        client.options(ignore_status=404).indices.add_block(index=index, block="write")
     for index in found.expired:
         client.options(ignore_status=404).indices.delete(index=index)
     return Turned(None, began, found.expired)

@@ -37,7 +37,7 @@ ASKED_AT_ONCE = 4000
 """Entries looked for in one search. Fewer cost more each (measured: 1,000 at a time are a third slower)."""
 LIVE = 60.0
 """Seconds since it was last written for which a file's lines may be on their way."""
-AGAIN_AFTER = 2 * GRACE
+AGAIN_AFTER = GRACE + 2.0
 """Seconds after which what was missing is looked for again: a sender may have waited for a new index to settle."""
 PUT_OFF = 64 * 1024 * 1024
 """Bytes of lines that wait for that, at most."""

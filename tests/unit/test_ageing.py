@@ -103,9 +103,9 @@ def test_what_is_to_do_are_requests_in_order() -> None:
     """First the new index, then the old ones."""
     when = {"conditions": {"max_age": "7d", "max_primary_shard_size": "1gb"}}
     ageing = Ageing(rollover_age="7d", rollover_size="1gb")
-    assert Turn(ALIAS, None, name(3), True, (name(1), name(2))).calls(ageing) == [  # noqa: FBT003
+    assert Turn(ALIAS, None, name(3), True, (name(1), name(2)), ()).calls(ageing) == [  # noqa: FBT003
         Call("POST", f"/{ALIAS}/_rollover/{name(4)}", when),
         Call("DELETE", f"/{name(1)}"),
         Call("DELETE", f"/{name(2)}"),
     ]
-    assert Turn(ALIAS, "policy", name(3), False, ()).calls(ageing) == []  # noqa: FBT003
+    assert Turn(ALIAS, "policy", name(3), False, (), ()).calls(ageing) == []  # noqa: FBT003
