@@ -105,6 +105,7 @@ def test_what_is_to_do_are_requests_in_order() -> None:
     ageing = Ageing(rollover_age="7d", rollover_size="1gb")
     assert Turn(ALIAS, None, name(3), True, (name(1), name(2)), ()).calls(ageing) == [  # noqa: FBT003
         Call("POST", f"/{ALIAS}/_rollover/{name(4)}", when),
+        Call("PUT", f"/{name(3)}/_block/write"),
         Call("DELETE", f"/{name(1)}"),
         Call("DELETE", f"/{name(2)}"),
     ]
