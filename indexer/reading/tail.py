@@ -181,7 +181,7 @@ class Tail:
         record = self._closed.get(facts.key)
         if record is None or (record.size, record.modified) != (facts.size, facts.modified_ns):
             return False
-        if not record.ended and (facts.key not in self._parked or facts.rotated):
+        if not (record.ended if facts.rotated or self._once else facts.key in self._parked):
             return False  # a live log is held open: it may grow and be deleted between two looks
         if record.path != facts.name:
             self._closed[facts.key] = record.at(facts)
@@ -288,28 +288,24 @@ class Tail:
             self._drop(log, error)
 
     def _former(self, key: Key) -> FileRecord | None:
-        """What an inode was known as."""
-        self._parked.discard(key)
-        lost = next((lost for lost in self._missing if lost.record.key == key), None)
-        if lost is not None and key not in self._closed:
-            self._missing.remove(lost)
-            return lost.record
-        return self._closed.pop(key, None)
+        """What an inode was known as last: missing, until the file turns out to be it."""
+        record = self._closed.pop(key, None)
+        if record is not None:
+            self._miss(record, record.unread)
+        known = [lost.record for lost in self._missing if lost.record.key == key]
+        return known[-1] if known else None
 
     def _begin(self, log: Log, head: bytes, former: FileRecord | None) -> None:
         """Read a log from where its inode's former record ends, or as another file. Raises OSError."""
         window = log.window
         if former is not None and identity.begins_like(head, former) and identity.reads_like(window, former):
             log.begin(former.at(log.facts), Place(former.offset, former.tail, former.digest))
-            self._note(log)
-            self._events.file_found(log.facts.name, Recognition.RESUMED, former.offset)
+            self._begun(log, Recognition.RESUMED)
             return
         record = identity.fresh(log.facts, head)
         recognition = Recognition.NEW
         size = 2**62
         if former is not None and log.facts.key != INPUT:
-            if not any(lost.record is former for lost in self._missing):
-                self._miss(former, 0)
             recognition = Recognition.REPLACED
             if not window.sequential:
                 size = window.status().st_size  # it will not grow again to what it was
@@ -324,16 +320,18 @@ class Tail:
     def _begun(self, log: Log, recognition: Recognition) -> None:
         record = log.record
         assert record is not None  # noqa: S101 - that is when this is called
-        if record.offset:  # who goes on in this file is not missing
-            self._missing = [
-                lost
-                for lost in self._missing
-                if lost.record.generation != record.generation or lost.record.offset > record.offset
-            ]
+        resumed = recognition is Recognition.RESUMED
+        if record.offset and not resumed:
+            recognition = Recognition.MOVED
+
+        def goes_on(lost: FileRecord) -> bool:
+            """Tell whether it is not missing, as this log goes on where it was."""
+            same = lost.key == record.key if resumed else record.offset > 0
+            return same and lost.generation == record.generation and lost.offset <= record.offset
+
+        self._missing = [lost for lost in self._missing if not goes_on(lost.record)]
         self._note(log)
-        self._events.file_found(
-            log.facts.name, Recognition.MOVED if record.offset else recognition, record.offset
-        )
+        self._events.file_found(log.facts.name, recognition, record.offset)
 
     # ---- what they hold
 
@@ -365,7 +363,9 @@ class Tail:
         now = self._clock()
         if log.record is None and not log.comparing:
             self._recognise(log)
-            return int(log.record is not None or log.comparing), None
+            begun = log.record is not None or log.comparing
+            self.idle = self.idle and not begun
+            return int(begun), None
         try:
             consumed, comparing = log.consumed, log.comparing
             size, run = log.read(now, once=self._once)

@@ -8,9 +8,12 @@ from pathlib import Path
 import pytest
 
 from indexer.events import Events, Recognition
+from indexer.reading import log as log_module
+from indexer.reading.files import FileFacts
 from indexer.reading.identity import FileRecord
 from indexer.reading.log import QUIET, Mark, Run
 from indexer.reading.tail import QUIET_EVERY, Tail
+from indexer.reading.windows import PlainFile, open_log
 
 LIMIT = 1024 * 1024
 Delivered = Counter[tuple[str, bytes]]
@@ -200,3 +203,29 @@ def log(logs: Path) -> Path:
 def reader(logs: Path) -> Reader:
     """What follows the directory."""
     return Reader(logs)
+
+
+class Opened:
+    """Opens logs, remembers which, and refuses some."""
+
+    def __init__(self) -> None:
+        self.names: list[str] = []
+        self.refused: dict[str, OSError] = {}
+
+    def __call__(self, facts: FileFacts) -> PlainFile:
+        """Open a log, or refuse to."""
+        name = Path(facts.path).name
+        if name in self.refused:
+            raise self.refused[name]
+        self.names.append(name)
+        return self._open(facts)
+
+    _open = staticmethod(open_log)
+
+
+@pytest.fixture
+def opened(monkeypatch: pytest.MonkeyPatch) -> Opened:
+    """Watches which files are opened."""
+    opened = Opened()
+    monkeypatch.setattr(log_module, "open_log", opened)
+    return opened

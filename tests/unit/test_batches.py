@@ -8,13 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from indexer.reading.entries import Entries, Rejection
-from indexer.writing.batches import Batch, Batcher, Body, Pair, SentBefore, size_of
+from indexer.writing.batches import Batch, Batcher, Body, Pair, size_of
 
 IDS = st.text("0123456789abcdef", min_size=28, max_size=28).map(str.encode)
 LINES = st.binary(max_size=60).map(lambda line: b"{" + line.replace(b"\n", b"-"))
 PAIRS = st.lists(st.tuples(IDS, LINES), max_size=12, unique_by=lambda pair: pair[0])
 LIMIT = 300
-FIRST, SECOND = SentBefore("a-000001"), SentBefore("a-000002")
+FIRST, SECOND = "a-000001", "a-000002"
 
 
 def entries(pairs: Iterable[Pair], rejected: Iterable[bytes] = ()) -> Entries:
@@ -165,25 +165,28 @@ def test_a_batch_knows_the_files_of_its_entries() -> None:
     assert batch.files == {b"00000001": "one.log", b"00000002": "two.log"}
 
 
-def test_what_may_have_been_sent_before_is_asked_as_far_back_as_any_of_it() -> None:
-    """A batch asks since the index that all of it names, of all indices where they differ, of none if none does."""
+def test_a_batch_is_new_to_an_index_only_if_all_of_it_is() -> None:
+    """Then no older index is asked for it; otherwise all are."""
 
-    def before(*each: SentBefore | None) -> SentBefore | None:
+    def new_to(*each: str | None) -> str | None:
         batcher: Batcher[int] = Batcher(LIMIT)
         for n, one in enumerate(each):
             assert list(batcher.add(entries([pair(n)]), n, "a.log", one)) == []
         (batch,) = batcher.flush()
-        return batch.before
+        return batch.new_to
 
-    assert before(None, None) is None
-    assert before(FIRST, None) == before(None, FIRST) == before(FIRST, FIRST) == FIRST
-    assert before(FIRST, SECOND) == before(SECOND, None, FIRST) == SentBefore(None)
+    assert new_to(FIRST) == new_to(FIRST, FIRST) == FIRST
+    assert new_to(None) is new_to(None, None) is None
+    assert new_to(FIRST, None) is new_to(None, FIRST) is new_to(FIRST, None, FIRST) is None
+    assert new_to(FIRST, SECOND) is new_to(SECOND, FIRST, FIRST) is None
 
 
-def test_only_a_batch_that_has_some_of_it_asks() -> None:
-    """The batch after the last entry that may have been sent before asks nothing."""
+def test_each_batch_is_new_or_not_by_what_is_in_it() -> None:
+    """Not by what was in the one before it, nor by runs that hold no entry."""
     batcher: Batcher[int] = Batcher(2 * size_of(pair(0)))
     some = entries(pair(n) for n in range(3))
-    batches = [*batcher.add(some, 0, "a.log", FIRST), *batcher.flush()]
-    batches += [*batcher.add(some, 1, "a.log", None), *batcher.flush()]
-    assert [batch.before for batch in batches] == [FIRST, FIRST, None, None]
+    batches = [*batcher.add(some, 0, "a.log", None), *batcher.flush()]
+    batches += [*batcher.add(some, 1, "a.log", FIRST), *batcher.flush()]
+    batches += [*batcher.add(entries([]), 2, "a.log", None)]
+    batches += [*batcher.add(entries([pair(9)]), 3, "a.log", FIRST), *batcher.flush()]
+    assert [batch.new_to for batch in batches] == [None, None, FIRST, FIRST, FIRST]

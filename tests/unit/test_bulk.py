@@ -9,9 +9,10 @@ from indexer.events import Fault
 from indexer.reading.entries import Rejection, entry_id
 from indexer.writing.batches import Body
 from indexer.writing.bulk import FAST, SLOW, Stopped
+from indexer.writing.target import LOOK_EVERY
 from tests import faults
-from tests.fakes import ALIAS, Refusal
-from tests.sending import FILE, GENERATION, ONE, THREE, TWO, Lab, counts, pairs, stored
+from tests.fakes import Refusal
+from tests.sending import FILE, GENERATION, ONE, TWO, Lab, counts, pairs, stored
 
 TOO_MANY = Refusal(429, "es_rejected_execution_exception", "queue is full")
 
@@ -26,26 +27,16 @@ def lab() -> Lab:
 
 
 def test_a_batch_goes_in_with_one_request(lab: Lab) -> None:
-    """One bulk through the alias, nothing asked before, nothing told."""
+    """One bulk to the write index by its own name, nothing asked before, nothing told."""
     outcome, rejections = lab.deliver(pairs(5))
     assert (counts(outcome), rejections) == ((5, 0, 0), [])
     assert lab.server.entries == stored(pairs(5))
-    assert [request.target for request in lab.server.requests] == [ALIAS]
+    assert [request.target for request in lab.server.requests] == [ONE]
     assert (lab.server.questions, lab.stop.waits, [name for name, _ in lab.heard.told]) == (
         [],
         [],
         ["answered"],
     )
-
-
-def test_the_write_index_is_learned_from_the_answers(lab: Lab) -> None:
-    """After a rollover the sender knows the new write index, from an answer without errors or with some."""
-    lab.server.rollover()
-    lab.deliver(pairs(2))
-    assert lab.sender.write_index == TWO
-    lab.server.rollover()
-    lab.deliver([*pairs(2, 2), (b"f" * 28, b"{no json")])
-    assert lab.sender.write_index == THREE
 
 
 def test_a_batch_without_entries_sends_nothing(lab: Lab) -> None:
@@ -123,22 +114,28 @@ def test_a_block_is_waited_for(lab: Lab) -> None:
 
 
 def test_a_missing_alias_is_waited_for(lab: Lab) -> None:
-    """Without the alias no index is made by mistake (404 under require_alias); with it, all goes in."""
+    """Without the alias nothing is sent, so that no index is made by mistake; that is said; with it, all goes in."""
     lab.server.behind, behind = [], lab.server.behind
+    lab.stop.elapsed = 2 * LOOK_EVERY
     lab.stop.during = {2: lambda: lab.server.behind.extend(behind)}
     outcome, rejections = lab.deliver(pairs(4))
     assert (counts(outcome), rejections) == ((4, 0, 0), [])
     assert list(lab.server.documents) == [ONE]
-    assert "no alias" in lab.heard.of("delivery_failed")[1][1]
+    assert [request.target for request in lab.server.requests] == [ONE]
+    assert lab.faults == [Fault.CLUSTER_STATE] * 2
+    assert "no alias" in lab.heard.of("waiting")[0][0]
+    assert lab.stop.waits[0] >= SLOW[0] / 2
 
 
 def test_an_alias_without_a_write_index_is_waited_for(lab: Lab) -> None:
-    """The 400 that says that there is no write index rejects nothing."""
+    """Nothing is sent to any of its indices, and nothing rejected."""
     lab.server.rollover()
     lab.server.write = None
+    lab.stop.elapsed = 2 * LOOK_EVERY
     lab.stop.during = {2: lambda: setattr(lab.server, "write", TWO)}
     outcome, rejections = lab.deliver(pairs(4))
     assert (counts(outcome), rejections) == ((4, 0, 0), [])
+    assert [request.target for request in lab.server.requests] == [TWO]
     assert lab.faults == [Fault.CLUSTER_STATE] * 2
 
 
@@ -218,18 +215,29 @@ def test_a_new_outage_begins_with_short_waits(lab: Lab) -> None:
 
 
 def test_questions_fail_as_requests_do(lab: Lab) -> None:
-    """Between a failure and the next try the alias is asked; that this fails too changes nothing."""
-    lab.server.bulk_steps.extend([faults.no_connection, faults.carried_out])
+    """Before the request the alias is asked, and then the older index; that this fails rejects nothing."""
+    lab.server.rollover()
+    lab.stop.elapsed = 2 * LOOK_EVERY
+    alias = faults.carried_out
     lab.server.question_steps.extend(
-        [faults.no_connection, faults.status(403), faults.status(400), faults.status(413)]
+        [
+            faults.no_connection,
+            faults.status(403),
+            faults.status(413),
+            alias,  # then it has to settle
+            alias,
+            faults.no_connection,
+            faults.status(400),
+        ]
     )
-    outcome, rejections = lab.deliver(pairs(4))
+    outcome, rejections = lab.deliver(pairs(4), new_to=None)
     assert (counts(outcome), rejections) == ((4, 0, 0), [])
+    assert lab.sizes == [4]
     assert lab.faults == [
-        Fault.NO_ANSWER,
         Fault.NO_ANSWER,
         Fault.REFUSED,
         Fault.CLUSTER_STATE,
+        Fault.NO_ANSWER,
         Fault.CLUSTER_STATE,
     ]
 

@@ -1,15 +1,18 @@
 """One copy of each entry, whatever is lost and wherever the alias rolls over."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 
+import elastic_transport
 import pytest
 
 from indexer.events import Fault
-from indexer.writing.batches import Body, SentBefore
+from indexer.writing.batches import Body
+from indexer.writing.bulk import Stopped
+from indexer.writing.target import GRACE, LOOK_EVERY
 from tests import faults
-from tests.fakes import ALIAS, Refusal
+from tests.fakes import FakeElasticsearch, Refusal
 from tests.sending import ONE, THREE, TWO, Lab, counts, pairs, stored
 
 TOO_MANY = Refusal(429, "es_rejected_execution_exception", "queue is full")
@@ -31,76 +34,203 @@ def test_a_lost_answer_leaves_duplicates(lab: Lab) -> None:
 
 @pytest.mark.parametrize("rollovers", [1, 2, 3])
 def test_a_lost_answer_and_rollovers_leave_one_copy(lab: Lab, rollovers: int) -> None:
-    """An entry that went into an index no longer written is not sent to the next one."""
+    """What may be in an index is sent to that index again, by its name, though it is written no more."""
 
     def roll() -> None:
         for _ in range(rollovers):
             lab.server.rollover()
+        lab.stop.elapsed += 2 * LOOK_EVERY
 
     lab.server.bulk_steps.append(faults.then(faults.lost, roll))
     outcome, rejections = lab.deliver(pairs(4))
     assert (counts(outcome), rejections) == ((0, 4, 0), [])
     assert lab.server.entries == stored(pairs(4))
-    assert lab.sizes == [4], "nothing was left to be sent"
+    assert [request.target for request in lab.server.requests] == [ONE, ONE]
 
 
 @pytest.mark.parametrize("failures", range(1, 5))
 def test_a_rollover_at_any_moment_leaves_one_copy(lab: Lab, failures: int) -> None:
     """Answers lost again and again, a rollover before each of them, and after each question: one copy of each entry."""
-    lab.server.bulk_steps.extend([faults.then(faults.lost, lab.server.rollover)] * failures)
-    lab.server.question_step = faults.then(faults.carried_out, lab.server.rollover)
+
+    def roll() -> None:
+        lab.server.rollover()
+        lab.stop.elapsed += 2 * LOOK_EVERY
+
+    lab.server.bulk_steps.extend([faults.then(faults.lost, roll)] * failures)
+    questions = iter(range(8))
+    lab.server.question_step = faults.then(
+        faults.carried_out, lambda: lab.server.rollover() if next(questions, None) else None
+    )
     outcome, _ = lab.deliver(pairs(4))
     assert lab.server.entries == stored(pairs(4))
     assert outcome.created + outcome.duplicates == 4
 
 
-def test_a_rollover_between_the_question_and_the_request_leaves_one_copy(lab: Lab) -> None:
-    """What is sent after a question goes to the index that was the write index then, by its name."""
-    lab.server.bulk_steps.extend([faults.lost, faults.lost])
-    lab.server.question_steps.append(faults.then(faults.carried_out, lab.server.rollover))
+@pytest.mark.parametrize("rollovers", [1, 2])
+def test_a_request_that_is_carried_out_late_leaves_one_copy(lab: Lab, rollovers: int) -> None:
+    """The client gave it up, the alias rolled over, the next try was answered, and then it is carried out."""
+    late: list[faults.CarryOut] = []
+
+    def give_up(_request: faults.Request, carry_out: faults.CarryOut) -> object:
+        late.append(carry_out)
+        for _ in range(rollovers):
+            lab.server.rollover()
+        lab.stop.elapsed += 2 * LOOK_EVERY
+        raise elastic_transport.ConnectionTimeout("Connection timed out")
+
+    lab.server.bulk_steps.append(give_up)
     outcome, _ = lab.deliver(pairs(4))
-    assert [request.target for request in lab.server.requests] == [ALIAS, ONE]
-    assert (counts(outcome), lab.server.entries) == ((0, 4, 0), stored(pairs(4)))
+    assert counts(outcome) == (4, 0, 0)
+    for carry_out in late:
+        carry_out()
+    assert lab.server.entries == stored(pairs(4))
 
 
 def test_what_went_in_half_goes_in_whole(lab: Lab) -> None:
-    """Some items are taken, a rollover comes, the rest goes into the next index: one copy of each."""
+    """Some items are taken, a rollover comes, the rest goes where it may be already: one copy of each."""
     busy = {pairs(6)[n][0].decode() for n in (1, 4)}
     lab.server.refuse = lambda identity, _: TOO_MANY if identity in busy else None
-    lab.stop.during = {1: lab.server.rollover, 2: busy.clear}
+
+    def roll() -> None:
+        lab.server.rollover()
+        lab.stop.elapsed += 2 * LOOK_EVERY
+
+    lab.stop.during = {1: roll, 2: busy.clear}
     outcome, _ = lab.deliver(pairs(6))
     assert (counts(outcome), lab.server.entries) == ((6, 0, 0), stored(pairs(6)))
-    assert len(lab.server.documents[TWO]) == 2
+    assert {request.target for request in lab.server.requests} == {ONE}
 
 
-def test_what_may_have_been_sent_before_is_asked_first(lab: Lab) -> None:
-    """A batch that an earlier run may have sent is looked for in the indices written since, and the rest sent."""
-    lab.server.documents[ONE] = stored(pairs(3))
-    lab.server.rollover()
-    lab.server.rollover()
-    outcome, _ = lab.deliver(pairs(5), before=SentBefore(ONE))
+@pytest.mark.parametrize(
+    "shut",
+    [
+        lambda server: server.blocked.add(ONE),
+        lambda server: (server.behind.remove(ONE), server.documents.pop(ONE)),
+    ],
+    ids=["blocked", "deleted"],
+)
+def test_an_index_that_takes_nothing_any_more_is_left(
+    lab: Lab, shut: Callable[[FakeElasticsearch], object]
+) -> None:
+    """Lost answers and a rollover, and then the old index is shut: what it lacks goes to the new one."""
+    there = pairs(2)
+
+    def lose(_request: faults.Request, _carry_out: faults.CarryOut) -> object:
+        lab.server.documents[ONE] = stored(there)
+        lab.server.rollover()
+        shut(lab.server)
+        lab.stop.elapsed += 2 * LOOK_EVERY
+        raise elastic_transport.ConnectionTimeout("Connection timed out")
+
+    lab.server.bulk_steps.append(lose)
+    outcome, rejections = lab.deliver(pairs(4))
+    assert (outcome.created + outcome.duplicates, rejections) == (4, [])
+    assert lab.server.entries == stored(pairs(4))
+    assert stored(pairs(2, 2)).items() <= lab.server.documents[TWO].items()
+
+
+# ---- what an older index may hold
+
+
+def rolled_over(lab: Lab, times: int = 1) -> None:
+    """Let the alias roll over, and the lab notice it long ago."""
+    for _ in range(times):
+        lab.server.rollover()
+    lab.stop.elapsed += 2 * LOOK_EVERY
+    lab.target.look()
+    lab.stop.elapsed += GRACE
+    lab.server.questions.clear()
+
+
+def test_what_older_indices_may_hold_is_asked_first(lab: Lab) -> None:
+    """What is not known to be new is looked for in all older indices, and the rest sent."""
+    lab.server.documents[ONE] = stored(pairs(2))
+    rolled_over(lab, 2)
+    lab.server.documents[TWO] = stored(pairs(1, 2))
+    outcome, _ = lab.deliver(pairs(5), new_to=None)
     assert (counts(outcome), lab.server.entries) == ((2, 3, 0), stored(pairs(5)))
     assert [(request.target, len(request.pairs)) for request in lab.server.requests] == [(THREE, 2)]
 
 
-def test_the_write_index_itself_is_not_asked(lab: Lab) -> None:
-    """Without a rollover since, one request does: a 409 tells what is there."""
-    lab.server.documents[ONE] = stored(pairs(3))
-    outcome, _ = lab.deliver(pairs(5), before=SentBefore(ONE))
-    assert (counts(outcome), lab.server.entries) == ((2, 3, 0), stored(pairs(5)))
+@pytest.mark.parametrize("new_to", [ONE, TWO])
+def test_what_was_new_to_an_older_index_is_not_new_to_the_present_one(lab: Lab, new_to: str) -> None:
+    """A rollover between reading and sending: the older index may have got it from another sender."""
+    lab.server.documents[ONE] = stored(pairs(2))
+    rolled_over(lab, 2)
+    outcome, _ = lab.deliver(pairs(5), new_to=new_to)
+    assert (counts(outcome), lab.server.entries) == ((3, 2, 0), stored(pairs(5)))
+
+
+def test_what_is_new_to_the_write_index_is_not_asked_for(lab: Lab) -> None:
+    """It was written after that index began; one request does."""
+    rolled_over(lab)
+    outcome, _ = lab.deliver(pairs(5), new_to=TWO)
+    assert counts(outcome) == (5, 0, 0)
     assert [question.ids for question in lab.server.questions] == [()], "only who is behind the alias"
+
+
+def test_the_only_index_is_not_asked(lab: Lab) -> None:
+    """One request does: a 409 tells what is there."""
+    lab.server.documents[ONE] = stored(pairs(3))
+    outcome, _ = lab.deliver(pairs(5), new_to=None)
+    assert (counts(outcome), lab.server.entries) == ((2, 3, 0), stored(pairs(5)))
+    assert lab.server.questions == []
 
 
 def test_an_index_that_does_not_tell_is_waited_for(lab: Lab) -> None:
     """While an index cannot be asked what it holds, nothing is sent that it may hold."""
     lab.server.documents[ONE] = stored(pairs(3))
-    lab.server.rollover()
+    rolled_over(lab)
     closed = {"docs": [{"_id": "x", "error": {"type": "index_closed_exception"}}]}
     lab.server.question_steps.extend([faults.carried_out, lambda *_: closed])
-    outcome, _ = lab.deliver(pairs(5), before=SentBefore(None))
+    outcome, _ = lab.deliver(pairs(5), new_to=None)
     assert (counts(outcome), lab.server.entries) == ((2, 3, 0), stored(pairs(5)))
     assert lab.faults == [Fault.CLUSTER_STATE]
     assert "index_closed_exception" in lab.heard.of("delivery_failed")[0][1]
+
+
+# ---- other senders
+
+
+def test_nothing_goes_to_a_new_index_before_all_senders_can_know_of_it(lab: Lab) -> None:
+    """A sender that has not noticed the rollover yet sends the same lines to the old index meanwhile: one copy."""
+    lab.stop.elapsed = 2 * LOOK_EVERY
+    other = Lab(server=lab.server)
+    lab.server.rollover()
+    lab.stop.during = {1: lambda: other.deliver(pairs(4))}
+    outcome, _ = lab.deliver(pairs(6), new_to=None)
+    assert lab.stop.waits[0] == pytest.approx(GRACE)
+    assert [request.target for request in lab.server.requests] == [ONE, TWO]
+    assert (counts(outcome), lab.server.entries) == ((2, 4, 0), stored(pairs(6)))
+
+
+def test_a_stop_ends_the_wait_for_a_new_index(lab: Lab) -> None:
+    """Nothing is sent then."""
+    lab.stop.elapsed = 2 * LOOK_EVERY
+    lab.server.rollover()
+    lab.stop.last = 1
+    with pytest.raises(Stopped):
+        lab.deliver(pairs(4))
+    assert lab.server.requests == []
+
+
+@pytest.mark.parametrize("shift", range(5))
+def test_two_senders_of_the_same_lines_leave_one_copy(lab: Lab, shift: int) -> None:
+    """In turns, with answers lost and rollovers, each noticed by one of them later than by the other."""
+    other = Lab(server=lab.server, stop=lab.stop)
+    lose = faults.then(faults.lost, lab.server.rollover)
+    steps = [faults.carried_out, lose, faults.status(503), lose, faults.no_connection]
+    lab.server.bulk_steps.extend((steps[shift:] + steps[:shift]) * 2)
+    lab.stop.last = 500
+    for n in range(6):
+        for sender in (lab, other) if n % 2 else (other, lab):
+            outcome, _ = sender.deliver(pairs(8, 4 * n), new_to=None)
+            assert outcome.created + outcome.duplicates == 8
+            lab.stop.elapsed += 0.4
+    assert lab.server.entries == stored(pairs(28))
+
+
+# ---- one fault after the other
 
 
 def test_halves_of_a_lost_request_leave_one_copy(lab: Lab) -> None:

@@ -1,22 +1,23 @@
+"""Who a file is, decided from its bytes and what is remembered; what comes of it is in test_recognition.py."""
+
 import zlib
 from dataclasses import dataclass, replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from indexer.events import Recognition
 from indexer.reading.files import FileFacts
 from indexer.reading.identity import (
-    COMPARED,
     HEAD,
     TAIL,
     FileRecord,
-    Judgement,
     fresh,
     head_of,
     reads_like,
-    recognise,
+    starts_like,
+    to_compare,
 )
-from indexer.reading.windows import Window
 from tests.unit.conftest import lines
 
 LOG = lines(0, 40)
@@ -41,26 +42,15 @@ class Bytes:
 
 
 def facts(path: str = "a.log", inode: int = 1) -> FileFacts:
-    return FileFacts(path, 7, inode, 0, 0.0)
+    return FileFacts(path, 7, inode, 0, 0)
 
 
-def known(
-    content: bytes = LOG, offset: int = DELIVERED, *, inode: int = 1, twin: int = 0, path: str = "a.log"
-) -> FileRecord:
+def known(content: bytes = LOG, offset: int = DELIVERED, *, digest: int | None = 5) -> FileRecord:
     """What is remembered of a file that is delivered up to an offset."""
     head = head_of(Bytes(content))
     assert head is not None
-    record = fresh(facts(path, inode), head, twin)
     tail = zlib.crc32(content[max(0, offset - TAIL) : offset])
-    return replace(record, offset=offset, tail=tail, reach=offset, since="index-000001", size=len(content))
-
-
-def judged(
-    content: bytes, *others: tuple[FileRecord, Window | None], path: str = "a.log", inode: int = 1
-) -> Judgement:
-    head = head_of(Bytes(content))
-    assert head is not None
-    return recognise(facts(path, inode), Bytes(content), head, others)
+    return replace(fresh(facts(), head), offset=offset, tail=tail, digest=digest, size=len(content))
 
 
 # ---- the bytes that make a generation
@@ -80,6 +70,10 @@ def judged(
         (b"x" * HEAD + b"y\n", b"x" * HEAD),
         (b"x" * (HEAD - 1) + b"\n", b"x" * (HEAD - 1)),
         (b"\n" * HEAD + b"{1}\n", b"\n" * HEAD),
+        (b"\0\0", None),
+        (b"\0\0{1}\n{2}\n", b"\0\0{1}"),
+        (b"\0\n\0{1}\n", b"\0\n\0{1}"),
+        (b"\0" * HEAD + b"{1}\n", b"\0" * HEAD),
     ],
 )
 def test_the_first_line_that_is_not_blank_makes_a_generation(content: bytes, head: bytes | None) -> None:
@@ -87,10 +81,22 @@ def test_the_first_line_that_is_not_blank_makes_a_generation(content: bytes, hea
     assert head_of(Bytes(content)) == head
 
 
-def test_a_twin_has_a_generation_of_its_own() -> None:
-    """Files that begin alike and are not the same have different ids."""
-    generations = {fresh(facts(), b"{1}", twin).generation for twin in range(5)}
-    assert len(generations) == 5
+@given(
+    st.lists(st.sampled_from([b"{1}", b"{22}", b"\n", b"\r\n", b"\0", b"\0" * 9]), max_size=12),
+    st.integers(0, 60),
+)
+def test_a_generation_is_the_same_however_far_the_file_has_grown(pieces: list[bytes], cut: int) -> None:
+    """Once there is one, appending does not change it."""
+    content = b"".join(pieces)
+    early = head_of(Bytes(content[:cut]))
+    assert early is None or early == head_of(Bytes(content))
+
+
+def test_a_generation_depends_on_the_first_line_alone() -> None:
+    """Neither on where the file lies, nor on what follows: a copy, wherever it is, has the same ids."""
+    first = fresh(facts(), b"{1}")
+    assert fresh(facts("b.log", 2), b"{1}").generation == first.generation == zlib.crc32(b"{1}")
+    assert fresh(facts(), b"{2}").generation != first.generation
 
 
 # ---- reads_like
@@ -120,129 +126,30 @@ def test_a_file_that_differs_does_not_read_like_a_record(content: bytes) -> None
     assert not reads_like(Bytes(content), known())
 
 
-# ---- recognise, value by value
+def test_files_that_begin_with_the_same_line_start_alike() -> None:
+    """A longer first line that begins like it is another."""
+    assert starts_like(Bytes(ALIKE), known())
+    assert not starts_like(Bytes(OTHER), known())
+    assert not starts_like(Bytes(lines(0, 1)[:-2]), known())
 
 
-def test_a_first_line_that_no_one_knows_is_new() -> None:
-    """It is read from its start."""
-    assert judged(LOG) == Judgement(Recognition.NEW, fresh(facts(), LOG.split(b"\n")[0]))
-
-
-def test_the_same_inode_with_the_same_bytes_is_resumed() -> None:
-    """It goes on where it was, under the path it has now; it may grow, whatever was thought of it before."""
-    record = replace(known(), ended=True)
-    assert judged(LOG + MORE, (record, None), path="a.log.1") == Judgement(
-        Recognition.RESUMED, replace(record, path="a.log.1", ended=False)
-    )
-
-
-def test_another_inode_with_the_bytes_of_a_file_that_is_gone_is_moved() -> None:
-    """Moved, copied or compressed: it goes on where the other was."""
-    record = replace(known(), ended=True)
-    assert judged(LOG, (record, None), path="a.log.1.gz", inode=2) == Judgement(
-        Recognition.MOVED, replace(record, path="a.log.1.gz", inode=2, ended=False)
-    )
-
-
-@pytest.mark.parametrize("content", [LOG[:DELIVERED], LOG, lines(0, 1)])
-def test_what_a_file_that_is_still_there_holds_too_is_a_copy(content: bytes) -> None:
-    """As long as it holds nothing else."""
-    record = known()
-    assert judged(content, (record, Bytes(LOG)), inode=2) == Judgement(Recognition.COPY, record)
-
-
-def test_a_copy_that_goes_on_otherwise_is_a_twin() -> None:
-    """From its start, under ids of its own."""
-    record = known()
-    assert judged(ALIKE, (record, Bytes(LOG)), inode=2) == Judgement(
-        Recognition.TWIN, fresh(facts(inode=2), lines(0, 1)[:-1], 1)
-    )
-
-
-def test_the_next_twin_has_the_next_number() -> None:
-    """And a copy of a twin is a copy."""
-    first, second = (known(), Bytes(LOG)), (known(ALIKE, inode=2, twin=1), Bytes(ALIKE))
-    third = lines(0, 1) + lines(7000, 5)
-    assert judged(third, first, second, inode=3).record.twin == 2
-    assert judged(ALIKE, first, second, inode=3) == Judgement(Recognition.COPY, second[0])
-
-
-def test_a_twin_that_is_gone_is_found_again_among_those_that_begin_alike() -> None:
-    """By the bytes before its delivered offset."""
-    record = known(ALIKE, offset=len(ALIKE), inode=2, twin=1)
-    found = judged(ALIKE, (known(), Bytes(LOG)), (record, None), inode=3)
-    assert found == Judgement(Recognition.MOVED, replace(record, inode=3))
-
-
-def test_of_two_that_are_gone_it_is_the_one_with_which_it_has_more_in_common() -> None:
-    """What is delivered of the other one is the beginning of both."""
-    other, itself = known(offset=len(lines(0, 1))), known(inode=2, twin=1)
-    assert judged(LOG, (other, None), (itself, None), inode=3) == Judgement(
-        Recognition.MOVED, replace(itself, inode=3)
-    )
-
-
-def test_what_begins_like_a_file_that_is_gone_and_goes_on_otherwise_is_a_twin() -> None:
-    """It is not taken for the other, as its last bytes are not there."""
-    assert judged(ALIKE, (known(), None), inode=2).recognition is Recognition.TWIN
-
-
-def test_the_same_inode_cut_short_is_truncated() -> None:
-    """Copy-truncate: it begins anew."""
-    assert judged(OTHER[:300], (known(), None)) == Judgement(
-        Recognition.TRUNCATED, fresh(facts(), OTHER.split(b"\n")[0])
-    )
-
-
-@pytest.mark.parametrize("content", [OTHER + OTHER, OTHER[:DELIVERED]])
-def test_the_same_inode_with_other_bytes_is_replaced(content: bytes) -> None:
-    """Truncated and grown past the offset, or the inode was used again."""
-    assert judged(content, (known(), None)) == Judgement(
-        Recognition.REPLACED, fresh(facts(), OTHER.split(b"\n")[0])
-    )
-
-
-def test_an_inode_used_again_is_replaced_although_nothing_was_delivered_of_its_former_file() -> None:
-    """The first line alone shows it."""
-    assert judged(OTHER, (known(offset=0), None)).recognition is Recognition.REPLACED
-
-
-@pytest.mark.parametrize(
-    ("content", "reason"), [(ALIKE, Recognition.REPLACED), (lines(0, 1), Recognition.TRUNCATED)]
-)
-def test_a_truncated_file_that_begins_alike_gets_ids_of_its_own(content: bytes, reason: Recognition) -> None:
-    """Its first line may be the same, its offsets must not be taken for those delivered."""
-    assert judged(content, (known(), None)) == Judgement(reason, fresh(facts(), lines(0, 1)[:-1], 1))
-
-
-def test_the_inode_comes_before_the_bytes_of_other_files() -> None:
-    """Of two that begin and go on alike, each goes on as itself."""
-    first, second = known(), known(twin=1, inode=2)
-    assert judged(LOG, (first, None), (second, None), inode=2).record == second
-
-
-def test_a_truncated_file_may_hold_what_another_one_held() -> None:
-    """A log copied back over another inode goes on as what it holds."""
-    former, gone = known(OTHER, offset=400), known(inode=2)
-    assert judged(LOG, (former, None), (gone, None)) == Judgement(Recognition.MOVED, replace(gone, inode=1))
-
-
-def test_long_files_are_compared_to_their_end_and_piece_by_piece() -> None:
-    """The last byte counts, and no more is held than a piece of each."""
-    content = lines(0, 1) + bytes(3 * COMPARED)
-    record = known(content, offset=0)
-    window = Bytes(content)
-    assert judged(content, (record, window), inode=2).recognition is Recognition.COPY
-    assert judged(content[:-1] + b"x", (record, window), inode=2).recognition is Recognition.TWIN
-    assert judged(content + b"x", (record, window), inode=2).recognition is Recognition.MOVED
-    assert window.largest <= COMPARED
-
-
-def test_telling_truncated_from_replaced_does_not_read_the_file() -> None:
+def test_comparing_with_a_record_reads_a_few_bytes() -> None:
     """However far it was delivered."""
-    window = Bytes(OTHER * 3000)
-    record = known(LOG * 1000, offset=len(LOG) * 1000)
-    head = head_of(window)
-    assert head is not None
-    assert recognise(facts(), window, head, [(record, None)]).recognition is Recognition.REPLACED
+    content = LOG * 3000
+    window = Bytes(content)
+    assert reads_like(window, known(content, len(content)))
     assert window.largest <= HEAD
+
+
+# ---- where a file may agree with what is known
+
+
+def test_a_file_is_compared_where_records_end() -> None:
+    """In the order of a file that is read front to back; where several end, with each of them."""
+    records = [known(offset=300, digest=3), known(offset=100, digest=1), known(offset=300, digest=4)]
+    assert list(to_compare(records).items()) == [(100, {1}), (300, {3, 4})]
+
+
+def test_a_file_is_not_compared_with_what_says_nothing() -> None:
+    """Nothing delivered, or a record of version 0.1, which has no digest."""
+    assert to_compare([known(offset=0, digest=0), known(digest=None)]) == {}

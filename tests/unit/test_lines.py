@@ -1,5 +1,6 @@
 from collections.abc import Iterable, Iterator
 
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -40,12 +41,19 @@ class Collected:
 
 
 def naive(data: bytes, offset: int = 0) -> list[Placed]:
-    """The complete lines."""
+    """The complete lines, each from its first byte that is no NUL on."""
     found = []
-    for line in data.split(b"\n")[:-1]:
-        found.append((offset, line, offset + len(line) + 1))
-        offset += len(line) + 1
+    for raw in data.split(b"\n")[:-1]:
+        line = raw.lstrip(b"\0")
+        end = offset + len(raw) + 1
+        found.append((end - 1 - len(line), line, end))
+        offset = end
     return found
+
+
+def unfinished(data: bytes) -> bytes:
+    """What no LF ends yet."""
+    return data.split(b"\n")[-1].lstrip(b"\0")
 
 
 def cut(data: bytes, sizes: Iterable[int]) -> Iterator[bytes]:
@@ -60,9 +68,10 @@ def fed(splitter: LineSplitter, blocks: Iterable[bytes]) -> Collected:
     return Collected([part for block in blocks for part in splitter.feed(block)])
 
 
-texts = st.lists(st.sampled_from([b"\n", b"\r\n", b"a", b"bc", b"{}", b"\0", b"\xff\xfe"]) | st.binary()).map(
-    b"".join
-)
+texts = st.lists(
+    st.sampled_from([b"\n", b"\r\n", b"a", b"bc", b"{}", b"\0", b"\0\0\0", b"\n\0", b"\xff\xfe"])
+    | st.binary()
+).map(b"".join)
 sizes = st.lists(st.integers(min_value=0, max_value=9))
 
 
@@ -73,7 +82,7 @@ def test_lines_and_offsets_are_those_of_a_naive_splitter(data: bytes, blocks: li
     collected = fed(splitter, cut(data, blocks))
     assert (collected.short, collected.long) == (naive(data, offset), [])
     assert splitter.position == offset + len(data)
-    assert splitter.start == offset + len(data) - len(data.split(b"\n")[-1])
+    assert splitter.start == offset + len(data) - len(unfinished(data))
 
 
 @given(texts, sizes, st.integers(min_value=0, max_value=12))
@@ -98,7 +107,7 @@ def test_the_line_without_an_end_is_given_when_the_file_is_final(
     parts = [part for block in cut(data, blocks) for part in splitter.feed(block)]
     rest = splitter.finish()
     collected = Collected([*parts, rest] if rest is not None else parts)
-    last = data.split(b"\n")[-1]
+    last = unfinished(data)
     assert (rest is None) == (not last)
     ended = {placed[1] for placed in collected.long} if len(last) > limit else {p[1] for p in collected.short}
     assert not last or last in ended
@@ -114,6 +123,26 @@ def test_the_same_comes_out_all_at_once_byte_by_byte_and_with_bytes_that_stay() 
         assert splitter.start == 19
     rest = splitter.finish()
     assert rest == Lines(19, [b"trail"], 24)
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 7, 1000])
+def test_nuls_before_a_line_are_no_part_of_it_and_those_in_it_are(size: int) -> None:
+    """A hole, before the first line or a later one, wherever blocks end; the line has the offset of its first byte."""
+    data = b"\0" * 5 + b"{1}\n\0\0{2}\0\n{3\0}\n\0"
+    splitter = LineSplitter(100, GENEROUS)
+    collected = fed(splitter, (data[at : at + size] for at in range(0, len(data), size)))
+    assert collected.short == [(105, b"{1}", 109), (111, b"{2}\0", 116), (116, b"{3\0}", 121)]
+    assert splitter.start == splitter.position == 122
+    assert splitter.finish() is None
+
+
+def test_a_hole_is_not_held() -> None:
+    """However large it is, no byte of it waits for a line's end, and none counts against the limit."""
+    splitter = LineSplitter(0, 100)
+    for _ in range(1000):
+        assert splitter.feed(b"\0" * 1000) == []
+    assert splitter._held == []
+    assert splitter.feed(b"\0{1}\n") == [Lines(1_000_001, [b"{1}"], 1_000_005)]
 
 
 def test_neighbouring_lines_of_a_block_come_as_one_run() -> None:

@@ -207,42 +207,6 @@ def test_a_backup_that_the_archive_beside_it_goes_on_from_is_one_with_it() -> No
     history.teardown()
 
 
-def test_a_file_that_another_one_took_over_from_is_read_once_they_differ() -> None:
-    """The longer of two that begin alike goes on as the first; the other one is a twin from its first line on."""
-    with tempfile.TemporaryDirectory() as directory:
-        first, longer = Path(directory, "activity.log.a"), Path(directory, "activity.log.b")
-        reader = Reader(Path(directory))
-        first.write_bytes(b'{"n":1}\n')
-        reader.look()
-        longer.write_bytes(b'{"n":1}\n{"n":2}\n')
-        reader.look()
-        with first.open("ab") as file:
-            file.write(b'{"n":3}\n')
-        reader.look()
-        reader.look()
-        delivered = Counter(line for _, line in reader.delivered)
-        reader.close()
-    assert delivered == {b'{"n":1}': 2, b'{"n":2}': 1, b'{"n":3}': 1}
-
-
-def test_a_log_truncated_while_nobody_looked_is_taken_for_none_that_begins_like_it() -> None:
-    """Of that one nothing is known to be delivered; it goes on as itself, under the ids that it was sent with."""
-    with tempfile.TemporaryDirectory() as directory:
-        live, other = Path(directory, "activity.log"), Path(directory, "activity.log.1")
-        reader = Reader(Path(directory))
-        live.write_bytes(b'{"n":1}\n{"n":2}\n')
-        reader.look()
-        other.write_bytes(b'{"n":1}\n{"n":3}\n')
-        reader.look(deliver=False)
-        reader.lose_answers()
-        reader.crash()
-        live.write_bytes(b'{"n":1}\n{"n":4}\n{"n":5}\n')
-        reader.wait()
-        delivered = Counter(line for _, line in reader.delivered.elements())
-        reader.close()
-    assert delivered == {b'{"n":1}': 3, b'{"n":2}': 1, b'{"n":3}': 1, b'{"n":4}': 1, b'{"n":5}': 1}
-
-
 def test_a_copy_that_has_outlived_its_original_takes_nothing_from_it_when_it_is_back() -> None:
     """Both are remembered under one number; after a restart each is still what it was."""
     with tempfile.TemporaryDirectory() as directory, tempfile.TemporaryDirectory() as elsewhere:

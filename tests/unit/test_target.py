@@ -1,16 +1,15 @@
-"""What of a batch is in the alias already: which indices are asked, and what their answers mean."""
+"""Which index is written: what is behind the alias, when a new write index is used, what the indices hold."""
 
 import pytest
+from indexer.writing.replay import Backing, Unknown, backing, delivered
 
 from indexer.errors import AliasIsIndex, NotInstalled
 from indexer.writing import replay
-from indexer.writing.replay import Backing, Unknown, backing, delivered
 from tests.fakes import ALIAS, FakeElasticsearch
 from tests.faults import status
 
 URL = "http://somewhere"
 ONE, TWO, THREE = (f"{ALIAS}-{n:06}" for n in (1, 2, 3))
-BEHIND = Backing(THREE, (ONE, TWO, THREE))
 
 
 @pytest.fixture
@@ -20,30 +19,6 @@ def server() -> FakeElasticsearch:
     server.rollover()
     server.rollover()
     return server
-
-
-@pytest.mark.parametrize(
-    ("since", "asked"),
-    [
-        (ONE, [ONE, TWO]),
-        (TWO, [TWO]),
-        (THREE, []),
-        (None, [ONE, TWO]),
-        ("deleted-000001", [ONE, TWO]),
-        ("", [ONE, TWO]),
-    ],
-    ids=["first", "second", "the one written", "unknown", "no longer there", "no name"],
-)
-def test_indices_written_since_are_asked(since: str | None, asked: list[str]) -> None:
-    """All but the write index are asked that were written since; all of them, if that index is not known."""
-    assert BEHIND.may_hold(since) == asked
-
-
-def test_an_index_without_a_number_is_always_asked() -> None:
-    """An index that an administrator put behind the alias has no place in the order."""
-    behind = Backing(THREE, ("restored", ONE, TWO, THREE))
-    assert behind.may_hold(TWO) == ["restored", TWO]
-    assert Backing("restored", ("restored", ONE, TWO)).may_hold("restored") == [ONE, TWO]
 
 
 def test_indices_are_in_the_order_of_their_numbers(server: FakeElasticsearch) -> None:
@@ -92,7 +67,7 @@ def test_many_ids_are_asked_in_several_requests(
     server: FakeElasticsearch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each id is asked once of each index, at most so many in one request."""
-    monkeypatch.setattr(replay, "ASKED_AT_ONCE", 3)
+    monkeypatch.setattr(target_module, "ASKED_AT_ONCE", 3)
     ids = [b"%d" % n for n in range(7)]
     server.documents[TWO] = {"6": b"{}"}
     assert delivered(server.client, [ONE, TWO], ids) == {b"6"}
@@ -121,3 +96,90 @@ def test_what_the_client_raises_is_raised(server: FakeElasticsearch) -> None:
     with pytest.raises(Exception, match="some_exception") as raised:
         backing(server.client, ALIAS, URL)
     assert getattr(raised.value, "status_code", None) == 403
+
+
+# ---- which index is written
+
+
+class Timed:
+    """A target with a clock that a test sets."""
+
+    def __init__(self, server: FakeElasticsearch, known: str | None) -> None:
+        self.now = 1000.0
+        behind = backing(server.client, ALIAS, URL)
+        server.questions.clear()
+        self.target = Target(server.client, ALIAS, URL, behind, known, clock=lambda: self.now)
+
+
+def test_the_alias_is_looked_at_once_a_second(server: FakeElasticsearch) -> None:
+    """However many batches there are."""
+    timed = Timed(server, THREE)
+    for _ in range(100):
+        assert timed.target.look() == Backing(THREE, (ONE, TWO, THREE))
+        timed.now += LOOK_EVERY / 10
+    assert 9 <= len(server.questions) <= 10
+
+
+def test_the_alias_is_looked_at_again_when_the_last_look_is_out_of_date(server: FakeElasticsearch) -> None:
+    """An index that takes nothing any more is no reason to wait a second."""
+    timed = Timed(server, THREE)
+    server.rollover()
+    assert timed.target.look().write == THREE
+    timed.target.look_again()
+    assert timed.target.look().write == f"{ALIAS}-000004"
+
+
+def test_a_look_that_fails_is_no_look(server: FakeElasticsearch) -> None:
+    """The next one asks again, and what was known before is not taken for the answer."""
+    timed = Timed(server, THREE)
+    timed.now += LOOK_EVERY
+    server.question_steps.append(no_connection)
+    with pytest.raises(Exception, match="refused"):
+        timed.target.look()
+    server.rollover()
+    assert timed.target.look().write == f"{ALIAS}-000004"
+
+
+def test_a_new_write_index_is_used_after_a_while(server: FakeElasticsearch) -> None:
+    """Seconds are counted from when it was noticed; until then no line is known to be new to it."""
+    timed = Timed(server, THREE)
+    assert (timed.target.unsettled(), timed.target.settled) == (0.0, THREE)
+    server.rollover()
+    timed.now += LOOK_EVERY
+    timed.target.look()
+    assert (timed.target.unsettled(), timed.target.settled) == (GRACE, None)
+    timed.now += GRACE - 0.5
+    timed.target.look()
+    assert (timed.target.unsettled(), timed.target.settled) == (0.5, None)
+    timed.now += 0.5
+    assert (timed.target.unsettled(), timed.target.settled) == (0.0, f"{ALIAS}-000004")
+
+
+def test_rollovers_in_a_row_are_each_waited_for(server: FakeElasticsearch) -> None:
+    """The last one counts."""
+    timed = Timed(server, THREE)
+    for _ in range(3):
+        server.rollover()
+        timed.now += GRACE - 1
+        timed.target.look()
+        assert timed.target.unsettled() == GRACE
+
+
+@pytest.mark.parametrize(
+    ("behind", "known", "seconds"),
+    [
+        ([ONE, TWO], TWO, 0.0),
+        ([ONE, TWO], ONE, GRACE),
+        ([ONE, TWO], "deleted-000001", GRACE),
+        ([ONE, TWO], None, GRACE),
+        ([TWO], None, 0.0),
+        ([TWO], ONE, 0.0),
+    ],
+    ids=["known", "rolled over since", "deleted since", "lost state", "first run", "all others deleted"],
+)
+def test_a_start_waits_for_a_write_index_that_may_be_new(
+    server: FakeElasticsearch, behind: list[str], known: str | None, seconds: float
+) -> None:
+    """Nobody knows how long ago it began, unless the state speaks of it; where it is the only one, it does not matter."""
+    server.behind, server.write = behind, behind[-1]
+    assert Timed(server, known).target.unsettled() == seconds
