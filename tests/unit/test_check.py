@@ -10,6 +10,7 @@ from indexer.check import Step, judgements
 from indexer.check.cluster import Looking
 from indexer.check.findings import Finding, State, Topic, fine, wrong
 from indexer.cluster.client import Server
+from indexer.cluster.compare import differences
 from indexer.cluster.fields import Fields, Ignored
 from indexer.cluster.plan import Kind, Request, plan
 from indexer.cluster.roles import roles
@@ -150,9 +151,10 @@ def test_versions_from_7_17_to_9_are_supported(version: tuple[int, int, int], st
 def installed(change: dict[str, Any] | None = None, *, missing: bool = False) -> list[Installed]:
     """All that is to be installed, as it should be but for the index template."""
     return [
-        Installed(it, None if missing and _is_template(it) else it.body | (change or {}), ())
+        Installed(it, None if missing and _is_template(it) else body, differences(body, it.body))
         for it in plan(SERVER, Connection())
         if it.kind is not Kind.INDEX
+        for body in [it.body | (change or {})]
     ]
 
 
@@ -166,10 +168,12 @@ def test_what_is_installed_is_fine_missing_foreign_or_newer() -> None:
     missing = judgements.templates(installed(missing=True))
     assert (missing.state, missing.cure) == (State.WRONG, "Run `indexer template install`.")
     assert f"index template {ALIAS}" in missing.what
-    foreign = judgements.templates(installed({"_meta": None, "policy": {}}))
+    foreign = judgements.templates(installed({"_meta": None, "policy": {}, "priority": 1}))
     assert (foreign.state, "somebody else" in foreign.what) == (State.WRONG, True)
     newer = judgements.templates(installed({"version": 99}))
     assert (newer.state, "newer" in newer.what) == (State.ODD, True)
+    unmarked = judgements.templates(installed({"_meta": None}))
+    assert (unmarked.state, "_meta" in unmarked.what) == (State.ODD, True)
 
 
 @pytest.mark.parametrize(
