@@ -148,6 +148,30 @@ def test_versions_from_7_17_to_9_are_supported(version: tuple[int, int, int], st
     assert judgements.version(Server(version, lifecycle=True)).state is state
 
 
+@pytest.mark.parametrize(
+    ("version", "replicas", "warned"),
+    [
+        ((9, 4, 9), 1, False),
+        ((9, 5, 0), 0, False),
+        ((9, 5, 0), 1, True),
+        ((9, 5, 1), 3, True),
+        ((9, 5, 2), 1, True),
+        ((9, 5, 3), 1, False),
+        ((9, 6, 0), 1, False),
+        ((10, 0, 0), 1, False),
+    ],
+)
+def test_replicas_that_can_diverge_are_a_warning(
+    version: tuple[int, int, int],
+    replicas: int,
+    warned: bool,  # noqa: FBT001
+) -> None:
+    """With the version to upgrade to; an index without replicas has none that could."""
+    found = list(judgements.replicated(Server(version, lifecycle=True), "i-000001", replicas))
+    assert [it.state for it in found] == [State.ODD] * warned
+    assert all("i-000001" in it.what and "9.5.3" in it.cure for it in found)
+
+
 def installed(change: dict[str, Any] | None = None, *, missing: bool = False) -> list[Installed]:
     """All that is to be installed, as it should be but for the index template."""
     return [
