@@ -4,9 +4,11 @@ reading/, writing/ and pipeline.py tell; whoever wants to know (a progress bar, 
 overrides the methods it cares for. Told per file, per block or per batch, never per line.
 """
 
+import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 
 
 class Recognition(StrEnum):
@@ -167,19 +169,27 @@ class Events:
     def rollover_managed(self, policy: str) -> None:
         """The server's lifecycle management rolls over and deletes already, by this policy."""
 
+    def listener_failed(self, listener: str, reason: str) -> None:
+        """A listener raised an error on what it was told; nothing else came of it."""
+
 
 class Broadcast(Events):
-    """Tells each listener in turn."""
+    """Tells each listener in turn. What one raises reaches neither the others nor whoever tells: it is an event itself."""
 
     def __init__(self, *listeners: Events) -> None:
+        self._listeners = listeners
         for name in vars(Events):
             if not name.startswith("_"):
-                setattr(self, name, _to_each([getattr(listener, name) for listener in listeners]))
+                setattr(self, name, partial(self._tell, name))
 
+    def _tell(self, name: str, *facts: object) -> None:
+        for listener in self._listeners:
+            try:
+                getattr(listener, name)(*facts)
+            except Exception as error:  # noqa: BLE001 - a listener is not worth a delivery, whatever is wrong with it
+                self._tell_of(type(listener).__name__, f"{type(error).__name__}: {error}")
 
-def _to_each(methods: list[Callable[..., None]]) -> Callable[..., None]:
-    def tell(*facts: object) -> None:
-        for method in methods:
-            method(*facts)
-
-    return tell
+    def _tell_of(self, failed: str, reason: str) -> None:
+        for listener in self._listeners:
+            with contextlib.suppress(Exception):
+                listener.listener_failed(failed, reason)

@@ -12,7 +12,7 @@ from elasticsearch import Elasticsearch
 
 from indexer.cluster.client import connect, explained, shown
 from indexer.errors import Fatal, StateUnusable
-from indexer.events import Events, Totals
+from indexer.events import Broadcast, Events, Totals
 from indexer.pipeline import Pipeline
 from indexer.reading import files
 from indexer.reading.tail import Tail
@@ -101,7 +101,7 @@ def _watched(
 ) -> Iterator[Events]:
     """Give the listener to tell; with an address, what it is told can be seen there. Raises CannotListen."""
     if monitoring is None or monitoring.monitoring_address is None:
-        yield events
+        yield Broadcast(events)
         return
     from indexer.monitoring.service import monitored  # noqa: PLC0415 - it costs a while and some megabytes
 

@@ -2,9 +2,9 @@
 
 import threading
 
+from indexer.background import repeat
 from indexer.cluster.client import connect, explained
 from indexer.cluster.rollover import turn
-from indexer.errors import Fatal
 from indexer.events import Events
 from indexer.settings import Ageing, Connection
 
@@ -15,25 +15,20 @@ EVERY = 300.0
 def start_turning(connection: Connection, ageing: Ageing, events: Events, stop: threading.Event) -> None:
     """Begin to look again and again, in a thread of its own, until `stop`. What fails is told and tried again.
 
-    It ends by itself where the server does this already.
+    Where the server does this already, that is told once, and the look goes on: it may do so no more tomorrow.
     """
-    given = (connection, ageing, events, stop)
-    threading.Thread(target=_turn_until, args=given, name="rollover", daemon=True).start()
+    managed: str | None = None
 
+    def work() -> None:
+        nonlocal managed
+        with connect(connection) as client, explained(connection):
+            turned = turn(client, connection, ageing)
+        if turned.began is not None:
+            events.index_begun(turned.began)
+        for index in turned.deleted:
+            events.index_deleted(index)
+        if turned.managed not in {None, managed}:
+            events.rollover_managed(str(turned.managed))
+        managed = turned.managed
 
-def _turn_until(connection: Connection, ageing: Ageing, events: Events, stop: threading.Event) -> None:
-    while not stop.is_set():
-        try:
-            with connect(connection) as client, explained(connection):
-                turned = turn(client, connection, ageing)
-        except Fatal as reason:
-            events.rollover_failed(str(reason))
-        else:
-            if turned.began is not None:
-                events.index_begun(turned.began)
-            for index in turned.deleted:
-                events.index_deleted(index)
-            if turned.managed is not None:
-                events.rollover_managed(turned.managed)
-                return
-        stop.wait(EVERY)
+    repeat("rollover", work, EVERY, events.rollover_failed, stop).start()

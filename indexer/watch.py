@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
+from indexer.background import repeat
 from indexer.events import Totals
 from indexer.settings import Connection, State
 from indexer.show import Cell, Table, text
@@ -73,9 +74,10 @@ def looking(paths: Sequence[str], connection: Connection, state: State) -> Itera
     latest = [replace(known(paths, connection, state), problem="The cluster is being asked.")]
 
     def ask() -> None:
-        while not stop.is_set():
-            latest[0] = with_cluster(known(paths, connection, state), connection, state)
-            stop.wait(CLUSTER_EVERY)
+        latest[0] = with_cluster(known(paths, connection, state), connection, state)
+
+    def failed(sentence: str) -> None:
+        latest[0] = replace(latest[0], problem=sentence)
 
     def look() -> Status:
         local, told = known(paths, connection, state), latest[0]
@@ -88,7 +90,7 @@ def looking(paths: Sequence[str], connection: Connection, state: State) -> Itera
             ignored=told.ignored,
         )
 
-    threading.Thread(target=ask, name="watch", daemon=True).start()
+    repeat("watch", ask, CLUSTER_EVERY, failed, stop).start()
     try:
         yield look
     finally:

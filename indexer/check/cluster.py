@@ -34,6 +34,7 @@ PROBE = b'{"create":{"_id":"indexer-check"}}\n{\n'
 shard have let it through, and leaves nothing behind (measured on 7.17.28, 8.19.16 and 9.1.5)."""
 PRIMARY_WITHIN = "5s"
 """How long that entry waits for a primary shard."""
+REPLICAS = "index.number_of_replicas"
 T = TypeVar("T")
 LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 WITHOUT_SECURITY = [400, 404, 405]
@@ -181,8 +182,11 @@ def index(looking: Looking) -> Iterator[Finding]:
     lifecycle = managed(server, looking.indices)
     found = promises.of_write_index(looking.client, it, server, lifecycle=lifecycle)
     yield from judgements.promised(Topic.INDEX, found)
+    write = _known(looking.behind).write
     if not found:
-        yield fine(Topic.INDEX, f"{_known(looking.behind).write} keeps entries as they are")
+        yield fine(Topic.INDEX, f"{write} keeps entries as they are")
+    answer = looking.client.indices.get_settings(index=write, name=REPLICAS, flat_settings=True)
+    yield from judgements.replicated(server, write, int(answer[write]["settings"].get(REPLICAS, 0)))
 
 
 def write(looking: Looking) -> Iterator[Finding]:

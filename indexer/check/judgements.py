@@ -17,6 +17,9 @@ from indexer.writing.answers import Answer, Verdict
 OLDEST = (7, 17, 0)
 NEXT = (10, 0, 0)
 """The versions between these two are supported: 7.17, 8 and 9."""
+DIVERGING, CONVERGING = (9, 5, 0), (9, 5, 3)
+"""The versions from the first up to the second lose entries on replicas as they reach the limit of indexing pressure (Elasticsearch
+release notes, "Known issues")."""
 NEARLY = 0.8
 """Of the limit of fields."""
 SHOWN = 3
@@ -72,6 +75,13 @@ def version(server: Server) -> Finding:
         cure = "Look for a newer version of this program."
         return odd(Topic.VERSION, f"Elasticsearch {server} is newer than any that was tried", cure)
     return fine(Topic.VERSION, f"Elasticsearch {server}")
+
+
+def replicated(server: Server, index: str, replicas: int) -> Iterator[Finding]:
+    """Tell whether this server can leave the replicas of an index without entries."""
+    if replicas and DIVERGING <= server.version < CONVERGING:
+        what = f"under load, Elasticsearch {server} can leave the replicas of {index} without some of its entries"
+        yield odd(Topic.INDEX, what, "Upgrade it to 9.5.3 or later (elastic/elasticsearch issue 158212).")
 
 
 def templates(steps: Sequence[Step]) -> Finding:

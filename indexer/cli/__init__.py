@@ -3,15 +3,14 @@
 Everything but typer is imported where it is used: `indexer --help` has to be quick.
 """
 
-import os
 import sys
 from typing import Annotated
 
 import typer
 
 from indexer import __version__
-from indexer.cli import check, kibana, logs, rejected, report, roles, template, zoomdata
-from indexer.errors import Fatal
+from indexer.cli import check, kibana, logs, rejected, report, roles, streams, template, zoomdata
+from indexer.errors import EXIT_FAILED, Fatal
 
 app = typer.Typer(
     name="indexer",
@@ -49,14 +48,34 @@ app.command()(logs.demo)
 
 def main() -> None:
     """Run the command line; a Fatal becomes one sentence on standard error and its exit code."""
+    streams.prepare()
+    try:
+        code = _run()
+        sys.stdout.flush()  # Python itself would do so at its end, and turn a failure into 120
+    except BrokenPipeError:
+        code = EXIT_FAILED
+        streams.discard_output()
+    except streams.CannotPrint as error:
+        code = _say(error)
+        streams.discard_output()
+    sys.exit(code)
+
+
+def _run() -> str | int | None:
     try:
         app()
+    except SystemExit as end:
+        return end.code
+    except streams.CannotPrint:
+        raise
     except Fatal as error:
-        print(f"indexer: {error}", file=sys.stderr)
-        sys.exit(error.exit_code)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(1)
+        return _say(error)
+    return None
+
+
+def _say(error: Fatal) -> int:
+    print(f"indexer: {error}", file=sys.stderr)
+    return error.exit_code
 
 
 @app.callback(invoke_without_command=True)

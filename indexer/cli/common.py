@@ -74,7 +74,7 @@ def progress(paths: Sequence[str], doing: str = "Indexing", level: str = "info")
     from indexer.reading import files  # noqa: PLC0415
 
     if not sys.stderr.isatty():
-        yield monitoring.Logs(monitoring.logger(level))
+        yield Broadcast(monitoring.Logs(monitoring.logger(level)))
         return
     total = None if STANDARD_INPUT in paths else sum(facts.size for facts in files.find(paths).found)
     with ProgressBar(doing, total) as bar:
@@ -82,7 +82,10 @@ def progress(paths: Sequence[str], doing: str = "Indexing", level: str = "info")
 
 
 def stop_on_signals() -> threading.Event:
-    """Give the event that SIGTERM, SIGINT and SIGHUP set; a second of them ends the process at once."""
+    """Give the event that SIGTERM, SIGINT and SIGHUP set; a second of them ends the process at once.
+
+    A SIGHUP that is ignored stays so: that is what `nohup` asks for.
+    """
     stop = threading.Event()
     asked = False
 
@@ -94,6 +97,7 @@ def stop_on_signals() -> threading.Event:
         # From a thread: this one may have been interrupted in the event's own wait, which holds the event's lock.
         _thread.start_new_thread(stop.set, ())
 
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+    ignored = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    for number in (signal.SIGTERM, signal.SIGINT, *(() if ignored else (signal.SIGHUP,))):
         signal.signal(number, end)
     return stop

@@ -20,7 +20,7 @@ from elastic_transport.client_utils import parse_cloud_id, url_to_node_config
 from elasticsearch import Elasticsearch
 from elasticsearch.serializer import OrjsonSerializer
 
-from indexer.cluster import tls
+from indexer.cluster import guards, tls
 from indexer.cluster.credentials import Credentials, remedy, who
 from indexer.cluster.failures import in_short, in_words, innermost, reason_of
 from indexer.cluster.node import EXTRA, Node, Security
@@ -126,6 +126,7 @@ def _node(url: str) -> NodeConfig:
     if node is None or node.scheme not in {"http", "https"}:
         remedy = "Give --elasticsearch-url one like https://host:9200/path"
         raise WrongUsage(what=f"{_without_user(url)!r} is no address of Elasticsearch", remedy=remedy)
+    guards.refuse_queues(node)
     return node
 
 

@@ -22,6 +22,7 @@ from elasticsearch import Elasticsearch
 from indexer.cluster.alias import following, is_ours, number, write_index
 from indexer.cluster.client import shown
 from indexer.cluster.plan import Body, Call
+from indexer.cluster.requests import reason_of
 from indexer.errors import Fatal, NotInstalled
 from indexer.settings import Ageing, Connection
 
@@ -129,7 +130,7 @@ def roll_over(
         now = write_index(client, connection)
         if now != writing:
             return now
-        reason = error.body["error"]["reason"]
+        reason = reason_of(error)
         raise CannotRollOver(alias=alias, url=shown(connection), index=writing, reason=reason) from None
     return str(answer["new_index"]) if answer["rolled_over"] else None
 
@@ -142,6 +143,9 @@ def look(client: Elasticsearch, connection: Connection, ageing: Ageing) -> Turn:
     wanted = ["index.creation_date", POLICY, BLOCK]
     answer = client.indices.get_settings(index=alias, name=wanted, flat_settings=True)
     settings = {index: held["settings"] for index, held in answer.items()}
+    if writing not in settings:
+        reason = "it went from behind the alias just now"
+        raise CannotRollOver(alias=alias, url=shown(connection), index=writing, reason=reason)
     policy = settings[writing].get(POLICY)
     if policy is not None:
         return Turn(alias, policy, writing, due=False, expired=(), writable=())
@@ -170,9 +174,12 @@ def turn(client: Elasticsearch, connection: Connection, ageing: Ageing) -> Turne
 
 
 def _is_due(client: Elasticsearch, alias: str, writing: str, when: Body) -> bool:
-    """An empty index is not, as with lifecycle management (`indices.lifecycle.rollover.only_if_has_documents`)."""
+    """An empty index is not, as with lifecycle management (`indices.lifecycle.rollover.only_if_has_documents`).
+
+    While its primary shard is nowhere, nobody tells how much is in it: the conditions decide.
+    """
     stats = client.indices.stats(index=writing, metric="docs", filter_path="_all.primaries.docs.count")
-    if not stats["_all"]["primaries"]["docs"]["count"]:
+    if stats and not stats["_all"]["primaries"]["docs"]["count"]:
         return False
     try:
         answer = client.indices.rollover(alias=alias, conditions=when, dry_run=True)
@@ -189,4 +196,5 @@ def _now(client: Elasticsearch) -> int:
         if error.status_code not in CLOCKLESS:
             raise
         return int(time.time() * 1000)
-    return int(next(iter(stats["nodes"].values()))["timestamp"])
+    told = [node["timestamp"] for node in stats.get("nodes", {}).values()]
+    return int(told[0] if told else time.time() * 1000)

@@ -95,11 +95,15 @@ class Step:
 
     @property
     def foreign(self) -> bool:
-        """What is there was not made by us; an index bears no mark."""
+        """What is there was not made by us; an index bears no mark.
+
+        With our content to the last field it is ours, though somebody has changed the mark.
+        """
         return (
             self.request.kind is not Kind.INDEX
             and self.held is not None
             and _meta(self.held).get("managed_by") != OURS
+            and any(not it.path.removeprefix("policy.").startswith("_meta") for it in self.changes)
         )
 
     @property
@@ -205,7 +209,11 @@ def _step(client: Elasticsearch, request: Request, writing: str | None) -> Step:
     if "aliases" in request.body and writing is not None:  # it was made once, and may be long gone
         return Step(replace(request, name=writing), {})
     found = held(client, request)
-    return Step(request, found, () if found is None else differences(found, request.body))
+    if found is None:
+        return Step(request, None)
+    # Of a policy a server tells its own count of changes as well, and who uses it.
+    comparable = {"policy": found["policy"]} if request.kind is Kind.POLICY else found
+    return Step(request, found, differences(comparable, request.body))
 
 
 def _allowed(steps: list[Step], connection: Connection, *, force: bool) -> list[Step]:

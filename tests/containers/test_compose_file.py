@@ -55,7 +55,7 @@ def test_the_file_is_understood(resolved: dict[str, Any]) -> None:
     """Each service is one that Compose knows how to start; Elastic's images have one exact version."""
     images = {service["image"] for service in resolved["services"].values()}
     elastic = {image for image in images if "elastic.co" in image}
-    assert {image.rpartition(":")[2] for image in elastic} == {"9.1.5"}
+    assert {image.rpartition(":")[2] for image in elastic} == {"9.5.0"}
     assert resolved["services"]["kibana"]["image"] in elastic
 
 

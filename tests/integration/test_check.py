@@ -206,6 +206,22 @@ def test_an_index_made_without_the_template_is_said(bare: Lab) -> None:
     assert of(findings, Topic.WRITE, State.FINE)
 
 
+def test_replicas_that_can_diverge_are_said(lab: Lab) -> None:
+    """On the versions that have the fault, and only with replicas."""
+
+    def warned() -> list[str]:
+        return [it.what for it in found(lab) if (it.topic, it.state) == (Topic.INDEX, State.ODD)]
+
+    assert warned() == []
+    index = f"{lab.connection.alias}-000001"
+    settings = {"index.auto_expand_replicas": False, "index.number_of_replicas": 1}
+    lab.client.indices.put_settings(index=index, settings=settings)
+    server = inspect_server(lab.client)
+    faulty = (9, 5, 0) <= server.version < (9, 5, 3)
+    told = f"under load, Elasticsearch {server} can leave the replicas of {index} without some of its entries"
+    assert warned() == [told] * faulty
+
+
 def test_fields_are_counted_as_the_server_counts_them(lab: Lab) -> None:
     """The count is the smallest limit that the server accepts; at it, what becomes of new fields depends on the version."""
     lab.run(lab.log(b'{"a":{"b":1,"c":{"d":"x"}},"user":"u","new":true}\n'))

@@ -8,6 +8,8 @@ import secrets
 import signal
 import socket
 import subprocess
+import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,7 +23,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from indexer.cluster.client import connect
 from indexer.demo.embedded import Embedded
-from indexer.monitoring import lookout
+from indexer.monitoring import health, lookout
+from indexer.reading.tail import Tail
 from indexer.run import run
 from indexer.settings import Connection, Delivery, Monitoring, State
 from tests.integration.conftest import LOG, Following, Lab, joined, numbered, until
@@ -186,6 +189,40 @@ def test_an_alias_that_goes_away_is_seen_without_an_entry(lab: Lab) -> None:
         assert pages.alive
         lab.client.indices.put_alias(index=index, name=lab.connection.alias, is_write_index=True)
         watched.until(lambda: not pages.problems)
+
+
+def test_a_main_loop_that_hangs_is_not_alive(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Though its senders are lively, and wait for the alias. A fake hangs: no file system here can be made to."""
+    monkeypatch.setattr(health, "ALIVE_WITHIN", 1.5)
+    hang, go_on = threading.Event(), threading.Event()
+    read = Tail.read
+
+    def hanging(tail: Tail) -> Any:
+        if hang.is_set():
+            go_on.wait()
+        return read(tail)
+
+    monkeypatch.setattr(Tail, "read", hanging)
+    append(lab, numbered(10))
+    with Watched(lab) as watched:
+        watched.until_created(10)
+        pages = watched.pages
+        index = f"{lab.connection.alias}-000001"
+        lab.client.indices.delete_alias(index=index, name=lab.connection.alias)
+        append(lab, numbered(10, start=10))
+        watched.until(lambda: pages.metric("indexer_retries_total", "cluster_state") > 1)
+        for _ in range(20):
+            assert pages.alive
+            time.sleep(0.1)
+        hang.set()
+        watched.until(lambda: not pages.alive)
+        tries = pages.metric("indexer_retries_total", "cluster_state")
+        watched.until(lambda: pages.metric("indexer_retries_total", "cluster_state") > tries)
+        assert not pages.alive
+        go_on.set()
+        watched.until(lambda: pages.alive)
+        lab.client.indices.put_alias(index=index, name=lab.connection.alias, is_write_index=True)
+        watched.until_created(20)
 
 
 @pytest.fixture

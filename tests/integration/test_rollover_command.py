@@ -6,6 +6,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from typing import Any
 
 import pytest
 
@@ -193,6 +194,48 @@ def test_a_rollover_that_fails_is_said_and_holds_nothing_up(filled: Lab) -> None
         indexing.until(lambda: indexing.heard.of("index_begun"))
     assert in_the_way in indexing.heard.of("rollover_failed")[0][0]
     assert behind(filled) == index(filled, 1, 2)
+
+
+@pytest.mark.usefixtures("turning_often")
+def test_a_rollover_survives_what_nobody_foresaw(filled: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever an answer lacks is said, and the next look does the work. A fake answer: no server here gives such a one."""
+    real = turn
+    errors = [KeyError("_all"), StopIteration(), TypeError("string indices")]
+
+    def odd(*how: Any) -> Turned:
+        if errors:
+            raise errors.pop(0)
+        return real(*how)
+
+    monkeypatch.setattr(turning, "turn", odd)
+    with following(filled, AT_ONCE) as indexing:
+        indexing.until(lambda: indexing.heard.of("index_begun"))
+    said = [sentence for (sentence,) in indexing.heard.of("rollover_failed")]
+    assert said == [
+        "Unexpected: KeyError: '_all'.",
+        "Unexpected: StopIteration: .",
+        "Unexpected: TypeError: string indices.",
+    ]
+
+
+def test_an_index_whose_shard_is_nowhere_gives_way(filled: Lab) -> None:
+    """Nobody can tell how many entries it holds: its age is enough, and the next index takes entries again."""
+    nowhere = {"index.routing.allocation.include._name": "nowhere"}
+    filled.client.indices.rollover(
+        alias=filled.connection.alias, settings=nowhere, wait_for_active_shards="0"
+    )
+    assert turn(filled.client, filled.connection, AT_ONCE).began == index(filled, 3)[0]
+
+
+@pytest.mark.usefixtures("turning_often")
+def test_a_server_that_rolls_over_no_more_is_noticed(filled: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it does itself is told once; when it does so no more, we do. The servers of these tests have no ILM: faked."""
+    managed = [Turned(managed="policy")] * 5
+    real = turn
+    monkeypatch.setattr(turning, "turn", lambda *how: managed.pop() if managed else real(*how))
+    with following(filled, AT_ONCE) as indexing:
+        indexing.until(lambda: indexing.heard.of("index_begun"))
+    assert indexing.heard.of("rollover_managed") == [("policy",)]
 
 
 def test_the_real_command_looks_at_once(filled: Lab) -> None:

@@ -140,6 +140,16 @@ def test_a_senseless_address(away: Lab, url: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "command", [["run"], ["run", "--once"], ["template", "install"], ["verify"]], ids=" ".join
+)
+def test_a_service_that_answers_before_it_indexes(away: Lab, command: list[str]) -> None:
+    """Is refused before anything is sent to it."""
+    where = ["--elasticsearch-url", "https://abc123.ingest.us-east-1.aws.elastic.cloud/_es"]
+    paths = [] if "template" in command else [away.logs / LOG]
+    assert "answers before it indexes" in said(away.command(*command, *where, *paths), 2)
+
+
+@pytest.mark.parametrize(
     "path", ["missing.log", "missing/", "*.gone", "empty"], ids=["file", "directory", "glob", "no log in it"]
 )
 def test_no_log(away: Lab, path: str) -> None:

@@ -10,6 +10,7 @@ from indexer.check import Step, judgements
 from indexer.check.cluster import Looking
 from indexer.check.findings import Finding, State, Topic, fine, wrong
 from indexer.cluster.client import Server
+from indexer.cluster.compare import differences
 from indexer.cluster.fields import Fields, Ignored
 from indexer.cluster.plan import Kind, Request, plan
 from indexer.cluster.roles import roles
@@ -147,12 +148,37 @@ def test_versions_from_7_17_to_9_are_supported(version: tuple[int, int, int], st
     assert judgements.version(Server(version, lifecycle=True)).state is state
 
 
+@pytest.mark.parametrize(
+    ("version", "replicas", "warned"),
+    [
+        ((9, 4, 9), 1, False),
+        ((9, 5, 0), 0, False),
+        ((9, 5, 0), 1, True),
+        ((9, 5, 1), 3, True),
+        ((9, 5, 2), 1, True),
+        ((9, 5, 3), 1, False),
+        ((9, 6, 0), 1, False),
+        ((10, 0, 0), 1, False),
+    ],
+)
+def test_replicas_that_can_diverge_are_a_warning(
+    version: tuple[int, int, int],
+    replicas: int,
+    warned: bool,  # noqa: FBT001
+) -> None:
+    """With the version to upgrade to; an index without replicas has none that could."""
+    found = list(judgements.replicated(Server(version, lifecycle=True), "i-000001", replicas))
+    assert [it.state for it in found] == [State.ODD] * warned
+    assert all("i-000001" in it.what and "9.5.3" in it.cure for it in found)
+
+
 def installed(change: dict[str, Any] | None = None, *, missing: bool = False) -> list[Installed]:
     """All that is to be installed, as it should be but for the index template."""
     return [
-        Installed(it, None if missing and _is_template(it) else it.body | (change or {}), ())
+        Installed(it, None if missing and _is_template(it) else body, differences(body, it.body))
         for it in plan(SERVER, Connection())
         if it.kind is not Kind.INDEX
+        for body in [it.body | (change or {})]
     ]
 
 
@@ -166,10 +192,12 @@ def test_what_is_installed_is_fine_missing_foreign_or_newer() -> None:
     missing = judgements.templates(installed(missing=True))
     assert (missing.state, missing.cure) == (State.WRONG, "Run `indexer template install`.")
     assert f"index template {ALIAS}" in missing.what
-    foreign = judgements.templates(installed({"_meta": None, "policy": {}}))
+    foreign = judgements.templates(installed({"_meta": None, "policy": {}, "priority": 1}))
     assert (foreign.state, "somebody else" in foreign.what) == (State.WRONG, True)
     newer = judgements.templates(installed({"version": 99}))
     assert (newer.state, "newer" in newer.what) == (State.ODD, True)
+    unmarked = judgements.templates(installed({"_meta": None}))
+    assert (unmarked.state, "_meta" in unmarked.what) == (State.ODD, True)
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,14 @@
 """What is said of what happens: a fault once, then counted, then that it is over."""
 
+import contextlib
 import json
 import re
 import sys
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +17,7 @@ import structlog
 from indexer.events import Broadcast, Events, Fault, Progress, Recognition, Totals
 from indexer.monitoring import Logs, logger
 from indexer.monitoring.logs import SAID_AGAIN
+from indexer.monitoring.numbers import Numbers
 from tests.observed import Heard
 
 Said = dict[str, Any]
@@ -299,6 +303,52 @@ def test_a_broadcast_tells_each_listener(name: str) -> None:
     one, two = Heard(), Heard()
     getattr(Broadcast(one, two), name)("fact", 1)
     assert one.told == two.told == [(name, ("fact", 1))]
+
+
+class Broken(Events):
+    """Raises whatever it is told, and what it is told of its own failure, too."""
+
+    def __init__(self, error: Exception) -> None:
+        for name in EVENTS:
+            setattr(self, name, partial(self._fail, error))
+
+    def _fail(self, error: Exception, *_: object) -> None:
+        raise error
+
+
+@pytest.mark.parametrize("name", EVENTS)
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), ValueError("closed"), KeyError(1)])
+def test_a_listener_that_fails_fails_alone(name: str, error: Exception) -> None:
+    """Others before and after it hear all the same, and hear of the failure; whoever tells notices nothing."""
+    one, two = Heard(), Heard()
+    broken = Broken(error)
+    getattr(Broadcast(one, Broadcast(broken), broken, two), name)("fact", 1)
+    failure = ("listener_failed", ("Broken", f"{type(error).__name__}: {error}"))
+    told = (name, ("fact", 1))
+    assert (one.told, two.told) == ([told, failure], [failure, told])
+
+
+def test_a_listener_that_fails_again_and_again_is_said_once(logs: Logs, said: list[Said]) -> None:
+    """With what is wrong with it."""
+    broadcast = Broadcast(logs, Broken(OSError("full")))
+    for n in range(100):
+        broadcast.block_read("a.log", n)
+    facts = {"listener": "Broken", "reason": "OSError: full"}
+    assert said == [{"level": "warning", "event": "listener failed", **facts}]
+
+
+def test_a_log_that_cannot_be_written_fails_alone(capsys: pytest.CaptureFixture[str]) -> None:
+    """Standard error may be closed, or full."""
+    numbers = Numbers()
+    with Path("/dev/full").open("w") as full, pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sys.stderr", full)
+        broadcast = Broadcast(Logs(logger()), numbers)
+        broadcast.file_lost("a.log", 7)
+        with contextlib.suppress(OSError):
+            full.close()
+        broadcast.file_lost("b.log", 8)
+    assert (numbers.snapshot().lost_bytes, numbers.snapshot().listener_failures) == (15, 2)
+    assert capsys.readouterr().err == ""
 
 
 def test_totals_are_sums() -> None:

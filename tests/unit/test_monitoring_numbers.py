@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from indexer.events import Fault, LogProgress, Progress, Recognition, Totals
+from indexer.events import Broadcast, Fault, LogProgress, Progress, Recognition, Totals
 from indexer.monitoring import backlog, health
 from indexer.monitoring.backlog import Backlog
 from indexer.monitoring.health import Problem, judge
@@ -207,10 +207,25 @@ def test_a_main_loop_that_stands_still_is_not_alive(numbers: Numbers, clock: Clo
     clock.now += 1
     numbers.answered(0.1)
     numbers.delivery_recovered()
+    numbers.delivery_failed(Fault.NO_ANSWER, "a sender tries again", 1.0)
+    numbers.waiting("A sender waits for the alias.")
+    numbers.batch_acknowledged(Totals(1, 1), 0.1)
     assert not judge(numbers.snapshot()).alive
     assert problems(numbers) == [Problem.HUNG]
     numbers.heartbeat(progress())
     assert judge(numbers.snapshot()).alive
+
+
+def test_a_main_loop_that_cannot_tell_how_far_it_is_is_alive(numbers: Numbers, clock: Clock) -> None:
+    """It comes round, which is what the probe that restarts it asks."""
+
+    def unknown() -> Progress:
+        raise OSError(5, "Input/output error")
+
+    clock.now += 2 * health.ALIVE_WITHIN
+    Broadcast(numbers).heartbeat(unknown)
+    assert judge(numbers.snapshot()).alive
+    assert numbers.snapshot().listener_failures == 1
 
 
 @pytest.mark.parametrize("fault", Fault)

@@ -3,6 +3,7 @@
 import http.client
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -11,8 +12,9 @@ from urllib.parse import urlsplit
 import orjson
 import pytest
 
+from indexer.errors import Unreachable
 from indexer.events import Events, LogProgress, Progress, Totals
-from indexer.monitoring import running
+from indexer.monitoring import lookout, running
 from indexer.monitoring.lookout import Lookout
 from indexer.monitoring.numbers import Numbers
 from indexer.monitoring.server import CannotListen, Page, Server
@@ -217,16 +219,25 @@ def test_a_state_directory_without_room_keeps_no_run_from_being_served(
 # ---- looking out
 
 
+def seen(connection: Connection, state: Path, numbers: Numbers) -> str:
+    """The problem that the first look finds."""
+    lookout = Lookout(connection, state, numbers)
+    lookout.connected(None, "")
+    deadline = time.monotonic() + 30
+    while (problem := numbers.snapshot().cluster_problem) is None:
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
+    lookout.close()
+    return problem
+
+
 def test_a_cluster_that_cannot_be_asked_is_a_problem(tmp_path: Path) -> None:
     """With the sentence that `run` would say, and without the password in the address; room on the disk is seen anyway."""
     numbers = Numbers()
     with socket.socket() as held:
         held.bind(("127.0.0.1", 0))
         url = f"http://elastic:s3cret@127.0.0.1:{held.getsockname()[1]}"
-        lookout = Lookout(Connection(elasticsearch_url=[url]), tmp_path, numbers)
-        lookout.look()
-    problem = numbers.snapshot().cluster_problem
-    assert problem is not None
+        problem = seen(Connection(elasticsearch_url=[url]), tmp_path, numbers)
     assert problem.startswith("No answer from Elasticsearch at http://127.0.0.1:")
     assert "s3cret" not in problem
     assert (numbers.snapshot().free_bytes or 0) > 0
@@ -234,7 +245,27 @@ def test_a_cluster_that_cannot_be_asked_is_a_problem(tmp_path: Path) -> None:
 
 def test_settings_that_make_no_sense_any_more_are_a_problem(tmp_path: Path) -> None:
     """A secret that cannot be read when it is needed is said, and looked for again."""
-    numbers = Numbers()
     connection = Connection(username="elastic", password_file=tmp_path / "gone")
-    Lookout(connection, tmp_path, numbers).look()
-    assert "gone" in str(numbers.snapshot().cluster_problem)
+    assert "gone" in seen(connection, tmp_path, Numbers())
+
+
+def test_a_lookout_survives_what_nobody_foresaw(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An error that is a bug of ours, or of what answers, is a problem as well; it looks again."""
+    answers = iter([KeyError("nodes"), RecursionError("deep"), Unreachable(url="u", reason="r")])
+
+    def backing(*_: object) -> None:
+        raise next(answers)
+
+    monkeypatch.setattr(lookout, "backing", backing)
+    monkeypatch.setattr(lookout, "LOOK_EVERY", 0.0)
+    numbers = Numbers()
+    told: list[str | None] = []
+    monkeypatch.setattr(numbers, "cluster_seen", told.append)
+    seen_by = Lookout(Connection(), tmp_path, numbers)
+    seen_by.connected(None, "")
+    deadline = time.monotonic() + 30
+    while len(told) < 3 and time.monotonic() < deadline:
+        time.sleep(0.001)
+    seen_by.close()
+    assert told[:2] == ["Unexpected: KeyError: 'nodes'.", "Unexpected: RecursionError: deep."]
+    assert str(told[2]).startswith("No answer from Elasticsearch at u (r).")

@@ -183,8 +183,9 @@ def test_settings_compare_equal_in_whatever_form_the_server_gives_them() -> None
 
 
 def test_what_a_server_adds_beside_our_fields_is_no_difference() -> None:
-    """A newer server may tell more about a template than it was told."""
-    assert differences({"version": 1, "created": "today"}, {"version": 1}) == ()
+    """A newer server tells when it was made; all else beside them was put there by somebody."""
+    assert differences({"version": 1, "created_date_millis": 7, "composed_of": []}, {"version": 1}) == ()
+    assert differences({"version": 1, "priority": 7}, {"version": 1}) == (Difference("priority", "7", None),)
     assert differences({}, {"version": 1}) == (Difference("version", None, "1"),)
 
 
