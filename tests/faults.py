@@ -56,6 +56,21 @@ def status(code: int, kind: str = "some_exception", reason: str = "for some reas
     return step
 
 
+def page(code: int) -> ApiError:
+    """What the client raises for a proxy's page: its body is text."""
+    meta = ApiResponseMeta(code, "1.1", HttpHeaders(), 0.0, NodeConfig("http", "fake", 9200))
+    return HTTP_EXCEPTIONS.get(code, ApiError)("refused", meta, "<html>refused</html>")
+
+
+def raised(error: Exception) -> Step:
+    """Raise this, whatever was asked."""
+
+    def step(_request: Request, _carry_out: CarryOut) -> NoReturn:
+        raise error
+
+    return step
+
+
 def answer(body: bytes) -> Step:
     """Answer with these bytes and a status of 200, whatever was asked."""
 

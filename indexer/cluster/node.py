@@ -1,7 +1,8 @@
 """One node of a cluster as the client library talks to it: authenticated, verified, and known to be Elasticsearch."""
 
+import json
 import ssl
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import elastic_transport
@@ -26,6 +27,18 @@ class Security:
     credentials: Credentials
     tls: Tls | None
     """None if no node speaks https."""
+
+
+def _readable(answer: Any) -> Any:
+    """An answer as JSON if it is that, else as text, whatever it claims to be: the library would forget its status."""
+    meta, content = answer
+    kind = "application/json"
+    try:
+        json.loads(content or b"null")
+    except ValueError:
+        kind, content = "text/plain", content.decode(errors="replace").encode()
+    headers = elastic_transport.HttpHeaders({**meta.headers, "content-type": kind})
+    return answer._replace(meta=replace(meta, headers=headers), body=content)
 
 
 class Node(elastic_transport.Urllib3HttpNode):
@@ -67,7 +80,7 @@ class Node(elastic_transport.Urllib3HttpNode):
             raise elasticsearch.AuthorizationException("refused", meta, content)
         if PRODUCT not in meta.headers and 200 <= meta.status < 500 and meta.status not in ITS_OWN:
             raise elasticsearch.UnsupportedProductError("not Elasticsearch", meta=meta, body=content)
-        return answer
+        return _readable(answer) if meta.status >= 400 else answer
 
     def _send(
         self,

@@ -31,6 +31,7 @@ class Verdict(Enum):
     WAIT = "tried again slowly, until somebody mends the cluster or our rights"
     SPLIT = "halved, down to the entry that is to blame"
     ALONE = "sent by itself, and rejected if that is too much as well"
+    DOUBT = "tried again soon, and rejected if that goes on while its neighbours go in"
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,36 +95,69 @@ CLUSTER = Row(range(0), Verdict.WAIT, Fault.CLUSTER_STATE)
 """What is known without an answer: the cluster is not in a state to take entries."""
 
 
+FAILING = Row(_only(500), Verdict.DOUBT, Fault.SERVER_ERROR)
+"""An entry at which the server fails: for reasons of its own, or each time, because of what is in it."""
+PAGE = Row(_only(400), Verdict.DOUBT, Fault.NOT_AN_ANSWER)
+"""A request that somebody on the way refuses, for what is in it or for a reason of his own."""
+
 OUTGROWN = Row(_only(429), Verdict.ALONE, Fault.TOO_MANY_REQUESTS)
 """An operation that takes more memory than the server ever gives to all of them: waiting does not help."""
-_PRESSURE = re.compile(r"operation_bytes=(\d+), max_\w+_bytes=(\d+)\]")
-_BREAKER = re.compile(r"\[\w+\] Data too large, .* which is larger than the limit of \[(\d+)/")
+CROWDED = Row(_only(429), Verdict.DOUBT, Fault.TOO_MANY_REQUESTS)
+"""An operation that takes more than there is beside its own request, if this node holds that request too."""
+_PRESSURE = re.compile(r"(?:all_bytes=(\d+), )?(\w+)_operation_bytes=(\d+), max_\w+_bytes=(\d+)\]")
+_LARGEST = re.compile(r"of size \[(\d+)\] bytes, which exceeds the maximum allowed limit of \[(\d+)\]")
+_BREAKER = re.compile(
+    r"\[\w+\] Data too large, .* which is larger than the limit of \[(\d+)/(?:.* new bytes reserved: \[(\d+)/)?"
+)
+BESIDE_ENTRY = 4096
+"""More bytes than the server counts for a request of one entry besides its body (measured: 170 to 300)."""
 
 
-def judge_item(item: "Item") -> Row:
-    """Look up what an answer says of one entry."""
+def judge_item(item: "Item", size: int = 0, count: int = 1) -> Row:
+    """Look up what an answer to a request of `size` bytes, with `count` entries, says of one of them."""
     row = judge(ITEM, item.status, item.error_type, item.reason)
-    return OUTGROWN if row.fault is Fault.TOO_MANY_REQUESTS and _outgrown(item.reason) else row
+    if row.fault is Fault.TOO_MANY_REQUESTS:
+        return _crowding(item.reason, size, count) or row
+    return FAILING if row.fault is Fault.SERVER_ERROR and item.status in FAILING.status else row
 
 
-def judge_request(status: int, reason: str, size: int) -> Row:
-    """Look up what the answer to a whole request of `size` bytes says, that tells nothing of its entries."""
+def judge_request(status: int, reason: str, size: int, *, page: bool = False) -> Row:
+    """Look up what the answer to a whole request of `size` bytes says, that tells nothing of its entries.
+
+    `page`: it is not JSON, so not Elasticsearch's; its status counts all the same.
+    """
+    if page and status in PAGE.status:
+        return PAGE
     row = judge(REQUEST, status)
     if row.fault is not Fault.TOO_MANY_REQUESTS:
         return row
+    return OUTGROWN if _breaks(reason, size) else _crowding(reason, size, 1) or row
+
+
+def _breaks(reason: str, size: int) -> bool:
+    """Tell whether a circuit breaker would open for this request alone; some say what they count for it."""
     breaker = _BREAKER.match(reason)
-    too_large = breaker is not None and size > int(breaker[1])
-    return OUTGROWN if too_large or _outgrown(reason) else row
+    return breaker is not None and max(size, int(breaker[2] or 0)) > int(breaker[1])
 
 
-def _outgrown(reason: str) -> bool:
-    """Tell 429 for ever from 429 for now, which only its figures do (measured on 7.17.28, 8.19.16 and 9.1.5).
+def _crowding(reason: str, size: int, count: int) -> Row | None:
+    """Tell 429 for ever from 429 for now, which only its figures do (7.17.28, 8.19.16, 9.1.5 and 9.5.0, measured).
 
     A tenth of the heap is for all operations under way. An entry counts once as what is coordinated, refused with its
-    request; 9.1 counts four times its size once more for the primary shard, refused as an item.
+    request; from 9.1 on four times its size once more for the primary shard, refused as an item: then the request's own
+    bytes are among `all_bytes`, unless another node coordinates it, where they are somebody else's.
     """
+    if largest := _LARGEST.search(reason):
+        return OUTGROWN if int(largest[1]) > int(largest[2]) else None
     pressure = _PRESSURE.search(reason)
-    return pressure is not None and int(pressure[1]) > int(pressure[2])
+    if pressure is None:
+        return None
+    under_way, operation, limit = int(pressure[1] or 0), int(pressure[3]), int(pressure[4])
+    if operation > limit:
+        return OUTGROWN
+    if pressure[2] != "primary" or min(size, under_way) + operation <= limit:
+        return None
+    return OUTGROWN if count > 1 or under_way <= size + BESIDE_ENTRY else CROWDED
 
 
 def judge(rows: Sequence[Row], status: int, error_type: str = "", reason: str = "") -> Row:

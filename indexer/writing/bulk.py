@@ -7,6 +7,7 @@ the trying, and then what is not acknowledged is read again by the next run.
 import random
 import threading
 import time
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -29,6 +30,10 @@ SLOW = (1.0, 60.0)
 """Seconds of the first and of the longest wait, for faults that pass and for those that somebody has to mend."""
 DOUBLINGS = 16
 """More of them than the longest wait needs, and fewer than a float can hold."""
+TRIES = 8
+"""Of an entry that is refused again and again for no reason that it has to be blamed for: some ten seconds."""
+REFUSED = "request_refused"
+"""What an entry is rejected for if a request of its own is refused."""
 HARMLESS = Body(b'{"update":{"_id":"probe"}}\n{"doc":{}}\n', 1)
 """Changes nothing: there is no such entry, and its answer says so (404, measured on 8.19.16 and 9.1.5)."""
 
@@ -44,6 +49,10 @@ class Undelivered(Exception):  # noqa: N818 - the ordinary course of an outage
         super().__init__(detail)
         self.row = row
         self.detail = detail
+
+
+class Unasked(Undelivered):
+    """A question that comes before a request did: that is no entry's fault."""
 
 
 class Patience:
@@ -90,8 +99,8 @@ def _undelivered(error: elasticsearch.ApiError | elastic_transport.TransportErro
     """What an error means to a request of `size` bytes."""
     match error:
         case elasticsearch.ApiError():
-            status, reason = error.meta.status, reason_of(error)
-            row = answers.judge_request(status, reason, size)
+            status, reason, page = error.meta.status, reason_of(error), not isinstance(error.body, dict)
+            row = answers.judge_request(status, reason, size, page=page)
             return Undelivered(row, f"status {status}: {in_words(reason)}")
         case elastic_transport.SerializationError():
             return Undelivered(
@@ -100,11 +109,36 @@ def _undelivered(error: elasticsearch.ApiError | elastic_transport.TransportErro
     return Undelivered(answers.judge(answers.REQUEST, 0), in_short(error))
 
 
-def _unasked(error: elasticsearch.ApiError | elastic_transport.TransportError) -> Undelivered:
+def _unasked(error: elasticsearch.ApiError | elastic_transport.TransportError) -> "Unasked":
     """What it means that a question is not answered: that is no entry's fault."""
     failure = _undelivered(error, 0)
     passes = failure.row.verdict in {Verdict.RETRY, Verdict.WAIT}
-    return Undelivered(failure.row if passes else answers.CLUSTER, failure.detail)
+    return Unasked(failure.row if passes else answers.CLUSTER, failure.detail)
+
+
+@dataclass(frozen=True, slots=True)
+class Suspect:
+    """An entry that may be to blame for what became of a request."""
+
+    pair: Pair
+    row: Row
+    kind: str
+    reason: str
+    asked: float
+    """When that request was sent."""
+    course: "Course"
+    """Where it was going."""
+
+    @property
+    def clear(self) -> bool:
+        """Its own request is refused in a way that is about nothing but the request."""
+        return self.row.verdict is Verdict.SPLIT
+
+    @property
+    def told(self) -> str:
+        """Why it waits, in words."""
+        status = "" if self.kind == REFUSED else f"status {self.row.status.start}: "
+        return status + in_words(self.reason)
 
 
 @dataclass(slots=True)
@@ -115,8 +149,9 @@ class Outcome:
     duplicates: int = 0
     refused: list[tuple[Pair, str, str]] = field(default_factory=list)
     """Entries that Elasticsearch refuses one by one, with the error's type and reason."""
-    suspects: list[tuple[Pair, str, str]] = field(default_factory=list)
-    """Entries of which a whole request of their own is refused."""
+    suspects: list[Suspect] = field(default_factory=list)
+    asked: float = 0.0
+    """When the last request was sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +174,8 @@ class Sender:
         self._target = target
         self._events = events
         self._stop = stop
+        self._taken = 0.0
+        """When an entry was last taken, or was there already."""
 
     def deliver(self, batch: Batch[Any]) -> tuple[Outcome, list[Rejection]]:
         """Send until every entry is in the index or rejected; return the rejected ones, the batch's own among them.
@@ -148,51 +185,99 @@ class Sender:
         patience = Patience(self._events, self._stop)
         outcome = Outcome()
         self._send(batch.body, Course(batch.new_to), patience, outcome)
+        self._question(patience, outcome)
+        patience.recovered()
+        return outcome, [
+            *(_rejection(pair, kind, why, batch) for pair, kind, why in outcome.refused),
+            *batch.rejections,
+        ]
+
+    def _question(self, patience: Patience, outcome: Outcome) -> None:
+        """Send suspects again until each is in the index or surely to blame, and then refused.
+
+        It is if a harmless request is understood, and its own refused before and after; where that may have other
+        reasons, only after some tries, if its neighbours went in meanwhile. What all suffer from is no entry's fault.
+        """
+        tries: Counter[bytes] = Counter()
+        since: dict[bytes, float] = {}
+        understood = False
         while outcome.suspects:
             suspects, outcome.suspects = outcome.suspects, []
-            understood = self._understands()
-            if not understood:  # all requests are refused: that is no entry's fault
-                patience.wait(answers.CLUSTER, suspects[0][2])
-            self._send(Body.of([pair for pair, _, _ in suspects]), Course(None), patience, outcome)
-            if understood:  # what was refused before and after is to blame
-                break
-        patience.recovered()
-        rejections = [
-            _rejection(pair, kind, why, batch) for pair, kind, why in outcome.refused + outcome.suspects
-        ]
-        return outcome, rejections + batch.rejections
+            left: list[Suspect] = []
+            for one in suspects:
+                identity = one.pair[0]
+                tries[identity] += 1
+                neighbours = self._taken >= since.setdefault(identity, one.asked)
+                if understood and (one.clear or (tries[identity] > TRIES and neighbours)):
+                    outcome.refused.append((one.pair, one.kind, one.reason))
+                else:
+                    left.append(one)
+            if not left:
+                return
+            doubtful = next((one for one in left if not one.clear), None)
+            ripe = any(one.clear or tries[one.pair[0]] >= TRIES for one in left)
+            understood = ripe and self.understands()
+            if doubtful is not None:
+                patience.wait(doubtful.row, doubtful.told)
+            elif not understood:  # all requests are refused: that is no entry's fault
+                patience.wait(answers.CLUSTER, left[0].told)
+            for course in dict.fromkeys(one.course for one in left):
+                body = Body.of([one.pair for one in left if one.course == course])
+                self._send(body, course, patience, outcome, tried=TRIES)
 
-    def _send(self, body: Body, course: Course, patience: Patience, outcome: Outcome) -> None:
-        """Send until nothing is left."""
+    def _send(
+        self, body: Body, course: Course, patience: Patience, outcome: Outcome, *, tried: int = 0
+    ) -> None:
+        """Send until nothing is left but suspects.
+
+        `tried` is how often requests with these entries have come to nothing already.
+        """
         while body.count:
+            outcome.asked = time.monotonic()
             try:
                 body, course = self._aim(body, course, outcome)
                 answer = self._post(body, course.index) if body.count else Answer("")
             except Undelivered as failure:
-                if failure.row.verdict not in {Verdict.SPLIT, Verdict.ALONE}:
+                tried += 1
+                if isinstance(failure, Unasked) or not self._smaller(failure.row, tried):
                     patience.wait(failure.row, failure.detail)
                 elif body.count > 1:
                     pairs = body.pairs()
                     half = len(pairs) // 2
-                    self._send(Body.of(pairs[:half]), course, patience, outcome)
+                    self._send(Body.of(pairs[:half]), course, patience, outcome, tried=tried)
                     body = Body.of(pairs[half:])
                 else:
-                    alone = failure.row.verdict is Verdict.ALONE
-                    to = outcome.refused if alone else outcome.suspects
-                    to.append((body.pairs()[0], "request_refused", failure.detail))
+                    (pair,) = body.pairs()
+                    if failure.row.verdict is Verdict.ALONE:
+                        outcome.refused.append((pair, REFUSED, failure.detail))
+                    else:
+                        outcome.suspects.append(
+                            Suspect(pair, failure.row, REFUSED, failure.detail, outcome.asked, course)
+                        )
                     body = EMPTY
                 continue
-            body, worst, outgrown = self._tally(answer, body, outcome)
+            suspects = len(outcome.suspects)
+            body, worst, outgrown = self._tally(answer, body, course, outcome)
             for part in (outgrown[: len(outgrown) // 2], outgrown[len(outgrown) // 2 :]):
                 self._send(Body.of(part), course, patience, outcome)
             if worst is None:
-                patience.recovered()
+                if len(outcome.suspects) == suspects:
+                    patience.recovered()
                 continue
             row, detail, shut = worst
             if shut:  # another one may be written by now
                 self._target.look_again()
                 course = Course(course.new_to)
             patience.wait(row, detail)
+
+    def _smaller(self, row: Row, tried: int) -> bool:
+        """Tell whether a request that came to nothing is sent in parts: one entry may be what spoils it.
+
+        So may be what no answer blames on it, if that lasts while a harmless request is understood.
+        """
+        if row.fault in {Fault.SERVER_ERROR, Fault.NOT_AN_ANSWER} and row.verdict is Verdict.RETRY:
+            return tried >= TRIES and self.understands()
+        return row.verdict in {Verdict.SPLIT, Verdict.ALONE, Verdict.DOUBT}
 
     def _aim(self, body: Body, course: Course, outcome: Outcome) -> tuple[Body, Course]:
         """Choose the index, and leave out what another one has already. Raises Undelivered, Stopped."""
@@ -216,7 +301,7 @@ class Sender:
             return self._target.look()
         except Fatal as error:
             self._events.waiting(str(error))
-            raise Undelivered(answers.CLUSTER, str(error)) from None
+            raise Unasked(answers.CLUSTER, str(error)) from None
         except (elasticsearch.ApiError, elastic_transport.TransportError) as error:
             raise _unasked(error) from None
 
@@ -226,13 +311,13 @@ class Sender:
         self._events.answered(time.monotonic() - started)
         return answer
 
-    def _understands(self) -> bool:
-        """Tell whether a request that no one could blame is answered item by item."""
+    def understands(self) -> bool:
+        """Tell whether a request that no one could blame is answered item by item, and not by a failure."""
         try:
-            post(self._client, HARMLESS, self._look().write)
+            answer = post(self._client, HARMLESS, self._look().write)
         except Undelivered:
             return False
-        return True
+        return all(item.status < 500 and item.status != 429 for item in answer.items)
 
     def _leave_out_delivered(self, body: Body, indices: Sequence[str], outcome: Outcome) -> Body:
         """Take out what these indices hold. Raises Undelivered."""
@@ -242,14 +327,14 @@ class Sender:
         try:
             known = delivered(self._client, indices, [identity for identity, _ in pairs])
         except Unknown as error:
-            raise Undelivered(answers.CLUSTER, str(error)) from None
+            raise Unasked(answers.CLUSTER, str(error)) from None
         except (elasticsearch.ApiError, elastic_transport.TransportError) as error:
             raise _unasked(error) from None
         outcome.duplicates += sum(identity in known for identity, _ in pairs)
         return Body.of([pair for pair in pairs if pair[0] not in known]) if known else body
 
     def _tally(
-        self, answer: Answer, body: Body, outcome: Outcome
+        self, answer: Answer, body: Body, course: Course, outcome: Outcome
     ) -> tuple[Body, tuple[Row, str, bool] | None, list[Pair]]:
         """Count what is settled; return what is not, why, and what has to go in smaller requests.
 
@@ -257,18 +342,27 @@ class Sender:
         """
         if answer.index is not None:
             outcome.created += body.count
+            if body.count:
+                self._taken = time.monotonic()
             return EMPTY, None, []
         left: list[Pair] = []
         outgrown: list[Pair] = []
         worst: tuple[Row, str] | None = None
         shut = True
         for item, pair in zip(answer.items, body.pairs(), strict=True):
-            row = answers.judge_item(item)
+            row = answers.judge_item(item, len(body.data), body.count)
             match row.verdict:
                 case Verdict.DELIVERED:
                     outcome.created += 1
+                    self._taken = time.monotonic()
                 case Verdict.DUPLICATE:
                     outcome.duplicates += 1
+                    self._taken = time.monotonic()
+                case Verdict.DOUBT:
+                    reason = item.reason or item.error_type
+                    outcome.suspects.append(
+                        Suspect(pair, row, item.error_type, reason, outcome.asked, course)
+                    )
                 case Verdict.ALONE if body.count > 1:
                     outgrown.append(pair)
                 case Verdict.REJECTED | Verdict.ALONE:

@@ -263,3 +263,82 @@ def test_a_request_that_is_larger_than_all_the_server_gives_is_never_waited_for(
     assert judge_request(429, breaker, 536870913).verdict is Verdict.ALONE
     assert judge_request(429, breaker, 536870912).verdict is Verdict.RETRY
     assert judge_request(503, pressure % 60000134, 60000100).verdict is Verdict.RETRY
+    parent = "[parent] Data too large, data for [<http_request>] would be [281954138/268.8mb], which is larger than "
+    parent += (
+        "the limit of [255013683/243.1mb], real usage: [228354048/217.7mb], new bytes reserved: [%d/51.1mb]"
+    )
+    assert judge_request(429, parent % 53600090, 26800045).verdict is Verdict.RETRY, "it fits beside less"
+    assert judge_request(429, parent % 300000000, 150000000).verdict is Verdict.ALONE
+
+
+# As 8.19.16 and 9.5.0 say it, with 256 MB of heap; 7.17.28 has max_coordinating_and_primary_bytes at the end.
+PRIMARY = (
+    "rejected execution of primary operation [coordinating_and_primary_bytes={0}, replica_bytes=0, all_bytes={0}, "
+    "primary_operation_bytes={1}, max_primary_bytes=26843545]"
+)
+TOO_MUCH = "es_rejected_execution_exception"
+
+
+@pytest.mark.parametrize(
+    ("size", "count", "under_way", "operation", "verdict"),
+    [
+        pytest.param(6_000_044, 1, 6_000_222, 24_000_056, Verdict.ALONE, id="with its own request, never"),
+        pytest.param(6_000_044, 1, 6_000_044 + 5_000_000, 24_000_056, Verdict.DOUBT, id="busy, too"),
+        pytest.param(6_000_121, 3, 6_000_652, 24_000_056, Verdict.ALONE, id="among others"),
+        pytest.param(6_000_121, 3, 9_000_652, 24_000_056, Verdict.ALONE, id="among others, busy"),
+        pytest.param(5_300_044, 1, 8_000_000, 21_200_056, Verdict.RETRY, id="fits an idle node"),
+        pytest.param(6_000_044, 1, 1_000_000, 24_000_056, Verdict.RETRY, id="on another node, fits"),
+        pytest.param(6_000_044, 1, 0, 27_000_056, Verdict.ALONE, id="on another node, never"),
+        pytest.param(5_000_000, 900, 26_000_000, 40_000, Verdict.RETRY, id="small ones, busy"),
+    ],
+)
+def test_all_figures_of_an_answer_count(
+    size: int, count: int, under_way: int, operation: int, verdict: Verdict
+) -> None:
+    """From 9.1 on an entry counts with its request and four times more: each fits, the sum may never."""
+    for limit in ("max_primary_bytes", "max_coordinating_and_primary_bytes"):
+        reason = PRIMARY.format(under_way, operation).replace("max_primary_bytes", limit)
+        row = judge_item(Item(429, "i", TOO_MUCH, reason), size, count)
+        assert (row.verdict, row.fault) == (verdict, Fault.TOO_MANY_REQUESTS)
+
+
+def test_what_others_have_under_way_is_not_held_against_a_request() -> None:
+    """A request is refused before it counts: what is under way then is somebody else's."""
+    reason = (
+        "rejected execution of coordinating operation [coordinating_and_primary_bytes=0, replica_bytes=0, "
+    )
+    reason += "all_bytes=9000000, coordinating_operation_bytes=20000302, max_coordinating_bytes=26843545]"
+    assert judge_request(429, reason, 20_000_045).verdict is Verdict.RETRY
+
+
+def test_an_operation_above_the_largest_allowed_never_fits() -> None:
+    """As 9.1.5 and 9.5.0 say it where `indexing_pressure.memory.max_operation_size` is set."""
+    reason = "Request contains an operation of size [2000240] bytes, "
+    reason += "which exceeds the maximum allowed limit of [1048576] bytes"
+    for count in (1, 2):
+        assert judge_item(Item(429, "i", TOO_MUCH, reason), 2_000_060, count).verdict is Verdict.ALONE
+
+
+def test_a_failure_of_the_server_may_be_due_to_the_entry() -> None:
+    """A 500 puts an entry in doubt; what says that the server is not well, as 503 does, is not held against it."""
+    assert judge_item(Item(500, "i", "null_pointer_exception", "")).verdict is Verdict.DOUBT
+    assert judge_item(Item(500, "i", "not_x_content_exception", "")).verdict is Verdict.REJECTED
+    assert judge_item(Item(503, "i", "unavailable_shards_exception", "")).verdict is Verdict.RETRY
+
+
+@pytest.mark.parametrize(
+    ("status", "verdict", "fault"),
+    [
+        (400, Verdict.DOUBT, Fault.NOT_AN_ANSWER),
+        (413, Verdict.SPLIT, None),
+        (401, Verdict.WAIT, Fault.REFUSED),
+        (403, Verdict.WAIT, Fault.REFUSED),
+        (429, Verdict.RETRY, Fault.TOO_MANY_REQUESTS),
+        (502, Verdict.RETRY, Fault.SERVER_ERROR),
+        (404, Verdict.RETRY, Fault.NOT_AN_ANSWER),
+    ],
+)
+def test_the_status_of_a_page_counts(status: int, verdict: Verdict, fault: Fault | None) -> None:
+    """A proxy's page means what its status means, but for 400: the judgement on an entry is Elasticsearch's."""
+    row = judge_request(status, f"status {status}", 1000, page=True)
+    assert (row.verdict, row.fault) == (verdict, fault)

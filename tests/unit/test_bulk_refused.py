@@ -1,12 +1,15 @@
 """Requests that are refused as such: halved, down to the entry that is to blame, if it is any entry's fault."""
 
+from dataclasses import replace
+
 import pytest
 
 from indexer.events import Fault
 from indexer.reading.entries import entry_id
-from indexer.writing.batches import Body
-from indexer.writing.bulk import SLOW, Stopped
+from indexer.writing.batches import Body, SentBefore
+from indexer.writing.bulk import FAST, SLOW, TRIES, Stopped
 from tests import faults
+from tests.fakes import Refusal
 from tests.faults import Request
 from tests.sending import GENERATION, Lab, counts, pairs, stored
 
@@ -110,3 +113,164 @@ def test_an_entry_that_the_server_never_has_room_for_is_rejected(lab: Lab, other
     assert (counts(outcome), lab.server.entries) == ((others, 0, 1), stored(pairs(others)))
     assert (rejection.line, rejection.kind) == (huge[1], "request_refused")
     assert lab.stop.waits == []
+
+
+# ---- entries at which the server fails, or somebody on the way
+
+FAILURE = Refusal(500, "null_pointer_exception", "Cannot invoke that")
+CROWDED = Refusal(
+    429,
+    "es_rejected_execution_exception",
+    "rejected execution of primary operation [coordinating_and_primary_bytes=90, replica_bytes=0, all_bytes=90, "
+    "primary_operation_bytes=900, max_primary_bytes=930]",
+)
+
+
+@pytest.mark.parametrize(("poison", "count"), [({0}, 2), ({3}, 4), ({1, 5, 6}, 9), ({8}, 9)], ids=str)
+def test_an_entry_at_which_the_server_fails_is_rejected_in_the_end(
+    lab: Lab, poison: set[int], count: int
+) -> None:
+    """After some tries, told each time; its neighbours go in with the first."""
+    bad = {pairs(count)[n][0].decode() for n in poison}
+    lab.server.refuse = lambda identity, _: FAILURE if identity in bad else None
+    outcome, rejections = lab.deliver(pairs(count))
+    assert counts(outcome) == (count - len(bad), 0, len(bad))
+    assert {rejection.id for rejection in rejections} == bad
+    assert {(rejection.kind, rejection.reason) for rejection in rejections} == {
+        (FAILURE.type, FAILURE.reason)
+    }
+    assert lab.sizes == [count] + [len(bad)] * TRIES
+    assert lab.faults == [Fault.SERVER_ERROR] * TRIES
+    assert "status 500" in lab.heard.of("delivery_failed")[0][1]
+    assert lab.stop.waits[-1] >= FAST[0] * 2 ** (TRIES - 1) / 2, "the waits grow"
+    assert lab.heard.of("delivery_recovered") == [()]
+
+
+@pytest.mark.parametrize("tries", [1, TRIES - 1])
+def test_an_entry_that_goes_in_after_some_failures_is_not_rejected(lab: Lab, tries: int) -> None:
+    """A failure that passes rejects nothing."""
+    bad = {pairs(4)[2][0].decode()}
+    lab.server.refuse = lambda identity, _: FAILURE if identity in bad else None
+    lab.stop.during = {tries: bad.clear}
+    outcome, rejections = lab.deliver(pairs(4))
+    assert (counts(outcome), rejections, lab.server.entries) == ((4, 0, 0), [], stored(pairs(4)))
+
+
+@pytest.mark.parametrize("count", [1, 5])
+def test_a_server_that_fails_at_all_entries_rejects_none(lab: Lab, count: int) -> None:
+    """However long: that is its state, and when it is well again all go in."""
+    lab.server.refuse = lambda *_: FAILURE
+    lab.stop.during = {40: lambda: setattr(lab.server, "refuse", lambda *_: None)}
+    outcome, rejections = lab.deliver(pairs(count))
+    assert (counts(outcome), rejections) == ((count, 0, 0), [])
+    assert lab.faults == [Fault.SERVER_ERROR] * 40
+    assert lab.heard.of("delivery_recovered") == [()], "it is told once that it is well"
+
+
+def test_a_server_that_fails_at_all_entries_from_now_on_rejects_none(lab: Lab) -> None:
+    """Part of a request went in before it broke; now it fails at whatever it is sent."""
+    last = {identity.decode() for identity, _ in pairs(2, 2)}
+    lab.server.refuse = lambda identity, _: FAILURE if identity in last else None
+    items = b'{"errors":true,"items":[%b]}'
+    failed = b'{"create":{"_index":"i","status":500,"error":{"type":"e","reason":"r"}}}'
+
+    def failing(request: Request, _carry_out: faults.CarryOut) -> object:
+        return items % b",".join([failed] * len(request.pairs))
+
+    lab.stop.during = {
+        1: lambda: setattr(lab.server, "bulk_step", failing),
+        30: lambda: (setattr(lab.server, "bulk_step", faults.carried_out), last.clear()),
+    }
+    outcome, rejections = lab.deliver(pairs(4))
+    assert (counts(outcome), rejections) == ((4, 0, 0), [])
+
+
+def test_neighbours_in_another_batch_count(lab: Lab) -> None:
+    """An entry alone in its batch is in doubt until entries of other batches go in beside it."""
+    bad = pairs(1)[0][0].decode()
+    lab.server.refuse = lambda identity, _: FAILURE if identity == bad else None
+    lab.stop.last = 100
+
+    def neighbours() -> None:
+        other = Lab(lab.server)
+        other.sender = lab.sender
+        assert counts(other.deliver(pairs(3, 7))[0]) == (3, 0, 0)
+
+    lab.stop.during = {TRIES + 20: neighbours}
+    outcome, (rejection,) = lab.deliver(pairs(1))
+    assert (counts(outcome), rejection.id, len(lab.stop.waits)) == ((0, 0, 1), bad, TRIES + 20)
+
+
+def test_a_busy_node_has_time_to_make_room(lab: Lab) -> None:
+    """An entry that does not fit beside what may be its own request is rejected after some tries only."""
+    big = entry_id(GENERATION, 5, 5), b'{"a":"%b"}' % (b"x" * 50)
+    busy = replace(CROWDED, reason=CROWDED.reason.replace("=90,", "=5000,"))
+    lab.server.refuse = lambda identity, _: busy if identity == big[0].decode() else None
+    lab.stop.during = {3: lambda: setattr(lab.server, "refuse", lambda *_: None)}
+    assert counts(lab.deliver([big, *pairs(3)])[0]) == (4, 0, 0)
+    assert lab.faults == [Fault.TOO_MANY_REQUESTS] * 3
+
+
+@pytest.mark.parametrize("others", [0, 1, 6])
+def test_an_entry_that_never_fits_beside_its_own_request_is_rejected(lab: Lab, others: int) -> None:
+    """All figures of the answer count; nothing waits."""
+    big = entry_id(GENERATION, 5, 5), b'{"a":"%b"}' % (b"x" * 50)
+
+    def step(request: Request, carry_out: faults.CarryOut) -> object:
+        lab.server.refuse = lambda *_: CROWDED if big[0].decode() in dict(request.pairs) else None
+        return carry_out()
+
+    lab.server.bulk_step = step
+    outcome, (rejection,) = lab.deliver([*pairs(others), big])
+    assert (counts(outcome), lab.server.entries) == ((others, 0, 1), stored(pairs(others)))
+    assert (rejection.line, rejection.kind) == (big[1], CROWDED.type)
+    assert lab.stop.waits == []
+
+
+def page(code: int, words: bytes = b"") -> faults.Step:
+    """A proxy's page for each request that holds these words."""
+
+    def step(request: Request, carry_out: faults.CarryOut) -> object:
+        if any(words in entry for _, entry in request.pairs) and "update" not in request.operations:
+            raise faults.page(code)
+        return carry_out()
+
+    return step
+
+
+@pytest.mark.parametrize("code", [400, 413, 500, 502, 503, 404])
+@pytest.mark.parametrize("poison", [{0}, {3}, {2, 6}], ids=str)
+def test_an_entry_whose_request_is_answered_by_a_page_is_found(lab: Lab, code: int, poison: set[int]) -> None:
+    """A proxy that refuses requests for one entry in them: its neighbours go in, it is rejected in the end."""
+    some = [
+        (identity, b'{"poison":1}' if n in poison else entry) for n, (identity, entry) in enumerate(pairs(8))
+    ]
+    lab.server.bulk_step = page(code, b"poison")
+    lab.stop.last = 200
+    outcome, rejections = lab.deliver(some)
+    sound = stored(pair for n, pair in enumerate(some) if n not in poison)
+    assert (counts(outcome), lab.server.entries) == ((8 - len(poison), 0, len(poison)), sound)
+    assert {(one.offset // 100, one.line, one.kind) for one in rejections} == {
+        (n, b'{"poison":1}', "request_refused") for n in poison
+    }
+    assert all(f"status {code}" in one.reason for one in rejections)
+
+
+@pytest.mark.parametrize("code", [400, 500, 502, 401, 403, 429, 404])
+@pytest.mark.parametrize("probed", [True, False], ids=["probes too", "probes go through"])
+def test_pages_for_all_requests_reject_nothing(lab: Lab, code: int, *, probed: bool) -> None:
+    """However long, and though a harmless request may go through: when they end, all goes in."""
+    lab.server.bulk_step = faults.raised(faults.page(code)) if probed else page(code)
+    lab.stop.last = 200
+    lab.stop.during = {60: lambda: setattr(lab.server, "bulk_step", faults.carried_out)}
+    outcome, rejections = lab.deliver(pairs(4))
+    assert (counts(outcome), rejections, lab.server.entries) == ((4, 0, 0), [], stored(pairs(4)))
+
+
+def test_questions_that_fail_are_no_entrys_fault(lab: Lab) -> None:
+    """An index that cannot be asked holds a batch together, however long, while other requests are understood."""
+    lab.server.rollover()
+    lab.server.question_step = faults.status(503)
+    lab.stop.during = {30: lambda: setattr(lab.server, "question_step", faults.carried_out)}
+    outcome, rejections = lab.deliver(pairs(4), before=SentBefore(None))
+    assert (counts(outcome), rejections, lab.sizes) == ((4, 0, 0), [], [4])

@@ -2,11 +2,14 @@
 
 import base64
 
+import elasticsearch
 import pytest
 
 from indexer.cluster.client import connect, shown
+from indexer.cluster.failures import reason_of
 from indexer.errors import WrongUsage
 from indexer.settings import Connection
+from tests.integration.conftest import address, always, serving
 
 
 def cloud_id(decoded: str, name: str = "my-deployment") -> str:
@@ -69,3 +72,37 @@ def test_several_addresses_share_what_is_ours() -> None:
 def test_an_address_is_shown_without_its_user(url: str, seen: str) -> None:
     """Nor any part of a password with signs that should have been encoded."""
     assert shown(Connection([url])) == seen
+
+
+PAGE = b"<html>413 Request Entity Too Large</html>"
+REFUSAL = (
+    b'{"error":{"type":"content_too_long_exception","reason":"entity content is too long"},"status":413}'
+)
+
+
+@pytest.mark.parametrize(
+    ("kind", "body", "reason"),
+    [
+        ("text/html", PAGE, "status 413"),
+        ("application/json", PAGE, "status 413"),
+        ("application/octet-stream", PAGE, "status 413"),
+        ("application/xml; charset=latin-1", b"<m>zu gro\xdf</m>", "status 413"),
+        ("", b"\0\xff", "status 413"),
+        ("application/json", b"", "status 413"),
+        ("text/plain", b"", "status 413"),
+        ("application/json", REFUSAL, "entity content is too long"),
+        ("application/vnd.elasticsearch+json;compatible-with=8", REFUSAL, "entity content is too long"),
+        ("application/problem+json", REFUSAL, "entity content is too long"),
+        ("application/json", REFUSAL[:40], "status 413"),
+    ],
+)
+def test_a_refusal_keeps_its_status_whatever_it_says(kind: str, body: bytes, reason: str) -> None:
+    """A proxy answers with pages of its own, under types that are not theirs, too."""
+    with (
+        serving(always(413, body, content_type=kind)) as server,
+        connect(Connection([address(server)])) as client,
+    ):
+        with pytest.raises(elasticsearch.ApiError) as refused:
+            client.bulk(operations=b'{"index":{}}\n{}\n', index="i")  # type: ignore[arg-type]
+        assert (refused.value.status_code, reason_of(refused.value)) == (413, reason)
+        assert isinstance(refused.value.body, dict) == (body == REFUSAL)
