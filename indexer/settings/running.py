@@ -31,8 +31,13 @@ class Delivery:
     batch_bytes: Annotated[int, typer.Option(help="Largest bulk request, in bytes.", min=1)] = 5 * MEBIBYTE
     senders: Annotated[int, typer.Option(help="Bulk requests under way at once.", min=1, max=64)] = 2
     max_line_bytes: Annotated[
-        int, typer.Option(help="A longer line is rejected; Elasticsearch takes 100 MB by default.", min=1)
-    ] = 100 * MEBIBYTE
+        int,
+        typer.Option(
+            help="A longer line is kept as rejected, in a file of the state directory. "
+            "The default fits a memory limit of 256 MB; each byte more takes seven.",
+            min=1,
+        ),
+    ] = 10 * MEBIBYTE
     poll_interval: Annotated[
         float, typer.Option(help="Seconds between looks at the log files.", min=0.001)
     ] = 0.05

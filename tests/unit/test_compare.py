@@ -156,7 +156,7 @@ def test_an_added_place_is_seen(request_: Request, data: st.DataObject) -> None:
         {"template": {"mappings": {"properties": {"user": {"type": "text"}}}}},
         {"template": {"aliases": {"mine": {}}}},
         {"data_stream": {"hidden": False, "allow_custom_routing": False}},
-        {"allow_auto_create": False},
+        {"allow_auto_create": True},
         {"deprecated": False},
     ],
     ids=str,
