@@ -34,6 +34,8 @@ class Problem(StrEnum):
     """Batches are tried again and again, or one is stuck."""
     CHECKPOINT = "checkpoint"
     """The state directory takes no checkpoint."""
+    LOGS = "logs"
+    """A log file, or a directory of them, cannot be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +79,8 @@ def _problems(now: Snapshot) -> Iterator[Finding]:
         )
     if now.checkpoint_problem:
         yield Finding(Problem.CHECKPOINT, now.checkpoint_problem)
+    for path, reason in now.unreadable.items():
+        yield Finding(Problem.LOGS, f"{path} cannot be read: {reason}.")
 
 
 def _said(fault: Repeated) -> str:

@@ -141,8 +141,7 @@ class Tail:
         if STANDARD_INPUT in self._patterns:
             found[INPUT] = FileFacts(STANDARD_INPUT, *INPUT, 0, 0)
         for path, reason in look.unreadable.items():
-            if self._unlisted.get(path) != reason:
-                self._events.file_unreadable(path, reason)
+            self._events.file_unreadable(path, reason)
         self._unlisted = look.unreadable
         for key, log in self._open.items():
             if key in found or not look.hides(log.facts.path):

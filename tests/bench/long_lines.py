@@ -1,6 +1,6 @@
 """Peak memory of `indexer run --once` by the length of the longest line of its log.
 
-    python tests/bench/long_lines.py [MEGABYTES ...]
+python tests/bench/long_lines.py [MEGABYTES ...]
 """
 
 import os
