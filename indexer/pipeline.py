@@ -90,6 +90,7 @@ class Pipeline:
         try:
             self._read_all(poll)
             self._drain()
+            self._notice_rollover()
             self._save()
         finally:
             for _ in range(self._at_once):

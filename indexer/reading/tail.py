@@ -33,6 +33,8 @@ RETRIED = 10.0
 """Seconds after which a file that could not be read is tried again."""
 CLAIMABLE = 60.0
 """Seconds for which a moved or compressed file may go on where a vanished one was."""
+CLAIMABLE_AT_MOST = 600.0
+"""The same, while there are files that are not looked into yet."""
 OPENED_AT_ONCE = 500
 """Files opened between two signs of life."""
 LIVELY = 10.0
@@ -204,13 +206,16 @@ class Tail:
 
     def _forget(self, look: files.Look, now: float) -> None:
         """Forget what nobody claimed, unless its file is where no one can look now."""
-        for lost in [lost for lost in self._missing if now - lost.since >= CLAIMABLE]:
+        claimants = self._waiting or any(log.comparing for log in self._open.values())
+        claimable = CLAIMABLE_AT_MOST if claimants else CLAIMABLE
+        for lost in [lost for lost in self._missing if now - lost.since >= claimable]:
             path = lost.record.path
             if look.hides(path) or not files.directory_exists(path):
                 lost.since = now
                 continue
             self._missing.remove(lost)
-            if lost.unread:
+            others = (known for known in self._known(lost.record) if known is not lost.record)
+            if lost.unread and not any(known.offset >= lost.record.offset for known in others):
                 self._events.file_lost(path, lost.unread)
 
     # ---- opening

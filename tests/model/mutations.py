@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from indexer.writing.replay import Backing
 
 from indexer.events import Recognition
 from indexer.pipeline import Pipeline
@@ -21,7 +22,6 @@ from indexer.writing.answers import Answer
 from indexer.writing.batches import EMPTY, Body, SentBefore
 from indexer.writing.bulk import Outcome, Sender, Undelivered
 from indexer.writing.rejects import Rejects
-from indexer.writing.replay import Backing
 
 Patch = pytest.MonkeyPatch
 Mutation = Callable[[Patch], None]

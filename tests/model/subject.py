@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from indexer.writing.replay import backing
 
 from indexer import pipeline
 from indexer.events import Events, Recognition, Totals
@@ -16,7 +17,6 @@ from indexer.reading.windows import PlainFile, open_log
 from indexer.writing import checkpoint
 from indexer.writing.bulk import Sender
 from indexer.writing.rejects import LocalRejects, Rejects
-from indexer.writing.replay import backing
 from tests.fakes import FakeElasticsearch
 from tests.model.audit import Audit
 from tests.model.stage import Actor, Order, Stage, Stop

@@ -29,14 +29,20 @@ def lines(first: int, count: int, name: str = "log") -> bytes:
 
 
 def expected(content: bytes, *, start: int = 0) -> Delivered:
-    """Each line of a file's content from `start` on with its id, made the plain way."""
-    generation = zlib.crc32(content.split(b"\n")[0])
+    """Each line of a file's content from `start` on with its id, made the plain way.
+
+    NULs before a line are space that was never written, no part of it.
+    """
+    blank = len(content) - len(content.lstrip(b"\r\n\0"))
+    generation = zlib.crc32(content[: content.find(b"\n", blank)] if b"\n" in content[blank:] else content)
     found: Delivered = Counter()
-    offset = 0
-    for line in content.split(b"\n"):
+    end = 0
+    for raw in content.split(b"\n"):
+        end += len(raw) + 1
+        line = raw.lstrip(b"\0")
+        offset = end - 1 - len(line)
         if line and offset >= start:
             found[f"{generation:08x}{offset:012x}{zlib.crc32(line):08x}", line] += 1
-        offset += len(line) + 1
     return found
 
 

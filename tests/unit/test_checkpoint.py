@@ -2,7 +2,9 @@
 
 import errno
 import os
+import zlib
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -24,16 +26,49 @@ RECORD = FileRecord(
     device=2049,
     inode=1234567,
     head=180,
-    twin=0,
     generation=3735928559,
     offset=1048576,
     tail=2882343476,
-    reach=68157440,
-    since="zoomdata-activity-000001",
+    digest=4022250974,
+    new_from=1040000,
     size=1050000,
+    modified=1772600767890123456,
     ended=False,
 )
-CHECKPOINT = Checkpoint("uuid", "zoomdata-activity", Totals(10, 5, 3, 1, 1, 1048576), [RECORD])
+TOTALS = Totals(10, 5, 3, 1, 1, 1048576)
+CHECKPOINT = Checkpoint("uuid", "zoomdata-activity", "zoomdata-activity-000002", TOTALS, [RECORD])
+VERSION_2 = b"""{
+  "version": 2,
+  "written": "2026-03-04T05:06:07.890+00:00",
+  "cluster": "uuid",
+  "alias": "zoomdata-activity",
+  "write_index": "zoomdata-activity-000002",
+  "totals": {
+    "read": 10,
+    "created": 5,
+    "duplicates": 3,
+    "rejected": 1,
+    "blank": 1,
+    "bytes": 1048576
+  },
+  "files": [
+    {
+      "path": "/opt/zoomdata/logs/zoomdata-activity.log",
+      "device": 2049,
+      "inode": 1234567,
+      "head": 180,
+      "generation": 3735928559,
+      "offset": 1048576,
+      "tail": 2882343476,
+      "digest": 4022250974,
+      "new_from": 1040000,
+      "size": 1050000,
+      "modified": 1772600767890123456,
+      "ended": false
+    }
+  ]
+}
+"""
 VERSION_1 = b"""{
   "version": 1,
   "written": "2026-03-04T05:06:07.890+00:00",
@@ -65,6 +100,7 @@ VERSION_1 = b"""{
   ]
 }
 """
+"""What 0.1 wrote."""
 
 
 @pytest.fixture
@@ -76,17 +112,37 @@ def directory(tmp_path: Path) -> Path:
 # ---- its bytes
 
 
-def test_version_1_is_these_bytes() -> None:
-    """The file of version 1 is, to the byte, what it was when it was first released."""
-    assert CHECKPOINT.to_json(WRITTEN) == VERSION_1
+def test_version_2_is_these_bytes() -> None:
+    """The file of version 2 is, to the byte, what it was when it was first released."""
+    assert CHECKPOINT.to_json(WRITTEN) == VERSION_2
+
+
+@pytest.mark.parametrize("version", [VERSION_1, VERSION_2], ids=["1", "2"])
+def test_what_a_version_does_not_know_is_left_out(version: bytes) -> None:
+    """Whatever else a file may hold."""
+    more = orjson.loads(version)
+    more["more"] = more["files"][0]["more"] = more["totals"]["more"] = 1
+    assert Checkpoint.from_json(orjson.dumps(more)) == Checkpoint.from_json(version)
+
+
+def test_version_2_is_read() -> None:
+    """As it was written."""
+    assert Checkpoint.from_json(VERSION_2) == CHECKPOINT
 
 
 def test_version_1_is_read() -> None:
-    """What version 1 wrote is understood, whatever else a file may hold."""
-    assert Checkpoint.from_json(VERSION_1) == CHECKPOINT
-    more = orjson.loads(VERSION_1)
-    more["more"] = more["files"][0]["more"] = more["totals"]["more"] = 1
-    assert Checkpoint.from_json(orjson.dumps(more)) == CHECKPOINT
+    """A file goes on where 0.1 left it; what 0.1 did not know is not made up."""
+    known = replace(RECORD, digest=None, new_from=None, modified=0)
+    assert Checkpoint.from_json(VERSION_1) == Checkpoint("uuid", "zoomdata-activity", None, TOTALS, [known])
+
+
+@given(st.binary(min_size=1, max_size=300), st.integers(0, 2**32 - 1))
+def test_the_number_that_0_1_gave_to_files_that_begin_alike_is_taken_back(head: bytes, twin: int) -> None:
+    """The generation is that of the first line again, as all ids are made now."""
+    stored = orjson.loads(VERSION_1)
+    stored["files"][0] |= {"head": len(head), "twin": twin, "generation": zlib.crc32(head, twin)}
+    (record,) = Checkpoint.from_json(orjson.dumps(stored)).files
+    assert (record.head, record.generation) == (len(head), zlib.crc32(head))
 
 
 def test_an_empty_checkpoint_is_read_back() -> None:
@@ -94,15 +150,26 @@ def test_an_empty_checkpoint_is_read_back() -> None:
     assert Checkpoint.from_json(Checkpoint(files=[]).to_json(WRITTEN)) == Checkpoint(files=[])
 
 
-def test_a_newer_version_is_refused_with_a_sentence(directory: Path) -> None:
+@pytest.mark.parametrize("version", ["3", "0", '"2"'])
+def test_a_version_of_the_future_is_refused_with_a_sentence(directory: Path, version: str) -> None:
     """An older indexer does not guess at what a newer one wrote, and leaves it as it is."""
     with State(directory) as state:
-        newer = VERSION_1.replace(b'"version": 1', b'"version": 2')
+        newer = VERSION_2.replace(b'"version": 2', b'"version": ' + version.encode())
         (directory / NAME).write_bytes(newer)
-        sentence = f"{directory}: its {NAME} is of version 2, and this indexer knows version 1"
+        known = version.strip('"')
+        sentence = f"{directory}: its {NAME} is of version {known}, and this indexer knows versions 1 and 2"
         with pytest.raises(StateUnusable, match=sentence):
             state.load()
         assert (directory / NAME).read_bytes() == newer
+
+
+@pytest.mark.parametrize("missing", ["twin", "head", "generation", "offset", "size"])
+def test_a_record_of_version_1_that_lacks_something_is_damaged(missing: str) -> None:
+    """It is not guessed at."""
+    stored = orjson.loads(VERSION_1)
+    del stored["files"][0][missing]
+    with pytest.raises(ValueError, match="not a checkpoint"):
+        Checkpoint.from_json(orjson.dumps(stored))
 
 
 # ---- saving and loading
@@ -127,17 +194,27 @@ def test_others_cannot_read_the_state(directory: Path) -> None:
     assert {path.stat().st_mode & 0o777 for path in directory.iterdir()} == {0o600}
 
 
-@given(st.integers(0, len(VERSION_1) - 2))
-def test_a_torn_file_is_no_checkpoint(length: int) -> None:
+@given(st.sampled_from([VERSION_1, VERSION_2]), st.data())
+def test_a_torn_file_is_no_checkpoint(version: bytes, data: st.DataObject) -> None:
     """The file cut anywhere is recognised as damaged, never taken for less than it was."""
     with pytest.raises(ValueError, match=r"column|not a checkpoint"):
-        Checkpoint.from_json(VERSION_1[:length])
+        Checkpoint.from_json(version[: data.draw(st.integers(0, len(version) - 2))])
 
 
 @pytest.mark.parametrize(
     "data",
-    [VERSION_1[:100], b"", b"\0" * 500, b"[]", b"null", b"{}", b'{"version": 1}', b'"\xff"'],
-    ids=["torn", "empty", "zeros", "list", "null", "object", "version alone", "no UTF-8"],
+    [
+        VERSION_2[:100],
+        b"",
+        b"\0" * 500,
+        b"[]",
+        b"null",
+        b"{}",
+        b'{"version": 1}',
+        b'{"version": 2}',
+        b'"\xff"',
+    ],
+    ids=["torn", "empty", "zeros", "list", "null", "object", "version 1 alone", "version alone", "no UTF-8"],
 )
 def test_a_damaged_file_is_put_aside(directory: Path, data: bytes) -> None:
     """A checkpoint that cannot be read is kept beside, said to be damaged, and the state begins anew."""
@@ -177,7 +254,7 @@ def test_a_write_that_fails_leaves_the_old_one(
     directory: Path, monkeypatch: pytest.MonkeyPatch, name: str, turn: int
 ) -> None:
     """A full disk, at whichever step, raises OSError and leaves the checkpoint as it was; later it is written."""
-    newer = Checkpoint("uuid", "zoomdata-activity", Totals(11, 6), [])
+    newer = Checkpoint("uuid", "zoomdata-activity", None, Totals(11, 6), [])
     with State(directory) as state:
         state.save(CHECKPOINT)
         with monkeypatch.context() as patch:
@@ -213,7 +290,7 @@ def test_it_is_on_disk_before_it_has_its_name(directory: Path, monkeypatch: pyte
         real_sync(descriptor)
 
     def rename(self: Path, target: Path) -> Path:
-        assert self.read_bytes().startswith(b'{\n  "version": 1')
+        assert self.read_bytes().startswith(b'{\n  "version": 2')
         steps.append(f"rename {self.name} {target.name}")
         return real_rename(self, target)
 

@@ -39,10 +39,19 @@ def where(tmp_path: Path) -> Where:
     log.write_bytes(b"x" * 1000)
     facts = log.stat()
     record = FileRecord(
-        str(log), facts.st_dev, facts.st_ino, 9, 0, 7, offset=600, tail=0, reach=0, since=None, size=800
+        str(log),
+        facts.st_dev,
+        facts.st_ino,
+        head=9,
+        generation=7,
+        offset=600,
+        tail=0,
+        digest=0,
+        new_from=None,
+        size=800,
     )
     with State(tmp_path / "state") as state:
-        state.save(Checkpoint("uuid", "zoomdata-activity", REMEMBERED, [record]))
+        state.save(Checkpoint("uuid", "zoomdata-activity", None, REMEMBERED, [record]))
     return Where(tmp_path / "state")
 
 

@@ -8,13 +8,14 @@ from pathlib import Path
 import pytest
 
 from indexer import pipeline
-from indexer.events import Totals
+from indexer.events import Progress, Totals
 from indexer.pipeline import Pipeline
 from indexer.reading import log
 from indexer.writing import checkpoint
 from indexer.writing.checkpoint import Checkpoint
+from indexer.writing.target import LOOK_EVERY
 from tests import faults
-from tests.fakes import ALIAS, Refusal
+from tests.fakes import Refusal
 from tests.observed import Stop
 from tests.world import World, lines, there_is
 
@@ -97,18 +98,68 @@ def test_totals_go_on(world: World) -> None:
     assert world.arrived == there_is(lines("a", 20) + lines("b", 30))
 
 
+def asked(world: World) -> int:
+    """How many entries older indices were asked for."""
+    return sum(len(question.ids) for question in world.server.questions)
+
+
 @pytest.mark.parametrize("once", [True, False])
-def test_after_a_clean_end_nothing_is_asked(world: World, *, once: bool) -> None:
-    """What was appended since a run that ended in order cannot have been sent before: it goes in without a question."""
+def test_without_an_older_index_nothing_is_asked(world: World, *, once: bool) -> None:
+    """Lines go to the write index by its name, and it is the only one that could have them."""
     world.write("one", lines("a", 20))
     world.stop = Stop(last=20)
     assert world.run(once=once).read == 20
-    world.server.rollover()
     world.write("one", lines("b", 30))
-    sent, asked = len(world.sent), len(world.server.questions)
     world.again()
-    assert {request.target for request in world.sent[sent:]} == {ALIAS}
-    assert len(world.server.questions) == asked + 1, "who is behind the alias, at the start"
+    assert {request.target for request in world.sent} == {world.server.write}
+    assert asked(world) == 0
+
+
+def test_what_is_written_after_a_rollover_was_noticed_is_not_asked_for(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Older indices are asked for what may have been sent before; what is appended later costs nothing."""
+    monkeypatch.setattr(pipeline, "HEARTBEAT_EVERY", 0.0)
+    counts: list[int] = []
+
+    def hear(look: Callable[[], Progress]) -> None:
+        """Write five lines once the five before are delivered."""
+        done = look()
+        if done.totals.read < 5 * len(counts) or done.batches:
+            return
+        counts.append(asked(world))
+        if len(counts) == 2:
+            world.server.rollover()
+            world.stop.elapsed += LOOK_EVERY
+        if len(counts) == 7:
+            world.stop.set()
+        world.write("one", [b'{"%d":%d}' % (len(counts), n) for n in range(5)])
+
+    world.heard.heartbeat = hear  # type: ignore[method-assign]
+    world.stop = Stop(last=100_000)
+    world.run(once=False)
+    assert counts[:2] == [0, 0]
+    assert counts[2] == 5, "another sender may have sent them to the old index"
+    assert counts[3] <= 10
+    assert counts[4:] == [counts[3]] * 3, "they cannot be in the old one"
+    assert [len(held) for held in world.server.documents.values()] == [5, 25]
+
+
+def test_what_was_new_to_an_index_is_remembered(world: World) -> None:
+    """After a restart, too, nothing is asked for that was appended since the write index was known."""
+    world.server.rollover()
+    for name in ("a", "b"):
+        world.write("one", [b'{"%b":%d}' % (name.encode(), n) for n in range(5)])
+        world.again()
+    assert asked(world) == 10
+    world.write("one", [b'{"c":%d}' % n for n in range(5)])
+    world.again()
+    assert asked(world) == 10
+    world.server.rollover()
+    world.write("one", [b'{"d":%d}' % n for n in range(5)])
+    world.again()
+    assert asked(world) == 20, "of each of the two older indices"
+    assert len(world.server.entries) == 20
 
 
 def test_what_is_appended_is_followed(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -153,11 +204,8 @@ def test_batches_are_acknowledged_in_order(world: World) -> None:
     assert sum(one.bytes for one in acknowledged(world)) == totals.bytes == path.stat().st_size
 
 
-def test_nothing_is_sent_that_is_not_allowed_for(world: World) -> None:
-    """The checkpoint on disk reaches beyond all that is sent, for each of several files, from the first request on.
-
-    `World` holds each request against the checkpoint; here the runs of two files are cut by the ends of batches.
-    """
+def test_no_checkpoint_says_more_than_is_delivered(world: World) -> None:
+    """For each of several files, whose runs are cut by the ends of batches; `World` looks at each checkpoint."""
     world.batch_bytes = 150
     for name in ("a", "b", "c"):
         world.write(name, lines(name, 30))
@@ -166,7 +214,7 @@ def test_nothing_is_sent_that_is_not_allowed_for(world: World) -> None:
 
 
 def test_the_checkpoint_is_not_written_for_each_batch(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It allows for more than is sent: within that, and within a second, nothing is written."""
+    """Within a second, nothing is written."""
     monkeypatch.setattr(pipeline, "CHECKPOINT_EVERY", 3600.0)
     world.write("one", lines("a", 300))
     world.run()
@@ -216,6 +264,7 @@ def test_what_is_answered_is_acknowledged_though_there_is_room(
 def test_reading_waits_for_sending(world: World, monkeypatch: pytest.MonkeyPatch, senders: int) -> None:
     """While the oldest batch is not answered, only so many others are sent and so much is read, however much there is."""
     monkeypatch.setattr(pipeline, "SCAN_EVERY", 0.01)
+    monkeypatch.setattr(pipeline, "LOOK_UP", 0.05)
     world.senders = senders
     most = pipeline.AHEAD * senders if senders > 1 else 1
     world.write("one", lines("a", 1000))

@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from indexer import pipeline
-from indexer.errors import StateUnusable
 from indexer.events import Totals
 from indexer.reading import log
 from indexer.writing.checkpoint import Checkpoint
@@ -53,32 +52,35 @@ def no_space(
     return save
 
 
-def test_without_a_checkpoint_nothing_is_sent(world: World) -> None:
-    """Until how far it reaches is on disk, a batch waits; that is said, and afterwards all arrives."""
-    world.write("one", lines("a", 50))
-    sent: list[int] = []
-    world.save = no_space(4, lambda: sent.append(len(world.sent)))
-    world.stop = Stop(last=40)
-    world.run(once=False)
-    assert sent[0] == 0
-    assert world.heard.of("checkpoint_failed") == [(str(world.state), "No space left on device")] * 4
-    assert world.arrived == there_is(lines("a", 50))
-
-
-def test_without_a_checkpoint_a_run_that_ends_fails(world: World) -> None:
-    """With `once` there is a sentence instead of a wait; nothing was sent, and the next run delivers all."""
+@pytest.mark.parametrize("once", [True, False])
+def test_a_state_that_takes_no_checkpoint_holds_back_nothing(world: World, *, once: bool) -> None:
+    """All is delivered, and it is said each time; the next run reads again what no checkpoint speaks of."""
     world.write("one", lines("a", 50))
     world.save = no_space(1000)
-    with pytest.raises(StateUnusable, match=f"{world.state}: No space left on device"):
-        world.run()
-    assert world.sent == []
-    world.save = no_space(0)
-    world.again()
+    world.stop = Stop(last=40)
+    world.run(once=once)
+    assert set(world.heard.of("checkpoint_failed")) == {(str(world.state), "No space left on device")}
+    assert world.heard.of("checkpoint_written") == []
     assert world.arrived == there_is(lines("a", 50))
+    world.save = no_space(0)
+    world.server.rollover()
+    again = world.again()
+    assert (again.read, again.created) == (50, 0)
+    assert world.arrived == there_is(lines("a", 50))
+
+
+def test_a_checkpoint_is_tried_again(world: World) -> None:
+    """As soon as there is space, what is delivered is written down."""
+    path = world.write("one", lines("a", 50))
+    world.save = no_space(4)
+    world.stop = Stop(last=40)
+    world.run(once=False)
+    assert len(world.heard.of("checkpoint_failed")) == 4
+    assert [record.offset for record in world.records.values()] == [path.stat().st_size]
 
 
 def test_a_checkpoint_that_fails_later_loses_nothing(world: World) -> None:
-    """A disk that is full for a while, after the first checkpoint, holds back nothing that is allowed for."""
+    """A disk that is full for a while, after the first checkpoint."""
     world.write("one", lines("a", 200))
     calls = iter(range(1000))
 

@@ -207,6 +207,20 @@ def test_a_backup_that_the_archive_beside_it_goes_on_from_is_one_with_it() -> No
     history.teardown()
 
 
+def test_a_log_truncated_while_nobody_looked_is_not_lost_if_its_copy_was_found_first() -> None:
+    """Its own file is empty, and who it was shows only when it has a first line again."""
+    history = Rotations()
+    history.append(count=1)
+    history.append_half()
+    history.crash(arrived=False)
+    history.copy_truncate()
+    history.delete_oldest()
+    history.wait(seconds=70)
+    history.look(deliver=False)
+    history.nothing_is_told_as_lost_or_unreadable()
+    history.teardown()
+
+
 def test_a_copy_that_has_outlived_its_original_takes_nothing_from_it_when_it_is_back() -> None:
     """Both are remembered under one number; after a restart each is still what it was."""
     with tempfile.TemporaryDirectory() as directory, tempfile.TemporaryDirectory() as elsewhere:

@@ -10,7 +10,6 @@ import pytest
 
 from indexer.events import Recognition
 from indexer.reading import files
-from indexer.reading.files import FileFacts
 from indexer.reading.tail import CLAIMABLE
 from tests.rotation import FIRST, HALF, SECOND, THIRD, rename, rotated
 from tests.unit.conftest import Opened, Reader, append, expected, lines
@@ -70,7 +69,7 @@ def test_a_file_renamed_since_it_was_found_is_read_as_itself(
     append(log, FIRST)
     find = files.find
 
-    def find_and_rotate(patterns: Iterable[str]) -> list[FileFacts]:
+    def find_and_rotate(patterns: Iterable[str]) -> files.Look:
         found = find(patterns)
         rename(log)
         append(log, SECOND)

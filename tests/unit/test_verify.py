@@ -1,7 +1,8 @@
-"""The pure parts of `indexer verify`: judging, summing up, telling files apart, never holding much."""
+"""The pure parts of `indexer verify`: judging, summing up, looking again, never holding much."""
 
-import gzip
+import os
 import threading
+import time
 import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import cast
 
 import pytest
 
-from indexer.cluster import generations
+from indexer.cluster import verify
 from indexer.cluster.findings import (
     DEFECTS,
     SHOWN,
@@ -22,18 +23,36 @@ from indexer.cluster.findings import (
 )
 from indexer.cluster.hits import Held
 from indexer.cluster.lookup import Lookup
-from indexer.cluster.verify import ASKED_AT_ONCE, _checked, _lines, _portions
+from indexer.cluster.verify import (
+    AGAIN_AFTER,
+    ASKED_AT_ONCE,
+    LIVE,
+    Checker,
+    Repair,
+    _checked,
+    _lines,
+    _portions,
+    _size,
+)
 from indexer.errors import Stopped
 from indexer.events import Events
 from indexer.reading.tail import Tail
 from indexer.settings import Connection
+from tests.observed import Stop
 
 SAME, OTHER = Held(b"id", "one", same=True), Held(b"id", "two", same=False)
 
 
-def line(number: int = 0, *, final: bool = True, data: bytes | None = b"{}", whole: bytes = b"{}") -> Line:
+def line(
+    number: int = 0,
+    *,
+    final: bool = True,
+    data: bytes | None = b"{}",
+    whole: bytes = b"{}",
+    live: bool = False,
+) -> Line:
     """A line of a file; `whole` is what its checksum is made of."""
-    return Line(b"%08x%012x%08x" % (7, number, zlib.crc32(whole)), data, "a.log", number, None, final)
+    return Line(b"%08x%012x%08x" % (7, number, zlib.crc32(whole)), data, "a.log", number, None, final, live)
 
 
 # ---- judging
@@ -174,7 +193,8 @@ class Counting:
 def test_look_ups_do_not_pile_up() -> None:
     """However slow the server is, no more portions are held than can be asked for, and one to go on with."""
     index = Counting(portions=500, before_answers=4)
-    found = list(_checked(index.portions(), cast("Lookup", index), None, 3, threading.Event()))
+    checker = Checker(cast("Lookup", index), None, threading.Event())
+    found = list(_checked(index.portions(), checker, 3))
     assert sum(found, Verification("")).present == 500
     assert index.most_waiting <= 5
 
@@ -183,7 +203,7 @@ def test_a_stop_ends_it_between_two_portions() -> None:
     """What was not compared is not reported."""
     index = Counting(portions=500, before_answers=1)
     stop = threading.Event()
-    checked = _checked(index.portions(), cast("Lookup", index), None, 1, stop)
+    checked = _checked(index.portions(), Checker(cast("Lookup", index), None, stop), 1)
     next(checked)
     stop.set()
     with pytest.raises(Stopped):
@@ -198,104 +218,108 @@ def test_files_are_let_go_once_they_are_read(tmp_path: Path) -> None:
     told = Told()
     tail = Tail([str(tmp_path / "*.log")], [], limit=10**6, once=True, events=told)
     tail.scan()
-    assert [it.data for it in _lines(tail, {})] == [b'{"n":%d}' % n for n in (0, 1, 1, 2, 2, 3)]
+    assert [it.data for it in _lines(tail)] == [b'{"n":%d}' % n for n in (0, 1, 1, 2, 2, 3)]
     assert told.finished == [str(path) for path in paths]
 
 
-# ---- telling files apart
+# ---- looking again
 
 
-class Remembered:
-    """The ids that an index has, and the questions put to it."""
+class Arriving:
+    """Stands in for the index: it has some entries, and others arrive while one waits."""
 
-    def __init__(self, ids: set[bytes]) -> None:
-        self.ids = ids
-        self.asked: list[int] = []
+    connection = Connection()
 
-    def __call__(self, ids: Sequence[bytes]) -> set[bytes]:
-        """Which of these it has."""
-        self.asked.append(len(ids))
-        return self.ids & set(ids)
+    def __init__(self, *arriving: int, there: Sequence[int] = ()) -> None:
+        self.held = {line(number).id for number in there}
+        self._arriving = {line(number).id for number in arriving}
+        self.stop = Stop(during={1: lambda: self.held.update(self._arriving)})
+
+    def entries(self, lines: Sequence[Line]) -> list[Held]:
+        """Answer."""
+        return [Held(it.id, "index", same=True) for it in lines if it.id in self.held]
+
+    def rejected(self, _: Sequence[Line]) -> list[Held]:
+        """Nothing is."""
+        return []
+
+    now = rejected
+
+    def verified(self, lines: Sequence[Line], repair: Repair | None = None) -> Verification:
+        """Check some lines, and look again at the end."""
+        checker = Checker(cast("Lookup", self), repair, self.stop)
+        return checker.check(lines) + checker.look_again()
 
 
-def ids_of(data: bytes, twin: int) -> set[bytes]:
-    """The ids under which a file was indexed."""
-    generation, start, found = zlib.crc32(data.partition(b"\n")[0], twin), 0, set()
-    for it in data.splitlines():
-        found.add(b"%08x%012x%08x" % (generation, start, zlib.crc32(it)))
-        start += len(it) + 1
-    return found
+def test_what_is_on_its_way_is_not_missing() -> None:
+    """What the index does not have of a file that is being written is looked for once more, after a while."""
+    index = Arriving(2, 3, there=[1])
+    found = index.verified([line(number, live=True) for number in (1, 2, 3)])
+    assert (found.read, found.present, found.missing, found.agrees) == (3, 3, 0, True)
+    assert index.stop.waits == [AGAIN_AFTER]
 
 
-def assigned(paths: Sequence[Path], known: Remembered) -> dict[str, int | None]:
-    """The twin number that each file has for the index, by its name."""
-    tail = Tail([str(path) for path in paths], [], limit=10**6, once=True, events=Events())
+def test_what_does_not_arrive_is_missing() -> None:
+    """With its place in the file; each line is counted once."""
+    found = Arriving(2).verified([line(number, live=True) for number in (1, 2, 3)])
+    assert (found.read, found.present, found.missing) == (3, 1, 2)
+    assert [finding.offset for finding in found.findings] == [1, 3]
+
+
+def test_nothing_is_waited_for_that_was_written_long_ago() -> None:
+    """It is missing at once."""
+    index = Arriving(1)
+    assert index.verified([line(1)]).missing == 1
+    assert index.stop.waits == []
+
+
+def test_nothing_is_waited_for_that_is_wrong_already() -> None:
+    """Other bytes under an id do not become right."""
+    index = Arriving()
+    index.entries = lambda lines: [Held(it.id, "index", same=False) for it in lines]  # type: ignore[method-assign]
+    assert index.verified([line(1, live=True)]).different == 1
+    assert index.stop.waits == []
+
+
+def test_what_is_on_its_way_is_not_repaired() -> None:
+    """Only what has not arrived in the end is indexed."""
+    repaired: list[Line] = []
+
+    def repair(lines: Sequence[Line]) -> int:
+        repaired.extend(lines)
+        return len(lines)
+
+    found = Arriving(2).verified([line(n, live=True) for n in (1, 2)] + [line(3)], cast("Repair", repair))
+    assert sorted(it.offset for it in repaired) == [1, 3]
+    assert (found.missing, found.repaired, found.agrees) == (2, 2, True)
+
+
+def test_no_more_waits_than_there_is_room_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The oldest lines are missing at once then; all are counted."""
+    monkeypatch.setattr(verify, "PUT_OFF", 10 * _size(line()))
+    index = Arriving(*range(100))
+    checker = Checker(cast("Lookup", index), None, index.stop)
+    for number in range(0, 100, 5):
+        early = checker.check([line(n, live=True) for n in range(number, number + 5)])
+        assert early.missing == (5 if number >= 10 else 0)
+    assert checker.look_again().present == 10
+
+
+def test_a_stop_ends_the_wait() -> None:
+    """What was not looked for again is not reported."""
+    index = Arriving()
+    index.stop.last = 1
+    with pytest.raises(Stopped):
+        index.verified([line(1, live=True)])
+
+
+@pytest.mark.parametrize(("ago", "live"), [(0, True), (LIVE - 10, True), (LIVE + 10, False), (1e6, False)])
+def test_a_file_that_was_written_lately_is_live(tmp_path: Path, ago: float, *, live: bool) -> None:
+    """Its lines may be on their way."""
+    path = tmp_path / "a.log"
+    path.write_bytes(b'{"n":1}\n')
+    written = time.time() - ago
+    os.utime(path, (written, written))
+    tail = Tail([str(path)], [], limit=10**6, once=True, events=Events())
     tail.scan()
-    records = tail.records(None)
-    given = generations.assign(records, known)
-    found = {}
-    for record in records:
-        data = Path(record.path).read_bytes()
-        head = (gzip.decompress(data) if record.path.endswith(".gz") else data).partition(b"\n")[0]
-        twins = {zlib.crc32(head, twin): twin for twin in range(generations.TWINS)}
-        found[Path(record.path).name] = twins.get(given[record.generation])
-    return found
-
-
-def content(*numbers: int, first: bytes = b"same") -> bytes:
-    return b"".join(b'{"a":"%b"}\n' % it for it in [first, *(b"%d" % number for number in numbers)])
-
-
-def write(path: Path, data: bytes) -> Path:
-    path.write_bytes(gzip.compress(data) if path.suffix == ".gz" else data)
-    return path
-
-
-def test_a_file_that_the_index_knows_is_asked_for_once(tmp_path: Path) -> None:
-    """With a few of its lines."""
-    data = content(*range(100))
-    known = Remembered(ids_of(data, 0))
-    assert assigned([write(tmp_path / "a.log", data)], known) == {"a.log": 0}
-    assert len(known.asked) == 1
-    assert known.asked[0] <= generations.PROBES
-
-
-@pytest.mark.parametrize("name", ["a.log", "a.log.1.gz"])
-def test_a_file_is_found_under_the_number_it_had(tmp_path: Path, name: str) -> None:
-    """Though those that it was told apart from are not at hand."""
-    data = content(1, 2)
-    known = Remembered(ids_of(content(3, 4), 0) | ids_of(data, 200))
-    assert assigned([write(tmp_path / name, data)], known) == {name: 200}
-
-
-def test_files_share_no_number(tmp_path: Path) -> None:
-    """The one that is not in the index at all gets a free one, though its first line seems known."""
-    one, other = content(1), content(2)
-    paths = [write(tmp_path / "a.log", one), write(tmp_path / "b.log", other)]
-    assert assigned(paths, Remembered(ids_of(other, 0))) == {"a.log": 1, "b.log": 0}
-    assert assigned(paths, Remembered(ids_of(other, 5))) == {"a.log": 0, "b.log": 5}
-    assert assigned(paths, Remembered(set())) == {"a.log": 0, "b.log": 1}
-
-
-@pytest.mark.parametrize("suffix", ["", ".gz"])
-def test_files_that_differ_only_far_on_are_told_apart(tmp_path: Path, suffix: str) -> None:
-    """Lines from many places are looked up, in an archive too."""
-    common = range(100_000)
-    one, other = content(*common, *range(200_000, 230_000)), content(*common, *range(300_000, 330_000))
-    paths = [write(tmp_path / f"{name}.log{suffix}", data) for name, data in (("a", one), ("b", other))]
-    known = Remembered(ids_of(one, 1) | ids_of(other, 0))
-    assert assigned(paths, known) == {f"a.log{suffix}": 1, f"b.log{suffix}": 0}
-
-
-def test_files_that_begin_otherwise_are_no_concern_of_each_other(tmp_path: Path) -> None:
-    """Each keeps its number, known or not."""
-    paths = [
-        write(tmp_path / "a.log", content(1, first=b"one")),
-        write(tmp_path / "b.log", content(2, first=b"two")),
-    ]
-    assert assigned(paths, Remembered(ids_of(content(2, first=b"two"), 0))) == {"a.log": 0, "b.log": 0}
-
-
-def test_a_file_without_a_complete_line_keeps_its_number(tmp_path: Path) -> None:
-    """There is nothing to look up."""
-    assert assigned([write(tmp_path / "a.log", b'{"a":')], Remembered(set())) == {"a.log": 0}
+    assert [it.live for it in _lines(tail)] == [live]
