@@ -19,7 +19,7 @@ from indexer.cluster.findings import Verification
 from indexer.cluster.verify import verify
 from indexer.events import Events
 from indexer.settings import Delivery, State
-from tests.integration.conftest import LOG, Lab, joined, numbered, until
+from tests.integration.conftest import Lab, joined, numbered, until
 
 
 def verified(lab: Lab, *, repair: bool = False, state: State | None = None) -> Verification:

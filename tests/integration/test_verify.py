@@ -21,6 +21,7 @@ from indexer.cluster.verify import Repair, verify
 from indexer.events import Events
 from indexer.settings import Connection, Delivery, State
 from indexer.writing.bulk import Sender
+from indexer.writing.target import Target, backing
 from tests.integration.conftest import (
     LOG,
     Lab,
@@ -478,9 +479,9 @@ def test_a_repair_leaves_alone_what_is_different_or_doubled(good: Lab) -> None:
 def test_a_repair_of_what_was_delivered_meanwhile_doubles_nothing(good: Lab) -> None:
     """By an indexer that runs at the same time, into an index that is no longer written."""
     good.client.indices.rollover(alias=good.connection.alias)
-    sender = Sender(
-        good.client, good.connection.alias, f"{good.connection.alias}-000002", Events(), threading.Event()
-    )
+    behind = backing(good.client, good.connection.alias, "")
+    target = Target(good.client, good.connection.alias, "", behind, None)
+    sender = Sender(good.client, target, Events(), threading.Event())
     delivered = Line(identity(LINES[0]).encode(), LINES[0], LOG, 0, None, final=True)
     assert Repair(sender, cast("Rejects", None))([delivered]) == 1
     assert counts(check(good)) == AGREES

@@ -6,7 +6,7 @@ import pytest
 
 from indexer.events import Fault
 from indexer.reading.entries import entry_id
-from indexer.writing.batches import Body, SentBefore
+from indexer.writing.batches import Body
 from indexer.writing.bulk import FAST, SLOW, TRIES, Stopped
 from tests import faults
 from tests.fakes import Refusal
@@ -177,10 +177,11 @@ def test_a_server_that_fails_at_all_entries_from_now_on_rejects_none(lab: Lab) -
     def failing(request: Request, _carry_out: faults.CarryOut) -> object:
         return items % b",".join([failed] * len(request.pairs))
 
-    lab.stop.during = {
-        1: lambda: setattr(lab.server, "bulk_step", failing),
-        30: lambda: (setattr(lab.server, "bulk_step", faults.carried_out), last.clear()),
-    }
+    def mended() -> None:
+        lab.server.bulk_step = faults.carried_out
+        last.clear()
+
+    lab.stop.during = {1: lambda: setattr(lab.server, "bulk_step", failing), 30: mended}
     outcome, rejections = lab.deliver(pairs(4))
     assert (counts(outcome), rejections) == ((4, 0, 0), [])
 
@@ -272,5 +273,5 @@ def test_questions_that_fail_are_no_entrys_fault(lab: Lab) -> None:
     lab.server.rollover()
     lab.server.question_step = faults.status(503)
     lab.stop.during = {30: lambda: setattr(lab.server, "question_step", faults.carried_out)}
-    outcome, rejections = lab.deliver(pairs(4), before=SentBefore(None))
+    outcome, rejections = lab.deliver(pairs(4), new_to=None)
     assert (counts(outcome), rejections, lab.sizes) == ((4, 0, 0), [], [4])
