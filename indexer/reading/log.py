@@ -212,7 +212,7 @@ class Log:
         block = self._without_holes(read, now, once=once) if NUL in read else read
         if block is read:
             self._hole_since = self._written = None
-        self._caught_up = len(read) < min(most, BLOCK)
+        self._caught_up = len(read) < min(most, BLOCK) and (block is read or not block)
         self._dry = not read and self.window.complete
         if not block:
             return 0, None

@@ -160,6 +160,7 @@ class Tail:
             self._note(record)
         if not self._once:
             self._forget(look, now)
+            self._open_waiting()
 
     def _find_waiting(self, found: Mapping[Key, FileFacts], now: float) -> None:
         busy = {log.facts.key for log in self._logs.values()}
@@ -378,7 +379,7 @@ class Tail:
                 self._events.block_read(log.facts.name, log.consumed - consumed)
             elif log.comparing and log.is_complete(now, once=self._once):
                 log.decide()
-            elif not log.comparing and log.is_final(now, once=self._once):
+            elif not (log.comparing or log.behind) and log.is_final(now, once=self._once):
                 log.require_whole()
                 run = log.finish()
                 self._end(log)

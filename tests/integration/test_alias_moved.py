@@ -1,5 +1,6 @@
 """The alias is moved, removed or replaced while entries are on their way: one copy of each entry all the same."""
 
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import pytest
 
 from indexer.events import Fault
+from indexer.writing.target import LOOK_EVERY
 from tests.integration.conftest import Lab
 from tests.real_faults.actions import lost
 from tests.real_faults.laboratory import (
@@ -90,6 +92,7 @@ def test_the_alias_leaves_an_index_behind(faulty: FaultyLab) -> None:
         until_read(following, 500)
         (left,) = faulty.behind()
         point(faulty, other, leaving=[left])
+        time.sleep(LOOK_EVERY)
         faulty.proxy.plan(
             lost(lambda: faulty.client.indices.rollover(alias=alias, new_index=f"{alias}-next"))
         )
@@ -112,6 +115,7 @@ def test_the_alias_is_missing_for_a_while(faulty: FaultyLab) -> None:
         until_read(following, 500)
         (index,) = faulty.behind()
         without_alias(faulty, index)
+        time.sleep(LOOK_EVERY)
         faulty.append(lines[500:])
         following.until(lambda: following.heard.of("waiting"))
         assert not faulty.client.indices.exists(index=faulty.connection.alias)
@@ -133,6 +137,7 @@ def test_a_plain_index_takes_the_aliass_name(faulty: FaultyLab) -> None:
         (index,) = faulty.behind()
         without_alias(faulty, index)
         faulty.client.index(index=alias, document={"made": "by accident"}, refresh=True)
+        time.sleep(LOOK_EVERY)
         faulty.append(lines[500:])
         following.until(lambda: following.heard.of("waiting"))
         assert faulty.client.count(index=alias)["count"] == 1

@@ -27,6 +27,7 @@ from indexer.monitoring import health, lookout
 from indexer.reading.tail import Tail
 from indexer.run import run
 from indexer.settings import Connection, Delivery, Monitoring, State
+from indexer.writing.target import LOOK_EVERY
 from tests.integration.conftest import LOG, Following, Lab, joined, numbered, until
 
 ANYWHERE = Monitoring(monitoring_address="127.0.0.1:0")
@@ -209,6 +210,7 @@ def test_a_main_loop_that_hangs_is_not_alive(lab: Lab, monkeypatch: pytest.Monke
         pages = watched.pages
         index = f"{lab.connection.alias}-000001"
         lab.client.indices.delete_alias(index=index, name=lab.connection.alias)
+        time.sleep(LOOK_EVERY)
         append(lab, numbered(10, start=10))
         watched.until(lambda: pages.metric("indexer_retries_total", "cluster_state") > 1)
         for _ in range(20):

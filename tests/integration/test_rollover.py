@@ -1,11 +1,13 @@
 """The indices behind the alias change while entries are on their way: one copy of each entry that is not deleted."""
 
+import time
 from collections import Counter
 from collections.abc import Iterator
 
 import pytest
 
 from indexer.writing import checkpoint
+from indexer.writing.target import LOOK_EVERY
 from tests.integration.conftest import Following, Lab, joined
 from tests.real_faults.actions import late, lost, reset
 from tests.real_faults.laboratory import (
@@ -98,11 +100,12 @@ def test_a_kill_and_a_rollover_before_the_restart(faulty: FaultyLab) -> None:
 
 
 def test_a_rollover_between_the_question_and_the_request(faulty: FaultyLab) -> None:
-    """An entry that was sent before is sent again to the index that was asked, which is no longer written by then."""
+    """After a look at the alias it rolls over: what is sent goes into the index that was seen, as does what is sent again."""
     lines = entries(1000)
     faulty.append(lines[:10])
     with faulty.following(batch_bytes=SMALL) as following:
         until_read(following, 10)
+        time.sleep(LOOK_EVERY)
         faulty.proxy.rule = first(1, late(faulty.roll_over), of=lambda request: "/_alias/" in request.path)
         faulty.proxy.plan(lost())
         faulty.append(lines[10:])

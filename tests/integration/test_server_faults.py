@@ -156,7 +156,7 @@ def test_requests_too_large_for_the_server_are_made_smaller(own: FaultyLab, leng
     lines = entries(9000)
     huge = b'{"n":-1,"payload":"%b"}' % (b"x" * length)
     own.append([*lines[:4000], huge, *lines[4000:]])
-    with direct.following(batch_bytes=30_000_000) as following:
+    with direct.following(batch_bytes=30_000_000, max_line_bytes=30_000_000) as following:
         until_read(following, 9001)
     assert [path.read_bytes() for path in own.state.state_dir.glob("rejected/*.line")] == [huge]
     assert {line.type for line in own.rejected().lines} == {"request_refused"}

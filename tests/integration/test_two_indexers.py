@@ -1,5 +1,6 @@
 """Two indexers on the same logs, each with a state directory of its own."""
 
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from threading import Event
@@ -56,11 +57,7 @@ def test_one_after_the_other_across_rollovers(one: FaultyLab, two: FaultyLab) ->
 
 
 def test_a_rollover_while_one_lags_behind_the_other(one: FaultyLab, two: FaultyLab) -> None:
-    """The limit of what is promised: nothing is lost, and `verify` names whatever is there twice.
-
-    An indexer that has just read a line has no reason to look for it in older indices; should another one have sent
-    it before a rollover, and this one send it after, both indices take it.
-    """
+    """What one has sent before a rollover, the other, whose requests stand still, does not send to the new index."""
     lines = entries(1000)
     one.append(lines[:100])
     ahead = Lab(two.real, two.client, two.logs, two.state)
@@ -74,8 +71,6 @@ def test_a_rollover_while_one_lags_behind_the_other(one: FaultyLab, two: FaultyL
         one.roll_over()
         gate.set()
         until_read(first, 1000)
-    held = one.held()
-    assert held.keys() == set(lines)
+    assert one.held() == Counter(lines)
     found = verify([str(one.logs)], one.real, Delivery(), one.state, Events(), Event(), repair=False)
-    assert (found.missing, found.different) == (0, 0)
-    assert found.doubled == sum(copies > 1 for copies in held.values()) > 0
+    assert found.agrees

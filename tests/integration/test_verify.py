@@ -334,13 +334,13 @@ def test_files_that_go_on_alike_for_long_are_told_apart(lab: Lab) -> None:
 
 
 def test_a_file_of_which_nothing_is_indexed_does_not_hide_behind_one_that_begins_alike(lab: Lab) -> None:
-    """All of it is missing, the shared first line too; repaired, both are there."""
+    """All of it is missing, but for the first line, which is one with the other's; repaired, both are there."""
     first, second = alike(100, 200)
     lab.log(joined(first), "a-activity.log")
     lab.run(lab.log(joined(second), "b-activity.log"))
     result = compare(lab, repair=True)
-    assert counts(result) == {"read": 102, "present": 51, "missing": 51, "repaired": 51}
-    assert sorted(lab.entries()) == sorted(first + second)
+    assert counts(result) == {"read": 102, "present": 52, "missing": 50, "repaired": 50}
+    assert sorted(lab.entries()) == sorted({*first, *second})
     assert counts(compare(lab)) == {"read": 102, "present": 102}
 
 
@@ -367,7 +367,7 @@ def test_more_entries_than_one_answer_holds_are_compared(lab: Lab) -> None:
 
 
 def test_what_agrees_is_compared_in_few_requests(lab: Lab) -> None:
-    """One search for a few lines of the file, one for all of them; nothing is asked for one by one."""
+    """One search for all lines; nothing is asked for one by one."""
     lab.run(lab.log(joined([*numbered(2000), b'{"n":2000,"eventDate":"never"}'])))
     asked: list[str] = []
     relay = relaying(lab.connection.elasticsearch_url[0])
@@ -379,7 +379,7 @@ def test_what_agrees_is_compared_in_few_requests(lab: Lab) -> None:
     with serving(listen) as server:
         result = compare(lab, connection=replace(lab.connection, elasticsearch_url=[address(server)]))
     assert counts(result) == {"read": 2001, "present": 2001}
-    assert sorted(asked) == sorted(["_search", "_search", "_refresh", lab.connection.alias])
+    assert sorted(asked) == sorted(["_search", "_refresh", lab.connection.alias])
 
 
 def test_entries_with_ignored_fields_are_compared(lab: Lab) -> None:
@@ -574,7 +574,7 @@ def test_an_archive_that_cannot_be_read_to_its_end_fails(good: Lab, content: byt
     archive = good.log(content, LOG + ".1.gz")
     result = check(good)
     assert result["agrees"] is False
-    assert result["present"] == AGREES["present"]
+    assert result["present"] >= AGREES["present"]  # its first lines are those of the log
     assert list(result["unreadable"]) == [str(archive)]
     assert reason in result["unreadable"][str(archive)]
     shown: subprocess.CompletedProcess[str] = good.command(
