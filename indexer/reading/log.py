@@ -89,6 +89,7 @@ class Log:
         self.gone = False
         self.pending = 0
         """Runs on their way."""
+        self.opened_at = now
         self.changed_at = now - max(0.0, time.time() - facts.modified) if facts.rotated else now
         self._limit = limit
         self._splitter = LineSplitter(0, limit)
