@@ -20,7 +20,6 @@ from indexer.events import Events, LogProgress, Recognition
 from indexer.reading import files, identity
 from indexer.reading.files import FileFacts
 from indexer.reading.identity import START, FileRecord, Key, Place
-from indexer.reading.lines import NUL
 from indexer.reading.log import Changed, Log, Mark, Run
 from indexer.reading.windows import PlainFile
 from indexer.settings import STANDARD_INPUT
@@ -315,7 +314,7 @@ class Tail:
             final = log.is_final(now, once=self._once)
             if head is None and final:
                 head = log.window.read_at(0, identity.HEAD)
-            if head and (NUL not in head or log.is_hole(now, once=final)):
+            if head and log.is_decided(head, now, once=final):
                 self._begin(log, head, former or self._former(log.facts.key))
             elif final and (self._once or log.gone):
                 log.require_whole()
@@ -366,6 +365,7 @@ class Tail:
             return same and lost.generation == record.generation and lost.offset <= record.offset
 
         self._missing = [lost for lost in self._missing if not goes_on(lost.record)]
+        self._failed.pop(log.facts.name, None)
         self._note(log)
         self._events.file_found(log.facts.name, recognition, record.offset)
 
