@@ -16,6 +16,9 @@ from indexer.settings import STANDARD_INPUT
 
 BLOCK = 256 * 1024
 """Bytes read at once. 1 MiB is no faster (measured), and takes more memory."""
+AHEAD = 256 * 1024
+LOOKS_AHEAD = 8
+"""Behind NULs, something else is looked for in so many pieces, of so many bytes, of what the file system takes for data."""
 QUIET = 5.0
 """Seconds without growth after which a rotated or deleted file is final, a hole is one, and a copy is complete."""
 FILLED_WITHIN = 60.0
@@ -89,6 +92,7 @@ class Log:
         self.gone = False
         self.pending = 0
         """Runs on their way."""
+        self.opened_at = now
         self.changed_at = now - max(0.0, time.time() - facts.modified) if facts.rotated else now
         self._limit = limit
         self._splitter = LineSplitter(0, limit)
@@ -100,7 +104,10 @@ class Log:
         self._intact: tuple[int, int] | None = None
         self._written: int | None = None
         """Where its content ends: behind are NULs that its writer has preallocated."""
+        self._hole_end = 0
+        """NULs before it will stay."""
         self._hole_since: float | None = None
+        """Since when it has waited for NULs to be written over."""
         self._caught_up = True
         self._dry = False
         self._recent = b""
@@ -141,7 +148,6 @@ class Log:
         self._read = place
         self._long_line = None
         self._caught_up = False
-        self._hole_since = self._written = None
         start = max(0, place.offset - identity.TAIL)
         self._recent = self.window.read_at(start, place.offset - start)
 
@@ -182,7 +188,7 @@ class Log:
     @property
     def behind(self) -> bool:
         """There was more to read than was read last."""
-        return not self._caught_up
+        return not self._caught_up and self._written is None
 
     @property
     def waits(self) -> bool:
@@ -205,14 +211,14 @@ class Log:
     def read(self, now: float, *, once: bool) -> tuple[int, Run | None]:
         """Read a block; return how many bytes it had and what it completes. Raises OSError, Changed."""
         grown = self.grown(now)
-        if self._caught_up and not grown and self._written is None and not self.waits:
+        if self._caught_up and not grown:
             return 0, None
-        most = min(self._places) - self.position if self.comparing else BLOCK
-        read = self._next_block(min(most, BLOCK))
-        block = self._without_holes(read, now, once=once) if NUL in read else read
-        if block is read:
-            self._hole_since = self._written = None
-        self._caught_up = len(read) < min(most, BLOCK) and (block is read or not block)
+        most = min(min(self._places) - self.position, BLOCK) if self.comparing else BLOCK
+        read = self._next_block(most)
+        block = read if self.comparing else read[: self._whole(read, now, once=once)]
+        self._caught_up = len(block) == len(read) < most
+        if self._caught_up:
+            self._hole_since = None
         self._dry = not read and self.window.complete
         if not block:
             return 0, None
@@ -259,29 +265,59 @@ class Log:
             self._new_from = self.window.status().st_size
         return block[known:]
 
-    def _without_holes(self, block: bytes, now: float, *, once: bool) -> bytes:
-        """Leave out what begins with a line of which NUL bytes may yet be written over. Raises OSError."""
-        if self.comparing or self.window.sequential:
-            return block
-        lines = block[: block.rfind(LF, 0, block.find(NUL)) + 1]
-        return lines or (block if self.is_hole(now, once=once) else b"")
+    def _whole(self, block: bytes, now: float, *, once: bool) -> int:
+        """So many bytes of the next block are no part of a line of which NULs may yet be written over. Raises OSError."""
+        decided = self._decided(block, self.position, now, once=once)
+        if decided == len(block):
+            self._written = None
+            return decided
+        lines = block.rfind(LF, 0, decided) + 1
+        self._written = None if self.waits else self.position + lines
+        return lines
 
-    def is_hole(self, now: float, *, once: bool) -> bool:
-        """Tell whether NUL bytes at the present line will stay; with `once`, nobody writes behind the end.
+    def is_decided(self, head: bytes, now: float, *, once: bool) -> bool:
+        """Tell whether NULs in its first bytes will stay; with `once`, nobody writes any more. Raises OSError."""
+        return self._decided(head, 0, now, once=once) == len(head)
 
-        Raises OSError.
-        """
-        if self.window.sequential:
-            return True
-        if self.window.read_at(self.window.status().st_size - 1, 1) == NUL:
-            # Nothing is behind them: they are where lines will be.
-            self._written, self._hole_since = self.position, None
-            return once
-        self._written = None
+    def _decided(self, block: bytes, start: int, now: float, *, once: bool) -> int:
+        """So many bytes of a block that starts there have no NULs that may yet be written over. Raises OSError."""
+        if NUL not in block or self.window.sequential:
+            return len(block)
+        while (at := block.find(NUL, max(0, self._hole_end - start))) >= 0:
+            end = start + len(block)
+            if not once and not (self.rotated and now - self.changed_at >= QUIET):
+                behind = self._after_hole(block[at:], start + at)
+                if behind is None:
+                    self._hole_since = None
+                if behind is None or not self._waited(now):
+                    return at
+                end = behind
+            self._hole_end = end
+        return len(block)
+
+    def _waited(self, now: float) -> bool:
+        """Tell whether it has waited long enough for NULs to be written over."""
         if self._hole_since is None:
             self._hole_since = now
         since = now - self._hole_since
         return since >= FILLED_WITHIN or min(since, now - self.changed_at) >= QUIET
+
+    def _after_hole(self, hole: bytes, start: int) -> int | None:
+        """Where NULs end that start there; None if nothing is behind them: they are where lines will be. Raises OSError."""
+        rest = hole.lstrip(NUL)
+        end = start + len(hole)
+        for _ in range(LOOKS_AHEAD):
+            if rest:
+                return end - len(rest)
+            at = self.window.next_data(end)
+            if at is None:
+                return None
+            ahead = self.window.read_at(at, AHEAD)
+            rest = ahead.lstrip(NUL)
+            end = at + len(ahead)
+        if rest or self.window.read_at(self.window.status().st_size - 1, 1) != NUL:
+            return end - len(rest)
+        return None
 
     def _run(self, parts: Sequence[Lines | Fragment], block: bytes, before: bytes) -> Run:
         """Make a run of what a block completes. `before` are the bytes before the block."""

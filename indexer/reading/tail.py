@@ -20,7 +20,6 @@ from indexer.events import Events, LogProgress, Recognition
 from indexer.reading import files, identity
 from indexer.reading.files import FileFacts
 from indexer.reading.identity import START, FileRecord, Key, Place
-from indexer.reading.lines import NUL
 from indexer.reading.log import Changed, Log, Mark, Run
 from indexer.reading.windows import PlainFile
 from indexer.settings import STANDARD_INPUT
@@ -41,8 +40,12 @@ LIVELY = 10.0
 """Seconds since it last grew for which a file is looked at again and again."""
 QUIET_EVERY = 1.0
 """Seconds between looks at the others."""
+TURN = 10.0
+"""Seconds for which a log is read that always has more, while others wait."""
 RESERVED = 40
 """Descriptors that are left to all but log files."""
+SPARED = 4
+"""So many files fewer are held open than were when there was no descriptor left."""
 
 
 @dataclass(slots=True)
@@ -85,6 +88,8 @@ class Tail:
         """The open and the leaving ones by number."""
         self._alike: dict[Head, list[FileRecord | Log]] = {}
         """All that is known, by first line."""
+        self._turns: dict[Key, int] = {}
+        """The number of the log as which each file was last open."""
         self._parked: set[Key] = set()
         """Closed to make room, not because they are final."""
         self._retry_at: dict[Key, float] = {}
@@ -169,8 +174,17 @@ class Tail:
             for key, facts in found.items()
             if key not in busy and now >= self._retry_at.get(key, 0) and not self._is_closed(facts)
         ]
-        # Standard input, which may never end, and archives, which may be copies of the others, come last.
-        wanted.sort(key=lambda facts: (facts.key == INPUT, facts.archive, facts.path))
+        # Standard input, which may never end, and archives, which may be copies of the others, come last; of the others,
+        # those whose last turn is longest ago come first.
+        self._turns = {key: turn for key, turn in self._turns.items() if key in found}
+        wanted.sort(
+            key=lambda facts: (
+                facts.key == INPUT,
+                facts.archive,
+                self._turns.get(facts.key, 0),
+                facts.path,
+            )
+        )
         self._waiting = {facts.key: facts for facts in wanted}
 
     def directories_changed(self) -> bool:
@@ -223,14 +237,17 @@ class Tail:
 
     def _open_waiting(self) -> None:
         for facts in list(islice(self._waiting.values(), OPENED_AT_ONCE)):
-            if len(self._open) >= self._most and not self._make_room():
-                return
+            while len(self._open) >= self._most:
+                if not self._make_room():
+                    return
             del self._waiting[facts.key]
             try:
                 log = self._log(facts)
             except OSError as error:
                 if error.errno in {errno.EMFILE, errno.ENFILE} and self._open:
-                    self._most = len(self._open)  # fewer than allowed: they take turns
+                    # Fewer than allowed: they take turns, and leave some to others, such as the checkpoint.
+                    self._most = max(1, len(self._open) - SPARED)
+                    self._waiting[facts.key] = facts
                 elif isinstance(error, FileNotFoundError):
                     self._renamed[facts.key] = facts, error
                 else:
@@ -257,22 +274,35 @@ class Tail:
         self._number += 1
         log = Log(self._number, facts, self._limit, self._clock(), window)
         self._logs[log.number] = self._open[facts.key] = log
+        self._turns[facts.key] = log.number
         self._lively.append(log)
         self.idle = False
         return log
 
     def _make_room(self) -> bool:
-        """Close the log that has not grown for longest, of those with nothing to read now."""
-        logs = self._open.values()
-        done = [log for log in logs if not (log.pending or log.behind or log.comparing or log.gone)]
-        parked = min(done, key=lambda log: log.changed_at, default=None)
-        if self._once or parked is None:
+        """Close the log that has not grown for longest, of those with nothing to read now; else one that had its turn."""
+        if self._once:
             return False
+        logs = [log for log in self._open.values() if not (log.comparing or log.gone)]
+        done = [log for log in logs if not (log.pending or log.behind)]
+        parked = min(done, key=lambda log: log.changed_at, default=None)
+        if parked is None:
+            return self._end_turn(logs)
         self._let_go(parked)
         record = parked.remembered()
         if record is not None:
             self._closed[record.key] = record.at(parked.facts)
             self._parked.add(record.key)
+        return True
+
+    def _end_turn(self, logs: Sequence[Log]) -> bool:
+        """Close a log that has more to read, if it was open for a while; an archive would have to be read anew."""
+        over = self._clock() - TURN
+        log = next((log for log in logs if log.opened_at <= over and not log.window.sequential), None)
+        if log is None:
+            return False
+        log.window.close()
+        self._leave(log)
         return True
 
     def _recognise(self, log: Log, former: FileRecord | None = None) -> None:
@@ -284,7 +314,7 @@ class Tail:
             final = log.is_final(now, once=self._once)
             if head is None and final:
                 head = log.window.read_at(0, identity.HEAD)
-            if head and (NUL not in head or log.is_hole(now, once=final)):
+            if head and log.is_decided(head, now, once=final):
                 self._begin(log, head, former or self._former(log.facts.key))
             elif final and (self._once or log.gone):
                 log.require_whole()
@@ -335,6 +365,7 @@ class Tail:
             return same and lost.generation == record.generation and lost.offset <= record.offset
 
         self._missing = [lost for lost in self._missing if not goes_on(lost.record)]
+        self._failed.pop(log.facts.name, None)
         self._note(log)
         self._events.file_found(log.facts.name, recognition, record.offset)
 

@@ -43,6 +43,15 @@ class PlainFile:
         """Its size and times now. Raises OSError."""
         return os.fstat(self._descriptor)
 
+    def next_data(self, offset: int) -> int | None:
+        """Where bytes may follow, from `offset` on, that are not NULs; None if none do. Raises OSError."""
+        try:
+            return os.lseek(self._descriptor, offset, os.SEEK_DATA)
+        except OSError as error:
+            if error.errno == errno.ENXIO:  # the rest is a hole, or there is no rest
+                return None
+            raise
+
     def close(self) -> None:
         """Let it go."""
         os.close(self._descriptor)

@@ -31,12 +31,15 @@ def content_of(path: Path) -> bytes:
 class Histories(RuleBasedStateMachine):
     """Files come, change and go as they may; an indexer reads them, dies, loses its state, or is given an old one."""
 
+    most = 100
+    """So many files may be open."""
+
     def __init__(self) -> None:
         super().__init__()
         self.directory = Path(tempfile.mkdtemp(prefix="histories-"))
         self.backups = Path(tempfile.mkdtemp(prefix="backups-"))
         self.log = self.directory / "zoomdata-activity.log"
-        self.reader = Reader(self.directory)
+        self.reader = Reader(self.directory, most=self.most)
         self.states: list[list[FileRecord]] = [[]]
         self.number = 0
         self.held: Delivered = Delivered()
@@ -246,8 +249,15 @@ class Histories(RuleBasedStateMachine):
         return self.directory / (f"{name}.gz" if kind == "gz" else name)
 
 
+class Crowded(Histories):
+    """The same, with more files than may be open."""
+
+    most = 2
+
+
 TestHistories = Histories.TestCase
-TestHistories.settings = settings(
+TestCrowded = Crowded.TestCase
+TestHistories.settings = TestCrowded.settings = settings(
     max_examples=100,
     stateful_step_count=25,
     deadline=None,
