@@ -3,14 +3,13 @@
 Everything but typer is imported where it is used: `indexer --help` has to be quick.
 """
 
-import os
 import sys
 from typing import Annotated
 
 import typer
 
 from indexer import __version__
-from indexer.cli import check, kibana, logs, rejected, report, roles, template, zoomdata
+from indexer.cli import check, kibana, logs, output, rejected, report, roles, template, zoomdata
 from indexer.errors import Fatal
 
 app = typer.Typer(
@@ -49,14 +48,15 @@ app.command()(logs.demo)
 
 def main() -> None:
     """Run the command line; a Fatal becomes one sentence on standard error and its exit code."""
+    output.prepare()
     try:
-        app()
+        try:
+            app()
+        finally:
+            sys.stdout.flush()
     except Fatal as error:
         print(f"indexer: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(1)
 
 
 @app.callback(invoke_without_command=True)

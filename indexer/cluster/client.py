@@ -5,6 +5,7 @@ they are; a bulk answer comes back as bytes, for `writing/answers.py` to judge.
 """
 
 import http.client
+import json
 import logging
 import re
 import warnings
@@ -39,6 +40,19 @@ from indexer.errors import (
 from indexer.settings import DEFAULT_URL, Connection
 
 BULK_ANSWER = b'{"errors":'
+_ENCODED = "%[0-9A-Fa-f]{2}"
+ADDRESS = re.compile(
+    rf"(?i:https?)://(?:(?:[^\s/?#@\[\]\\%]|{_ENCODED})*@)?"
+    rf"(?:\[[0-9A-Fa-f:.]+\]|[^\s/?#@:\[\]\\%]+)(?::\d+)?(?:/(?:[^\s?#@\\%]|{_ENCODED})*)?"
+)
+"""RFC 3986, and no sign of a password that has a meaning of its own elsewhere in an address: all readers agree on the host."""
+QUOTABLE = re.compile(r"(?:\w+://)?(?:\[[^]]*\]|[^:/]*)(?::\d*)?(?:/[^:]*)?\s*")
+"""What can hold no password: nothing behind a colon but a port."""
+HIDDEN = "What --elasticsearch-url holds (not shown here, as it may be a password)"
+ADDRESS_REMEDY = (
+    "Give --elasticsearch-url one like https://host:9200/path; what is in a user or a password other than letters, digits"
+    " and -._~ is written as % and its hexadecimal code: / as %2F, a blank as %20, @ as %40"
+)
 
 # What fails is said by us, once; the library would say it each time, on standard error.
 logging.getLogger("elastic_transport").addHandler(logging.NullHandler())
@@ -50,7 +64,24 @@ class _Json(OrjsonSerializer):
     """orjson for everything but bulk answers, which are left as the bytes that came."""
 
     def loads(self, data: bytes) -> Any:
-        return data if data.startswith(BULK_ANSWER) else super().loads(data)
+        if data.startswith(BULK_ANSWER):
+            return data
+        try:
+            return super().loads(data)
+        except elastic_transport.SerializationError:
+            return super().loads(_repaired(data))
+
+
+def _repaired(data: bytes) -> bytes:
+    """JSON as strict parsers read it. Elasticsearch takes half a surrogate pair for a character, in a name of a field too.
+
+    What comes back of it is no UTF-8, or an escape that stands for none: it is replaced. What is no JSON stays as it is.
+    """
+    try:
+        value = json.loads(data.decode("utf-8", "replace"))
+    except (ValueError, RecursionError):
+        return data
+    return json.dumps(value, ensure_ascii=False).encode("utf-8", "replace")
 
 
 class _Bytes(OrjsonSerializer):
@@ -74,7 +105,7 @@ def connect(connection: Connection, *, raw: bool = False) -> Elasticsearch:
 
     Raises Fatal if the settings make no sense.
     """
-    nodes = [_node(url) for url in _urls(connection)]
+    nodes = _nodes(connection)
     users = {header for node in nodes if (header := node.headers.get("authorization"))}
     if len(users) > 1:
         raise WrongUsage(what="Addresses hold different users", remedy="Give one, with --username")
@@ -117,28 +148,42 @@ def _urls(connection: Connection) -> list[str]:
     return [f"https://{host}:{port}"]
 
 
-def _node(url: str) -> NodeConfig:
-    """One address. What the library raises may quote it, and it may hold a password."""
+def _nodes(connection: Connection) -> list[NodeConfig]:
+    """The addresses, taken apart. Raises WrongUsage, which quotes none that may hold a password.
+
+    Of an environment variable, each may be a part of one: they are split at blanks.
+    """
+    urls = _urls(connection)
+    nodes = [_node(url) for url in urls]
+    secret = any("@" in url for url in urls)
+    for url, node in zip(urls, nodes, strict=True):
+        if node is None:
+            quoted = HIDDEN if secret or not QUOTABLE.fullmatch(url) else repr(url)
+            raise WrongUsage(what=f"{quoted} is no address of Elasticsearch", remedy=ADDRESS_REMEDY)
+    return [node for node in nodes if node is not None]
+
+
+def _node(url: str) -> NodeConfig | None:
+    """One address; None if it is none, or if another program might read another host in it."""
+    if not ADDRESS.fullmatch(url):
+        return None
     try:
-        node = url_to_node_config(url)
+        return url_to_node_config(url)
     except ValueError:
-        node = None
-    if node is None or node.scheme not in {"http", "https"}:
-        remedy = "Give --elasticsearch-url one like https://host:9200/path"
-        raise WrongUsage(what=f"{_without_user(url)!r} is no address of Elasticsearch", remedy=remedy)
-    return node
-
-
-def _without_user(url: str) -> str:
-    return re.sub(r"^(\w+://)?.*@", r"\1", url)
+        return None
 
 
 def shown(connection: Connection) -> str:
-    """The addresses as a person may see them: without a password in them."""
+    """The addresses that are called, as a person may see them: without a user."""
     try:
-        return ", ".join(map(_without_user, _urls(connection)))
+        return ", ".join(map(_shown, _nodes(connection)))
     except WrongUsage:
         return "(no address)"
+
+
+def _shown(node: NodeConfig) -> str:
+    host = f"[{node.host}]" if ":" in node.host else node.host
+    return f"{node.scheme}://{host}:{node.port}{node.path_prefix}"
 
 
 def explain(error: Exception, connection: Connection) -> Fatal:
