@@ -22,6 +22,7 @@ from elasticsearch import Elasticsearch
 from elasticsearch.serializer import OrjsonSerializer
 
 from indexer.cluster import tls
+from indexer.cluster.addresses import is_address, refused
 from indexer.cluster.credentials import Credentials, remedy, who
 from indexer.cluster.failures import in_short, in_words, innermost, reason_of
 from indexer.cluster.node import EXTRA, Node, Security
@@ -40,19 +41,6 @@ from indexer.errors import (
 from indexer.settings import DEFAULT_URL, Connection
 
 BULK_ANSWER = b'{"errors":'
-_ENCODED = "%[0-9A-Fa-f]{2}"
-ADDRESS = re.compile(
-    rf"(?i:https?)://(?:(?:[^\s/?#@\[\]\\%]|{_ENCODED})*@)?"
-    rf"(?:\[[0-9A-Fa-f:.]+\]|[^\s/?#@:\[\]\\%]+)(?::\d+)?(?:/(?:[^\s?#@\\%]|{_ENCODED})*)?"
-)
-"""RFC 3986, and no sign of a password that has a meaning of its own elsewhere in an address: all readers agree on the host."""
-QUOTABLE = re.compile(r"(?:\w+://)?(?:\[[^]]*\]|[^:/]*)(?::\d*)?(?:/[^:]*)?\s*")
-"""What can hold no password: nothing behind a colon but a port."""
-HIDDEN = "What --elasticsearch-url holds (not shown here, as it may be a password)"
-ADDRESS_REMEDY = (
-    "Give --elasticsearch-url one like https://host:9200/path; what is in a user or a password other than letters, digits"
-    " and -._~ is written as % and its hexadecimal code: / as %2F, a blank as %20, @ as %40"
-)
 
 # What fails is said by us, once; the library would say it each time, on standard error.
 logging.getLogger("elastic_transport").addHandler(logging.NullHandler())
@@ -149,23 +137,21 @@ def _urls(connection: Connection) -> list[str]:
 
 
 def _nodes(connection: Connection) -> list[NodeConfig]:
-    """The addresses, taken apart. Raises WrongUsage, which quotes none that may hold a password.
-
-    Of an environment variable, each may be a part of one: they are split at blanks.
-    """
+    """The addresses, taken apart. Raises WrongUsage, which quotes none that may hold a password."""
     urls = _urls(connection)
-    nodes = [_node(url) for url in urls]
-    secret = any("@" in url for url in urls)
-    for url, node in zip(urls, nodes, strict=True):
+    nodes = []
+    for url in urls:
+        node = _node(url)
         if node is None:
-            quoted = HIDDEN if secret or not QUOTABLE.fullmatch(url) else repr(url)
-            raise WrongUsage(what=f"{quoted} is no address of Elasticsearch", remedy=ADDRESS_REMEDY)
-    return [node for node in nodes if node is not None]
+            option, example = "--elasticsearch-url", "https://host:9200/path"
+            raise refused(url, "address of Elasticsearch", option, example, urls)
+        nodes.append(node)
+    return nodes
 
 
 def _node(url: str) -> NodeConfig | None:
-    """One address; None if it is none, or if another program might read another host in it."""
-    if not ADDRESS.fullmatch(url):
+    """One address; None if it is none, or if programs differ in which host it names."""
+    if not is_address(url):
         return None
     try:
         return url_to_node_config(url)
