@@ -6,7 +6,7 @@ The values come from log files, so nothing in them may steer the terminal: no ma
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import PurePath
 from typing import Any, Protocol
@@ -20,6 +20,7 @@ from rich.padding import Padding
 from rich.text import Text
 
 BAR_WIDTH = 8
+EPOCH = datetime.fromtimestamp(0, UTC)
 GAP = 4
 
 
@@ -56,7 +57,10 @@ def as_json(result: object, *, in_one_line: bool = False) -> str:
     options = orjson.OPT_UTC_Z | orjson.OPT_NON_STR_KEYS
     if not in_one_line:
         options |= orjson.OPT_INDENT_2
-    return orjson.dumps(result, default=_plain, option=options).decode()
+    try:
+        return orjson.dumps(result, default=_plain, option=options).decode()
+    except TypeError:  # half a surrogate pair: a path with bytes that are no UTF-8
+        return orjson.dumps(_encodable(result), default=_plain, option=options).decode()
 
 
 def tables(result: Tabular) -> RenderableType:
@@ -86,6 +90,8 @@ def text(value: Cell) -> str:
 
 def duration(value: timedelta) -> str:
     """Write a span of time with its two largest units, or three digits of seconds."""
+    if value < timedelta(0):
+        return f"-{duration(-value)}"
     seconds = value.total_seconds()
     if seconds < 0.9995:
         return f"{seconds * 1000:.0f} ms"
@@ -97,6 +103,42 @@ def duration(value: timedelta) -> str:
     if days:
         return f"{days:,} d {hours} h"
     return f"{hours} h {minutes} min" if hours else f"{minutes} min {seconds} s"
+
+
+def milliseconds(value: float | None) -> Cell:
+    """A span of time given in ms; as text, where it is longer than a timedelta can be (some 2.7 million years)."""
+    if value is None:
+        return None
+    try:
+        return timedelta(milliseconds=value)
+    except OverflowError:
+        return f"{value:.3g} ms"
+
+
+def moment(milliseconds: float | None) -> datetime | None:
+    """The time given in ms since 1970, UTC; None where a datetime cannot hold it (before the year 1, after 9999)."""
+    if milliseconds is None:
+        return None
+    try:
+        return EPOCH + timedelta(milliseconds=milliseconds)
+    except OverflowError:
+        return None
+
+
+def _encodable(value: object) -> object:
+    """The same with whatever UTF-8 cannot hold spelt as an escape."""
+    match value:
+        case str():
+            return value.encode("utf-8", "backslashreplace").decode()
+        case PurePath():
+            return _encodable(str(value))
+        case dict():
+            return {_encodable(key): _encodable(each) for key, each in value.items()}
+        case list() | tuple() | set() | frozenset():
+            return [_encodable(each) for each in value]
+    if is_dataclass(value) and not isinstance(value, type):
+        return {field.name: _encodable(getattr(value, field.name)) for field in fields(value)}
+    return value
 
 
 def _plain(value: object) -> Any:

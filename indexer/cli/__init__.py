@@ -10,7 +10,7 @@ import typer
 
 from indexer import __version__
 from indexer.cli import check, kibana, logs, rejected, report, roles, streams, template, zoomdata
-from indexer.errors import EXIT_FAILED, Fatal
+from indexer.errors import Fatal
 
 app = typer.Typer(
     name="indexer",
@@ -53,8 +53,7 @@ def main() -> None:
         code = _run()
         sys.stdout.flush()  # Python itself would do so at its end, and turn a failure into 120
     except BrokenPipeError:
-        code = EXIT_FAILED
-        streams.discard_output()
+        streams.end_unread()
     except streams.CannotPrint as error:
         code = _say(error)
         streams.discard_output()

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from indexer.cli.common import Json, Paths
+from indexer.cli.streams import write_data
 from indexer.errors import EXIT_FAILED
 from indexer.settings import DEFAULT_PATH, Connection, Indices, State, options, plain
 
@@ -39,7 +40,7 @@ def check(
             _print(finding)
     fine = all(finding.state != "wrong" for finding in findings)
     if json:
-        print(as_json(Report(fine, tuple(findings))))
+        write_data(as_json(Report(fine, tuple(findings))))
     if not fine:
         raise typer.Exit(EXIT_FAILED)
 

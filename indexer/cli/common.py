@@ -11,18 +11,29 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from indexer.settings import DEFAULT_PATH, PREFIX, STANDARD_INPUT, plain
+from indexer.cli.streams import write_data
+from indexer.settings import DEFAULT_PATH, PREFIX, STANDARD_INPUT, paths_in_environment, plain
 
 if TYPE_CHECKING:
     from indexer.events import Events
     from indexer.show import Tabular
     from indexer.watch import Moment
 
+
+def _paths(
+    context: typer.Context, parameter: typer.CallbackParam, given: list[str] | None
+) -> list[str] | None:
+    """Those of the environment may be quoted as in a shell; typer only splits them at blanks."""
+    source = context.get_parameter_source(parameter.name or "")
+    return paths_in_environment() if source is not None and source.name == "ENVIRONMENT" else given
+
+
 Paths = Annotated[
     list[str] | None,
     typer.Argument(
         envvar=PREFIX + "PATHS",
         metavar="[PATH ...]",
+        callback=_paths,
         help=f"Log files, globs, or directories with *activity*.log* in them.  [default: {DEFAULT_PATH}]",
         show_default=False,
     ),
@@ -41,7 +52,7 @@ def show(result: "Tabular", json: bool) -> None:
     from indexer import show as tables  # noqa: PLC0415
 
     if json:
-        print(tables.as_json(result))
+        write_data(tables.as_json(result))
     else:
         from rich.console import Console  # noqa: PLC0415
 
@@ -57,7 +68,10 @@ def follow(moments: "Iterable[Moment]", json: bool) -> None:
 
     if json or not sys.stdout.isatty():
         for moment in moments:
-            print(tables.as_json(moment, in_one_line=True) if json else moment.line(), flush=True)
+            if json:
+                write_data(tables.as_json(moment, in_one_line=True))
+            else:
+                print(moment.line(), flush=True)
         return
     console = Console(color_system=None if plain() else "auto")
     with Live(console=console, auto_refresh=False) as live:

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from indexer.cli.common import Json, show
+from indexer.cli.streams import write_data
 from indexer.settings import Connection, Kibana, options
 
 
@@ -39,7 +40,7 @@ def install(
     from indexer.dashboards import objects, rules  # noqa: PLC0415
 
     naming = dashboards.naming(connection, kibana)
-    sys.stdout.write(objects.ndjson(objects.saved_objects(naming)).decode())
+    write_data(objects.ndjson(objects.saved_objects(naming)).decode().removesuffix("\n"))
     print(
         "Nothing was sent. Kibana imports this file at Stack Management, Saved Objects, Import.",
         file=sys.stderr,

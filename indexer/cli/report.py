@@ -69,4 +69,7 @@ def _moment(text: str, of_day: timedelta = timedelta(0)) -> datetime:
         raise typer.BadParameter(f"{text!r} is no time such as 2026-05-31 or 2026-05-31T08:30") from None
     if len(text) <= len("2026-05-31"):
         read += of_day
-    return read if read.tzinfo else read.replace(tzinfo=UTC)
+    try:
+        return read.astimezone(UTC) if read.tzinfo else read.replace(tzinfo=UTC)
+    except OverflowError:
+        raise typer.BadParameter(f"{text!r} is before or after all time in UTC") from None

@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from indexer.cli.common import Json
+from indexer.cli.streams import write_data
 from indexer.settings import Connection, options
 
 
@@ -30,12 +31,12 @@ def roles(
     from indexer.show import as_json  # noqa: PLC0415
 
     if not install:
-        print(as_json(defined.roles(connection.alias)))
+        write_data(as_json(defined.roles(connection.alias)))
         return
     with connect(connection) as client, explained(connection):
         outcomes = defined.install(client, connection, force=force)
     if json:
-        print(as_json({"outcomes": outcomes}))
+        write_data(as_json({"outcomes": outcomes}))
         return
     for outcome in outcomes:
         print(f"{outcome.result:<10} {outcome.what}")

@@ -10,10 +10,11 @@ import contextlib
 import io
 import os
 import select
+import signal
 import sys
 import threading
 from collections import deque
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, NoReturn, TextIO
 
 from indexer.errors import Fatal
 
@@ -39,7 +40,7 @@ def prepare() -> None:
         _be_open(number)
     sys.stdin = sys.stdin or os.fdopen(0, closefd=False)
     output = io.BufferedWriter(_Output(1, "w", closefd=False))
-    sys.stdout = io.TextIOWrapper(output, *_coding(sys.stdout, "strict"), line_buffering=output.isatty())
+    sys.stdout = io.TextIOWrapper(output, *_coding(sys.stdout, "replace"), line_buffering=output.isatty())
     background = BackgroundWriter(2)
     sys.stderr = io.TextIOWrapper(background, *_coding(sys.stderr, "backslashreplace"), line_buffering=True)
     atexit.register(background.settle, LAST_WORDS)
@@ -48,6 +49,20 @@ def prepare() -> None:
 def discard_output() -> None:
     """Let what is left of standard output go nowhere, lest Python fails again on its way out."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+
+
+def write_data(text: str) -> None:
+    """Write a line, or lines, that programs read: as UTF-8 whatever the locale is, with nothing replaced."""
+    sys.stdout.flush()
+    sys.stdout.buffer.write(text.encode("utf-8", "backslashreplace") + b"\n")
+    sys.stdout.flush()
+
+
+def end_unread() -> NoReturn:
+    """End as other tools do whose output nobody reads any more: by SIGPIPE."""
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    os.kill(os.getpid(), signal.SIGPIPE)
+    os._exit(128 + signal.SIGPIPE)  # the signal is blocked
 
 
 class BackgroundWriter(io.RawIOBase):
@@ -135,4 +150,4 @@ def _be_open(number: int) -> None:
 
 def _coding(stream: TextIO | None, errors: str) -> tuple[str, str]:
     """The encoding of the stream that Python made, and what it does with signs that it lacks, if it made one."""
-    return (stream.encoding, stream.errors or errors) if stream else ("utf-8", errors)
+    return (stream.encoding, errors) if stream else ("utf-8", errors)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from indexer.cli.common import Json, show
+from indexer.cli.streams import write_data
 from indexer.errors import EXIT_FAILED
 from indexer.settings import Ageing, Connection, Indices, options
 
@@ -142,7 +143,10 @@ def rollover(connection: Connection, ageing: Ageing, dry_run: DryRun = False, js
             _print_calls(turning.look(client, connection, ageing).calls(ageing), json)
             return
         turned = turning.turn(client, connection, ageing)
-    print(as_json(turned) if json else "\n".join(turned.sentences()))
+    if json:
+        write_data(as_json(turned))
+    else:
+        print("\n".join(turned.sentences()))
 
 
 @contextmanager
@@ -157,7 +161,7 @@ def _tell(server: "Server", outcomes: Iterable["Outcome"], json: bool) -> None:
     from indexer.show import as_json, text  # noqa: PLC0415
 
     if json:
-        print(as_json({"server": str(server), "outcomes": outcomes}))
+        write_data(as_json({"server": str(server), "outcomes": outcomes}))
         return
     print(f"Elasticsearch {server}")
     for outcome in outcomes:
@@ -172,10 +176,10 @@ def _print_calls(calls: Sequence["Call"], json: bool) -> None:
     from indexer.show import as_json  # noqa: PLC0415
 
     if json:
-        print(as_json({"requests": calls}))
+        write_data(as_json({"requests": calls}))
         return
     for call in calls:
-        print(as_curl(call))
+        write_data(as_curl(call))
     print(USE if calls else "Nothing would be changed.", file=sys.stderr)
 
 

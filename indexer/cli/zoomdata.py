@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from indexer.cli.common import Json, show
+from indexer.cli.streams import write_data
 from indexer.settings import Connection, Reader, Zoomdata, options
 
 if TYPE_CHECKING:
@@ -104,12 +105,12 @@ def _tell(api: "Api", result: "Tabular", json: bool, secret: str | None = None) 
         {"method": it.method, "url": api.url + it.path, "body": masked(it.body, secret)} for it in api.planned
     ]
     if json:
-        print(as_json({"requests": calls, "result": result}))
+        write_data(as_json({"requests": calls, "result": result}))
         return
     for call in calls:
         print(f"{call['method']} {call['url']}")
         if call["body"] is not None:
-            print(as_json(call["body"]))
+            write_data(as_json(call["body"]))
     show(result, json)
     print("Nothing was changed." if calls else "Nothing would be changed.", file=sys.stderr)
 

@@ -5,6 +5,7 @@ they are; a bulk answer comes back as bytes, for `writing/answers.py` to judge.
 """
 
 import http.client
+import json
 import logging
 import re
 import warnings
@@ -21,6 +22,7 @@ from elasticsearch import Elasticsearch
 from elasticsearch.serializer import OrjsonSerializer
 
 from indexer.cluster import guards, tls
+from indexer.cluster.addresses import is_address, refused
 from indexer.cluster.credentials import Credentials, remedy, who
 from indexer.cluster.failures import in_short, in_words, innermost, reason_of
 from indexer.cluster.node import EXTRA, Node, Security
@@ -50,7 +52,24 @@ class _Json(OrjsonSerializer):
     """orjson for everything but bulk answers, which are left as the bytes that came."""
 
     def loads(self, data: bytes) -> Any:
-        return data if data.startswith(BULK_ANSWER) else super().loads(data)
+        if data.startswith(BULK_ANSWER):
+            return data
+        try:
+            return super().loads(data)
+        except elastic_transport.SerializationError:
+            return super().loads(_repaired(data))
+
+
+def _repaired(data: bytes) -> bytes:
+    """JSON as strict parsers read it. Elasticsearch takes half a surrogate pair for a character, in a name of a field too.
+
+    What comes back of it is no UTF-8, or an escape that stands for none: it is replaced. What is no JSON stays as it is.
+    """
+    try:
+        value = json.loads(data.decode("utf-8", "replace"))
+    except (ValueError, RecursionError):
+        return data
+    return json.dumps(value, ensure_ascii=False).encode("utf-8", "replace")
 
 
 class _Bytes(OrjsonSerializer):
@@ -74,7 +93,7 @@ def connect(connection: Connection, *, raw: bool = False) -> Elasticsearch:
 
     Raises Fatal if the settings make no sense.
     """
-    nodes = [_node(url) for url in _urls(connection)]
+    nodes = _nodes(connection)
     users = {header for node in nodes if (header := node.headers.get("authorization"))}
     if len(users) > 1:
         raise WrongUsage(what="Addresses hold different users", remedy="Give one, with --username")
@@ -117,29 +136,41 @@ def _urls(connection: Connection) -> list[str]:
     return [f"https://{host}:{port}"]
 
 
-def _node(url: str) -> NodeConfig:
-    """One address. What the library raises may quote it, and it may hold a password."""
+def _nodes(connection: Connection) -> list[NodeConfig]:
+    """The addresses, taken apart. Raises WrongUsage, which quotes none that may hold a password."""
+    urls = _urls(connection)
+    nodes = []
+    for url in urls:
+        node = _node(url)
+        if node is None:
+            option, example = "--elasticsearch-url", "https://host:9200/path"
+            raise refused(url, "address of Elasticsearch", option, example, urls)
+        guards.refuse_queues(node)
+        nodes.append(node)
+    return nodes
+
+
+def _node(url: str) -> NodeConfig | None:
+    """One address; None if it is none, or if programs differ in which host it names."""
+    if not is_address(url):
+        return None
     try:
-        node = url_to_node_config(url)
+        return url_to_node_config(url)
     except ValueError:
-        node = None
-    if node is None or node.scheme not in {"http", "https"}:
-        remedy = "Give --elasticsearch-url one like https://host:9200/path"
-        raise WrongUsage(what=f"{_without_user(url)!r} is no address of Elasticsearch", remedy=remedy)
-    guards.refuse_queues(node)
-    return node
-
-
-def _without_user(url: str) -> str:
-    return re.sub(r"^(\w+://)?.*@", r"\1", url)
+        return None
 
 
 def shown(connection: Connection) -> str:
-    """The addresses as a person may see them: without a password in them."""
+    """The addresses that are called, as a person may see them: without a user."""
     try:
-        return ", ".join(map(_without_user, _urls(connection)))
+        return ", ".join(map(_shown, _nodes(connection)))
     except WrongUsage:
         return "(no address)"
+
+
+def _shown(node: NodeConfig) -> str:
+    host = f"[{node.host}]" if ":" in node.host else node.host
+    return f"{node.scheme}://{host}:{node.port}{node.path_prefix}"
 
 
 def explain(error: Exception, connection: Connection) -> Fatal:

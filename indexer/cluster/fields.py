@@ -8,6 +8,8 @@ from typing import Any
 import elasticsearch
 from elasticsearch import Elasticsearch
 
+from indexer.cluster import counting
+
 LIMIT = "index.mapping.total_fields.limit"
 IGNORES = "index.mapping.total_fields.ignore_dynamic_beyond_limit"
 DEFAULT_LIMIT = 1000
@@ -66,11 +68,11 @@ def ignored(client: Elasticsearch, alias: str) -> Ignored:
         allow_partial_search_results=False,
         query={"exists": {"field": "_ignored"}},
     )
-    by_field = {"fields": {"terms": {"field": "_ignored", "size": NAMED}}}
+    by_field = {"fields": counting.terms("_ignored", NAMED)}
     try:
         answer = search(aggs=by_field)
     except elasticsearch.BadRequestError:  # an index made before 8.15 keeps no values of _ignored
         answer = search()
     buckets = answer.get("aggregations", {}).get("fields", {}).get("buckets")
-    named = None if buckets is None else {bucket["key"]: bucket["doc_count"] for bucket in buckets}
+    named = None if buckets is None else {bucket["key"]: counting.count(bucket) for bucket in buckets}
     return Ignored(answer["hits"]["total"]["value"], named)

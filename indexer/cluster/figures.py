@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
-from indexer.show import Share, Table
+from indexer.show import Cell, Share, Table, milliseconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +32,9 @@ class Durations:
     activity_type: str
     storage_type: str | None
     entries: int
-    median_ms: float
-    p95_ms: float
-    max_ms: float
+    median_ms: float | None
+    p95_ms: float | None
+    max_ms: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +103,10 @@ class Summary:
         yield Table(
             "Slowest visualisations",
             ("when (UTC)", "visualisation", "user", "took"),
-            tuple((row.when, row.name or row.cid, row.user, _ms(row.duration_ms)) for row in self.slowest),
+            tuple(
+                (row.when, row.name or row.cid, row.user, milliseconds(row.duration_ms))
+                for row in self.slowest
+            ),
             "No visualisation has a duration.",
         )
         yield Table(
@@ -118,10 +121,12 @@ class Summary:
         return Table(title, (heading, "entries", "share"), rows, "No entries yet.")
 
 
-def _durations(row: Durations) -> tuple[str | int | timedelta, ...]:
+def _durations(row: Durations) -> tuple[Cell, ...]:
     label = f"{row.activity_type} · {row.storage_type}" if row.storage_type else row.activity_type
-    return (label, row.entries, _ms(row.median_ms), _ms(row.p95_ms), _ms(row.max_ms))
-
-
-def _ms(duration: float) -> timedelta:
-    return timedelta(milliseconds=duration)
+    return (
+        label,
+        row.entries,
+        milliseconds(row.median_ms),
+        milliseconds(row.p95_ms),
+        milliseconds(row.max_ms),
+    )

@@ -1,13 +1,16 @@
 """One node of a cluster as the client library talks to it: authenticated, verified, and known to be Elasticsearch."""
 
 import json
+import socket
 import ssl
+import time
 from dataclasses import dataclass, replace
 from typing import Any
 
 import elastic_transport
 import elasticsearch
 from elastic_transport.client_utils import DEFAULT
+from urllib3.connection import HTTPConnection, HTTPSConnection
 
 from indexer.cluster.credentials import Credentials
 from indexer.cluster.tls import Tls
@@ -18,6 +21,42 @@ ITS_OWN = {401, 403, 407, 408, 413, 429}
 """What a proxy in front of Elasticsearch may answer in its place, besides 5xx."""
 EXTRA = "_indexer"
 """The key under which a node's configuration carries what is ours (documented: extras of third parties)."""
+
+
+IDLE = 10.0
+"""Seconds after which a connection is not used again: a balancer or firewall on the way may have dropped it without a word
+(the shortest that is common is a minute), and a request on it would wait for its whole timeout."""
+PROBES = (
+    ("SO_KEEPALIVE", socket.SOL_SOCKET, 1),
+    ("TCP_KEEPIDLE", socket.IPPROTO_TCP, 10),
+    ("TCP_KEEPINTVL", socket.IPPROTO_TCP, 5),
+    ("TCP_KEEPCNT", socket.IPPROTO_TCP, 3),
+)
+"""While an answer is waited for: a peer that is gone is noticed within 25 s, and the way is not taken for unused."""
+
+
+class _Ageing:
+    """A connection that counts as dropped once it was idle for too long; its pool then makes it anew."""
+
+    _answered = float("inf")
+
+    def getresponse(self) -> Any:
+        answer = super().getresponse()  # type: ignore[misc] # of the connections that this is mixed into
+        self._answered = time.monotonic()
+        return answer
+
+    @property
+    def is_connected(self) -> bool:
+        fresh = time.monotonic() - self._answered < IDLE
+        return fresh and super().is_connected  # type: ignore[misc]
+
+
+class _Plain(_Ageing, HTTPConnection):
+    pass
+
+
+class _Secure(_Ageing, HTTPSConnection):
+    pass
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +92,15 @@ class Node(elastic_transport.Urllib3HttpNode):
         self._credentials = security.credentials
         self._tls = security.tls if config.scheme == "https" else None
         self._context = config.ssl_context
+        self.pool.ConnectionCls = _Plain if self._tls is None else _Secure
+        self.pool.conn_kw["socket_options"] = [
+            *HTTPConnection.default_socket_options,
+            *(
+                (level, getattr(socket, name), value)
+                for name, level, value in PROBES
+                if hasattr(socket, name)
+            ),
+        ]
         if self._tls is not None:
             self.pool.ca_certs = None  # type: ignore[attr-defined] # else certifi's are trusted beside those of the context
 

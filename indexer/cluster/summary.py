@@ -7,12 +7,15 @@ by; so durations are grouped by type and `storageType`, and the slowest visualis
 whatever other entry with their `cid` has a `visualizationName`.
 """
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from elasticsearch import Elasticsearch
 
+from indexer.cluster import counting
+from indexer.cluster.counting import COUNTED, OF_ENTRIES, figure
 from indexer.cluster.figures import Count, Deletion, Durations, FailedLogIns, SlowVisual, Summary
+from indexer.show import moment
 
 TOP = 10
 VISUALS = ["VIS_COMMAND", "VIS_DATA"]
@@ -21,6 +24,11 @@ NAMES = ("name", "sourceName", "userName", "label", "bookmarkName", "visualizati
 NOT_SET = "(not set)"
 UNSPECIFIED = "::"
 """Stands for an address that is missing or none at all: aggregations of `ip` fields take only addresses."""
+FIRST, LAST = -62_135_596_800_000, 253_402_300_799_999
+"""Epoch ms of the first and the last moment that can be written with four digits for the year; also, Elasticsearch fails
+to format some moments far beyond (measured on 8.19.16)."""
+MS = "epoch_millis"
+"""The format that Elasticsearch can give any moment in."""
 Json = dict[str, Any]
 
 
@@ -36,10 +44,10 @@ def summarise(client: Elasticsearch, alias: str) -> Summary:
     return Summary(
         alias=alias,
         entries=answer["hits"]["total"]["value"],
-        first=_date(found["first"]["value"]),
-        last=_date(found["last"]["value"]),
+        first=moment(figure(found["dated"]["first"]["value"])),
+        last=moment(figure(found["dated"]["last"]["value"])),
         users=found["users"]["value"],
-        failed=failures["doc_count"],
+        failed=counting.count(failures),
         deleted=deleted["total"]["value"],
         by_type=_counts(found["by_type"]),
         by_status=_counts(found["by_status"]),
@@ -53,20 +61,21 @@ def summarise(client: Elasticsearch, alias: str) -> Summary:
 
 def _figures() -> Json:
     failed = [{"term": {"activityType": "AUTHENTICATION"}}, {"term": {"status": "FAILED"}}]
-    by_address = {
-        "terms": {"field": "ip", "size": TOP, "missing": UNSPECIFIED},
-        "aggs": {"last": {"max": {"field": "eventDate"}}},
+    last = {"last": {"max": {"field": "eventDate", "format": MS}}}
+    by_address = counting.terms("ip", TOP, last, missing=UNSPECIFIED)
+    spread = {
+        "spread": {"percentiles": {"field": "duration", "percents": [50, 95]}},
+        "longest": {"max": {"field": "duration"}},
     }
-    by_storage = {
-        "terms": {"field": "storageType", "size": TOP, "missing": ""},
-        "aggs": {
-            "spread": {"percentiles": {"field": "duration", "percents": [50, 95]}},
-            "longest": {"max": {"field": "duration"}},
-        },
-    }
+    by_storage = counting.terms("storageType", TOP, spread, missing="")
     return {
-        "first": {"min": {"field": "eventDate"}},
-        "last": {"max": {"field": "eventDate"}},
+        "dated": {
+            "filter": {"range": {"eventDate": {"gte": FIRST, "lte": LAST, "format": MS}}},
+            "aggs": {
+                "first": {"min": {"field": "eventDate", "format": MS}},
+                "last": {"max": {"field": "eventDate", "format": MS}},
+            },
+        },
         "users": {"cardinality": {"field": "user"}},
         "by_type": _terms("activityType", 5 * TOP),
         "by_status": _terms("status", 2 * TOP),
@@ -74,21 +83,21 @@ def _figures() -> Json:
         "failures": {
             "filter": {"bool": {"filter": failed}},
             # More users than are shown, as one with many addresses has few attempts from each.
-            "aggs": {"by_user": _terms("user", 10 * TOP) | {"aggs": {"by_address": by_address}}},
+            "aggs": {"by_user": _terms("user", 10 * TOP, {"by_address": by_address}), COUNTED: OF_ENTRIES},
         },
         "timed": {
             "filter": {"exists": {"field": "duration"}},
-            "aggs": {"by_type": _terms("activityType", 5 * TOP) | {"aggs": {"by_storage": by_storage}}},
+            "aggs": {"by_type": _terms("activityType", 5 * TOP, {"by_storage": by_storage})},
         },
     }
 
 
-def _terms(field: str, size: int) -> Json:
-    return {"terms": {"field": field, "size": size, "missing": NOT_SET}}
+def _terms(field: str, size: int, inside: Json | None = None) -> Json:
+    return counting.terms(field, size, inside, missing=NOT_SET)
 
 
 def _counts(terms: Json) -> tuple[Count, ...]:
-    return tuple(Count(str(bucket["key"]), bucket["doc_count"]) for bucket in terms["buckets"])
+    return tuple(Count(str(bucket["key"]), counting.count(bucket)) for bucket in terms["buckets"])
 
 
 def _failed_log_ins(terms: Json) -> tuple[FailedLogIns, ...]:
@@ -96,8 +105,8 @@ def _failed_log_ins(terms: Json) -> tuple[FailedLogIns, ...]:
         FailedLogIns(
             user=str(user["key"]),
             ip=None if address["key"] == UNSPECIFIED else address["key"],
-            attempts=address["doc_count"],
-            last=_date(address["last"]["value"]),
+            attempts=counting.count(address),
+            last=moment(figure(address["last"]["value"])),
         )
         for user in terms["buckets"]
         for address in user["by_address"]["buckets"]
@@ -110,15 +119,15 @@ def _durations(terms: Json) -> tuple[Durations, ...]:
         Durations(
             activity_type=str(kind["key"]),
             storage_type=storage["key"] or None,
-            entries=storage["doc_count"],
-            median_ms=storage["spread"]["values"]["50.0"],
-            p95_ms=storage["spread"]["values"]["95.0"],
-            max_ms=storage["longest"]["value"],
+            entries=counting.count(storage),
+            median_ms=figure(storage["spread"]["values"]["50.0"]),
+            p95_ms=figure(storage["spread"]["values"]["95.0"]),
+            max_ms=figure(storage["longest"]["value"]),
         )
         for kind in terms["buckets"]
         for storage in kind["by_storage"]["buckets"]
     ]
-    return tuple(sorted(rows, key=lambda row: -row.p95_ms)[: 2 * TOP])
+    return tuple(sorted(rows, key=lambda row: -(row.p95_ms or 0))[: 2 * TOP])
 
 
 def _slowest(client: Elasticsearch, alias: str) -> tuple[SlowVisual, ...]:
@@ -173,7 +182,7 @@ def _deletion(fields: Json) -> Deletion:
 
 
 def _values(*fields: str) -> list[Json]:
-    return [{"field": "eventDate", "format": "epoch_millis"}, *({"field": field} for field in fields)]
+    return [{"field": "eventDate", "format": MS}, *({"field": field} for field in fields)]
 
 
 def _found(hit: Json) -> Json:
@@ -188,9 +197,5 @@ def _first(fields: Json, field: str) -> str | None:
 
 
 def _when(fields: Json) -> datetime | None:
-    moment = _first(fields, "eventDate")
-    return _date(float(moment)) if moment else None
-
-
-def _date(moment: float | None) -> datetime | None:
-    return None if moment is None else datetime.fromtimestamp(moment / 1000, UTC)
+    found = _first(fields, "eventDate")
+    return moment(float(found)) if found else None

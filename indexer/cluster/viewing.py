@@ -10,8 +10,10 @@ from dataclasses import dataclass
 import elasticsearch
 from elasticsearch import Elasticsearch
 
+from indexer.cluster import counting
 from indexer.cluster.alias import write_index
 from indexer.cluster.client import Server, shown
+from indexer.cluster.counting import COUNTED, OF_ENTRIES
 from indexer.cluster.plan import Body, Call, Request, plan, views_name
 from indexer.cluster.requests import held, reason_of, send
 from indexer.cluster.templates import Foreign, NotAccepted, Step
@@ -138,12 +140,16 @@ def _change(step: Step, wanted: Body) -> list[Call]:
 
 def _types(client: Elasticsearch, alias: str) -> tuple[dict[str, int], int]:
     """Entries by type, of the most frequent ones, and the entries of all others."""
-    terms = {"terms": {"field": "activityType", "size": TYPES}}
+    asked = {
+        "types": counting.terms("activityType", TYPES),
+        "typed": {"filter": {"exists": {"field": "activityType"}}, "aggs": {COUNTED: OF_ENTRIES}},
+    }
     answer = client.search(
-        index=alias, size=0, aggs={"types": terms}, track_total_hits=False, allow_partial_search_results=False
+        index=alias, size=0, aggs=asked, track_total_hits=False, allow_partial_search_results=False
     )
-    found = answer["aggregations"]["types"]
-    return {it["key"]: it["doc_count"] for it in found["buckets"]}, found["sum_other_doc_count"]
+    found = answer["aggregations"]
+    types = {it["key"]: counting.count(it) for it in found["types"]["buckets"]}
+    return types, max(0, counting.count(found["typed"]) - sum(types.values()))
 
 
 def _missing(client: Elasticsearch, alias: str, wanted: Body) -> list[Body]:

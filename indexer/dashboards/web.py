@@ -6,15 +6,17 @@ Redirects are answers, and nothing is sent twice.
 import base64
 import re
 import ssl
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 import orjson
 import urllib3
+from urllib3.exceptions import LocationParseError
 from urllib3.util import Url, parse_url
 
+from indexer.cluster.addresses import is_address, refused
 from indexer.cluster.tls import NoSuchFingerprint, Tls
-from indexer.errors import WrongUsage
 
 REDIRECTS = {301, 302, 303, 307, 308}
 
@@ -49,10 +51,13 @@ class Answer:
 
 
 def http_address(url: str, option: str, example: str) -> Url:
-    """Take an address apart. Raises WrongUsage if it is none of http or https; `option` gave it."""
-    address = parse_url(url)
-    if address.scheme not in {"http", "https"} or not address.host:
-        raise WrongUsage(what=f"{option} is no http(s) address", remedy=f"Give one such as {example}")
+    """Take an address apart, as copied from a browser. Raises WrongUsage if it is none; `option` gave it."""
+    address = None
+    if is_address(url if "@" in url else re.split("[?#]", url)[0]):
+        with suppress(LocationParseError):  # such as a port that is none
+            address = parse_url(url)
+    if address is None or not address.host:
+        raise refused(url, "http(s) address", option, example)
     return address
 
 

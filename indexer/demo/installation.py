@@ -99,11 +99,17 @@ def prepare(version: str = DEFAULT, on_step: Step = unheard) -> Installation:
 def cache_directory() -> Path:
     """Where servers and runtimes are kept.
 
-    Root's own cache is closed to the user that root's server runs as, so root uses the machine's.
+    Root's own cache is closed to the user that root's server runs as, so root uses the machine's. Raises EmbeddedFailed.
     """
     if os.geteuid() == 0:
         return platformdirs.site_cache_path(APPLICATION)
-    return platformdirs.user_cache_path(APPLICATION)
+    try:
+        return platformdirs.user_cache_path(APPLICATION)
+    except RuntimeError:  # no HOME, and no entry in passwd
+        raise EmbeddedFailed(
+            reason="this user has no home directory to keep a server in",
+            hint="Set HOME to a writable directory.",
+        ) from None
 
 
 def _server(release: Release, on_step: Step) -> Path:

@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from indexer.cluster.counting import figure
 from indexer.dashboards.panels import Bucket, Filters, Measure, Panel, Top
 from indexer.report.questions import ALL, buckets
 
@@ -27,10 +28,10 @@ def rows(panel: Panel, answer: Json) -> list[Row]:
 def _others(shown: list[Row], everything: list[Row]) -> Iterator[Row]:
     """What is left of all. Only one measure, and one that adds up, can have others."""
     known: dict[Row, Any] = defaultdict(int)
-    for _, *keys, figure in shown:
-        known[tuple(keys)] += figure
-    for *keys, figure in everything:
-        if left := figure - known[tuple(keys)]:
+    for _, *keys, number in shown:
+        known[tuple(keys)] += number or 0
+    for *keys, number in everything:
+        if left := (number or 0) - known[tuple(keys)]:
             yield (OTHERS, *keys, left)
 
 
@@ -50,8 +51,7 @@ def _rows(left: list[tuple[str, Bucket]], show: Mapping[str, Measure], inside: J
 
 
 def _figure(label: str, measure: Measure, inside: Json) -> Any:
+    found = inside[label]
     if measure.operation == "count":
-        return inside["doc_count"]
-    if measure.percentile is not None:
-        return next(iter(inside[label]["values"].values()))
-    return inside[label]["value"]
+        return int(found["value"])
+    return figure(next(iter(found["values"].values())) if measure.percentile is not None else found["value"])

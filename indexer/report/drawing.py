@@ -27,6 +27,8 @@ MEANINGS = {
 FONT = "system-ui, sans-serif"
 ROW_HEIGHT = 24
 TEXT = 11
+DRAWN = 1e100
+"""No figure is drawn larger: the sum of some could not be written."""
 GAPLESS = 0.88
 """How much of its time a bar fills."""
 
@@ -100,14 +102,15 @@ def _stacked(picture: Picture) -> Iterator[Json]:
     for point in sorted(picture.points, key=lambda point: picture.series.index(point.series)):
         if point.figure is None:
             continue
+        figure = max(-DRAWN, min(point.figure, DRAWN))
         start = 0 if picture.kind == "lines" else ends[point.at]
-        ends[point.at] = start + point.figure
+        ends[point.at] = start + figure
         yield {
             "at": point.at,
             "end": point.at + GAPLESS * _ms(picture.bar) if picture.kind == "bars" else None,
             "series": point.series,
             "from": start,
-            "to": start + point.figure,
+            "to": start + figure,
         }
 
 

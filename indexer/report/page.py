@@ -199,11 +199,16 @@ def _points(found: Found, panel: Panel, rows: Sequence[Row]) -> Iterator[Point]:
             yield Point("", wording.value(keys[0], kinds[0]), figures[0])
         elif len(keys) == 1:
             for label, figure in zip(panel.show, figures, strict=True):
-                yield Point(keys[0], label, figure)
+                yield Point(_place(keys[0]), label, figure)
         elif panel.kind == "rows":
-            yield Point(keys[0], wording.value(keys[1], kinds[1]), figures[0])
+            yield Point(_place(keys[0]), wording.value(keys[1], kinds[1]), figures[0])
         else:
             yield Point(keys[1], wording.value(keys[0], kinds[0]), figures[0])
+
+
+def _place(key: Any) -> Any:
+    """Where a figure stands: a time, a number, or a name as it can be drawn."""
+    return wording.value(key) if isinstance(key, str) else key
 
 
 def _kinds(found: Found, panel: Panel) -> list[str | None]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from indexer.cluster.counting import OF_ENTRIES
 from indexer.dashboards.panels import Bucket, Filters, Measure, Panel, Time, Top
 
 Json = dict[str, Any]
@@ -76,17 +77,14 @@ def buckets(panel: Panel) -> list[tuple[str, Bucket]]:
 
 def _nested(left: list[tuple[str, Bucket]], show: Mapping[str, Measure], period: Period) -> Json:
     if not left:
-        return {label: _metric(it) for label, it in show.items() if it.operation != "count"}
+        return {label: _metric(it) for label, it in show.items()}
     (label, bucket), *inner = left
     inside = _nested(inner, show, period)
     if not isinstance(bucket, Top):
         return {label: _grouped(bucket, period) | {"aggs": inside}}
     rank = bucket.rank_by or next(iter(show))
-    counted = show[rank].operation == "count"
-    order = {"_count" if counted else rank: "desc"}
-    ranked = inside if counted else inside | {rank: _metric(show[rank])}
-    terms = {"field": bucket.field, "size": bucket.size, "order": order}
-    found = {label: {"terms": terms, "aggs": ranked}}
+    terms = {"field": bucket.field, "size": bucket.size, "order": {rank: "desc"}}
+    found = {label: {"terms": terms, "aggs": inside | {rank: _metric(show[rank])}}}
     # No aggregation of the others exists: they are what is left of all.
     return found | {ALL: {"filter": {"match_all": {}}, "aggs": inside}} if bucket.others else found
 
@@ -99,15 +97,18 @@ def _grouped(bucket: Time | Filters, period: Period) -> Json:
             "field": TIME,
             "fixed_interval": period.interval(bucket.interval),
             "min_doc_count": 1,
+            "format": "epoch_millis",
         }
     }
 
 
 def _metric(measure: Measure) -> Json:
+    if measure.operation == "count":
+        return OF_ENTRIES
     if measure.percentile is not None:
         return {"percentiles": {"field": measure.field, "percents": [measure.percentile]}}
     return {METRICS[measure.operation]: {"field": measure.field}}
 
 
 def _milliseconds(moment: datetime) -> int:
-    return (moment.astimezone(UTC) - datetime.fromtimestamp(0, UTC)) // timedelta(milliseconds=1)
+    return (moment - datetime.fromtimestamp(0, UTC)) // timedelta(milliseconds=1)

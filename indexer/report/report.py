@@ -19,6 +19,7 @@ from indexer.report.described import Listing, Section, fields, formats, sections
 from indexer.report.page import Found, render
 from indexer.report.questions import TIME, Period, aggregations, where
 from indexer.settings import Connection
+from indexer.show import moment
 
 PACKAGES = ("vl_convert", "jinja2")
 NUMERIC = {
@@ -154,6 +155,6 @@ def _newest(client: Elasticsearch, alias: str, period: Period, listing: Listing)
 
 
 def _entry(found: dict[str, list[Any]], listing: Listing) -> Row:
-    moment = found.get(TIME)
-    when = datetime.fromtimestamp(float(moment[0]) / 1000, UTC) if moment else None
+    times = found.get(TIME)
+    when = moment(float(times[0])) if times else None
     return (when, *(found[column][0] if column in found else None for column in listing.columns))

@@ -16,7 +16,7 @@ list of processes.
 
 from indexer.settings.commandline import options
 from indexer.settings.connection import DEFAULT_URL, Connection
-from indexer.settings.environment import PREFIX, SecretUnusable, plain
+from indexer.settings.environment import PREFIX, SecretUnusable, paths_in_environment, plain
 from indexer.settings.indices import FOREVER, Ageing, Indices, Lifecycle, milliseconds
 from indexer.settings.kibana import Kibana
 from indexer.settings.running import (
@@ -51,5 +51,6 @@ __all__ = [
     "Zoomdata",
     "milliseconds",
     "options",
+    "paths_in_environment",
     "plain",
 ]

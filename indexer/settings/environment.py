@@ -1,7 +1,10 @@
 """The environment: the only module that reads it."""
 
 import os
+import shlex
 from pathlib import Path
+
+import typer
 
 from indexer.errors import Fatal
 
@@ -37,6 +40,16 @@ def source(variable: str, file: Path | None) -> str | None:
     if file is not None:
         return f"--{variable.lower().replace('_', '-')}-file"
     return PREFIX + variable if os.environ.get(PREFIX + variable) else None
+
+
+def paths_in_environment() -> list[str]:
+    """The paths in INDEXER_PATHS, split and quoted as in a shell; an open quote is a typer.BadParameter."""
+    given = os.environ.get(PREFIX + "PATHS", "")
+    try:
+        return shlex.split(given)
+    except ValueError as error:
+        reason = str(error).lower()
+        raise typer.BadParameter(f"{PREFIX}PATHS {given!r}: {reason}; quote it as in a shell") from None
 
 
 def plain() -> bool:

@@ -9,18 +9,39 @@ from typing import Annotated
 import platformdirs
 import typer
 
+from indexer.errors import StateUnusable
+
 DEFAULT_PATH = "/opt/zoomdata/logs"
 STANDARD_INPUT = "-"
 """The path that stands for it."""
 MEBIBYTE = 1024 * 1024
 
 
+APPLICATION = "zoomdata-indexer"
+
+
+def _default_state_dir() -> Path:
+    """Below the user's home, unexpanded if there is none: a uid without an entry in passwd, as OpenShift gives it."""
+    try:
+        return platformdirs.user_state_path(APPLICATION)
+    except RuntimeError:
+        return Path("~/.local/state") / APPLICATION
+
+
+def _state_dir(value: Path) -> Path:
+    """With its `~` expanded, which no shell does in an environment variable. Raises StateUnusable."""
+    try:
+        return value.expanduser()
+    except RuntimeError:
+        raise StateUnusable(path=value, reason="no such home directory is known") from None
+
+
 @dataclass(frozen=True, slots=True)
 class State:
     """Where the indexer keeps what it has to remember."""
 
-    state_dir: Annotated[Path, typer.Option(help="Directory of the checkpoint.")] = field(
-        default_factory=lambda: platformdirs.user_state_path("zoomdata-indexer")
+    state_dir: Annotated[Path, typer.Option(callback=_state_dir, help="Directory of the checkpoint.")] = (
+        field(default_factory=_default_state_dir)
     )
 
 

@@ -1,15 +1,19 @@
 """The client as it is built: whose addresses it has, and what is shown of them."""
 
 import base64
+import socket
+import time
+from http.server import BaseHTTPRequestHandler
 
 import elasticsearch
 import pytest
 
-from indexer.cluster.client import connect, shown
+from indexer.cluster import node
+from indexer.cluster.client import connect, explained, shown
 from indexer.cluster.failures import reason_of
-from indexer.errors import WrongUsage
+from indexer.errors import NotElasticsearch, WrongUsage
 from indexer.settings import Connection
-from tests.integration.conftest import address, always, serving
+from tests.integration.conftest import address, always, answer, serving
 
 
 def cloud_id(decoded: str, name: str = "my-deployment") -> str:
@@ -63,15 +67,129 @@ def test_several_addresses_share_what_is_ours() -> None:
     ("url", "seen"),
     [
         ("https://user:s3cret@host:9200/es", "https://host:9200/es"),
-        ("http://user:p@s3cret@host:9200", "http://host:9200"),
-        ("http://user:p/s3cret@host:9200", "http://host:9200"),
-        ("user:s3cret@host:9200", "host:9200"),
+        ("https://us%40er:s3%2F%20cret@host:9200/es/", "https://host:9200/es"),
+        ("http://user:s3cret,;!$&'()*+=~@[::1]:9200", "http://[::1]:9200"),
+        ("http://user:s3crét@host:9200", "http://host:9200"),
+        ("http://@host:9200", "http://host:9200"),
         ("http://host:9200", "http://host:9200"),
+        ("HTTPS://HOST", "https://host:443"),
+        ("http://höst:9200/a%20b", "http://xn--hst-sna:9200/a%20b"),
     ],
 )
-def test_an_address_is_shown_without_its_user(url: str, seen: str) -> None:
-    """Nor any part of a password with signs that should have been encoded."""
-    assert shown(Connection([url])) == seen
+def test_the_host_that_is_called_is_shown_without_a_user(url: str, seen: str) -> None:
+    """As it is called, not as it is written."""
+    connection = Connection([url])
+    assert shown(connection) == seen
+    with connect(connection) as client:
+        assert [node.base_url for node in client.transport.node_pool.all()] == [seen]
+
+
+@pytest.mark.parametrize(
+    "urls",
+    [
+        *([f"http://anna7:12{sign}s3cret@host:9200"] for sign in "@/?# \t\n\\[]%"),
+        *([f"http://anna7{sign}s3cret:12@host:9200"] for sign in "@/?# \\[]"),
+        ["http://anna7:s3cret", "w0rd@host:9200"],
+        ["http://anna7:12", "s3cret@host:9200"],
+        ["http://anna7:12", "s3cret", "w0rd@host:9200"],
+        ["http://anna7:s3cret"],
+        ["anna7:s3cret@host:9200"],
+        ["http://host:9200/s3cret@x"],
+        ["http://host:9200/?s3cret@x"],
+        ["http://anna7:s3cret@host:port"],
+        ["http://anna7:s3cret@host:99999"],
+        ["http://anna7:s3cret@[::1%25lo]:9200"],
+        ["ftp://anna7:s3cret@host:9200"],
+    ],
+)
+def test_no_part_of_a_password_is_shown(urls: list[str]) -> None:
+    """Whatever stands in it that should have been encoded, also where a blank has split it: no host is called at all."""
+    connection = Connection(urls)
+    with pytest.raises(
+        WrongUsage, match=r"is no address of Elasticsearch\. Give --elasticsearch-url"
+    ) as raised:
+        connect(connection)
+    assert not [part for part in ("s3cret", "w0rd", "anna7", ":12", "12@") if part in str(raised.value)]
+    assert "%2F" in str(raised.value)
+    assert shown(connection) == "(no address)"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        *("http://[::1%25lo]:9200", "http://[fe80::1%eth0]:9200", "http://host:port", "http://host:99999"),
+        *("http://ho st:9200", "http://host:9200 ", "localhost", "ftp://localhost:9200", "http://", ""),
+        *("http://host:9200/a b", "http://host"),
+    ],
+)
+def test_what_is_no_address_is_named(url: str) -> None:
+    """One sentence; it is quoted where it can hold no password."""
+    with pytest.raises(WrongUsage, match="is no address of Elasticsearch") as raised:
+        connect(Connection([url]))
+    assert repr(url) in str(raised.value) or url == "http://host:port"
+
+
+@pytest.mark.parametrize(
+    ("data", "read"),
+    [
+        (b'{"x\\ud83d":1}', {"x?": 1}),
+        (b'{"x\xed\xa0\xbd":1}', {"x\ufffd\ufffd\ufffd": 1}),
+        (b'{"a":["\\ude00\\ud83d",{"b":"\\ud83d\\ude00"}]}', {"a": ["??", {"b": "😀"}]}),
+        (b'{"a":"\xff\\\\ud83d"}', {"a": "\ufffd\\ud83d"}),
+        (b'{"a":18446744073709551616}', {"a": 18446744073709551616.0}),
+    ],
+)
+def test_an_answer_with_half_a_character_is_read(data: bytes, read: object) -> None:
+    """As Elasticsearch gives back what it took for a character; else the mapping could not be looked at at all."""
+    with (
+        serving(
+            always(200, data, content_type="application/json", x_elastic_product="Elasticsearch")
+        ) as server,
+        connect(Connection([address(server)])) as client,
+    ):
+        answer = client.perform_request("GET", "/_mapping", headers={"accept": "application/json"})
+        assert answer.body == read
+
+
+@pytest.mark.parametrize("data", [b"<html>", b'{"a":', b"{" * 100_000, b"\xff"])
+def test_what_is_no_json_is_said_to_be_none(data: bytes) -> None:
+    """A page is not repaired into an answer."""
+    connection = Connection(["http://host:9200"])
+    headers = {"content_type": "application/json", "x_elastic_product": "Elasticsearch"}
+    with serving(always(200, data, **headers)) as server:
+        connection = Connection([address(server)])
+        with (
+            connect(connection) as client,
+            pytest.raises(NotElasticsearch, match="is not JSON"),
+            explained(connection),
+        ):
+            client.perform_request("GET", "/_mapping", headers={"accept": "application/json"})
+
+
+def test_a_connection_that_was_idle_is_not_used_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A balancer may have dropped it without a word: here it takes what is sent and never answers."""
+    monkeypatch.setattr(node, "IDLE", 0.2)
+    answered: list[socket.socket] = []
+
+    def once(handler: BaseHTTPRequestHandler) -> None:
+        """Answer as long as the connection is in use; after a pause, keep silent on it for ever."""
+        now = time.monotonic()
+        if handler.connection in answered and now - last[0] > 0.2:
+            time.sleep(60)
+        answered.append(handler.connection)
+        answer(handler, 200, b"{}", content_type="application/json", x_elastic_product="Elasticsearch")
+        last[0] = time.monotonic()
+
+    last = [0.0]
+    with serving(once) as server, connect(Connection([address(server)], request_timeout=20)) as client:
+        for pause in (0.0, 0.0, 0.5, 0.0):
+            time.sleep(pause)
+            client.perform_request("GET", "/", headers={"accept": "application/json"})
+        (kept,) = client.transport.node_pool.all()
+        connection = kept.pool.pool.get()  # type: ignore[attr-defined] # as the library keeps it
+        assert connection.sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+    assert len(answered) == 4
+    assert answered[0] is answered[1] is not answered[2] is answered[3]
 
 
 PAGE = b"<html>413 Request Entity Too Large</html>"

@@ -1,7 +1,11 @@
 """What `indexer report` decides without a server."""
 
+import math
+import re
 from datetime import UTC, datetime, timedelta
+from itertools import product
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 import typer
@@ -10,6 +14,7 @@ from typer.testing import CliRunner
 from indexer.cli import app
 from indexer.cli.report import _period
 from indexer.report import report, wording
+from indexer.report.drawing import Picture, Point, svg
 from indexer.report.questions import Period, where
 from indexer.report.report import ExtraMissing, NotWritten, write
 from indexer.settings import Connection
@@ -114,3 +119,70 @@ def test_no_place(tmp_path: Path) -> None:
             Period(END - timedelta(days=7), END),
             tmp_path / "no" / "x.html",
         )
+
+
+ODD = (
+    "\x01",
+    "\0",
+    "\x1b[31m",
+    "\ufffe",
+    "\u202e",
+    "",
+    " ",
+    "<b>&",
+    "😀",
+    "山" * 1000,
+    "e" + "\u0301" * 300,
+    '"',
+    "\\",
+    "{}",
+    "null",
+)
+"""Names that somebody's log has had."""
+FIGURES = (0.0, -0.0, -5.0, 5e-324, 1e308, -1e308, 1.7976931348623157e308, None, 1)
+
+
+@pytest.mark.parametrize("kind", ["bars", "lines", "rows", "donut"])
+@pytest.mark.parametrize("unit", [None, "milliseconds", "bytes"])
+def test_any_name_and_any_figure_is_drawn(kind: str, unit: str | None) -> None:
+    """The library that draws ends the process for some characters, and for what no number can be."""
+    day = 86_400_000
+    named = [wording.value(name) for name in ODD]
+    points = [
+        Point(name if kind == "rows" else at * day if kind != "donut" else "", series, figure)
+        for at, (name, figure) in enumerate(product(named, FIGURES))
+        for series in named[:3]
+    ]
+    picture = Picture(kind, "Title", tuple(points), tuple(named[:3]), unit, timedelta(days=1), 0, 1000 * day)
+    assert ElementTree.fromstring(svg(picture, 500, 200)).tag.endswith("svg")
+
+
+@pytest.mark.parametrize("value", ODD)
+def test_names_are_shown_without_what_steers(value: str) -> None:
+    """Neither a control character nor half a pair is left."""
+    assert all(sign.isprintable() for sign in wording.value(value))
+
+
+@pytest.mark.parametrize("kind", [None, "milliseconds", "bytes", "code"])
+@pytest.mark.parametrize("value", [*FIGURES, 1e15, 123456789012345678, float("inf"), float("-inf")])
+def test_any_figure_fits_a_table(kind: str | None, value: float | None) -> None:
+    """A number of 300 digits is not written out."""
+    if value is None or math.isfinite(value) or kind != "milliseconds":
+        assert 0 < len(wording.value(value, kind)) < 25
+    assert 0 < len(wording.short(value or 0)) < 25
+
+
+@pytest.mark.parametrize("milliseconds", [-(2**63), -62_135_596_800_001, 0, 253_402_300_799_999])
+def test_a_bar_may_begin_before_all_time(milliseconds: int) -> None:
+    """Bars are as long as they are, and the first one begins before the period does."""
+    assert re.search(r"\d{2}:\d{2}$|\d{1,4}$", wording.moment(milliseconds, timedelta(days=30)))
+
+
+@pytest.mark.parametrize(
+    ("given", "ends"), [("0001-01-01T00:00+02:00", "2026-01-01"), ("2026-01-01", "9999-12-31T23:00-02:00")]
+)
+def test_a_time_beyond_all_is_wrong_usage(given: str, ends: str) -> None:
+    """In UTC it cannot be said."""
+    with pytest.raises(typer.BadParameter, match="time in UTC"):
+        _period(given, ends, "7d")
+    assert _period("0001-01-01", "9999-12-31", "7d").interval("auto") == "30d"

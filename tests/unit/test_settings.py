@@ -1,5 +1,8 @@
 """Options: each is an environment variable too, with help; secrets are read and never shown."""
 
+import os
+import subprocess
+import sys
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
@@ -10,6 +13,8 @@ from typer.main import get_command
 from typer.testing import CliRunner
 
 from indexer import cli
+from indexer.cli.common import Paths
+from indexer.errors import StateUnusable
 from indexer.settings import (
     PREFIX,
     Ageing,
@@ -281,3 +286,106 @@ def test_no_secret_is_an_option() -> None:
     """A list of processes shows command lines: no command takes a secret as an option."""
     options_of_all = {word for command in commands() for p in command.params for word in p.opts}
     assert not options_of_all & {flag(name) for name in SECRETS}
+
+
+@pytest.mark.parametrize(
+    ("given", "paths"),
+    [
+        ("/logs", ["/logs"]),
+        (" /logs\n/more/*.log\t", ["/logs", "/more/*.log"]),
+        ("'/my logs' /more", ["/my logs", "/more"]),
+        ('"/my logs/"*.log /a\\ b', ["/my logs/*.log", "/a b"]),
+        ("C:/Zoomdata/logs", ["C:/Zoomdata/logs"]),
+        ("", None),
+    ],
+)
+def test_paths_in_the_environment_may_hold_blanks(
+    given: str, paths: list[str] | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Quoted as in a shell; on the command line, the shell has done it."""
+    got: list[object] = []
+    app = typer.Typer()
+
+    @app.command()
+    def look(paths: Paths = None) -> None:
+        got.append(paths)
+
+    monkeypatch.setenv("INDEXER_PATHS", given)
+    for arguments in ([], ["/a b", "'c"]):
+        done = CliRunner().invoke(app, arguments)
+        assert done.exit_code == 0, done.output
+    assert got == [paths, ["/a b", "'c"]]
+
+
+def test_an_open_quote_among_paths_is_wrong_usage(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a sentence with the variable's name."""
+    monkeypatch.setenv("INDEXER_PATHS", "/it's")
+    done = CliRunner().invoke(cli.app, ["status"])
+    assert done.exit_code == 2
+    assert "INDEXER_PATHS" in done.output
+
+
+NOBODY = (
+    "import pwd, runpy, sys; pwd.getpwuid = lambda _: {}[0]; sys.argv[0] = 'indexer';"
+    " runpy.run_module('indexer', run_name='__main__')"
+)
+"""Stands in for a uid without an entry in passwd, which only root could take on."""
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--version"], ["--help"], ["run", "--help"], ["summary"], ["template", "roles"]]
+)
+def test_what_needs_no_state_needs_no_home(arguments: list[str]) -> None:
+    """As on OpenShift: no HOME, and a uid that nobody knows."""
+    done = _homeless(arguments)
+    assert "Traceback" not in done.stderr
+    assert "state directory" not in done.stderr
+    assert done.returncode == (1 if "summary" in arguments else 0)
+
+
+@pytest.mark.parametrize(
+    "arguments", [["run", "--once", "/nowhere"], ["status"], ["check"], ["rejected", "list"]]
+)
+def test_without_a_home_the_state_directory_has_to_be_given(arguments: list[str], tmp_path: Path) -> None:
+    """One sentence that names the option; with it, all is as ever."""
+    done = _homeless(arguments)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("indexer: Cannot use the state directory ~/")
+    assert "--state-dir (INDEXER_STATE_DIR)" in done.stderr
+    given = _homeless(arguments, INDEXER_STATE_DIR=str(tmp_path / "state"))
+    assert "state directory ~" not in given.stdout + given.stderr
+    assert "Traceback" not in given.stderr
+
+
+def test_a_demo_without_a_home_is_a_sentence() -> None:
+    """Root has the machine's cache; others need a place of their own."""
+    done = _homeless(["demo"], preamble="import os; os.geteuid = lambda: 1000; ")
+    assert (done.returncode, "Traceback" in done.stderr) == (1, False)
+    assert "Set HOME" in done.stderr
+
+
+def test_a_home_in_the_environment_is_expanded(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No shell does it there."""
+    got: list[Path] = []
+    app = typer.Typer()
+
+    @app.command()
+    @options
+    def look(state: State) -> None:
+        got.append(state.state_dir)
+
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("INDEXER_STATE_DIR", "~/state")
+    assert CliRunner().invoke(app, []).exit_code == 0
+    assert got == [tmp_path / "state"]
+    assert isinstance(
+        CliRunner().invoke(app, ["--state-dir", "~nobody-of-this-name/x"]).exception, StateUnusable
+    )
+
+
+def _homeless(
+    arguments: list[str], preamble: str = "", **environment: str
+) -> subprocess.CompletedProcess[str]:
+    given = {"PATH": os.environ["PATH"], "INDEXER_ELASTICSEARCH_URL": "http://127.0.0.1:9"} | environment
+    command = [sys.executable, "-c", preamble + NOBODY, *arguments]
+    return subprocess.run(command, env=given, capture_output=True, text=True, check=False, timeout=60)

@@ -11,7 +11,7 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
-from indexer.show import Cell, Share, Table, as_json, duration, tables, text
+from indexer.show import Cell, Share, Table, as_json, duration, milliseconds, moment, tables, text
 
 MOMENT = datetime(2026, 5, 6, 1, 2, 3, 456_789, tzinfo=timezone(timedelta(hours=2)))
 
@@ -194,3 +194,46 @@ def test_json_of_unknown_types() -> None:
     """What has no JSON form is a bug that shows at once."""
     with pytest.raises(TypeError):
         as_json({"a": object()})
+
+
+@pytest.mark.parametrize(
+    ("given", "shown"),
+    [
+        (None, "–"),
+        (1500.0, "1.5 s"),
+        (-1500.0, "-1.5 s"),
+        (1e308, "1e+308 ms"),
+        (-1e300, "-1e+300 ms"),
+        (8.64e16, "8.64e+16 ms"),
+    ],
+)
+def test_spans_of_any_length(given: float | None, shown: str) -> None:
+    """A number in a log may be anything."""
+    assert text(milliseconds(given)) == shown
+
+
+@pytest.mark.parametrize(
+    ("given", "year"),
+    [
+        (None, None), (0, 1970), (-62_135_596_800_000, 1), (-62_135_596_800_001, None), (253_402_300_799_999, 9999),
+        (253_402_300_800_000, None), (-99_999_999_999_999, None), (2**63 - 1, None), (-(2**63), None), (1e308, None),
+    ],
+)  # fmt: skip
+def test_moments_of_any_age(given: float | None, year: int | None) -> None:
+    """What no datetime can hold is none."""
+    found = moment(given)
+    assert (found and found.year) == year
+
+
+def test_json_of_text_that_utf8_cannot_hold() -> None:
+    """A path with bytes that are no UTF-8, and half a surrogate pair, at any depth."""
+    result = {
+        "a\udcfc": [Row("\ud83dx", timedelta(seconds=1), None)],
+        "file": Path("/m\udcfcller"),
+        "ok": "ü",
+    }
+    assert orjson.loads(as_json(result)) == {
+        "a\\udcfc": [{"name": "\\ud83dx", "took": 1.0, "at": None}],
+        "file": "/m\\udcfcller",
+        "ok": "ü",
+    }
