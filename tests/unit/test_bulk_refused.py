@@ -177,10 +177,11 @@ def test_a_server_that_fails_at_all_entries_from_now_on_rejects_none(lab: Lab) -
     def failing(request: Request, _carry_out: faults.CarryOut) -> object:
         return items % b",".join([failed] * len(request.pairs))
 
-    lab.stop.during = {
-        1: lambda: setattr(lab.server, "bulk_step", failing),
-        30: lambda: (setattr(lab.server, "bulk_step", faults.carried_out), last.clear()),
-    }
+    def well() -> None:
+        lab.server.bulk_step = faults.carried_out
+        last.clear()
+
+    lab.stop.during = {1: lambda: setattr(lab.server, "bulk_step", failing), 30: well}
     outcome, rejections = lab.deliver(pairs(4))
     assert (counts(outcome), rejections) == ((4, 0, 0), [])
 
