@@ -13,7 +13,7 @@ from elasticsearch import Elasticsearch
 
 from indexer import monitoring
 from indexer.cluster.client import connect, explained, shown
-from indexer.errors import Fatal, Stopped
+from indexer.errors import Fatal, StateUnusable, Stopped
 from indexer.reading.entries import Rejection, entry_in
 from indexer.settings import Connection, Delivery, State
 from indexer.show import Table
@@ -34,6 +34,13 @@ class StillListed(Fatal):
 
     sentence = "Lines were delivered, and stay on the list: {index} answers {status} ({reason})."
     cure = "Mend that and replay again: what is in the index already is not sent twice."
+
+
+class NotRead(Fatal):
+    """Lines could not be sent again."""
+
+    sentence = "{count} rejected lines cannot be read, and stay on the list: {reason}. Of the others {done} are in the index now."
+    cure = "Mend that and replay again."
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +88,7 @@ class Replayed:
 
 def listing(connection: Connection, state: State, limit: int) -> Listing:
     """Describe the newest refused lines. Raises Fatal."""
-    local = list(LocalRejects(state.state_dir).list())
+    local = list(_in_files(state, LocalRejects(state.state_dir)))
     with connect(connection) as client, explained(connection):
         _refresh(client, connection.rejected)
         answer = _search(client, connection.rejected, size=min(limit, 10_000), newest_first=True)
@@ -94,7 +101,7 @@ def listing(connection: Connection, state: State, limit: int) -> Listing:
 def replay(connection: Connection, delivery: Delivery, state: State, stop: threading.Event) -> Replayed:
     """Send each refused line again under its own id; forget those that are delivered.
 
-    Raises StillListed for those that cannot be forgotten, and Fatal.
+    Raises StillListed for those that cannot be forgotten, NotRead for those that cannot be sent, and Fatal.
     """
     local = LocalRejects(state.state_dir)
     events = monitoring.Logs(monitoring.logger("warning"))
@@ -104,19 +111,23 @@ def replay(connection: Connection, delivery: Delivery, state: State, stop: threa
         behind = backing(client, connection.alias, shown(connection))
         target = Target(client, connection.alias, shown(connection), behind, None)
         sender = Sender(client, target, events, stop)
-        for some in _in_groups(_all_kept(client, connection.rejected, local), delivery.batch_bytes):
-            lines = _lines(client, connection.rejected, local, some)
+        unread: list[str] = []
+        for some in _in_groups(_all_kept(client, connection.rejected, state, local), delivery.batch_bytes):
+            lines = _lines(client, connection.rejected, local, some, unread)
             try:
-                outcome, again = sender.deliver(_batch(lines))
+                outcome, again = sender.deliver(_batch([line for _, line in lines]))
             except bulk.Stopped:
                 raise Stopped from None
             refused = {rejection.id for rejection in again}
-            _forget(client, connection.rejected, local, [kept for kept in some if kept.id not in refused])
+            taken = [kept for kept, _ in lines if kept.id not in refused]
+            _forget(client, connection.rejected, state, local, taken)
             done = Replayed(
                 done.delivered + outcome.created,
                 done.already_there + outcome.duplicates,
                 done.still_rejected + len(refused),
             )
+    if unread:
+        raise NotRead(count=len(unread), reason=unread[0], done=done.delivered + done.already_there)
     return done
 
 
@@ -149,7 +160,15 @@ def _kept(hit: dict[str, Any]) -> Kept:
     return Kept.of(hit["_id"], hit["_source"], "index")
 
 
-def _all_kept(client: Elasticsearch, index: str, local: LocalRejects) -> Iterator[Kept]:
+def _in_files(state: State, local: LocalRejects) -> Iterator[Kept]:
+    """All lines in files. Raises StateUnusable."""
+    try:
+        yield from local.list()
+    except OSError as error:
+        raise StateUnusable(path=state.state_dir, reason=error.strerror or error) from None
+
+
+def _all_kept(client: Elasticsearch, index: str, state: State, local: LocalRejects) -> Iterator[Kept]:
     after: list[Any] | None = None
     while True:
         hits = _search(client, index, ASKED_AT_ONCE, newest_first=False, after=after)["hits"]["hits"]
@@ -157,7 +176,7 @@ def _all_kept(client: Elasticsearch, index: str, local: LocalRejects) -> Iterato
         if len(hits) < ASKED_AT_ONCE:
             break
         after = hits[-1]["sort"]
-    yield from local.list()
+    yield from _in_files(state, local)
 
 
 def _in_groups(kept: Iterable[Kept], limit: int) -> Iterator[list[Kept]]:
@@ -173,25 +192,34 @@ def _in_groups(kept: Iterable[Kept], limit: int) -> Iterator[list[Kept]]:
         yield group
 
 
-def _lines(client: Elasticsearch, index: str, local: LocalRejects, some: Sequence[Kept]) -> list[Rejection]:
-    """Fetch the bytes of some lines."""
+def _lines(
+    client: Elasticsearch, index: str, local: LocalRejects, some: Sequence[Kept], unread: list[str]
+) -> list[tuple[Kept, Rejection]]:
+    """Fetch the bytes of some lines; why that fails for one goes to `unread`. One that is gone meanwhile is left out."""
     ids = [kept.id for kept in some if kept.where == "index"]
-    stored = {}
-    if ids:
-        docs = client.mget(index=index, ids=ids, source_includes=["bytes"])["docs"]
-        stored = {doc["_id"]: base64.b64decode(doc["_source"]["bytes"]) for doc in docs if doc.get("found")}
-    return [
-        Rejection(
-            kept.id,
-            kept.file,
-            kept.offset,
-            kept.type,
-            kept.reason,
-            stored[kept.id] if kept.where == "index" else local.line(kept.id),
-        )
-        for kept in some
-        if kept.where == "file" or kept.id in stored
-    ]
+    docs = client.mget(index=index, ids=ids, source_includes=["bytes"])["docs"] if ids else []
+    stored = {doc["_id"]: doc for doc in docs}
+    lines = []
+    for kept in some:
+        try:
+            line = local.line(kept.id) if kept.where == "file" else _bytes_of(stored[kept.id])
+        except OSError as error:
+            unread.append(f"{kept.id}.line: {error.strerror}")
+        except (ValueError, KeyError) as error:
+            unread.append(f"{kept.id} in {index}: {error}")
+        else:
+            if line is not None and len(line) != kept.size:
+                unread.append(f"{kept.id} ({kept.where}) has {len(line)} of {kept.size} bytes")
+            elif line is not None:
+                lines.append((kept, Rejection(kept.id, kept.file, kept.offset, kept.type, kept.reason, line)))
+    return lines
+
+
+def _bytes_of(doc: dict[str, Any]) -> bytes | None:
+    """The bytes in an answer; None if the line is kept no more. Raises ValueError, KeyError."""
+    if error := doc.get("error"):
+        raise ValueError(error.get("reason") or error.get("type"))
+    return base64.b64decode(doc["_source"]["bytes"], validate=True) if doc["found"] else None
 
 
 def _batch(lines: Sequence[Rejection]) -> Batch[None]:
@@ -207,15 +235,25 @@ def _batch(lines: Sequence[Rejection]) -> Batch[None]:
     return Batch(Body.of(pairs), refused)
 
 
-def _forget(client: Elasticsearch, index: str, local: LocalRejects, some: Sequence[Kept]) -> None:
-    for kept in some:
-        if kept.where == "file":
-            local.remove(kept.id)
-    ids = [kept.id for kept in some if kept.where == "index"]
+def _forget(
+    client: Elasticsearch, index: str, state: State, local: LocalRejects, taken: Sequence[Kept]
+) -> None:
+    """Take lines off the list, which has to be left to those that were sent and acknowledged."""
+    try:
+        for kept in taken:
+            if kept.where == "file":
+                local.remove(kept.id)
+    except OSError as error:
+        raise StateUnusable(path=state.state_dir, reason=error.strerror or error) from None
+    ids = [kept.id for kept in taken if kept.where == "index"]
     if not ids:
         return
     lines = b"".join(orjson.dumps({"delete": {"_id": identity}}) + b"\n" for identity in ids)
     answer = client.bulk(operations=lines, index=index, refresh=True, filter_path=answers.FILTER_PATH)  # type: ignore[arg-type]
-    for item in answers.read_answer(answer.body, len(ids)).items:
+    try:
+        items = answers.read_answer(answer.body, len(ids)).items
+    except answers.NotAnAnswer as error:
+        raise StillListed(index=index, status=answer.meta.status, reason=error) from None
+    for item in items:
         if item.status not in {200, 404}:
             raise StillListed(index=index, status=item.status, reason=item.reason or item.error_type)

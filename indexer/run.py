@@ -21,7 +21,7 @@ from indexer.turning import start_turning
 from indexer.writing import checkpoint
 from indexer.writing.bulk import Sender
 from indexer.writing.checkpoint import Checkpoint
-from indexer.writing.rejects import LocalRejects, Rejects
+from indexer.writing.rejects import PROMPT, LocalRejects, Rejects
 from indexer.writing.target import Backing, Target, backing
 
 ASK_AGAIN = 2.0
@@ -73,11 +73,18 @@ def run(
             start_turning(connection, ageing, told, stop)
         if not files.find(paths).found and not once:
             told.waiting(f"No log file at {', '.join(paths)} yet.")
+        LocalRejects(held.directory).sweep(held)
         tail = Tail(paths, start.files, limit=delivery.max_line_bytes, once=once, events=told)
         target = Target(client, connection.alias, shown(connection), behind, start.write_index)
         sender = Sender(client, target, told, stop)
         rejects = Rejects(
-            client, connection.rejected, LocalRejects(held.directory), delivery.batch_bytes, told, stop
+            client.options(request_timeout=min(connection.request_timeout, PROMPT)),
+            connection.rejected,
+            LocalRejects(held.directory),
+            delivery.batch_bytes,
+            told,
+            stop,
+            sender.understands,
         )
         pipeline = Pipeline(
             tail=tail,

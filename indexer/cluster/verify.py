@@ -30,7 +30,7 @@ from indexer.settings import Connection, Delivery, State
 from indexer.writing import bulk
 from indexer.writing.batches import Batch, Body
 from indexer.writing.bulk import Sender
-from indexer.writing.rejects import LocalRejects, Rejects
+from indexer.writing.rejects import PROMPT, LocalRejects, Rejects
 from indexer.writing.target import GRACE, Target, backing
 
 ASKED_AT_ONCE = 4000
@@ -63,7 +63,7 @@ def verify(
         mend = None
         if repair:
             sender = Sender(client, target, events, stop)
-            mend = Repair(sender, _rejects(client, connection, delivery, state, events, stop))
+            mend = Repair(sender, _rejects(client, connection, delivery, state, events, stop, sender))
         tail = Tail(paths, [], limit=delivery.max_line_bytes, once=True, events=events)
         tail.scan()
         checker = Checker(lookup, mend, stop)
@@ -80,14 +80,16 @@ def _rejects(
     state: State,
     events: Events,
     stop: threading.Event,
+    sender: Sender,
 ) -> Rejects:
     try:
         state.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise StateUnusable(path=state.state_dir, reason=error.strerror) from None
+    prompt = client.options(request_timeout=min(connection.request_timeout, PROMPT))
     local = LocalRejects(state.state_dir)
     return Rejects(
-        client, connection.rejected, local=local, limit=delivery.batch_bytes, events=events, stop=stop
+        prompt, connection.rejected, local, delivery.batch_bytes, events, stop, takes=sender.understands
     )
 
 

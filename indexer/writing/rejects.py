@@ -1,14 +1,20 @@
 """Rejected lines are kept with their bytes: in the index `<alias>-rejected`, or, if that cannot take one, in files.
 
+So are they if it takes none at all (it is red, full, blocked), once it is known that the alias takes entries: else a few
+lines that are none would hold back all that are. If the cluster takes nothing, they wait for it as entries do.
+
 The files lie in `rejected/` of the state directory, two for a line: `<id>.line` holds its bytes, `<id>.json`, written
 last, says what it is. A line too long to hold is written there as it is read.
 """
 
 import base64
+import contextlib
+import errno
 import os
 import threading
+import time
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,9 +29,16 @@ from indexer.writing import answers
 from indexer.writing.answers import Row, Verdict
 from indexer.writing.batches import Body, Pair, size_of
 from indexer.writing.bulk import Patience, Undelivered, post
-from indexer.writing.checkpoint import write_durably
+from indexer.writing.checkpoint import State, write_durably
 
 DISK = Row(range(0), Verdict.WAIT, Fault.DISK)
+PROMPT = 10.0
+"""Seconds for an answer of the index of rejected lines, at most: a red one is silent for a minute."""
+TRIES = 5
+TRIED_FOR = 5.0
+"""Tries, or seconds, after which it is asked whether only the index of rejected lines is not well."""
+REST = 60.0
+"""Seconds in which an index that was given up is left alone, at least; ten times as long as it held things up."""
 READABLE = 1000
 """Characters of a rejected line that are kept as text, for people to read."""
 
@@ -64,6 +77,15 @@ class LocalRejects:
         self._spooled.pop(piece.name)
         return rejection
 
+    def sweep(self, _held: State) -> None:
+        """Remove what a run that died has left of lines that it was writing: they are read again, if they are there.
+
+        Only who holds the state directory writes such lines, and may do this, before it writes any.
+        """
+        for part in self._directory.glob("*.part"):
+            with contextlib.suppress(OSError):  # what stays is in nobody's way
+                part.unlink()
+
     def _append(self, part: Path, piece: Piece) -> None:
         """Write a piece after those before it, over what a write that failed may have left there."""
         position = 0 if piece.first else self._spooled[piece.name]
@@ -84,7 +106,14 @@ class LocalRejects:
     def list(self) -> Iterator["Kept"]:
         """All lines there, in the order of their ids. Raises OSError."""
         for path in sorted(self._directory.glob("*.json")):
-            yield Kept.of(path.stem, orjson.loads(path.read_bytes()), "file")
+            try:
+                described = path.read_bytes()
+            except FileNotFoundError:  # replayed by another process meanwhile
+                continue
+            try:
+                yield Kept.of(path.stem, orjson.loads(described), "file")
+            except (ValueError, KeyError, TypeError):
+                raise OSError(errno.EIO, f"{path} is damaged") from None
 
     def line(self, identity: str) -> bytes:
         """A line's bytes. Raises OSError."""
@@ -149,14 +178,17 @@ class Rejects:
         limit: int,
         events: Events,
         stop: threading.Event,
+        takes: Callable[[], bool] = lambda: False,
     ) -> None:
-        """`limit` is the largest bulk request in bytes."""
+        """`limit` is the largest bulk request in bytes; `takes` tells whether the cluster takes entries now."""
         self._client = client
         self._index = index
         self.local = local
         self._limit = limit
         self._events = events
         self._stop = stop
+        self._takes = takes
+        self._given_up_until = 0.0
 
     def keep(self, rejections: Sequence[Rejection]) -> None:
         """Keep some lines, however long that takes. Raises Stopped."""
@@ -190,17 +222,23 @@ class Rejects:
         yield Body.of(pairs)
 
     def _send(self, body: Body, patience: Patience) -> list[bytes]:
-        """Send until each is kept, or refused by the index; return the ids of those."""
+        """Send until each is kept, refused by the index, or the index given up; return the ids of those not kept."""
         refused: list[bytes] = []
+        begun = time.monotonic()
+        tries = 0
         while body.count:
             pairs = body.pairs()
+            if begun < self._given_up_until:
+                return refused + [identity for identity, _ in pairs]
             try:
                 answer = post(self._client, body, self._index)
             except Undelivered as failure:
                 if failure.row.verdict is Verdict.RETRY:
-                    patience.wait(failure.row, failure.detail)
+                    tries += 1
+                    self._wait(failure.row, failure.detail, patience, begun, tries)
                     continue
-                if failure.row.verdict in {Verdict.SPLIT, Verdict.ALONE} and body.count > 1:
+                halved = failure.row.verdict in {Verdict.SPLIT, Verdict.ALONE, Verdict.DOUBT}
+                if halved and body.count > 1:
                     refused += self._send(Body.of(pairs[: body.count // 2]), patience)
                     body = Body.of(pairs[body.count // 2 :])
                     continue
@@ -210,14 +248,24 @@ class Rejects:
             left: list[Pair] = []
             for item, pair in zip(answer.items, pairs, strict=True):
                 row = answers.judge_item(item)
-                if row.verdict is Verdict.RETRY:
+                if row.verdict in {Verdict.RETRY, Verdict.DOUBT}:
                     left.append(pair)
                 elif row.verdict not in {Verdict.DELIVERED, Verdict.DUPLICATE}:
                     refused.append(pair[0])
             if left:
-                patience.wait(answers.judge(answers.ITEM, 429), "rejected lines are not taken yet")
+                tries += 1
+                busy = answers.judge(answers.ITEM, 429)
+                self._wait(busy, "rejected lines are not taken yet", patience, begun, tries)
             body = Body.of(left)
         return refused
+
+    def _wait(self, row: Row, detail: str, patience: Patience, begun: float, tries: int) -> None:
+        """Wait before the next try, or give the index up for a while. Raises Stopped."""
+        now = time.monotonic()
+        if (tries >= TRIES or now - begun >= TRIED_FOR) and self._takes():
+            self._given_up_until = now + max(REST, 10 * (now - begun))
+        else:
+            patience.wait(row, detail)
 
 
 def _described(rejection: Rejection, size: int) -> dict[str, object]:

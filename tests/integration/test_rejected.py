@@ -1,9 +1,19 @@
 """Rejected lines: kept with their bytes, listed, and sent again once the mapping is mended."""
 
+import subprocess
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
 import orjson
 import pytest
 
-from tests.integration.conftest import LOG, Lab, joined, numbered
+from indexer import run as running
+from tests.integration.conftest import LOG, Lab, joined, numbered, until
+from tests.real_faults.actions import page, short_by_one, status, truncated
+from tests.real_faults.laboratory import FaultyLab, behind_proxy
+from tests.real_faults.proxy import Action, Answer, CarryOut, Request, Rule, carried_out
 
 LINES = [b'{"n":0}', b'{"n":1,"user":"x"}', b"not an object", b'{"n":2}', b'{"n":', b'{"n":3}']
 """Good and bad ones; the second is refused by a mapping in which `user` is a number and nothing else."""
@@ -191,3 +201,174 @@ def test_lines_that_cannot_be_taken_off_the_list_are_said_to_stay(spoilt: Lab) -
     replayed = orjson.loads(spoilt.command("rejected", "replay", "--json").stdout)
     assert replayed == {"delivered": 0, "already_there": 1, "still_rejected": 2}
     assert spoilt.rejected().total == 2
+
+
+# ---- what is kept is removed only once it is taken
+
+
+@pytest.fixture
+def mended(spoilt: Lab, monkeypatch: pytest.MonkeyPatch) -> Iterator[FaultyLab]:
+    """Behind a proxy: one of three rejected lines would go in now."""
+    make_strict(spoilt, user="keyword")
+    with behind_proxy(spoilt, monkeypatch) as faulty:
+        yield faulty
+
+
+def fetched(change: Callable[[dict[str, Any]], dict[str, Any]]) -> Rule:
+    """Change what is answered for each document that is fetched by its id from the index of rejected lines."""
+
+    def action(request: Request, carry_out: CarryOut) -> Answer:
+        answer = carry_out(request)
+        told = orjson.loads(answer.body)
+        return replace(answer, body=orjson.dumps({"docs": [change(doc) for doc in told["docs"]]}))
+
+    return lambda request: action if "-rejected/_mget" in request.path else carried_out
+
+
+def failed(doc: dict[str, Any]) -> dict[str, Any]:
+    error = {"type": "no_shard_available_action_exception", "reason": "the shard is away"}
+    return {"_index": doc["_index"], "_id": doc["_id"], "error": error}
+
+
+def without_bytes(doc: dict[str, Any]) -> dict[str, Any]:
+    return doc | {"_source": {}}
+
+
+def cut(doc: dict[str, Any]) -> dict[str, Any]:
+    return doc | {"_source": {"bytes": doc["_source"]["bytes"][:4]}}
+
+
+@pytest.mark.parametrize("change", [failed, without_bytes, cut])
+def test_lines_whose_bytes_cannot_be_fetched_stay(
+    mended: FaultyLab, change: Callable[[dict[str, Any]], dict[str, Any]]
+) -> None:
+    """They are neither sent nor deleted, and that is said; with their bytes they are sent."""
+    before = mended.rejected_bytes()
+    mended.proxy.rule = fetched(change)
+    done = mended.command("rejected", "replay")
+    assert done.returncode == 1
+    assert "3 rejected lines cannot be read, and stay on the list" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert mended.rejected_bytes() == before
+    assert mended.numbers() == [0, 2, 3]
+    mended.proxy.rule = lambda _: carried_out
+    assert mended.command("rejected", "replay").returncode == 3
+    assert mended.numbers() == [0, 1, 2, 3]
+
+
+def test_one_line_that_cannot_be_fetched_keeps_back_no_other(mended: FaultyLab) -> None:
+    """The others are sent, and taken off the list."""
+    before = mended.rejected_bytes()
+    text = next(line.id for line in mended.rejected().lines if line.text.startswith("not"))
+    mended.proxy.rule = fetched(lambda doc: failed(doc) if doc["_id"] == text else doc)
+    done = mended.command("rejected", "replay")
+    assert (done.returncode, "the shard is away. Of the others 1 are in the index" in done.stderr) == (
+        1,
+        True,
+    )
+    assert mended.rejected_bytes().keys() == before.keys() - {LINES[1]}
+    assert mended.numbers() == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize("answer_to_deletion", [page, truncated, short_by_one, status(503)])
+def test_lines_whose_deletion_is_not_confirmed_are_said_to_stay(
+    mended: FaultyLab, answer_to_deletion: Action
+) -> None:
+    """No traceback, whatever answers; the next replay finds them in the index."""
+    mended.proxy.rule = lambda request: (
+        answer_to_deletion if "-rejected/_bulk" in request.path else carried_out
+    )
+    done = mended.command("rejected", "replay")
+    assert (done.returncode, "Traceback" in done.stderr) == (1, False)
+    assert done.stderr.count("\n") <= 2, done.stderr
+    mended.proxy.rule = lambda _: carried_out
+    assert mended.command("rejected", "replay").returncode == 3
+    assert mended.rejected_bytes().keys() == {LINES[2], LINES[4]}
+    assert mended.numbers() == [0, 1, 2, 3]
+
+
+def remove(path: Path) -> None:
+    path.unlink()
+
+
+def cut_short(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-1])
+
+
+@pytest.mark.parametrize("damage", [remove, cut_short], ids=["gone", "cut"])
+def test_a_file_that_lost_bytes_stays_and_is_named(lab: Lab, damage: Callable[[Path], None]) -> None:
+    """What is not the line that was kept is not sent in its place; the other file is."""
+    long = [b'{"n":%d,"payload":"long"}' % number for number in (1, 2)]
+    lab.run(lab.log(joined([b'{"n":0}', *long])), max_line_bytes=20)
+    ids = {data: identity for identity, data in local_files(lab).items()}
+    directory = lab.state.state_dir / "rejected"
+    damage(directory / f"{ids[long[0]]}.line")
+    done = lab.command("rejected", "replay")
+    assert (done.returncode, "Traceback" in done.stderr) == (1, False)
+    assert f"1 rejected lines cannot be read, and stay on the list: {ids[long[0]]}" in done.stderr
+    assert lab.numbers() == [0, 2]
+    assert [kept.id for kept in lab.rejected().lines] == [ids[long[0]]]
+
+
+# ---- the index of rejected lines is not well, and the alias is
+
+
+def red(lab: Lab) -> None:
+    """No node may have it."""
+    lab.client.indices.delete(index=lab.connection.rejected)
+    nowhere = {"index.routing.allocation.require._name": "nowhere"}
+    lab.client.indices.create(
+        index=lab.connection.rejected, settings=nowhere, wait_for_active_shards=0, timeout="1s"
+    )
+
+
+def flooded(lab: Lab) -> None:
+    """As a disk that is nearly full leaves it: the server answers 429."""
+    block = {"index.blocks.read_only_allow_delete": True}
+    lab.client.indices.put_settings(index=lab.connection.rejected, settings=block)
+
+
+def closed(lab: Lab) -> None:
+    lab.client.indices.close(index=lab.connection.rejected)
+
+
+@pytest.mark.parametrize("fault", [red, flooded, closed])
+def test_an_index_of_rejected_lines_that_is_not_well_holds_nothing_up(
+    lab: Lab, fault: Callable[[Lab], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their lines are in files, entries go on, and the next rejected line is not waited for."""
+    fault(lab)
+    monkeypatch.setattr(running, "PROMPT", 6.0)
+    log = lab.log(joined([*LINES, *numbered(500, start=10)]))
+    with lab.following(batch_bytes=2000) as following:
+        following.until(lambda: following.heard.totals.read == 506)
+        with log.open("ab") as file:
+            file.write(b"no entry either\n" + joined(numbered(1, start=1000)))
+        following.until(lambda: following.heard.totals.read == 508)
+    totals = following.heard.totals
+    assert (totals.created, totals.rejected) == (505, 3)
+    assert sorted(local_files(lab).values()) == sorted([LINES[2], LINES[4], b"no entry either"])
+
+
+# ---- what a crash leaves of a line that is too long
+
+
+def test_the_beginning_of_a_line_is_swept_by_its_owner_only(lab: Lab) -> None:
+    """Nobody else touches it while it is written; after a crash the next run removes what no log has any more."""
+    log = lab.log(joined(numbered(1)) + b'{"payload":"' + b"x" * 100_000)
+    parts = lab.state.state_dir / "rejected"
+
+    def there() -> list[Path]:
+        return list(parts.glob("*.part"))
+
+    with lab.process("run", "--max-line-bytes", "200", lab.logs, stderr=subprocess.DEVNULL) as process:
+        until(there)
+        for other in (("run", "--once", lab.logs), ("rejected", "list"), ("rejected", "replay")):
+            lab.command(*other)
+            assert there(), other
+        process.kill()
+        process.wait()
+    log.unlink()
+    lab.log(joined(numbered(1, start=1)), "other.log")
+    assert lab.command("run", "--once", lab.logs).returncode == 0
+    assert there() == []

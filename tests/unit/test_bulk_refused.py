@@ -1,13 +1,15 @@
 """Requests that are refused as such: halved, down to the entry that is to blame, if it is any entry's fault."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
 
 from indexer.events import Fault
 from indexer.reading.entries import entry_id
-from indexer.writing.batches import Body
-from indexer.writing.bulk import FAST, SLOW, TRIES, Stopped
+from indexer.writing.batches import Body, Pair
+from indexer.writing.bulk import FAST, SLOW, TRIES, Outcome, Stopped
+from indexer.writing.target import LOOK_EVERY
 from tests import faults
 from tests.fakes import Refusal
 from tests.faults import Request
@@ -177,13 +179,20 @@ def test_a_server_that_fails_at_all_entries_from_now_on_rejects_none(lab: Lab) -
     def failing(request: Request, _carry_out: faults.CarryOut) -> object:
         return items % b",".join([failed] * len(request.pairs))
 
-    def mended() -> None:
+    def well() -> None:
         lab.server.bulk_step = faults.carried_out
         last.clear()
 
-    lab.stop.during = {1: lambda: setattr(lab.server, "bulk_step", failing), 30: mended}
+    lab.stop.during = {1: lambda: setattr(lab.server, "bulk_step", failing), 30: well}
     outcome, rejections = lab.deliver(pairs(4))
     assert (counts(outcome), rejections) == ((4, 0, 0), [])
+
+
+def beside(lab: Lab, some: Sequence[Pair]) -> Outcome:
+    """Deliver another batch with the same sender, as another of its threads does."""
+    other = Lab(lab.server)
+    other.sender = lab.sender
+    return other.deliver(some)[0]
 
 
 def test_neighbours_in_another_batch_count(lab: Lab) -> None:
@@ -192,12 +201,7 @@ def test_neighbours_in_another_batch_count(lab: Lab) -> None:
     lab.server.refuse = lambda identity, _: FAILURE if identity == bad else None
     lab.stop.last = 100
 
-    def neighbours() -> None:
-        other = Lab(lab.server)
-        other.sender = lab.sender
-        assert counts(other.deliver(pairs(3, 7))[0]) == (3, 0, 0)
-
-    lab.stop.during = {TRIES + 20: neighbours}
+    lab.stop.during = {TRIES + 20: lambda: beside(lab, pairs(3, 7))}
     outcome, (rejection,) = lab.deliver(pairs(1))
     assert (counts(outcome), rejection.id, len(lab.stop.waits)) == ((0, 0, 1), bad, TRIES + 20)
 
@@ -270,8 +274,35 @@ def test_pages_for_all_requests_reject_nothing(lab: Lab, code: int, *, probed: b
 
 def test_questions_that_fail_are_no_entrys_fault(lab: Lab) -> None:
     """An index that cannot be asked holds a batch together, however long, while other requests are understood."""
+
+    def unanswered(request: Request, carry_out: faults.CarryOut) -> object:
+        return faults.status(503)(request, carry_out) if request.ids else carry_out()
+
     lab.server.rollover()
-    lab.server.question_step = faults.status(503)
-    lab.stop.during = {30: lambda: setattr(lab.server, "question_step", faults.carried_out)}
+    lab.stop.elapsed += LOOK_EVERY
+    lab.server.question_step = unanswered
+    lab.stop.during = {40: lambda: setattr(lab.server, "question_step", faults.carried_out)}
     outcome, rejections = lab.deliver(pairs(4), new_to=None)
     assert (counts(outcome), rejections, lab.sizes) == ((4, 0, 0), [], [4])
+    assert len(lab.stop.waits) == 40
+
+
+@pytest.mark.parametrize("code", [500, 502, 503, 404])
+def test_an_outage_does_not_break_batches_up(lab: Lab, code: int) -> None:
+    """While no request is understood, a batch stays whole, however long."""
+    lab.server.bulk_step = faults.status(code)
+    lab.stop.during = {30: lambda: setattr(lab.server, "bulk_step", faults.carried_out)}
+    outcome, rejections = lab.deliver(pairs(8))
+    assert (counts(outcome), rejections) == ((8, 0, 0), [])
+    assert set(lab.sizes) == {8}
+
+
+def test_one_that_is_to_blame_takes_none_along_that_is_in_doubt(lab: Lab) -> None:
+    """An entry whose request Elasticsearch refuses is rejected; one at which it fails for a while has its tries."""
+    some = pairs(6)
+    bad = {some[1][0].decode()}
+    lab.server.bulk_step = poisoned(b'"n":4')
+    lab.server.refuse = lambda identity, _: FAILURE if identity in bad else None
+    lab.stop.during = {4: bad.clear}
+    outcome, (rejection,) = lab.deliver(some)
+    assert (counts(outcome), rejection.id) == ((5, 0, 1), some[4][0].decode())

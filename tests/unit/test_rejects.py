@@ -3,6 +3,7 @@
 import base64
 import errno
 import os
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from indexer.events import Fault
 from indexer.reading.entries import Rejection
 from indexer.writing.batches import Body
 from indexer.writing.bulk import Stopped
-from indexer.writing.rejects import READABLE, LocalRejects, Rejects
+from indexer.writing.rejects import READABLE, REST, TRIES, LocalRejects, Rejects
 from tests import faults
 from tests.fakes import ALIAS, FakeElasticsearch, Refusal
 from tests.observed import Heard, Stop, in_files
@@ -264,3 +265,79 @@ def test_the_body_of_kept_lines_can_be_taken_apart(server: FakeElasticsearch, re
     assert all(
         Body.of([(b"1", entry)]).pairs() == [(b"1", entry)] for r in server.requests for _, entry in r.pairs
     )
+
+
+# ---- when only the index of rejected lines is not well
+
+
+def not_well(server: FakeElasticsearch, code: int) -> None:
+    """Each of its items is refused like this; the alias takes entries."""
+    server.refuse = lambda *_: Refusal(code, "some_exception", "not now")
+
+
+@pytest.mark.parametrize("code", [429, 500, 503])
+@pytest.mark.parametrize("whole", [False, True], ids=["items", "requests"])
+def test_an_index_that_takes_nothing_is_given_up_for_files(
+    server: FakeElasticsearch, local: LocalRejects, heard: Heard, stop: Stop, *, code: int, whole: bool
+) -> None:
+    """Red, full or busy while the alias takes entries: after some tries the lines are in files, and the next at once."""
+    if whole:
+        server.bulk_step = faults.status(code)
+    else:
+        not_well(server, code)
+    rejects = Rejects(server.client, INDEX, local, LIMIT, heard, stop, takes=lambda: True)
+    some = [rejection(n, line) for n, line in enumerate(AWKWARD)]
+    rejects.keep(some)
+    assert (in_index(server), in_files(local)) == ({}, lines(some))
+    assert len(server.requests) == len(heard.of("delivery_failed")) + 1 == TRIES
+    assert heard.told[-2:] == [("delivery_recovered", ()), ("rejected", ("not_an_object", 6))]
+    rejects.keep([rejection(100)])
+    assert len(server.requests) == TRIES, "it is left alone for a while"
+    assert in_files(local) == lines([*some, rejection(100)])
+
+
+def test_an_index_that_was_given_up_is_tried_again_later(
+    server: FakeElasticsearch,
+    local: LocalRejects,
+    heard: Heard,
+    stop: Stop,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Once it rested it takes lines again."""
+    not_well(server, 503)
+    rejects = Rejects(server.client, INDEX, local, LIMIT, heard, stop, takes=lambda: True)
+    rejects.keep([rejection(1)])
+    server.refuse = lambda *_: None
+    later = time.monotonic() + REST + 60
+    monkeypatch.setattr(time, "monotonic", lambda: later)
+    rejects.keep([rejection(2)])
+    assert (in_index(server), in_files(local)) == (lines([rejection(2)]), lines([rejection(1)]))
+
+
+@pytest.mark.parametrize("code", [429, 500, 503])
+def test_a_cluster_that_takes_nothing_is_waited_for(
+    server: FakeElasticsearch, local: LocalRejects, heard: Heard, stop: Stop, code: int
+) -> None:
+    """As long as the alias takes no entries either, lines wait as these do."""
+    not_well(server, code)
+    stop.during = {20: lambda: setattr(server, "refuse", lambda *_: None)}
+    rejects = Rejects(server.client, INDEX, local, LIMIT, heard, stop, takes=lambda: False)
+    rejects.keep([rejection(1)])
+    assert (in_index(server), in_files(local)) == (lines([rejection(1)]), {})
+
+
+def test_a_page_of_a_proxy_is_no_reason_to_wait(
+    server: FakeElasticsearch, local: LocalRejects, rejects: Rejects
+) -> None:
+    """Lines whose request is refused on its way go to files, their neighbours into the index."""
+
+    def step(request: faults.Request, carry_out: faults.CarryOut) -> object:
+        if rejection(2).id in dict(request.pairs):
+            raise faults.page(400)
+        return carry_out()
+
+    server.bulk_step = step
+    some = [rejection(n) for n in range(4)]
+    rejects.keep(some)
+    assert in_files(local) == lines(some[2:3])
+    assert in_index(server) == lines([*some[:2], *some[3:]])

@@ -12,6 +12,7 @@ import pytest
 from indexer.reading.entries import Reason, Rejection
 from indexer.reading.log import Piece
 from indexer.writing import checkpoint
+from indexer.writing.checkpoint import State
 from indexer.writing.rejects import LocalRejects
 from tests.observed import in_files
 
@@ -146,3 +147,37 @@ def test_a_piece_that_failed_can_be_given_again(
                     assert in_files(local) in ({}, {f"{0:028x}": b"one-two-three"})
         local.spool(piece)
     assert in_files(local) == {f"{0:028x}": b"one-two-three"}
+
+
+def test_what_a_run_that_died_left_is_swept(local: LocalRejects, tmp_path: Path) -> None:
+    """By who holds the state directory: beginnings of lines go, lines that are kept stay."""
+    local.keep(rejection(1))
+    for piece in pieces(b"ab", b"c", start=2):
+        local.spool(piece)
+    local.spool(pieces(b"begun by a run that died", b"", start=3)[0])
+    kept = in_files(local)
+    with State(tmp_path) as held:
+        LocalRejects(tmp_path).sweep(held)
+    assert (in_files(local), len(kept)) == (kept, 2)
+    assert sorted(path.suffix for path in (tmp_path / "rejected").iterdir()) == [
+        ".json",
+        ".json",
+        ".line",
+        ".line",
+    ]
+
+
+def test_there_may_be_nothing_to_sweep(local: LocalRejects, tmp_path: Path) -> None:
+    """Before the first line is rejected there is no directory of them."""
+    with State(tmp_path) as held:
+        local.sweep(held)
+    assert not (tmp_path / "rejected").exists()
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"{}", b"[]", b"null"])
+def test_a_damaged_description_is_named(local: LocalRejects, tmp_path: Path, content: bytes) -> None:
+    """Whoever lists the lines is told which file it is."""
+    local.keep(rejection(1))
+    (tmp_path / "rejected" / f"{rejection(1).id}.json").write_bytes(content)
+    with pytest.raises(OSError, match=f"{rejection(1).id}.json is damaged"):
+        list(local.list())
