@@ -107,8 +107,10 @@ def begins_like(head: bytes, record: FileRecord) -> bool:
 
 
 def starts_like(window: Window, record: FileRecord) -> bool:
-    """The file has the bytes that made the record's generation. Raises OSError."""
-    return begins_like(window.read_at(0, record.head), record)
+    """The file has the bytes that made the record's generation, and no others in its first line. Raises OSError."""
+    start = window.read_at(0, record.head + 1)
+    ends = record.head == HEAD or start[record.head :] in {b"", b"\n"}
+    return ends and begins_like(start[: record.head], record)
 
 
 def reads_like(window: Window, record: FileRecord) -> bool:

@@ -31,7 +31,7 @@ class Piece:
 
     file: str
     name: str
-    """The same for all pieces of a line."""
+    """The same for all pieces of a line, and for no other log's, though it may have the same line."""
     start: int
     data: bytes
     first: bool
@@ -344,7 +344,7 @@ class Log:
             else:
                 checksum = zlib.crc32(part.data, self._long_line or 0)
                 line_id = entry_id(generation, part.start, checksum).decode() if part.last else None
-                name = f"{generation:08x}{part.start:012x}"
+                name = f"{generation:08x}{part.start:012x}-{self.number}"
                 first = self._long_line is None
                 pieces.append(Piece(self.facts.name, name, part.start, part.data, first, line_id))
                 self._long_line = None if part.last else checksum

@@ -313,6 +313,7 @@ class Tail:
             head = identity.head_of(log.window)
             final = log.is_final(now, once=self._once)
             if head is None and final:
+                log.require_whole()
                 head = log.window.read_at(0, identity.HEAD)
             if head and log.is_decided(head, now, once=final):
                 self._begin(log, head, former or self._former(log.facts.key))

@@ -48,8 +48,8 @@ class LocalRejects:
 
     def __init__(self, state: Path) -> None:
         self._directory = state / "rejected"
-        self._spooled: dict[str, int] = {}
-        """Bytes kept so far of each line that comes in pieces."""
+        self._spooled: dict[str, int] | None = None
+        """Bytes kept so far of each line that comes in pieces; None before the first piece."""
 
     def keep(self, rejection: Rejection) -> None:
         """Write one line and what it is; again, if it is there. Raises OSError."""
@@ -63,9 +63,15 @@ class LocalRejects:
         Raises OSError; the same piece may then be given again.
         """
         self._directory.mkdir(mode=0o700, exist_ok=True)
+        if self._spooled is None:
+            for left in self._directory.glob(
+                "*.part"
+            ):  # by a run that was killed: their lines are read again
+                left.unlink()
+            self._spooled = {}
         part = self._directory / f"{piece.name}.part"
         if piece.first or part.exists():  # else all of it is there, and only its description failed
-            self._append(part, piece)
+            self._append(part, piece, self._spooled)
         if piece.id is None:
             return None
         line = self._directory / f"{piece.id}.line"
@@ -86,16 +92,16 @@ class LocalRejects:
             with contextlib.suppress(OSError):  # what stays is in nobody's way
                 part.unlink()
 
-    def _append(self, part: Path, piece: Piece) -> None:
+    def _append(self, part: Path, piece: Piece, spooled: dict[str, int]) -> None:
         """Write a piece after those before it, over what a write that failed may have left there."""
-        position = 0 if piece.first else self._spooled[piece.name]
+        position = 0 if piece.first else spooled[piece.name]
         with part.open("wb" if piece.first else "r+b") as file:
             file.seek(position)
             file.write(piece.data)
             file.flush()
             if piece.id is not None:
                 os.fsync(file.fileno())
-        self._spooled[piece.name] = position + len(piece.data)
+        spooled[piece.name] = position + len(piece.data)
 
     def _describe(self, rejection: Rejection, size: int) -> None:
         described = _described(rejection, size)

@@ -60,8 +60,11 @@ class Target:
         self._grace = grace
         self._clock = clock
         self._lock = threading.Lock()
-        self._write = known
-        self._settled_at = self._look_at = float("-inf")
+        self._behind = behind
+        self._written = known, float("-inf")
+        """The write index, and when it is settled: one value, so that nobody waits for a look to read it."""
+        self._look_at = float("-inf")
+        """When the next look is due; the first one at once, for who knows when the caller looked."""
         self._see(behind)
 
     def look(self) -> Backing:
@@ -74,11 +77,10 @@ class Target:
             return self._behind
 
     def _see(self, behind: Backing) -> None:
-        now = self._clock()
-        self._behind, self._look_at = behind, now + LOOK_EVERY
-        if behind.write != self._write:
-            self._write = behind.write
-            self._settled_at = now + self._grace if len(behind.indices) > 1 else float("-inf")
+        self._behind = behind
+        if behind.write != self._written[0]:
+            grace = self._grace if len(behind.indices) > 1 else float("-inf")
+            self._written = behind.write, self._clock() + grace
 
     def look_again(self) -> None:
         """The last look is out of date."""
@@ -87,13 +89,13 @@ class Target:
 
     def unsettled(self) -> float:
         """Seconds until entries may go to the write index."""
-        with self._lock:
-            return max(0.0, self._settled_at - self._clock())
+        return max(0.0, self._written[1] - self._clock())
 
     @property
     def settled(self) -> str | None:
         """The write index, unless it is too new; what is written to the logs from now on goes into no older one."""
-        return None if self.unsettled() else self._write
+        write, at = self._written
+        return write if self._clock() >= at else None
 
 
 def _place(index: str) -> tuple[int, str]:

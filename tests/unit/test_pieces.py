@@ -1,0 +1,70 @@
+"""Lines too long to hold, in logs that begin alike: their pieces come in turns, and each line keeps its own bytes."""
+
+from pathlib import Path
+
+import pytest
+
+from indexer.reading import log as log_module
+from indexer.reading.log import Run
+from indexer.writing.rejects import LocalRejects
+from tests.observed import in_files
+from tests.unit.conftest import Reader
+
+LONG = 1000
+
+
+@pytest.fixture(autouse=True)
+def _small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(log_module, "BLOCK", 100)
+
+
+def spooled(local: LocalRejects, runs: list[Run]) -> int:
+    """Keep all pieces; how many lines they end."""
+    return sum(local.spool(piece) is not None for run in runs for piece in run.pieces)
+
+
+@pytest.mark.parametrize("ahead", [0, 1, 3, 20])
+@pytest.mark.parametrize("signs", [b"xyz", b"xxx"], ids=["other bytes", "the same bytes"])
+def test_logs_that_begin_alike_do_not_share_pieces(
+    logs: Path, tmp_path: Path, ahead: int, signs: bytes
+) -> None:
+    """At the same place of three logs is a line too long to hold; each is kept once, with its bytes."""
+    first, *others = (logs / f"{name}-activity.log" for name in "abc")
+    lines = {path: bytes([sign]) * LONG for path, sign in zip((first, *others), signs, strict=True)}
+    local, reader = LocalRejects(tmp_path), Reader(logs, limit=50)
+    first.write_bytes(b'{"n":1}\n' + lines[first] + b"\n")
+    reader.tail.scan()
+    runs = [run for _ in range(ahead) for run in reader.tail.read()]
+    for path in others:
+        path.write_bytes(b'{"n":1}\n' + lines[path] + b"\n")
+    reader.look(deliver=False)
+    runs += reader._on_their_way
+    assert spooled(local, runs) == len(lines)
+    assert set(in_files(local).values()) == set(lines.values())
+
+
+def test_a_log_that_is_written_anew_begins_its_line_anew(log: Path, logs: Path, tmp_path: Path) -> None:
+    """In the middle of a line too long to hold the log is rewritten: another line is at its place now."""
+    local, reader = LocalRejects(tmp_path), Reader(logs, limit=50)
+    log.write_bytes(b'{"n":1}\n' + b"x" * LONG + b"\n")
+    reader.tail.scan()
+    runs = [run for _ in range(4) for run in reader.tail.read()]
+    log.write_bytes(b'{"n":1}\n' + b"y" * (LONG + 1) + b"\n")
+    reader.look(deliver=False)
+    assert spooled(local, runs + reader._on_their_way) == 1
+    assert set(in_files(local).values()) == {b"y" * (LONG + 1)}
+
+
+def test_what_a_killed_run_has_left_of_a_line_is_removed(log: Path, logs: Path, tmp_path: Path) -> None:
+    """Nothing but whole lines stays in the state directory, though the log has another number in the next run."""
+    log.write_bytes(b'{"n":1}\n' + b"x" * LONG + b"\n")
+    for more in (b"", b'{"n":2}\n'):
+        (logs / "another-activity.log").write_bytes(more)
+        reader = Reader(logs, limit=50)
+        reader.tail.scan()
+        spooled(LocalRejects(tmp_path), [run for _ in range(4) for run in reader.tail.read()])
+    assert len(list((tmp_path / "rejected").glob("*.part"))) == 1
+    local, reader = LocalRejects(tmp_path), Reader(logs, limit=50)
+    reader.look(deliver=False)
+    assert spooled(local, reader._on_their_way) == 1
+    assert len(list((tmp_path / "rejected").iterdir())) == 2
