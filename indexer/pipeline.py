@@ -67,8 +67,6 @@ class Pipeline:
         self._batcher: Batcher[Mark] = Batcher(batch_bytes)
         self._queue: queue.SimpleQueue[Shipment | None] = queue.SimpleQueue()
         self._under_way: deque[Shipment] = deque()
-        self._write_index = start.write_index
-        """What the reader calls new was written after this became the write index."""
         self._at_once = senders
         self._progress = threading.Condition()
         self._totals = start.totals
@@ -90,7 +88,6 @@ class Pipeline:
         try:
             self._read_all(poll)
             self._drain()
-            self._notice_rollover()
             self._save()
         finally:
             for _ in range(self._at_once):
@@ -103,7 +100,6 @@ class Pipeline:
         self._scan()
         while not self._stop.is_set():
             self._look_around()
-            self._notice_rollover()
             for run in self._tail.read():
                 self._take(run)
                 if self._stop.is_set():
@@ -143,17 +139,8 @@ class Pipeline:
         self._tell()
         for piece in run.pieces:
             self._insist(partial(self._spool, piece))
-        new_to = self._write_index if run.new else None
-        for batch in self._batcher.add(run.entries, run.mark, run.file, new_to):
+        for batch in self._batcher.add(run.entries, run.mark, run.file):
             self._dispatch(batch)
-
-    def _notice_rollover(self) -> None:
-        """Once entries go to another index: what the files hold now may be in an older one."""
-        write = self._target.settled
-        if write is not None and write != self._write_index:
-            self._write_index = write
-            self._tail.nothing_is_new()
-            self._unsaved = True
 
     def _spool(self, piece: Piece) -> None:
         rejection = self._rejects.local.spool(piece)
@@ -256,7 +243,11 @@ class Pipeline:
 
     def _write_checkpoint(self) -> None:
         start, records = self._checkpoint, self._tail.records()
-        self._state.save(Checkpoint(start.cluster, start.alias, self._write_index, self._totals, records))
+        self._state.save(
+            Checkpoint(
+                start.cluster, start.alias, self._target.settled or start.write_index, self._totals, records
+            )
+        )
         self._unsaved = False
         self._events.checkpoint_written()
 

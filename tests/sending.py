@@ -39,11 +39,11 @@ class Lab:
         self.sender = Sender(self.server.client, self.target, self.heard, self.stop)
 
     def deliver(
-        self, some: Iterable[Pair], *, new_to: str | None = ONE, rejections: Iterable[Rejection] = ()
+        self, some: Iterable[Pair], *, rejections: Iterable[Rejection] = ()
     ) -> tuple[Outcome, list[Rejection]]:
         """Send some entries as one batch."""
         files = {b"%08x" % GENERATION: FILE}
-        return self.sender.deliver(Batch(Body.of(list(some)), list(rejections), ["ticket"], new_to, files))
+        return self.sender.deliver(Batch(Body.of(list(some)), list(rejections), ["ticket"], files))
 
     @property
     def sizes(self) -> list[int]:

@@ -1,7 +1,6 @@
 """A whole indexer without a server: real log files and state directory, an Elasticsearch in memory.
 
-Each checkpoint is held against what it may say: nothing is remembered as delivered that is not, nothing as new that an
-older index holds.
+Each checkpoint is held against what it may say: nothing is remembered as delivered that is not.
 """
 
 import base64
@@ -59,7 +58,7 @@ class Watched(State):
     def save(self, checkpoint: Checkpoint) -> None:
         """Save it, if it is true."""
         for record in checkpoint.files:
-            self._world.check_record(record, checkpoint.write_index)
+            self._world.check_record(record)
         self._world.save(checkpoint, super().save)
 
 
@@ -172,17 +171,13 @@ class World:
         """How often each line is in the alias, or rejected."""
         return Counter([*(source for _, _, source in self.server.holdings()), *self.rejected.values()])
 
-    def check_record(self, record: FileRecord, write_index: str | None) -> None:
-        """What lies before its offset has arrived; what is new is in no older index."""
+    def check_record(self, record: FileRecord) -> None:
+        """What lies before its offset has arrived."""
         path = Path(record.path)
         content = path.read_bytes() if path.exists() else b""
         arrived = self.arrived
         for line in content[: record.offset].split(b"\n"):
             assert not line or line in arrived, f"{line!r} is not delivered, and {record} says so"
-        for index, identity, _ in self.server.holdings():
-            new = record.new_from is not None and int(identity[8:20], 16) >= record.new_from
-            if new and int(identity[:8], 16) == record.generation and write_index is not None:
-                assert index >= write_index, f"{identity} is in {index}, and new to {write_index} in {record}"
 
     def _step(self, request: faults.Request, carry_out: faults.CarryOut) -> object:
         return (self.steps.popleft() if self.steps else self.step)(request, carry_out)

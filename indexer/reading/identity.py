@@ -43,9 +43,6 @@ class FileRecord:
     """Checksum of the `TAIL` bytes before `offset`."""
     digest: int | None
     """Checksum of the ids of all lines before `offset`; None if it is not known (a record of version 0.1)."""
-    new_from: int | None
-    """Lines from here on were written after the present write index had begun, so no older index can hold them; None: that
-    is known of no line."""
     size: int = 0
     """Its size on disk when it was last looked at."""
     modified: int = 0
@@ -98,7 +95,7 @@ def head_of(window: Window) -> bytes | None:
 
 def fresh(facts: FileFacts, head: bytes) -> FileRecord:
     """The record of a file of which nothing is delivered."""
-    return FileRecord(facts.name, *facts.key, len(head), zlib.crc32(head), 0, 0, 0, None)
+    return FileRecord(facts.name, *facts.key, len(head), zlib.crc32(head), 0, 0, 0)
 
 
 def begins_like(head: bytes, record: FileRecord) -> bool:

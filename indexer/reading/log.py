@@ -63,8 +63,6 @@ class Run:
     file: str
     entries: Entries
     pieces: Sequence[Piece]
-    new: bool
-    """They were written after the present write index had begun: no older one can hold them."""
     final: bool
     """They are complete lines, or the last of a file that grows no more."""
 
@@ -98,7 +96,6 @@ class Log:
         self._splitter = LineSplitter(0, limit)
         self._read = START
         """How far it is read, in whole lines."""
-        self._new_from: int | None = None
         self._seen: tuple[int, int] | None = None
         """Its size and when it was written, as last looked at; of a file that has changed, when it was last itself."""
         self._intact: tuple[int, int] | None = None
@@ -123,7 +120,6 @@ class Log:
     def begin(self, record: FileRecord, place: Place) -> None:
         """Be this log, and go on from a place: what is before it is not read again. Raises OSError."""
         self.record = replace(record, offset=place.offset, tail=place.tail, digest=place.digest, ended=False)
-        self._new_from = record.new_from
         self._start_at(place)
 
     def compare(
@@ -173,10 +169,6 @@ class Log:
             self._agreed = self._read
         if not self._places:
             self.decide()
-
-    def nothing_is_new(self) -> None:
-        """Another index is written now: what the file holds, an older one may hold."""
-        self._new_from = None
 
     # ---- reading
 
@@ -261,8 +253,6 @@ class Log:
             self._seen = self._intact
             raise Changed
         self._intact = self._seen
-        if self._new_from is None:
-            self._new_from = self.window.status().st_size
         return block[known:]
 
     def _whole(self, block: bytes, now: float, *, once: bool) -> int:
@@ -353,8 +343,7 @@ class Log:
     def _made(self, entries: Entries, pieces: Sequence[Piece], end: Place, size: int) -> Run:
         too_long = sum(piece.id is not None for piece in pieces)
         mark = Mark(self.number, end, size, entries.blank, too_long)
-        new = self._new_from is not None and end.offset - size >= self._new_from
-        return Run(mark, self.facts.name, entries, pieces, new, size > 0 or self.rotated)
+        return Run(mark, self.facts.name, entries, pieces, size > 0 or self.rotated)
 
     # ---- delivered
 
@@ -370,9 +359,7 @@ class Log:
         if self.record is None:
             return None
         size, modified = self._seen or (self.facts.size, 0)
-        return replace(
-            self.record, path=self.facts.name, size=size, modified=modified, new_from=self._new_from
-        )
+        return replace(self.record, path=self.facts.name, size=size, modified=modified)
 
     # ---- the file
 

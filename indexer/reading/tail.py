@@ -118,14 +118,6 @@ class Tail:
         """How far each file is that is read, or of which something is on its way."""
         return [log.progress() for log in self._logs.values()]
 
-    def nothing_is_new(self) -> None:
-        """Another index is written now: what the files hold, an older one may hold."""
-        for log in self._logs.values():
-            log.nothing_is_new()
-        self._closed = {key: replace(record, new_from=None) for key, record in self._closed.items()}
-        for missing in self._missing:
-            missing.record = replace(missing.record, new_from=None)
-
     @property
     def exhausted(self) -> bool:
         """With `once`: all that was found is read to its end."""

@@ -66,8 +66,6 @@ class Batch(Generic[Ticket]):
     rejections: list[Rejection] = field(default_factory=list)
     tickets: list[Ticket] = field(default_factory=list)
     """Whatever is done with once this batch, and all before it, is delivered."""
-    new_to: str | None = None
-    """The write index of which it is known that no older one holds any of these; None: of no index."""
     files: dict[bytes, str] = field(default_factory=dict)
     """The file of each generation, the first 8 digits of an id."""
 
@@ -83,14 +81,10 @@ class Batcher(Generic[Ticket]):
         self._spare: list[bytearray] = []
         self._begin()
 
-    def add(self, entries: Entries, ticket: Ticket, file: str, new_to: str | None) -> Iterator[Batch[Ticket]]:
+    def add(self, entries: Entries, ticket: Ticket, file: str) -> Iterator[Batch[Ticket]]:
         """Take some entries; yield each batch that is full. The ticket goes with the last of the entries."""
         for body in self._split(entries.ids, entries.entries):
             yield from self._make_room(len(body.data))
-            if not self._count:
-                self._batch.new_to = new_to
-            elif new_to != self._batch.new_to:
-                self._batch.new_to = None
             self._append(body)
             self._batch.files[entries.ids[0][:8]] = file
         for rejection in entries.rejections:

@@ -158,8 +158,6 @@ class Outcome:
 class Course:
     """Where some entries are going."""
 
-    new_to: str | None
-    """The write index of which it is known that no older one holds any of them."""
     index: str = ""
     """They may have been sent to this one: as long as it is there, no other will do."""
     asked_for: str = ""
@@ -184,7 +182,7 @@ class Sender:
         """
         patience = Patience(self._events, self._stop)
         outcome = Outcome()
-        self._send(batch.body, Course(batch.new_to), patience, outcome)
+        self._send(batch.body, Course(), patience, outcome)
         self._question(patience, outcome)
         patience.recovered()
         return outcome, [
@@ -267,7 +265,7 @@ class Sender:
             row, detail, shut = worst
             if shut:  # another one may be written by now
                 self._target.look_again()
-                course = Course(course.new_to)
+                course = Course()
             patience.wait(row, detail)
 
     def _smaller(self, row: Row, tried: int) -> bool:
@@ -289,11 +287,11 @@ class Sender:
                 if self._stop.wait(seconds):
                     raise Stopped
                 return self._aim(body, course, outcome)
-        if index != behind.write or index not in {course.new_to, course.asked_for}:
+        if index != behind.write or index != course.asked_for:
             body = self._leave_out_delivered(
                 body, [other for other in behind.indices if other != index], outcome
             )
-        return body, Course(course.new_to, index, index)
+        return body, Course(index, index)
 
     def _look(self) -> Backing:
         """Look at the alias. Raises Undelivered."""

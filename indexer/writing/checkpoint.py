@@ -7,7 +7,7 @@ is a JSON object, indented so that a person can read it:
     written      when, ISO 8601, UTC
     cluster      uuid of the cluster it speaks of, or null if that may not be asked
     alias        the alias it speaks of
-    write_index  the index that was being written, which `new_from` of the files speaks of; null if none was
+    write_index  the index that was being written, and had been for a while; null if none was
     totals       lines read, created, duplicates, rejected, blank, and bytes of log, since the state began
     files        one object a file, the fields of `reading.identity.FileRecord`
 
@@ -89,7 +89,7 @@ def _today(record: dict[str, Any]) -> dict[str, Any]:
     zeros = bytes(record["head"])
     # A CRC is linear: what the twin number did to it can be taken back without the first line.
     generation = record["generation"] ^ zlib.crc32(zeros, record["twin"]) ^ zlib.crc32(zeros)
-    return record | {"generation": generation, "digest": None, "new_from": None, "modified": 0}
+    return record | {"generation": generation, "digest": None, "modified": 0}
 
 
 def read(directory: Path) -> Checkpoint | None:

@@ -1,8 +1,8 @@
 """Which index entries go to, and which others are asked before: one copy of each entry behind the alias.
 
 An id is unique within one index only. So each request goes to one index by its own name, never through the alias: what it
-holds already it refuses (409), also when a lost answer is repeated after a rollover. And what an older index may hold is
-asked for there first: all but lines of which it is known that they were written after the present write index had begun.
+holds already it refuses (409), also when a lost answer is repeated after a rollover. And the others are asked first: a
+line may have been sent by anybody, at any time, from a log that was restored since.
 
 Other senders may notice a rollover later than this one. So nothing goes to a new write index before `GRACE` has passed:
 by then they all have noticed, and what they sent before can be found in the old one.
@@ -53,7 +53,7 @@ class Target:
         grace: float = GRACE,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`behind` is what is behind the alias now; `known` the write index that the caller's state speaks of, if any."""
+        """`behind` is what is behind the alias now; `known` the write index that the caller's state speaks of, if any: that one is not new."""
         self._client = client
         self._alias = alias
         self._url = url

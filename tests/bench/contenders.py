@@ -85,7 +85,7 @@ def bulk_bodies(log: Path) -> Iterator[Batch[None]]:
     for block in blocks(log):
         for part in splitter.feed(block):
             assert isinstance(part, Lines)
-            yield from batcher.add(entries_of(part, GENERATION, log.name), None, log.name, None)
+            yield from batcher.add(entries_of(part, GENERATION, log.name), None, log.name)
     yield from batcher.flush()
 
 

@@ -118,7 +118,7 @@ def one_pass(log: Path, client: Elasticsearch) -> defaultdict[str, float]:
             with clock(IDENTIFY):
                 entries = entries_of(part, 0, log.name)
             with clock(BUILD):
-                batches = list(batcher.add(entries, None, log.name, None))
+                batches = list(batcher.add(entries, None, log.name))
             for batch in batches:
                 send(batch)
     for batch in batcher.flush():

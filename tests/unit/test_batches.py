@@ -29,7 +29,7 @@ def pair(number: int, size: int = 20, generation: int = 1) -> Pair:
 
 def batched(batcher: Batcher[int], runs: Iterable[Entries]) -> list[Batch[int]]:
     """Feed runs, numbered as their tickets, and take all batches."""
-    found = [batch for ticket, run in enumerate(runs) for batch in batcher.add(run, ticket, "a.log", None)]
+    found = [batch for ticket, run in enumerate(runs) for batch in batcher.add(run, ticket, "a.log")]
     return [*found, *batcher.flush()]
 
 
@@ -159,34 +159,7 @@ def test_a_huge_entry_among_others_is_copied_no_more_often_than_by_itself() -> N
 def test_a_batch_knows_the_files_of_its_entries() -> None:
     """The file of an entry is found by the generation that its id begins with."""
     batcher: Batcher[int] = Batcher(LIMIT)
-    assert list(batcher.add(entries([pair(1, generation=1)]), 0, "one.log", None)) == []
-    assert list(batcher.add(entries([pair(1, generation=2)]), 1, "two.log", None)) == []
+    assert list(batcher.add(entries([pair(1, generation=1)]), 0, "one.log")) == []
+    assert list(batcher.add(entries([pair(1, generation=2)]), 1, "two.log")) == []
     (batch,) = batcher.flush()
     assert batch.files == {b"00000001": "one.log", b"00000002": "two.log"}
-
-
-def test_a_batch_is_new_to_an_index_only_if_all_of_it_is() -> None:
-    """Then no older index is asked for it; otherwise all are."""
-
-    def new_to(*each: str | None) -> str | None:
-        batcher: Batcher[int] = Batcher(LIMIT)
-        for n, one in enumerate(each):
-            assert list(batcher.add(entries([pair(n)]), n, "a.log", one)) == []
-        (batch,) = batcher.flush()
-        return batch.new_to
-
-    assert new_to(FIRST) == new_to(FIRST, FIRST) == FIRST
-    assert new_to(None) is new_to(None, None) is None
-    assert new_to(FIRST, None) is new_to(None, FIRST) is new_to(FIRST, None, FIRST) is None
-    assert new_to(FIRST, SECOND) is new_to(SECOND, FIRST, FIRST) is None
-
-
-def test_each_batch_is_new_or_not_by_what_is_in_it() -> None:
-    """Not by what was in the one before it, nor by runs that hold no entry."""
-    batcher: Batcher[int] = Batcher(2 * size_of(pair(0)))
-    some = entries(pair(n) for n in range(3))
-    batches = [*batcher.add(some, 0, "a.log", None), *batcher.flush()]
-    batches += [*batcher.add(some, 1, "a.log", FIRST), *batcher.flush()]
-    batches += [*batcher.add(entries([]), 2, "a.log", None)]
-    batches += [*batcher.add(entries([pair(9)]), 3, "a.log", FIRST), *batcher.flush()]
-    assert [batch.new_to for batch in batches] == [None, None, FIRST, FIRST, FIRST]

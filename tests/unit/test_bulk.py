@@ -230,7 +230,7 @@ def test_questions_fail_as_requests_do(lab: Lab) -> None:
             faults.status(400),
         ]
     )
-    outcome, rejections = lab.deliver(pairs(4), new_to=None)
+    outcome, rejections = lab.deliver(pairs(4))
     assert (counts(outcome), rejections) == ((4, 0, 0), [])
     assert lab.sizes == [4]
     assert lab.faults == [

@@ -282,7 +282,7 @@ def test_questions_that_fail_are_no_entrys_fault(lab: Lab) -> None:
     lab.stop.elapsed += LOOK_EVERY
     lab.server.question_step = unanswered
     lab.stop.during = {40: lambda: setattr(lab.server, "question_step", faults.carried_out)}
-    outcome, rejections = lab.deliver(pairs(4), new_to=None)
+    outcome, rejections = lab.deliver(pairs(4))
     assert (counts(outcome), rejections, lab.sizes) == ((4, 0, 0), [], [4])
     assert len(lab.stop.waits) == 40
 

@@ -30,7 +30,6 @@ RECORD = FileRecord(
     offset=1048576,
     tail=2882343476,
     digest=4022250974,
-    new_from=1040000,
     size=1050000,
     modified=1772600767890123456,
     ended=False,
@@ -61,7 +60,6 @@ VERSION_2 = b"""{
       "offset": 1048576,
       "tail": 2882343476,
       "digest": 4022250974,
-      "new_from": 1040000,
       "size": 1050000,
       "modified": 1772600767890123456,
       "ended": false
@@ -132,7 +130,7 @@ def test_version_2_is_read() -> None:
 
 def test_version_1_is_read() -> None:
     """A file goes on where 0.1 left it; what 0.1 did not know is not made up."""
-    known = replace(RECORD, digest=None, new_from=None, modified=0)
+    known = replace(RECORD, digest=None, modified=0)
     assert Checkpoint.from_json(VERSION_1) == Checkpoint("uuid", "zoomdata-activity", None, TOTALS, [known])
 
 

@@ -47,7 +47,6 @@ def where(tmp_path: Path) -> Where:
         offset=600,
         tail=0,
         digest=0,
-        new_from=None,
         size=800,
     )
     with State(tmp_path / "state") as state:

@@ -8,12 +8,11 @@ from pathlib import Path
 import pytest
 
 from indexer import pipeline
-from indexer.events import Progress, Totals
+from indexer.events import Totals
 from indexer.pipeline import Pipeline
 from indexer.reading import log
 from indexer.writing import checkpoint
 from indexer.writing.checkpoint import Checkpoint
-from indexer.writing.target import LOOK_EVERY
 from tests import faults
 from tests.fakes import Refusal
 from tests.observed import Stop
@@ -115,51 +114,23 @@ def test_without_an_older_index_nothing_is_asked(world: World, *, once: bool) ->
     assert asked(world) == 0
 
 
-def test_what_is_written_after_a_rollover_was_noticed_is_not_asked_for(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Older indices are asked for what may have been sent before; what is appended later costs nothing."""
-    monkeypatch.setattr(pipeline, "HEARTBEAT_EVERY", 0.0)
-    counts: list[int] = []
-
-    def hear(look: Callable[[], Progress]) -> None:
-        """Write five lines once the five before are delivered."""
-        done = look()
-        if done.totals.read < 5 * len(counts) or done.batches:
-            return
-        counts.append(asked(world))
-        if len(counts) == 2:
-            world.server.rollover()
-            world.stop.elapsed += LOOK_EVERY
-        if len(counts) == 7:
-            world.stop.set()
-        world.write("one", [b'{"%d":%d}' % (len(counts), n) for n in range(5)])
-
-    world.heard.heartbeat = hear  # type: ignore[method-assign]
-    world.stop = Stop(last=100_000)
-    world.run(once=False)
-    assert counts[:2] == [0, 0]
-    assert counts[2] == 5, "another sender may have sent them to the old index"
-    assert counts[3] <= 10
-    assert counts[4:] == [counts[3]] * 3, "they cannot be in the old one"
-    assert [len(held) for held in world.server.documents.values()] == [5, 25]
-
-
-def test_what_was_new_to_an_index_is_remembered(world: World) -> None:
-    """After a restart, too, nothing is asked for that was appended since the write index was known."""
-    world.server.rollover()
-    for name in ("a", "b"):
-        world.write("one", [b'{"%b":%d}' % (name.encode(), n) for n in range(5)])
+def test_older_indices_are_asked_for_all_that_is_sent(world: World) -> None:
+    """Of each of them: a log that grows may be one that is restored, whose lines somebody has sent long ago."""
+    for number, name in enumerate((b"a", b"b", b"c")):
+        world.write("one", [b'{"%b":%d}' % (name, n) for n in range(5)])
         world.again()
-    assert asked(world) == 10
-    world.write("one", [b'{"c":%d}' % n for n in range(5)])
-    world.again()
-    assert asked(world) == 10
-    world.server.rollover()
-    world.write("one", [b'{"d":%d}' % n for n in range(5)])
-    world.again()
-    assert asked(world) == 20, "of each of the two older indices"
-    assert len(world.server.entries) == 20
+        assert asked(world) == (0, 5, 15)[number]
+        world.server.rollover()
+    assert len(world.server.entries) == 15
+
+
+def test_a_write_index_that_is_remembered_is_not_waited_for(world: World) -> None:
+    """Only one that is new to this state is: others may not have noticed it yet."""
+    for waits in (1, 0):
+        world.server.rollover() if waits else None
+        world.write("one", [b'{"of":%d,"n":%d}' % (waits, n) for n in range(5)])
+        world.again()
+        assert sum(wait > 1 for wait in world.stop.waits) == waits
 
 
 def test_what_is_appended_is_followed(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -266,7 +266,7 @@ def test_a_state_of_version_0_1_is_gone_on_from(reader: Reader, log: Path) -> No
     append(rotated(log, 2), THIRD)
     append(log, FIRST)
     reader.wait()
-    records = remade(reader.tail.records(), digest=None, new_from=None, modified=0)
+    records = remade(reader.tail.records(), digest=None, modified=0)
     reader.close()
     reader.start(records, once=False)
     rename(log)
@@ -283,7 +283,7 @@ def test_a_copy_of_a_file_known_from_0_1_is_read_once_more(reader: Reader, log: 
     """It cannot be compared; the index has each line once nevertheless."""
     append(log, LOG)
     reader.look()
-    records = remade(reader.tail.records(), digest=None, new_from=None, modified=0)
+    records = remade(reader.tail.records(), digest=None, modified=0)
     reader.close()
     reader.start(records, once=False)
     compress(rename(log))
