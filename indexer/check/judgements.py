@@ -89,7 +89,7 @@ def templates(steps: Sequence[Step]) -> Finding:
     topic = Topic.TEMPLATE
     if missing := [step.request.what for step in steps if step.held is None]:
         return wrong(topic, f"not installed: {_some(missing)}", "Run `indexer template install`.")
-    if foreign := [step.request.what for step in steps if step.foreign]:
+    if foreign := [step.request.what for step in steps if not step.replaceable]:
         cure = "Choose another --alias, or replace it with `indexer template install --force`."
         return wrong(topic, f"made by somebody else: {_some(foreign)}", cure)
     if newer := [step.request.what for step in steps if step.newer]:

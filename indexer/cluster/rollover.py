@@ -168,9 +168,19 @@ def turn(client: Elasticsearch, connection: Connection, ageing: Ageing) -> Turne
     began = roll_over(client, connection, found.writing, conditions(ageing)) if found.due else None
     for index in [index for index in found.to_block if began is not None or index != found.writing]:
         client.options(ignore_status=404).indices.add_block(index=index, block="write")
-    for index in found.expired:
-        client.options(ignore_status=404).indices.delete(index=index)
+    refused = [error for index in found.expired if (error := _refusal(client, index)) is not None]
+    if refused:
+        raise refused[0]
     return Turned(None, began, found.expired)
+
+
+def _refusal(client: Elasticsearch, index: str) -> elasticsearch.ApiError | None:
+    """Delete an index; what keeps that one (a block, a snapshot being taken) does not keep the others."""
+    try:
+        client.options(ignore_status=404).indices.delete(index=index)
+    except elasticsearch.ApiError as error:
+        return error
+    return None
 
 
 def _is_due(client: Elasticsearch, alias: str, writing: str, when: Body) -> bool:

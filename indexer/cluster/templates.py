@@ -95,15 +95,18 @@ class Step:
 
     @property
     def foreign(self) -> bool:
-        """What is there was not made by us; an index bears no mark.
-
-        With our content to the last field it is ours, though somebody has changed the mark.
-        """
+        """What is there was not made by us; an index bears no mark."""
         return (
             self.request.kind is not Kind.INDEX
             and self.held is not None
             and _meta(self.held).get("managed_by") != OURS
-            and any(not it.path.removeprefix("policy.").startswith("_meta") for it in self.changes)
+        )
+
+    @property
+    def replaceable(self) -> bool:
+        """Nothing of anybody else's is lost: it is ours, or has our content to the last field and another mark."""
+        return not self.foreign or all(
+            it.path.removeprefix("policy.").startswith("_meta") for it in self.changes
         )
 
     @property
@@ -220,7 +223,7 @@ def _allowed(steps: list[Step], connection: Connection, *, force: bool) -> list[
     for step in steps:
         if force:
             return steps
-        if step.foreign:
+        if not step.replaceable:
             raise Foreign(what=step.request.what, url=shown(connection))
         if step.newer:
             versions = {"installed": (step.held or {})["version"], "shipped": step.request.body["version"]}

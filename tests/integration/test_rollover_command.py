@@ -218,6 +218,21 @@ def test_a_rollover_survives_what_nobody_foresaw(filled: Lab, monkeypatch: pytes
     ]
 
 
+def test_an_index_that_may_not_be_deleted_keeps_no_other(filled: Lab) -> None:
+    """The one that somebody made read-only is said; those after it go, and it goes once it may."""
+    client, alias = filled.client, filled.connection.alias
+    for _ in range(2):
+        client.indices.rollover(alias=alias)
+    oldest = index(filled, 1)[0]
+    client.indices.put_settings(index=oldest, settings={"index.blocks.read_only": True})
+    done = filled.command("template", "rollover", "--max-age", "365d", "--retain", "1ms")
+    assert done.returncode == 1
+    assert oldest in done.stderr
+    assert behind(filled) == index(filled, 1, 3)
+    client.indices.put_settings(index=oldest, settings={"index.blocks.read_only": None})
+    assert turn(client, filled.connection, OLD_AT_ONCE).deleted == (oldest,)
+
+
 def test_an_index_whose_shard_is_nowhere_gives_way(filled: Lab) -> None:
     """Nobody can tell how many entries it holds: its age is enough, and the next index takes entries again."""
     nowhere = {"index.routing.allocation.include._name": "nowhere"}

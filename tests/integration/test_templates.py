@@ -67,6 +67,8 @@ REFUSED = {
     "cut in half": '{"a":',
     "not a number": '{"a":NaN}',
 }
+TAKEN_LATER = {"mixed array in a new field"}
+"""By 9.5.0 (measured)."""
 
 
 def kinds(outcomes: list[Outcome]) -> dict[str, Result]:
@@ -224,10 +226,11 @@ def test_awkward_entries_are_accepted_and_kept_byte_for_byte(
 def test_a_refused_entry_does_not_hold_back_its_neighbours(
     client: Elasticsearch, connection: Connection, case: str
 ) -> None:
-    """It is answered 400, for itself alone."""
+    """It is answered 400, for itself alone, unless a newer server takes it."""
     set_up(client, connection)
     answers = send(client, connection.alias, ['{"user":"before"}', REFUSED[case], '{"user":"after"}'])
-    assert [answer["status"] for answer in answers] == [201, 400, 201]
+    taken = case in TAKEN_LATER and inspect_server(client).version >= (9, 5, 0)
+    assert [answer["status"] for answer in answers] == [201, 201 if taken else 400, 201]
 
 
 def test_long_texts_are_found_by_word_and_by_phrase(client: Elasticsearch, connection: Connection) -> None:

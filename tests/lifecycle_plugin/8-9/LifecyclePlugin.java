@@ -3,8 +3,6 @@ package lifecycle;
 import java.io.IOException;
 import java.util.Collection;
 import java.util.List;
-import java.util.function.Predicate;
-import java.util.function.Supplier;
 import org.elasticsearch.Build;
 import org.elasticsearch.action.ActionRequestValidationException;
 import org.elasticsearch.action.admin.indices.delete.DeleteIndexRequest;
@@ -17,21 +15,12 @@ import org.elasticsearch.client.internal.node.NodeClient;
 import org.elasticsearch.cluster.metadata.IndexMetadata;
 import org.elasticsearch.cluster.metadata.IndexNameExpressionResolver;
 import org.elasticsearch.cluster.metadata.ItemUsage;
-import org.elasticsearch.cluster.node.DiscoveryNodes;
 import org.elasticsearch.cluster.service.ClusterService;
 import org.elasticsearch.common.component.Lifecycle;
-import org.elasticsearch.common.io.stream.NamedWriteableRegistry;
-import org.elasticsearch.common.settings.ClusterSettings;
-import org.elasticsearch.common.settings.IndexScopedSettings;
 import org.elasticsearch.common.settings.Setting;
 import org.elasticsearch.common.settings.Settings;
-import org.elasticsearch.common.settings.SettingsFilter;
 import org.elasticsearch.core.TimeValue;
-import org.elasticsearch.features.NodeFeature;
-import org.elasticsearch.plugins.ActionPlugin;
-import org.elasticsearch.plugins.Plugin;
 import org.elasticsearch.rest.RestChannel;
-import org.elasticsearch.rest.RestController;
 import org.elasticsearch.rest.RestHandler;
 import org.elasticsearch.rest.RestRequest;
 import org.elasticsearch.rest.RestRequest.Method;
@@ -45,8 +34,8 @@ import org.elasticsearch.xpack.core.ilm.RolloverAction;
 import org.elasticsearch.xpack.core.ilm.WaitForRolloverReadyStep;
 import org.elasticsearch.xpack.core.ilm.action.PutLifecycleRequest;
 
-/** The stand-in in an Elasticsearch 8.19 or 9.1; also `GET /`, whose module is not on Maven Central either. */
-public final class LifecyclePlugin extends Plugin implements ActionPlugin {
+/** The stand-in in an Elasticsearch 8.19 or 9.5; also `GET /`, whose module is not on Maven Central either. */
+public final class LifecyclePlugin extends Routes {
     private ClusterService cluster;
     private StandIn standIn;
 
@@ -73,11 +62,7 @@ public final class LifecyclePlugin extends Plugin implements ActionPlugin {
     }
 
     @Override
-    public Collection<RestHandler> getRestHandlers(
-        Settings settings, NamedWriteableRegistry writeables, RestController controller, ClusterSettings clusterSettings,
-        IndexScopedSettings indexSettings, SettingsFilter filter, IndexNameExpressionResolver resolver,
-        Supplier<DiscoveryNodes> nodes, Predicate<NodeFeature> features
-    ) {
+    Collection<RestHandler> routes() {
         return List.of(
             route(Method.PUT, "/_ilm/policy/{name}", (request, body) -> standIn.put(policy(request), body)),
             route(Method.GET, "/_ilm/policy", standIn::get),
