@@ -142,8 +142,8 @@ class Pipeline:
         self._tell()
         for piece in run.pieces:
             self._insist(partial(self._spool, piece))
-        new_to = self._write_index if run.new else None
-        for batch in self._batcher.add(run.entries, run.mark, run.file, new_to):
+        # None: a log that grows may be one that is being restored, line by line, and its lines be in any index.
+        for batch in self._batcher.add(run.entries, run.mark, run.file, None):
             self._dispatch(batch)
 
     def _notice_rollover(self) -> None:
