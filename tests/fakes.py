@@ -105,9 +105,15 @@ class FakeElasticsearch:
     def rollover(self) -> None:
         """Let the alias be written to a new index."""
         with self._lock:
-            self.write = f"{self.alias}-{len(self.behind) + 1:06}"
+            self.write = f"{self.alias}-{int(self.behind[-1][-6:]) + 1:06}"
             self.behind.append(self.write)
             self.documents[self.write] = {}
+
+    def delete(self, index: str) -> None:
+        """Delete an index that gave way."""
+        with self._lock:
+            self.behind.remove(index)
+            self.documents.pop(index)
 
     # ---- what tests ask
 

@@ -1,14 +1,13 @@
-"""A server that writes logs and rotates them in every way, as steps of a history."""
+"""Log files that are written, rotated, rewritten, shrunk and restored, as steps of a history."""
 
-import re
-
-from hypothesis import strategies as st
-from hypothesis.stateful import precondition, rule
+from collections.abc import Sequence
 
 from tests.model.audit import REFUSED
 from tests.model.base import Base
+from tests.model.disk import LOG, SECOND, File
+from tests.model.history import MAYBE, one, some, step
+from tests.model.stage import oldest_first
 from tests.model.subject import LONGEST_LINE
-from tests.model.zoomdata import LOG, SECOND, Content, Place
 
 LINES: dict[str, bytes] = {
     "entry": b'{"n":%d}',
@@ -19,219 +18,249 @@ LINES: dict[str, bytes] = {
     "CRLF": b'{"n":%d}\r',
     "BOM": b'\xef\xbb\xbf{"n":%d}',
     "with the time before it": b'2020-01-01 00:00:00.000 {"n":%d}',
-    "too long": b'{"n":%d,"payload":"' + b"x" * LONGEST_LINE + b'"}',
+    "too long": b'{"n":%d,"payload":"' + b",".join(b"%d" % n for n in range(LONGEST_LINE // 3)) + b'"}',
 }
+ANY = one(*range(10))
+"""Chooses one of several."""
+STEPS = one(0, 0, 1, 3)
+"""Turns that the indexers have meanwhile."""
 
 
 class Logs(Base):
     """What becomes of the files."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.lines_written = 100  # as wide as all that follow
+        self.last = b"{}"
+        self.backups: list[bytes] = []
+        """What logs have held."""
+
     # ---- a server that writes
 
-    @rule(
-        name=st.sampled_from([LOG, LOG, SECOND]),
-        kinds=st.lists(
-            st.sampled_from([*LINES, "entry", "entry", "blank", "repeated"]), min_size=1, max_size=8
-        ),
+    @step(
+        8,
+        name=one(LOG, LOG, SECOND),
+        kinds=some(1, 8, *LINES, "entry", "entry", "blank", "repeated"),
     )
-    def append(self, name: str, kinds: list[str]) -> None:
+    def append(self, name: str = LOG, kinds: tuple[str, ...] | list[str] = ("entry",)) -> None:
         """Write some lines, after the rest of one."""
-        place = self._writable(name)
-        rest = self.halves.pop(place.content, b"")
-        self._write(place, rest + b"".join(self._line(kind) for kind in kinds))
+        file = self.disk.live(name)
+        rest, file.rest = file.rest, b""
+        self.disk.append(file, rest + b"".join(self._line(kind) for kind in kinds))
 
-    @rule(
-        size=st.integers(min_value=1, max_value=9),
-        kind=st.sampled_from(["entry", "longer", "CRLF", "BOM", "too long"]),
+    @step(
+        2,
+        size=one(*range(1, 10)),
+        kind=one("entry", "longer", "CRLF", "BOM", "too long"),
     )
     def append_half(self, size: int, kind: str) -> None:
         """Write the beginning of a line."""
-        place = self._writable(LOG)
-        if place.content not in self.halves:
+        file = self.disk.live(LOG)
+        if not file.rest:
             line = self._line(kind)
-            self._write(place, line[:size])
-            self.halves[place.content] = line[size:]
+            self.disk.append(file, line[:size])
+            file.rest = line[size:]
 
-    @rule(data=st.data())
-    def complete(self, data: st.DataObject) -> None:
+    @step(2, which=ANY)
+    def complete(self, which: int = 0) -> None:
         """Write the rest of a line, be the log rotated since or not."""
-        halves = [
-            place for place in self.zoomdata.places if place.length is None and place.content in self.halves
-        ]
-        if halves and not self.copied:
-            self.write_rest(data.draw(st.sampled_from(halves), "log"))
-
-    def write_rest(self, place: Place) -> None:
-        """Write what is missing of its last line."""
-        self._write(place, self.halves.pop(place.content))
-
-    def _writable(self, name: str) -> Place:
-        """The log of this name; truncated, if it was copied."""
-        if name == LOG and self.live and self.copied:
-            self.truncate(copied=False, missed=[], longer=False)
-        return self.zoomdata.live(name)
-
-    def _write(self, place: Place, data: bytes) -> None:
-        self.zoomdata.write(place, data)
+        file = self._one_of([file for file in self.disk.files if file.rest and not file.packed], which)
+        if file:
+            rest, file.rest = file.rest, b""
+            self.disk.append(file, rest)
 
     def _line(self, kind: str) -> bytes:
         if kind == "blank":
             return b"\n"
         if kind != "repeated":
-            self.last = LINES[kind] % self._next()
+            self.lines_written += 1
+            self.last = LINES[kind] % self.lines_written
         return self.last + b"\n"
-
-    def _next(self) -> int:
-        self.number += 1
-        return self.number
 
     # ---- that rotates
 
-    @precondition(lambda self: self.live and not self.copied)
-    @rule(times=st.sampled_from([1, 1, 1, 3]), again=st.sampled_from(["no", "yes", "alike"]))
-    def rename(self, times: int, again: str) -> None:
+    @step(3, times=one(1, 1, 1, 3), again=one("no", "yes", "alike"))
+    def rename(self, times: int = 1, again: str = "yes") -> None:
         """Rotate by renaming; perhaps several times at once, perhaps without a new log yet."""
         for _ in range(times):
-            first = next(self.zoomdata.live(LOG).content.lines(), (0, b""))[1]
-            self.zoomdata.rename(self.zoomdata.live(LOG))
-            if again == "alike" and first and not self.forgot:
-                self._write(self.zoomdata.live(LOG), first + b"\n")
+            first = self.disk.live(LOG).first
+            self.disk.rename(self.disk.live(LOG))
+            if again == "alike" and first:
+                self.disk.append(self.disk.live(LOG), first + b"\n")
             if again != "no" or times > 1:
-                self.append(LOG, ["entry"])
+                self.append()
 
-    @precondition(lambda self: self.live and not self.copied)
-    @rule()
+    @step(1)
     def rename_and_delete(self) -> None:
         """Rotate and delete at once: a descriptor is all that is left."""
-        self.zoomdata.delete(self.zoomdata.rename(self.zoomdata.live(LOG)))
+        self.delete(self.disk.rename(self.disk.live(LOG)))
 
-    @precondition(lambda self: self.live and not self.copied)
-    @rule()
-    def copy(self) -> None:
-        """Begin to copy and truncate."""
-        place = self.zoomdata.live(LOG)
-        if self._is_remembered(place.content):
-            self.zoomdata.copy(place)
-
-    @precondition(lambda self: self.live)
-    @rule(
-        copied=st.booleans(),
-        missed=st.lists(st.sampled_from(["entry", "longer"]), max_size=2),
-        longer=st.booleans(),
-    )
-    def truncate(self, copied: bool, missed: list[str], longer: bool) -> None:  # noqa: FBT001 - drawn
+    @step(2, copied=MAYBE, steps=STEPS, missed=MAYBE, longer=MAYBE)
+    def truncate(self, copied: bool, steps: int, missed: bool, longer: bool) -> None:  # noqa: FBT001 - drawn
         """Truncate the log, perhaps after copying it; perhaps it is longer than before when next seen.
 
         What is written between the copy and the truncation is lost: so it is with logrotate.
         """
-        place = self.zoomdata.live(LOG)
-        size = len(place.content.data)
-        if copied and size and not self.copied and self._is_remembered(place.content):
-            self.zoomdata.copy(place)
-        self._write(place, b"".join(self._line(kind) for kind in missed))
-        self.halves.pop(place.content, None)
-        self.zoomdata.truncate(place)
-        while longer and len(place.content.data) <= size:
+        file = self.disk.live(LOG)
+        if copied and file.data:
+            self.disk.copy(file)
+            self._meanwhile(steps)
+        if missed:
+            self.append()
+        size = len(file.data)
+        self.disk.cut(file, 0)
+        while longer and len(file.data) <= size:
             self.append(LOG, ["entry", "longer"])
 
-    @precondition(lambda self: not self.forgot)
-    @rule(first=st.booleans(), died=st.booleans())
-    def write_anew(self, first: bool, died: bool) -> None:  # noqa: FBT001 - drawn
-        """Truncate, and write what looks like what was there: its first line, or lines that end and lie as they did."""
-        self.append(LOG, ["longer"])
-        place = self.zoomdata.live(LOG)
-        if self.subject.runs:
-            self._catch_up()
-            if died:
-                self.stage.now += 1.5  # until it is remembered, too
-                self._catch_up()
-                self.kill(again=False)
-        before = bytes(place.content.data)
-        self.zoomdata.truncate(place)
-        if first or b'"n":' not in before.split(b"\n")[0]:
-            others = b"".join(self._line("entry") for _ in range(len(before) // 10 + 1))
-            self._write(place, before.split(b"\n")[0] + b"\n" + others)
-        else:
-            self._write(
-                place, re.sub(rb'(?<="n":)\d+', lambda _: b"%d" % self._next(), before) + self._line("entry")
-            )
-
-    @precondition(lambda self: self.rotated)
-    @rule(data=st.data())
-    def pack(self, data: st.DataObject) -> None:
+    @step(2, which=ANY)
+    def pack(self, which: int = 0) -> None:
         """Begin to compress a rotated log."""
-        place = data.draw(st.sampled_from(self.rotated), "log")
-        free = not place.packed and not place.path.with_name(place.path.name + ".gz").exists()
-        if free and self._is_remembered(place.content):
-            self.zoomdata.pack(place)
+        file = self._one_of(self.rotated, which)
+        if (
+            file
+            and not file.packed
+            and not file.rest
+            and not file.path.with_name(file.path.name + ".gz").exists()
+        ):
+            self.disk.pack(file)
 
-    @precondition(lambda self: self.unfinished)
-    @rule(data=st.data())
-    def finish_packing(self, data: st.DataObject) -> None:
+    @step(2, which=ANY)
+    def finish_packing(self, which: int = 0) -> None:
         """Finish an archive, and delete the log that is in it."""
-        self.zoomdata.finish_packing(data.draw(st.sampled_from(self.unfinished), "archive"))
+        archive = self._one_of(self.unfinished, which)
+        if archive:
+            self.disk.finish_packing(archive)
 
-    @precondition(lambda self: self.in_sight)
-    @rule(data=st.data(), directory=st.sampled_from(["archive", "logs", "elsewhere"]))
-    def move(self, data: st.DataObject, directory: str) -> None:
-        """Move a rotated log to another directory that is followed, or for good out of sight."""
-        place = data.draw(st.sampled_from(self.in_sight), "log")
-        self.zoomdata.rename(place, getattr(self.zoomdata, directory))
+    @step(1, which=ANY, directory=one("archive", "logs", "elsewhere"))
+    def move(self, which: int, directory: str) -> None:
+        """Move a rotated log to another directory that is followed, or out of sight."""
+        file = self._one_of(self.rotated, which)
+        if file:
+            self.disk.rename(file, getattr(self.disk, directory))
 
-    @precondition(lambda self: self.in_sight and self.subject.runs)
-    @rule(data=st.data())
-    def move_there_and_back(self, data: st.DataObject) -> None:
-        """Move a rotated log out of sight, and back before it is forgotten."""
-        self.take_away_and_back(data.draw(st.sampled_from(self.in_sight), "log"))
+    @step(1, which=ANY)
+    def bring_back(self, which: int) -> None:
+        """Move a log back that was out of sight."""
+        away = [file for file in self.disk.files if file.path.parent == self.disk.elsewhere]
+        file = self._one_of(away, which)
+        if file:
+            self.disk.rename(file, self.disk.logs)
 
-    def take_away_and_back(self, place: Place) -> None:
-        """Let the indexer look on while a log is out of sight."""
-        directory = place.path.parent
-        self.zoomdata.rename(place, self.zoomdata.elsewhere)
-        for seconds in (1.5, 6.0, 1.5):
-            self.note_lost()
-            self._catch_up()
-            self.stage.now += seconds
-        self._catch_up()
-        self.zoomdata.rename(place, directory)
-
-    @precondition(lambda self: self.rotated)
-    @rule(data=st.data())
-    def delete(self, data: st.DataObject) -> None:
+    @step(1, which=ANY)
+    def delete_rotated(self, which: int) -> None:
         """Delete a rotated log."""
-        self.zoomdata.delete(data.draw(st.sampled_from(self.rotated), "log"))
+        file = self._one_of(self.rotated, which)
+        if file:
+            self.delete(file)
 
-    @precondition(lambda self: not self.live)
-    @rule(data=st.data())
-    def begin_with_used_inode(self, data: st.DataObject) -> None:
+    @step(1, which=ANY)
+    def begin_with_used_inode(self, which: int) -> None:
         """Begin a new log with the inode of a deleted one that no one holds open."""
-        opened = self.subject.opened
-        free = [place for place in self.zoomdata.deleted if place.inode not in opened]
-        if free:
-            self.zoomdata.begin_with_inode_of(data.draw(st.sampled_from(free), "deleted log"), LOG)
-            self.append(LOG, ["entry"])
+        if not any(file.path.name == LOG for file in self.disk.files):
+            opened = set().union(*(subject.opened for subject in self.subjects))
+            free = [file for file in self.disk.deleted if file.inode not in opened]
+            if free:
+                self.disk.begin_with_inode_of(free[which % len(free)], LOG)
+                self.append()
 
-    @precondition(lambda self: not self.live and not self.forgot)
-    @rule(data=st.data(), further=st.booleans())
-    def begin_like_another(self, data: st.DataObject, further: bool) -> None:  # noqa: FBT001 - drawn
+    @step(2, which=ANY, further=MAYBE)
+    def begin_like_another(self, which: int, further: bool) -> None:  # noqa: FBT001 - drawn
         """Begin a new log with the first line of another one."""
-        first = [next(content.lines(), (0, b""))[1] for content in self.zoomdata.contents]
-        known = [line for line in first if line]
-        if known:
-            self._write(self.zoomdata.live(LOG), data.draw(st.sampled_from(known), "first line") + b"\n")
+        known = [file.first for file in self.disk.files if file.first]
+        if known and not self.disk.live(LOG).data:
+            self.disk.append(self.disk.live(LOG), known[which % len(known)] + b"\n")
             if further:
-                self.append(LOG, ["entry"])
+                self.append()
 
-    def _is_remembered(self, content: Content) -> bool:
-        """The checkpoint tells a file from others by more than its first line, if it has to.
+    # ---- that is rewritten, shrunk, and restored
 
-        Two that begin alike, of which nothing is delivered yet, can be told apart by their inodes alone.
+    @step(2, which=ANY, size=one(1, 1, 5, 15, 60), steps=STEPS, again=MAYBE)
+    def shrink(self, which: int, size: int, steps: int, again: bool) -> None:  # noqa: FBT001 - drawn
+        """Take some bytes off a log's end; perhaps they are written again."""
+        file = self._plain(which)
+        if file:
+            last = file.data[-size:]
+            self.disk.cut(file, max(0, len(file.data) - size))
+            self._meanwhile(steps)
+            if again:
+                self.disk.append(file, last)
+
+    @step(2, which=ANY, how=one("over", "cut", "replaced"), cut=ANY, steps=STEPS)
+    def write_itself(self, which: int, how: str, cut: int, steps: int) -> None:
+        """Write its own bytes into a log again, or put a copy in its place."""
+        file = self._plain(which)
+        if file:
+            self._put(file, file.data, how, cut, steps)
+
+    @step(2, which=ANY, line=ANY, how=one("over", "cut", "replaced"), longer=MAYBE)
+    def edit(self, which: int, line: int, how: str, longer: bool) -> None:  # noqa: FBT001 - drawn
+        """Change a line in the middle: in the file itself, or as `sed -i` does.
+
+        In a file that keeps its size a change is not noticed, unless it is right before the end.
         """
-        first = content.data.split(b"\n")[0]
-        if sum(other.data.split(b"\n")[0] == first for other in self.zoomdata.contents) > 1:
-            if not self.subject.runs:
-                return False
-            self._catch_up()
-            self.stage.now += 1.5
-            self._catch_up()
-        return True
+        file = self._plain(which)
+        if file and file.data:
+            lines = file.data.split(b"\n")
+            at = line % len(lines)
+            if at != len(lines) - 1 or lines[at]:
+                lines[at] = (
+                    b'{"edited":%d}' % self._next() if longer or how != "replaced" else lines[at][::-1]
+                )
+            data = b"\n".join(lines)
+            if how == "replaced" or len(data) != len(file.data):
+                self._put(file, data, how, 0, 0)
+
+    @step(2, which=ANY)
+    def back_up(self, which: int = 0) -> None:
+        """Keep what a log holds now."""
+        file = self._plain(which)
+        if file:
+            self.backups.append(file.data)
+
+    @step(3, which=ANY, backup=ANY, how=one("over", "cut", "replaced", "beside"), cut=ANY, steps=STEPS)
+    def restore(self, which: int, backup: int, how: str, cut: int = 0, steps: int = 0) -> None:
+        """Let a log hold what it, or another one, once held; or put that beside it."""
+        if not self.backups:
+            return
+        data = self.backups[backup % len(self.backups)]
+        file = self._plain(which)
+        if how == "beside" or file is None:
+            self.disk.create(self.disk.logs / f"{LOG}.{self.disk.number()}", data)
+        else:
+            self._put(file, data, how, cut, steps)
+
+    def _put(self, file: File, data: bytes, how: str, cut: int, steps: int) -> None:
+        """Let a file hold something else: all at once, or in two parts after it was emptied."""
+        if how == "replaced":
+            path = file.path
+            self.delete(file)
+            self.disk.create(path, data)
+        elif how == "over":
+            self.disk.overwrite(file, 0, data)
+        else:
+            part = len(data) * cut // 10
+            self.disk.cut(file, 0)
+            self.disk.append(file, data[:part])
+            self._meanwhile(steps)
+            self.disk.append(file, data[part:])
+
+    def _plain(self, which: int) -> File | None:
+        """A file in sight that is no archive; mostly the log being written."""
+        plain = [file for file in self.disk.in_sight if not file.packed]
+        plain.sort(key=lambda file: file.path.name != LOG)
+        return plain[max(0, which - 5) % len(plain)] if plain else None
+
+    @staticmethod
+    def _one_of(files: Sequence[File], which: int) -> File | None:
+        return files[which % len(files)] if files else None
+
+    def _meanwhile(self, steps: int) -> None:
+        """Let the indexers have some turns."""
+        if steps:
+            self.stage.run(lambda: False, oldest_first, steps)
+            self.stage.elapse(1.0, oldest_first)
+
+    def _next(self) -> int:
+        self.lines_written += 1
+        return self.lines_written

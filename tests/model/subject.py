@@ -1,59 +1,65 @@
-"""The indexer on a stage: its real parts, put together as `indexer/run.py` does, dying and starting again as told."""
+"""The indexers on a stage: their real parts, put together as `indexer/run.py` and `indexer/cluster/verify.py` do.
+
+They die and start again as told; all share the files and the cluster, and each has a state of its own.
+"""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import cast
 
 import pytest
-from indexer.writing.replay import backing
 
 from indexer import pipeline
+from indexer.cluster import verify
+from indexer.cluster.findings import Line
+from indexer.cluster.hits import Held
+from indexer.cluster.lookup import Lookup
+from indexer.cluster.verify import Checker, Repair
+from indexer.errors import Stopped
 from indexer.events import Events, Recognition, Totals
 from indexer.pipeline import Pipeline
 from indexer.reading import identity, log
 from indexer.reading.files import FileFacts
 from indexer.reading.tail import Tail
 from indexer.reading.windows import PlainFile, open_log
-from indexer.writing import checkpoint
+from indexer.settings import Connection
+from indexer.writing import bulk, checkpoint, target
 from indexer.writing.bulk import Sender
 from indexer.writing.rejects import LocalRejects, Rejects
+from indexer.writing.target import Target, backing, delivered
 from tests.fakes import FakeElasticsearch
-from tests.model.audit import Audit
+from tests.model.audit import HEAD, Audit
 from tests.model.stage import Actor, Order, Stage, Stop
 
-BLOCK, HEAD, TAIL = 100, 40, 40
+BLOCK, TAIL = 100, 80
 """Bytes; real ones are so large that no short history would have a second block."""
-BATCH, RESERVED, LONGEST_LINE = 150, 600, 150
+BATCH, LONGEST_LINE = 150, 150
 SENDERS = 2
-POLL = 0.05
+POLL = 0.5
 
 
-class Subject:
-    """An indexer that runs, or does not; what it leaves on disk, and whether that is true."""
+@dataclass(frozen=True, slots=True)
+class World:
+    """What all indexers have in common."""
 
-    def __init__(
-        self,
-        stage: Stage,
-        server: FakeElasticsearch,
-        audit: Audit,
-        watched: Sequence[Path],
-        patch: pytest.MonkeyPatch,
-    ) -> None:
-        self.directory = audit.state
-        self._stage = stage
-        self._server = server
-        self._audit = audit
-        self._watched = watched
-        self._windows: list[PlainFile] = []
-        self._held: checkpoint.State | None = None
-        self._stop = Stop(stage)
-        self._pipeline: Pipeline | None = None
-        self._tail: Tail | None = None
+    stage: Stage
+    server: FakeElasticsearch
+    audit: Audit
+    watched: Sequence[Path]
+
+    def prepare(self, patch: pytest.MonkeyPatch) -> None:
+        """Put the stage in the place of threads and time, and sizes in the place of large ones."""
+        stage = self.stage
         for module, name, value in (
             (pipeline, "threading", stage.threading),
             (pipeline, "queue", stage.queue),
             (pipeline, "time", stage.time),
-            (pipeline, "RESERVED", RESERVED),
+            (target, "threading", stage.threading),
+            (bulk, "time", stage.time),
+            (verify, "time", stage.time),
             (log, "time", stage.time),
             (log, "BLOCK", BLOCK),
             (log, "open_log", self._open),
@@ -63,106 +69,188 @@ class Subject:
         ):
             patch.setattr(module, name, value)
 
+    def _open(self, facts: FileFacts) -> PlainFile:
+        window = open_log(facts)
+        if self.stage.current is None:
+            return window
+        windows = cast("Subject", self.stage.current.owner).windows
+        close = window.close
+
+        def close_and_forget() -> None:
+            windows.remove(window)
+            close()
+
+        window.close = close_and_forget  # type: ignore[method-assign]
+        windows.append(window)
+        return window
+
+
+class Subject:
+    """An indexer that runs, or does not; what it leaves on disk, and whether that is true."""
+
+    def __init__(self, world: World, state: Path) -> None:
+        self.state = state
+        self.windows: list[PlainFile] = []
+        """The files that it holds open."""
+        self.totals = Totals()
+        """What it has counted since its state began."""
+        self.created = 0
+        """How many entries it was told of that they are created."""
+        self.blurred = False
+        """It need not know of all of them: an answer was lost with it, or a checkpoint."""
+        self.looked = float("-inf")
+        """When it last looked at the alias."""
+        self.once = False
+        """It reads what there is, and ends."""
+        self._world = world
+        self._stage = world.stage
+        self._stop = Stop(world.stage)
+        self._pipeline: Pipeline | None = None
+        self._tail: Tail | None = None
+        self._reader: Actor | None = None
+        self._ending: Callable[[], None] = lambda: None
+        world.audit.states.add(state)
+
     @property
     def runs(self) -> bool:
         """It was started, and did not end."""
-        return self._held is not None
+        return self._reader is not None and not self._reader.done
 
     @property
     def opened(self) -> set[int]:
         """The inodes that it holds open."""
-        return {window.status().st_ino for window in self._windows}
+        return {window.status().st_ino for window in self.windows} if self.runs else set()
 
     @property
     def idle(self) -> bool:
-        """It waits for more to read, and nothing is on its way."""
-        reader = next((actor for actor in self._stage.actors if actor.name == "reader"), None)
-        assert self._pipeline is not None
-        assert self._tail is not None
-        return (
-            reader is not None and reader.at == "wait" and self._tail.idle and not self._pipeline._under_way
-        )
+        """It waits for more to read, and nothing is on its way; or it is at its end."""
+        if not self.runs:
+            return True
+        if self.once or self._pipeline is None or self._tail is None or self._reader is None:
+            return False
+        return self._reader.at == "wait" and self._tail.idle and not self._pipeline._under_way
 
-    @property
-    def totals(self) -> Totals:
-        """What it counted since its state began."""
-        assert self._pipeline is not None
-        return self._pipeline._totals
+    # ---- its life
 
-    def start(self) -> None:
-        """Start it; it does nothing before the stage lets it."""
-        self._stop = Stop(self._stage)
-        self._held = checkpoint.State(self.directory)
-        start, _ = self._held.load()
-        client, alias, events = self._server.client, self._server.alias, Listener(self)
-        self._tail = Tail(
-            [str(path) for path in self._watched],
-            start.files,
-            limit=LONGEST_LINE,
-            once=False,
-            events=events,
-            clock=self._stage.clock,
-        )
-        rejects = Rejects(
-            client,
-            f"{alias}-rejected",
-            local=LocalRejects(self.directory),
-            limit=BATCH,
-            events=events,
-            stop=self._stop,
-        )
+    def start(self, *, once: bool = False) -> None:
+        """Start `indexer run`; it does nothing before the stage lets it."""
+        self._start(lambda: self._run(once=once), once=once)
+
+    def repair(self) -> None:
+        """Start `indexer verify --repair`."""
+        self._start(self._repair, once=True)
+
+    def stop(self, order: Order) -> None:
+        """Stop it as SIGTERM does; what senders have not done by the time its reader ends is left undone."""
+        self._stop.set()
+        assert self._stage.run(lambda: not self.runs, order, 2000), "it does not stop"
+        self.kill()
+
+    def kill(self) -> None:
+        """End it where it stands, as SIGKILL does."""
+        self._stage.kill(self)
+        for window in list(self.windows):
+            window.close()
+        self._ending()
+        self._reader = None
+
+    def checkpoint_written(self) -> None:
+        """It says that its checkpoint is on disk."""
+        self._world.audit.checkpoint(self.state)
+        self._stage.pause("checkpoint")
+
+    # ---- its parts
+
+    def _start(self, run: Callable[[], None], *, once: bool) -> None:
+        self.kill()  # what is left of it
+        self._stop, self.once = Stop(self._stage), once
+        self._pipeline = self._tail = None
+        self._reader = Actor(self._stage, run, "reader", self)
+        self._reader.start()
+
+    def _run(self, *, once: bool) -> None:
+        held = checkpoint.State(self.state)
+        self._ending = self._let_go(held)
+        client, alias, events = self._world.server.client, self._world.server.alias, Listener(self)
+        behind = backing(client, alias, "")
+        start, _ = held.load()
+        self._tail = self._follow(start.files, events, once=once)
+        target = Target(client, alias, "", behind, start.write_index, clock=self._stage.clock)
         self._pipeline = Pipeline(
             tail=self._tail,
-            sender=Sender(client, alias, backing(client, alias, "").write, events, self._stop),
-            rejects=rejects,
-            state=self._held,
+            sender=Sender(client, target, events, self._stop),
+            target=target,
+            rejects=self._rejects(events),
+            state=held,
             start=start,
             events=events,
             batch_bytes=BATCH,
             senders=SENDERS,
         )
-        run, stop = self._pipeline.run, self._stop
-        Actor(self._stage, lambda: run(stop, POLL, once=False), "reader").start()
+        self.totals = start.totals
+        self._pipeline.run(self._stop, POLL, once=once)
+        self.told()
 
-    def stop(self, order: Order) -> None:
-        """Stop it as SIGTERM does; what senders have not done by the time its reader ends is left undone."""
-        self._stop.set()
-        (reader,) = [actor for actor in self._stage.actors if actor.name == "reader"]
-        assert self._stage.run(lambda: reader.done, order, 2000), "it does not stop"
-        self._end()
+    def told(self) -> None:
+        """Take over what it has counted."""
+        if self._pipeline is not None:
+            self.totals = self._pipeline._totals
 
-    def die(self) -> None:
-        """End it as SIGKILL does."""
-        self._end()
+    def _repair(self) -> None:
+        client, alias, events = self._world.server.client, self._world.server.alias, Listener(self)
+        target = Target(client, alias, "", backing(client, alias, ""), None, clock=self._stage.clock)
+        repair = Repair(Sender(client, target, events, self._stop), self._rejects(events))
+        checker = Checker(cast("Lookup", Found(self._world)), repair, self._stop)
+        tail = self._follow([], events, once=True)
+        tail.scan()
+        with suppress(Stopped):
+            for portion in verify._portions(verify._lines(tail), BATCH):
+                checker.check(portion)
+            checker.look_again()
 
-    def pause(self, at: str) -> None:
-        """Let the test decide what happens now."""
-        self._stage.pause(at)
+    def _follow(self, known: Sequence[identity.FileRecord], events: Events, *, once: bool) -> Tail:
+        paths = [str(path) for path in self._world.watched]
+        return Tail(paths, known, limit=LONGEST_LINE, once=once, events=events, clock=self._stage.clock)
 
-    def written(self) -> None:
-        """It says that its checkpoint is on disk."""
-        self._audit.checkpoint()
-        self._stage.pause("checkpoint")
+    def _rejects(self, events: Events) -> Rejects:
+        self.state.mkdir(exist_ok=True)
+        server = self._world.server
+        local = LocalRejects(self.state)
+        return Rejects(
+            server.client, f"{server.alias}-rejected", local, limit=BATCH, events=events, stop=self._stop
+        )
 
-    def _end(self) -> None:
-        self._stage.kill()
-        for window in list(self._windows):
-            window.close()
-        if self._held is not None:
-            self._held.close()
-        self._held = self._tail = self._pipeline = None
+    def _let_go(self, held: checkpoint.State) -> Callable[[], None]:
+        def end() -> None:
+            held.close()
+            self._ending = lambda: None
 
-    def _open(self, facts: FileFacts) -> PlainFile:
-        window = open_log(facts)
-        close = window.close
+        return end
 
-        def close_and_forget() -> None:
-            self._windows.remove(window)
-            close()
 
-        window.close = close_and_forget  # type: ignore[method-assign]
-        self._windows.append(window)
-        return window
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Stands in for `Lookup`: the fake cluster has no searches."""
+
+    world: World
+    connection: Connection = field(default_factory=Connection)
+
+    def entries(self, lines: Sequence[Line]) -> list[Held]:
+        """Find all copies of some entries."""
+        client, alias = self.world.server.client, self.world.server.alias
+        ids = [line.id for line in lines]
+        return [
+            Held(identity, index, same=True)
+            for index in backing(client, alias, "").indices
+            for identity in sorted(delivered(client, [index], ids))
+        ]
+
+    now = entries
+
+    def rejected(self, lines: Iterable[Line]) -> list[Held]:
+        """Find what is kept of some lines as rejected."""
+        kept = self.world.audit.kept()
+        return [Held(line.id, "", same=True) for line in lines if line.id.decode() in kept]
 
 
 class Listener(Events):
@@ -173,12 +261,16 @@ class Listener(Events):
 
     def file_found(self, path: str, recognition: Recognition, offset: int) -> None:
         """Pause."""
-        self._subject.pause(f"{recognition} {Path(path).name}@{offset}")
+        self._subject._stage.pause(f"{recognition} {Path(path).name}@{offset}")
 
     def block_read(self, path: str, size: int) -> None:
         """Pause."""
-        self._subject.pause("block")
+        self._subject._stage.pause("block")
+
+    def batch_acknowledged(self, counts: Totals, seconds: float) -> None:
+        """Keep what is counted."""
+        self._subject.told()
 
     def checkpoint_written(self) -> None:
         """Hold it against what is delivered, and pause."""
-        self._subject.written()
+        self._subject.checkpoint_written()
