@@ -52,8 +52,6 @@ def main() -> None:
     try:
         code = _run()
         sys.stdout.flush()  # Python itself would do so at its end, and turn a failure into 120
-    except BrokenPipeError:
-        streams.end_unread()
     except streams.CannotPrint as error:
         code = _say(error)
         streams.discard_output()

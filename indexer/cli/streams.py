@@ -131,11 +131,11 @@ class BackgroundWriter(io.RawIOBase):
 
 class _Output(io.FileIO):
     def write(self, data: "ReadableBuffer", /) -> int:
-        """Raises CannotPrint, and BrokenPipeError if its reader has gone, as `| head` does."""
+        """Raises CannotPrint; ends the process if its reader has gone, as `| head` does."""
         try:
             return super().write(data)
         except BrokenPipeError:
-            raise
+            end_unread()
         except OSError as error:
             raise CannotPrint(reason=error.strerror or error) from None
 

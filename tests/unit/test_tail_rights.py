@@ -36,7 +36,7 @@ for command in sys.stdin:
     print(json.dumps({
         "delivered": sorted(identity for identity, _ in reader.delivered),
         "again": sum(reader.again.values()),
-        "unreadable": told.unreadable, "finished": told.finished, "lost": told.lost,
+        "unreadable": list(dict.fromkeys(map(tuple, told.unreadable))), "finished": told.finished, "lost": told.lost,
         "failures": {Path(path).name: why for path, why in reader.tail.failures.items()},
         "exhausted": reader.tail.exhausted,
     }), flush=True)

@@ -123,6 +123,7 @@ def test_the_alias_is_looked_at_once_a_second(server: FakeElasticsearch) -> None
 def test_the_alias_is_looked_at_again_when_the_last_look_is_out_of_date(server: FakeElasticsearch) -> None:
     """An index that takes nothing any more is no reason to wait a second."""
     timed = Timed(server, THREE)
+    timed.target.look()
     server.rollover()
     assert timed.target.look().write == THREE
     timed.target.look_again()
