@@ -170,6 +170,25 @@ def test_a_truncated_log_that_begins_with_the_same_line_is_read_anew(reader: Rea
     assert reader.again == expected(lines(0, 1))
 
 
+@pytest.mark.parametrize("count", [5, 9])
+def test_a_log_that_begins_anew_with_lines_that_end_alike_is_noticed(
+    reader: Reader, log: Path, count: int
+) -> None:
+    """Lines may differ in their time alone, which comes first: the bytes before the offset do not tell them apart."""
+
+    def written(since: int, count: int) -> bytes:
+        pad = b"x" * 400
+        return b"".join(b'{"time":%d,"pad":"%s"}\n' % (since + n, pad) for n in range(count))
+
+    first, second = written(1000, 5), written(2000, count)
+    append(log, first)
+    reader.look()
+    log.write_bytes(second)
+    append(log, b'{"later":1}\n')
+    reader.wait()
+    assert reader.delivered == expected(first) + expected(second + b'{"later":1}\n')
+
+
 def test_a_copy_stays_a_copy_while_it_is_compressed_and_kept(reader: Reader, log: Path) -> None:
     """A backup in the same directory is sent no second time, whatever becomes of the log."""
     append(log, FIRST)

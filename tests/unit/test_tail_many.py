@@ -80,6 +80,18 @@ def test_logs_that_always_have_more_let_the_others_have_their_turn(
     assert sum(idle, Counter()) <= few.delivered
 
 
+def test_logs_whose_turn_is_longest_ago_come_first(few: Reader, logs: Path) -> None:
+    """Though all grow, and the directory is looked at before all had their turn: no name is an advantage."""
+    for turn in range(60):
+        grow(logs, turn)
+        few.tail.scan()
+        few.now += 0.1
+        few._on_their_way += few.tail.read()
+        few.arrive()
+    late = [path.name for path in names(logs) if not set(expected(path.read_bytes())) & set(few.delivered)]
+    assert late == []
+
+
 def test_quiet_logs_that_are_not_open_cost_nothing(few: Reader, logs: Path, opened: Opened) -> None:
     """They are not opened again before they change."""
     grow(logs, 1)

@@ -39,6 +39,7 @@ for command in sys.stdin:
         "unreadable": list(dict.fromkeys(map(tuple, told.unreadable))), "finished": told.finished, "lost": told.lost,
         "failures": {Path(path).name: why for path, why in reader.tail.failures.items()},
         "exhausted": reader.tail.exhausted,
+        "found": [name for name, _, _ in told.found],
     }), flush=True)
 """
 DENIED = "Permission denied"
@@ -146,6 +147,7 @@ def test_a_directory_that_loses_its_rights_while_no_one_reads_is_not_forgotten(
     told = follower(1)
     assert told["delivered"] == ids(FIRST + THIRD, SECOND)
     assert (told["failures"], told["again"]) == ({}, 0)
+    assert told["found"].count("zoomdata-activity.log.1") == 1, "it had ended, and is not looked into again"
 
 
 def test_a_log_that_may_not_be_read_is_told_and_tried_again(logs: Path, follower: Unprivileged) -> None:
