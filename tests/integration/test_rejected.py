@@ -369,6 +369,6 @@ def test_the_beginning_of_a_line_is_swept_by_its_owner_only(lab: Lab) -> None:
         process.kill()
         process.wait()
     log.unlink()
-    lab.log(joined(numbered(1, start=1)), "other.log")
+    lab.log(joined(numbered(1, start=1)))
     assert lab.command("run", "--once", lab.logs).returncode == 0
     assert there() == []

@@ -1,6 +1,7 @@
 """The server fails in every way that it has, and some that only proxies have: one copy of each entry all the same."""
 
 import secrets
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -33,7 +34,7 @@ from tests.real_faults.laboratory import (
     said,
     until_read,
 )
-from tests.real_faults.proxy import Action, Answer, CarryOut, Request
+from tests.real_faults.proxy import Action, Answer, CarryOut, Request, carried_out
 
 FAULTS: dict[str, tuple[Action, Fault]] = {
     "429": (status(429), Fault.TOO_MANY_REQUESTS),
@@ -205,6 +206,80 @@ def test_one_poisoned_entry_among_thousands(faulty: FaultyLab, batch_bytes: int)
         until_read(following, 5001)
     assert [path.read_bytes() for path in faulty.state.state_dir.glob("rejected/*.line")] == [poison]
     faulty.prove(lines, rejected=1)
+
+
+def failing_at(poison: bytes, code: int = 500) -> Action:
+    """A server that takes what a request brings, but for entries that have this in them: at these it fails."""
+
+    def action(request: Request, carry_out: CarryOut) -> Answer:
+        chosen = [poison in entry for entry in request.body.splitlines()[1::2]]
+        return (
+            items(code, chosen.__getitem__, taken=False)(request, carry_out)
+            if any(chosen)
+            else carry_out(request)
+        )
+
+    return action
+
+
+def paging_at(poison: bytes, code: int, kind: str) -> Action:
+    """A proxy that answers requests which have this in them with a page of its own."""
+
+    def action(request: Request, carry_out: CarryOut) -> Answer:
+        if poison not in request.body:
+            return carry_out(request)
+        return Answer(code, {"content-type": kind}, b"<html>Not this</html>")
+
+    return action
+
+
+@pytest.mark.parametrize("batch_bytes", [SMALL, 5_000_000], ids=["many batches", "one batch"])
+@pytest.mark.parametrize(
+    "action",
+    [
+        failing_at(b"poison"),
+        paging_at(b"poison", 413, "application/json"),
+        paging_at(b"poison", 400, "text/html"),
+        paging_at(b"poison", 400, "application/json"),
+        paging_at(b"poison", 502, "text/html"),
+        paging_at(b"poison", 500, ""),
+    ],
+    ids=["500", "413 page", "400 page", "400 page as JSON", "502 page", "500 page"],
+)
+def test_one_entry_that_is_refused_by_whatever_means(
+    faulty: FaultyLab, action: Action, batch_bytes: int
+) -> None:
+    """Its neighbours go in at once; it is rejected with its bytes, and goes in by a replay when that has an end."""
+    lines = entries(2000)
+    poison = b'{"n":-1,"s":"poison"}'
+    faulty.append([*lines[:1210], poison, *lines[1210:]])
+    faulty.proxy.all_bulks(action)
+    with faulty.following(batch_bytes=batch_bytes) as following:
+        until_read(following, 2001)
+    faulty.prove(lines, rejected=1)
+    faulty.proxy.all_bulks(carried_out)
+    assert faulty.command("rejected", "replay").returncode == 0
+    assert faulty.held() == Counter([*lines, poison])
+    assert faulty.rejected().total == 0
+
+
+@pytest.mark.parametrize(
+    "action",
+    [failing_at(b"n"), paging_at(b"", 413, "application/json"), paging_at(b"", 400, "text/html")],
+    ids=["500", "413 page", "400 page"],
+)
+def test_a_fault_at_all_entries_rejects_none(faulty: FaultyLab, action: Action) -> None:
+    """Many more times than one entry would be tried: all go in when it ends."""
+    lines = entries(200)
+    faulty.append(lines[:10])
+    with faulty.following(batch_bytes=SMALL) as following:
+        until_read(following, 10)
+        faulty.proxy.all_bulks(action)
+        faulty.append(lines[10:])
+        following.until(lambda: len(failures(following)) > 40)
+        faulty.proxy.all_bulks(carried_out)
+        until_read(following, 200)
+    faulty.prove(lines)
 
 
 @pytest.mark.parametrize("action", [lost(), truncated], ids=["lost", "truncated"])
