@@ -121,7 +121,7 @@ def test_the_alias_is_missing_for_a_while(faulty: FaultyLab) -> None:
         assert not faulty.client.indices.exists(index=faulty.connection.alias)
         point(faulty, index, leaving=[])
         until_read(following, 1000)
-    missing = f"There is no alias '{faulty.connection.alias}' with a write index on this cluster."
+    missing = f"There is no alias '{faulty.connection.alias}' with a write index on {faulty.proxy.url}."
     assert any(missing in sentence for (sentence,) in following.heard.of("waiting"))
     assert {fault for fault, _ in failures(following)} == {Fault.CLUSTER_STATE}
     faulty.prove(lines)
@@ -144,7 +144,7 @@ def test_a_plain_index_takes_the_aliass_name(faulty: FaultyLab) -> None:
         faulty.delete(alias)
         point(faulty, index, leaving=[])
         until_read(following, 1000)
-    accident = f"'{alias}' on this cluster is an index, and has to be an alias."
+    accident = f"'{alias}' on {faulty.proxy.url} is an index, and has to be an alias."
     assert accident in following.heard.of("waiting")[0][0]
     faulty.prove(lines)
 

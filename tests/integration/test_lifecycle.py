@@ -134,7 +134,7 @@ def test_the_index_rolls_over_several_times_under_a_running_indexer(lab: Lab) ->
             append(lab, new)
             written.extend(new)
         lab.client.indices.refresh(index=lab.connection.alias)
-        return indices > 3
+        return indices > 2  # each takes entries five seconds after it was begun
 
     append(lab, [])
     with lab.following(batch_bytes=2000) as following:
@@ -145,7 +145,7 @@ def test_the_index_rolls_over_several_times_under_a_running_indexer(lab: Lab) ->
     assert lab.client.count(index=lab.connection.alias)["count"] == len(written)
     shown = status([str(lab.logs)], lab.connection, lab.state).indices
     assert [index.lifecycle for index in shown] == [lab.connection.alias] * len(behind(lab))
-    assert sum(index.entries > 0 for index in shown) > 2
+    assert sum(index.entries > 0 for index in shown) > 1
 
 
 def test_an_old_index_becomes_warm_and_is_deleted(lab: Lab) -> None:
