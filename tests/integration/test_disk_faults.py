@@ -122,7 +122,7 @@ def test_whichever_step_of_a_checkpoint_fails(
     broken.clear()
     faulty.roll_over()
     faulty.run()
-    faulty.prove(lines)
+    faulty.prove(lines, interrupted=True)
 
 
 # ---- a checkpoint that is not what was written

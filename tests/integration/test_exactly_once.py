@@ -19,7 +19,10 @@ from indexer.cluster.findings import Verification
 from indexer.cluster.verify import verify
 from indexer.events import Events
 from indexer.settings import Delivery, State
+from indexer.writing.target import LOOK_EVERY
 from tests.integration.conftest import Lab, joined, numbered, until
+from tests.real_faults.laboratory import behind_proxy, entries
+from tests.real_faults.proxy import Answer, CarryOut, Request, Silence
 
 
 def verified(lab: Lab, *, repair: bool = False, state: State | None = None) -> Verification:
@@ -126,3 +129,28 @@ def test_a_lost_state_and_logs_that_begin_with_the_same_line(lab: Lab, tmp_path:
     anew.run()
     assert copies(lab) == once(range(60))
     assert verified(anew).agrees
+
+
+def test_a_request_that_is_carried_out_late(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    """C2d: the client has given it up, the alias has rolled over, and only then does the server take it."""
+    late, carried = Event(), Event()
+
+    def when_it_is_late(request: Request, carry_out: CarryOut) -> Answer:
+        late.wait(30)
+        carry_out(request)
+        carried.set()
+        raise Silence
+
+    with behind_proxy(lab, monkeypatch, request_timeout=1.0) as faulty:
+        faulty.append(entries(10))
+        with faulty.following() as follower:
+            follower.until(lambda: follower.heard.totals.read == 10)
+            faulty.proxy.plan(when_it_is_late, when_it_is_late)
+            faulty.append(entries(50, start=10))
+            follower.until(lambda: follower.heard.of("delivery_failed"))
+            faulty.roll_over()
+            time.sleep(2 * LOOK_EVERY)
+            late.set()
+            carried.wait(30)
+            follower.until(lambda: follower.heard.totals.read == 60)
+        faulty.prove(entries(60), interrupted=True)

@@ -61,7 +61,7 @@ TAMPERED: dict[str, tuple[str, Tamper]] = {
     "more patterns": (ENTRIES, lambda body: body["index_patterns"].append("zzz-*")),
     "fewer components": (ENTRIES, lambda body: body["composed_of"].pop(0)),
     "other order": (ENTRIES, lambda body: body["composed_of"].reverse()),
-    "auto create": (ENTRIES, top(allow_auto_create=False)),
+    "auto create": (ENTRIES, top(allow_auto_create=True)),
     "older": (ENTRIES, top(version=0)),
     "no version": (ENTRIES, lambda body: body.pop("version")),
     "description": (ENTRIES, lambda body: body["_meta"].update(description="mine")),
