@@ -82,7 +82,7 @@ def text(value: Cell) -> str:
         case Share():
             return _bar(value)
         case datetime():
-            return f"{value.astimezone(UTC):%Y-%m-%d %H:%M:%S}"
+            return value.astimezone(UTC).replace(tzinfo=None).isoformat(" ", "seconds")
         case timedelta():
             return duration(value)
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in value)

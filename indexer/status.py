@@ -1,9 +1,10 @@
 """`indexer status`: what the running indexer, or else the state directory, and the cluster say of the delivery."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from typing import Any
 
 from elasticsearch import AuthorizationException, Elasticsearch
 
@@ -19,6 +20,11 @@ from indexer.settings import Connection, State
 from indexer.show import Cell, Share, Table
 from indexer.writing import checkpoint
 from indexer.writing.target import backing
+
+STATS = (
+    "indices.*.primaries.docs,indices.*.primaries.store,indices.*.primaries.segments.index_writer_memory_in_bytes,"
+    "indices.*.shards.*.routing.primary,indices.*.shards.*.seq_no.max_seq_no"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +48,9 @@ class IndexStatus:
     index: str
     writing: bool
     entries: int
+    """That were counted at the last refresh."""
+    unsearchable: int
+    """Entries since then: acknowledged, kept, and not found by searches yet. More than there are, if some were deleted."""
     bytes: int
     lifecycle: str | None
     """The policy that it is under, if any."""
@@ -88,6 +97,11 @@ class Status:
         indices = tuple((i.index, i.writing, i.entries, i.bytes, i.lifecycle or "none") for i in self.indices)
         columns = ("Index", "Written", "Entries", "Bytes", "Lifecycle")
         yield Table(f"Behind the alias {self.alias}", columns, indices, self.problem or "No index.")
+        fresh = tuple((it.index, it.unsearchable) for it in self.indices if it.unsearchable)
+        if fresh:
+            yield Table(
+                "Not searchable yet, in some seconds it is", ("Index", "Entries more, at most"), fresh, ""
+            )
         if self.fields is not None:
             yield Table("Fields", ("What", "Count", "Of", "Share"), tuple(self._growth(self.fields)), "")
 
@@ -170,11 +184,25 @@ def _logs(paths: Iterable[str], remembered: checkpoint.Checkpoint) -> Iterable[L
             yield LogStatus(record.path, "gone", record.offset, None, max(0, record.size - record.offset))
 
 
+def _unsearchable(stats: Mapping[str, Any]) -> int:
+    """Entries that came after the last refresh, if any did: then something is in memory that is in no segment yet.
+
+    Each operation of a primary shard has a number, and either a document or one that was deleted; merges let go of the
+    latter (measured on 7.17.28, 8.19.16 and 9.1.5).
+    """
+    if not stats["primaries"]["segments"]["index_writer_memory_in_bytes"]:
+        return 0
+    copies = (copy for copies in stats.get("shards", {}).values() for copy in copies)
+    operations = sum(it["seq_no"]["max_seq_no"] + 1 for it in copies if it["routing"]["primary"])
+    docs = stats["primaries"]["docs"]
+    return int(max(0, operations - docs["count"] - docs["deleted"]))
+
+
 def _with_cluster(known: Status, client: Elasticsearch, connection: Connection, kept: int) -> Status:
     """Add what the cluster says. Raises Fatal, or what the client raises."""
     behind = backing(client, connection.alias, shown(connection))
     stats = client.indices.stats(
-        index=f"{connection.alias}*", metric="docs,store", filter_path="indices.*.primaries"
+        index=f"{connection.alias}*", metric="docs,store,segments", level="shards", filter_path=STATS
     ).get("indices", {})
     settings = client.indices.get_settings(
         index=",".join(behind.indices), name="index.lifecycle.name", flat_settings=True
@@ -184,6 +212,7 @@ def _with_cluster(known: Status, client: Elasticsearch, connection: Connection, 
             name,
             name == behind.write,
             stats[name]["primaries"]["docs"]["count"],
+            _unsearchable(stats[name]),
             stats[name]["primaries"]["store"]["size_in_bytes"],
             settings.get(name, {}).get("settings", {}).get("index.lifecycle.name"),
         )

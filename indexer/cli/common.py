@@ -34,7 +34,8 @@ Paths = Annotated[
         envvar=PREFIX + "PATHS",
         metavar="[PATH ...]",
         callback=_paths,
-        help=f"Log files, globs, or directories with *activity*.log* in them.  [default: {DEFAULT_PATH}]",
+        help="Log files, globs, or directories with *activity*.log* in them. In the variable, quote blanks as in a shell."
+        f"  [default: {DEFAULT_PATH}]",
         show_default=False,
     ),
 ]

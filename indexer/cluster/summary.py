@@ -7,7 +7,6 @@ by; so durations are grouped by type and `storageType`, and the slowest visualis
 whatever other entry with their `cid` has a `visualizationName`.
 """
 
-from datetime import datetime
 from typing import Any
 
 from elasticsearch import Elasticsearch
@@ -17,6 +16,7 @@ from indexer.cluster.counting import COUNTED, OF_ENTRIES, figure
 from indexer.cluster.figures import Count, Deletion, Durations, FailedLogIns, SlowVisual, Summary
 from indexer.show import moment
 
+Json = dict[str, Any]
 TOP = 10
 VISUALS = ["VIS_COMMAND", "VIS_DATA"]
 NAMES = ("name", "sourceName", "userName", "label", "bookmarkName", "visualizationName", "clientName")
@@ -25,11 +25,12 @@ NOT_SET = "(not set)"
 UNSPECIFIED = "::"
 """Stands for an address that is missing or none at all: aggregations of `ip` fields take only addresses."""
 FIRST, LAST = -62_135_596_800_000, 253_402_300_799_999
-"""Epoch ms of the first and the last moment that can be written with four digits for the year; also, Elasticsearch fails
-to format some moments far beyond (measured on 8.19.16)."""
-MS = "epoch_millis"
-"""The format that Elasticsearch can give any moment in."""
-Json = dict[str, Any]
+"""Epoch ms of the first and the last moment that can be written with four digits for the year.
+
+Elasticsearch fails to write those at the ends of what it can hold, in any format, and closes the connection (measured on
+8.19.16 and 9.1.5). Only the values that it has sorted by are answered as they are.
+"""
+DATED: Json = {"range": {"eventDate": {"gte": FIRST, "lte": LAST, "format": "epoch_millis"}}}
 
 
 def summarise(client: Elasticsearch, alias: str) -> Summary:
@@ -55,27 +56,22 @@ def summarise(client: Elasticsearch, alias: str) -> Summary:
         failed_log_ins=_failed_log_ins(failures["by_user"]),
         durations=_durations(found["timed"]["by_type"]),
         slowest=_slowest(client, alias),
-        deletions=tuple(_deletion(_found(hit)) for hit in deleted["hits"]),
+        deletions=tuple(_deletion(hit) for hit in deleted["hits"]),
     )
 
 
 def _figures() -> Json:
     failed = [{"term": {"activityType": "AUTHENTICATION"}}, {"term": {"status": "FAILED"}}]
-    last = {"last": {"max": {"field": "eventDate", "format": MS}}}
-    by_address = counting.terms("ip", TOP, last, missing=UNSPECIFIED)
+    ends = {end: {which: {"field": "eventDate"}} for end, which in (("first", "min"), ("last", "max"))}
+    dated = {"dated": {"filter": DATED, "aggs": ends}}
+    by_address = counting.terms("ip", TOP, dated, missing=UNSPECIFIED)
     spread = {
         "spread": {"percentiles": {"field": "duration", "percents": [50, 95]}},
         "longest": {"max": {"field": "duration"}},
     }
     by_storage = counting.terms("storageType", TOP, spread, missing="")
     return {
-        "dated": {
-            "filter": {"range": {"eventDate": {"gte": FIRST, "lte": LAST, "format": MS}}},
-            "aggs": {
-                "first": {"min": {"field": "eventDate", "format": MS}},
-                "last": {"max": {"field": "eventDate", "format": MS}},
-            },
-        },
+        **dated,
         "users": {"cardinality": {"field": "user"}},
         "by_type": _terms("activityType", 5 * TOP),
         "by_status": _terms("status", 2 * TOP),
@@ -106,7 +102,7 @@ def _failed_log_ins(terms: Json) -> tuple[FailedLogIns, ...]:
             user=str(user["key"]),
             ip=None if address["key"] == UNSPECIFIED else address["key"],
             attempts=counting.count(address),
-            last=moment(figure(address["last"]["value"])),
+            last=moment(figure(address["dated"]["last"]["value"])),
         )
         for user in terms["buckets"]
         for address in user["by_address"]["buckets"]
@@ -136,7 +132,7 @@ def _slowest(client: Elasticsearch, alias: str) -> tuple[SlowVisual, ...]:
         index=alias,
         size=5 * TOP,
         query={"bool": {"filter": [{"terms": {"activityType": VISUALS}}, {"exists": {"field": "duration"}}]}},
-        sort=[{"duration": {"order": "desc", "unmapped_type": "double"}}],
+        sort=[{"duration": {"order": "desc", "unmapped_type": "double"}}, {"eventDate": "asc"}],
         docvalue_fields=_values("user", "cid"),
         source=False,
     )["hits"]["hits"]
@@ -145,13 +141,14 @@ def _slowest(client: Elasticsearch, alias: str) -> tuple[SlowVisual, ...]:
         by_cid.setdefault(_first(_found(hit), "cid") or hit["_id"], hit)
     slowest = list(by_cid.values())[:TOP]
     names = _names(client, alias, [cid for hit in slowest if (cid := _first(_found(hit), "cid"))])
-    return tuple(_slow_visual(_found(hit), hit["sort"][0], names) for hit in slowest)
+    return tuple(_slow_visual(hit, names) for hit in slowest)
 
 
-def _slow_visual(fields: Json, duration: float, names: dict[str, str]) -> SlowVisual:
+def _slow_visual(hit: Json, names: dict[str, str]) -> SlowVisual:
+    fields, (duration, when) = _found(hit), hit["sort"]
     cid = _first(fields, "cid")
     name = names.get(cid) if cid else None
-    return SlowVisual(_when(fields), name, _first(fields, "user"), cid, duration)
+    return SlowVisual(moment(when), name, _first(fields, "user"), cid, duration)
 
 
 def _names(client: Elasticsearch, alias: str, cids: list[str]) -> dict[str, str]:
@@ -176,13 +173,16 @@ def _deleted(client: Elasticsearch, alias: str) -> Json:
     return hits
 
 
-def _deletion(fields: Json) -> Deletion:
+def _deletion(hit: Json) -> Deletion:
+    fields = _found(hit)
     name = next((_first(fields, field) for field in NAMES if field in fields), None)
-    return Deletion(_when(fields), _first(fields, "activityType") or NOT_SET, name, _first(fields, "user"))
+    return Deletion(
+        moment(hit["sort"][0]), _first(fields, "activityType") or NOT_SET, name, _first(fields, "user")
+    )
 
 
 def _values(*fields: str) -> list[Json]:
-    return [{"field": "eventDate", "format": MS}, *({"field": field} for field in fields)]
+    return [{"field": field} for field in fields]
 
 
 def _found(hit: Json) -> Json:
@@ -194,8 +194,3 @@ def _found(hit: Json) -> Json:
 def _first(fields: Json, field: str) -> str | None:
     values = fields.get(field)
     return str(values[0]) if values else None
-
-
-def _when(fields: Json) -> datetime | None:
-    found = _first(fields, "eventDate")
-    return moment(float(found)) if found else None

@@ -145,16 +145,16 @@ def _newest(client: Elasticsearch, alias: str, period: Period, listing: Listing)
         size=NEWEST,
         query=where(listing.where),
         sort=[{TIME: "desc"}],
-        docvalue_fields=[
-            {"field": TIME, "format": "epoch_millis"},
-            *({"field": it} for it in listing.columns),
-        ],
+        docvalue_fields=[{"field": it} for it in listing.columns],
         source=False,
     )["hits"]
-    return [_entry(hit.get("fields", {}), listing) for hit in hits["hits"]], hits["total"]["value"]
+    return [_entry(hit, listing) for hit in hits["hits"]], hits["total"]["value"]
 
 
-def _entry(found: dict[str, list[Any]], listing: Listing) -> Row:
-    times = found.get(TIME)
-    when = moment(float(times[0])) if times else None
-    return (when, *(found[column][0] if column in found else None for column in listing.columns))
+def _entry(hit: dict[str, Any], listing: Listing) -> Row:
+    """The time is what was sorted by: Elasticsearch fails to write some, see `cluster.summary`."""
+    found = hit.get("fields", {})
+    return (
+        moment(hit["sort"][0]),
+        *(found[column][0] if column in found else None for column in listing.columns),
+    )

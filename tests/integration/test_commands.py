@@ -157,6 +157,34 @@ def test_status_tells_how_far_each_file_is(lab: Lab) -> None:
     assert (told["rejected"], told["problem"]) == (1, None)
 
 
+def test_status_says_what_no_search_finds_yet(lab: Lab) -> None:
+    """What came since the last refresh; once that is over, nothing, whatever was deleted or refused."""
+
+    def told() -> tuple[int, int]:
+        (index,) = orjson.loads(lab.command("status", "--json", lab.logs).stdout)["indices"]
+        return index["entries"], index["unsearchable"]
+
+    lab.client.indices.put_settings(index=lab.connection.alias, settings={"index.refresh_interval": "-1"})
+    assert told() == (0, 0)
+    log = lab.log(joined(numbered(500)))
+    lab.run(log)
+    assert told() == (0, 500)
+    plain = lab.command("status", lab.logs).stdout
+    assert "Not searchable yet" in plain
+    assert "500" in plain
+    lab.client.indices.refresh(index=lab.connection.alias)
+    assert told() == (500, 0)
+    with log.open("ab") as file:
+        file.write(joined([b'{"":1}', *numbered(3, start=500)]))
+    lab.run(log)
+    assert told() == (500, 3)
+    lab.client.indices.refresh(index=lab.connection.alias)
+    lab.client.delete_by_query(index=lab.connection.alias, query={"range": {"n": {"lt": 100}}}, refresh=True)
+    lab.client.indices.forcemerge(index=lab.connection.alias, max_num_segments=1)
+    assert told() == (403, 0)
+    assert "Not searchable yet" not in lab.command("status", lab.logs).stdout
+
+
 def test_status_needs_no_server(lab: Lab) -> None:
     """It says what it knows, and what keeps it from knowing more."""
     lab.run(lab.log(joined(numbered(3))))

@@ -1,6 +1,6 @@
 """Every reading command, as a user runs it, on one index that holds all that logs were ever seen to hold."""
 
-import os
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,137 +12,61 @@ from tests.integration.conftest import Lab, joined
 from tests.integration.test_hazards import MAPPING, READING
 
 SHOWN = (
-    "activityType",
-    "status",
-    "user",
-    "userName",
-    "ip",
-    "name",
-    "sourceName",
-    "visualizationName",
-    "label",
-    "cid",
-    "storageType",
-    "exportType",
-    "location",
-    "fileName",
-    "uri",
-)
-"""Fields whose values the commands show."""
+    "activityType", "status", "user", "userName", "ip", "name", "sourceName", "visualizationName", "label", "cid",
+    "storageType", "exportType", "location", "fileName", "uri",
+)  # fmt: skip
+"""Fields whose texts the commands show."""
 TEXTS = (
-    r"\u0001",
-    r"\u0000",
-    r"\u0008\u007f\u0085",
-    r"\ud83d",
-    r"\ude00x",
-    r"\ufffe\uffff",
-    r"\u001b[31m",
-    r"\u202eabc",
-    r"\u2028",
-    r"[red]",
-    r"<script>&amp;</script>",
-    r"",
-    r" ",
-    r"\r\n\t",
-    "😀" * 300,
-    "山" * 1000,
-    "e" + "\u0301" * 500,
-)
+    r"\u0001", r"\u0000", r"\u0008\u007f\u0085", r"\ud83d", r"\ude00x", r"\ufffe\uffff", r"\u001b[31m", r"\u202eabc",
+    r"\u2028", "[red]", "<script>&amp;</script>", "", " ", r"\r\n\t", "😀" * 300, "山" * 1000, "e" + "\u0301" * 500,
+)  # fmt: skip
 DATES: tuple[object, ...] = (
-    *(-(2**63), -(2**63) + 1, -(10**18), -(10**16), -99999999999999, -62135596800001, -1, 0, 1),
-    *(253402300799999, 253402300800000, 10**16, 31556889864403199, 10**18, 2**63 - 1, 2**63, 1e308, 1e-5),
-    *("-9999-01-01", "0001-01-01 00:00:00.000", "0000-01-01", "9999-12-31 23:59:59.999", "+292278994-08-17"),
-    *("+999999999-12-31", "2026-02-30 00:00:00.000", "", None, True, [], [1, "x"], {}, {"at": 1}),
-)
+    -(2**63), -(2**63) + 1, -(10**18), -(10**16), -99999999999999, -62135596800001, -1, 0, 1, 253402300799999,
+    253402300800000, 10**16, 31556889864403199, 10**18, 2**63 - 1, 2**63, 1e308, 1e-5, "-9999-01-01", "0000-01-01",
+    "0001-01-01 00:00:00.000", "9999-12-31 23:59:59.999", "+292278994-08-17", "+999999999-12-31", "2026-02-30 00:00:00.000",
+    "", None, True, [], [1, "x"], {}, {"at": 1},
+)  # fmt: skip
 NUMBERS = (
-    *(
-        "1e308",
-        "-1e308",
-        "1.7976931348623157e308",
-        "1e309",
-        "5e-324",
-        "-0.0",
-        "-5",
-        "0.5",
-        "9007199254740993",
-    ),
-    *(
-        str(2**63),
-        str(2**64),
-        '"n/a"',
-        '"12"',
-        '"1e308"',
-        "true",
-        "null",
-        "[]",
-        "[1,2,3]",
-        "{}",
-        '"NaN"',
-        '"Infinity"',
-    ),
-)
+    "1e308", "-1e308", "1.7976931348623157e308", "1e309", "5e-324", "-0.0", "-5", "0.5", "9007199254740993", f"{2**64}",
+    '"n/a"', '"12"', '"1e308"', "true", "null", "[]", "[1,2,3]", "{}", '"NaN"', '"Infinity"',
+)  # fmt: skip
 MEASURES = ("duration", "count", "requestSize", "requestTime", "responseCode", "responseSize", "filesize")
 KEYS = (
-    r"x\ud83d",
-    r"\ude00",
-    r"a\u0000b",
-    r"\u001b[31m",
-    "😀",
-    "a b",
-    'a\\"b',
-    r"back\\slash",
-    "{x}",
-    "%s",
-    "k" * 500,
-)
+    r"x\ud83d", r"\ude00", r"a\u0000b", r"\u001b[31m", "😀", "a b", r"a\"b", r"back\\slash", "{x}", "%s", "k" * 500,
+)  # fmt: skip
+COUNTS = ("1000000", "2147483647", "1", "0", "-1", "1.5", '"x"', "{}", "[1]")
+METADATA = ("_index", "_ignored", "_field_names", "_routing", "_type", "_tier", "_seq_no", "_nested_path")
 NOW = datetime.now(UTC)
 
 
 def _odd_entries() -> list[bytes]:
-    """Entries that a server takes, or refuses; each with a value that somebody's log had, in each field that is shown."""
-    date = f"{NOW:%Y-%m-%d %H:%M:%S.000}"
-    lines = [
-        f'{{"eventDate":"{date}","activityType":"{kind}","status":"{status}","{field}":"{text}"}}'
-        for text in TEXTS
-        for field in SHOWN
-        for kind, status in (("AUTHENTICATION", "FAILED"), ("SOURCE", "DELETED"))
-        if field not in {"activityType", "status"}
-    ]
-    lines += [f'{{"eventDate":"{date}","{field}":"{text}"}}' for text in TEXTS for field in SHOWN[:2]]
+    """What a server takes, or refuses: each odd value in each field that is shown, in entries that are."""
+    now = f'"eventDate":"{NOW:%Y-%m-%d %H:%M:%S}"'
+    failed = '"activityType":"AUTHENTICATION","status":"FAILED"'
+    deleted = '"activityType":"USER","status":"DELETED"'
+    slow = '"activityType":"VIS_COMMAND","status":"FINISHED","duration":7'
+    lines = [f'{{{now},"{field}":"{text}"}}' for text in TEXTS for field in SHOWN]
     lines += [
-        f'{{"eventDate":"{date}","activityType":"{kind}","status":"FINISHED","{field}":{number},"cid":"{field}{number!r:.3}"}}'.replace(
-            "'", ""
-        )
+        f'{{{now},{it},"{field}":"{text}"}}'
+        for it in (failed, deleted)
+        for text in TEXTS
+        for field in SHOWN[2:]
+    ]
+    lines += [
+        f'{{{now},"activityType":"{kind}","status":"FINISHED","{field}":{number}}}'
         for number in NUMBERS
         for field in MEASURES
         for kind in ("VIS_COMMAND", "RDD", "REQUEST", "RAW_DATA_EXPORT", "UPLOAD")
     ]
-    lines += [f'{{"eventDate":"{date}","activityType":"VIS_DATA","{key}":1}}' for key in KEYS]
-    spelt = [orjson.dumps(date).decode() if date != 2**64 else str(date) for date in DATES]
+    lines += [f'{{{now},"activityType":"VIS_DATA","{key}":1}}' for key in KEYS]
     lines += [
-        f'{{"eventDate":{odd},"activityType":"{kind}","status":"{status}","duration":7,"user":"ann"}}'
-        for odd in spelt
-        for kind, status in (("AUTHENTICATION", "FAILED"), ("USER", "DELETED"), ("VIS_COMMAND", "FINISHED"))
+        f'{{"eventDate":{orjson.dumps(date).decode()},{it},"user":"ann"}}'
+        for date in DATES
+        for it in (failed, deleted, slow)
     ]
-    lines += [
-        f'{{"eventDate":"{date}","activityType":"VIS","_doc_count":{many}}}'
-        for many in ("1000000", "2147483647", "1", "0", "-1", "1.5", '"x"', "{}", "[1]")
-    ]
-    lines += [
-        f'{{"{field}":{value}}}'
-        for field in (
-            "_index",
-            "_ignored",
-            "_field_names",
-            "_routing",
-            "_type",
-            "_tier",
-            "_seq_no",
-            "_nested_path",
-        )
-        for value in ('"x"', "1", "{}")
-    ]
-    return [line.encode("utf-8", "surrogatepass") for line in lines]
+    lines += [f'{{{now},"activityType":"VIS","_doc_count":{many}}}' for many in COUNTS]
+    lines += [f'{{"{field}":{value}}}' for field in METADATA for value in ('"x"', "1", "{}")]
+    return [line.encode() for line in lines]
 
 
 READING_COMMANDS = (
@@ -182,9 +106,6 @@ def test_reading_commands_read_whatever_is_there(lab: Lab, tmp_path: Path) -> No
         told[name] = done.stdout
         if done.returncode or "Traceback" in done.stderr:
             failed[name] = f"{done.returncode}: {done.stderr[-1500:]} {done.stdout[-500:]}"
-    if os.environ.get("KEEP"):
-        for name, out in told.items():
-            Path(os.environ["KEEP"], name.replace("/", "_").replace(" ", "_")[:60]).write_text(out)
     assert failed == {}
 
     def counted(**query: Any) -> int:
@@ -208,7 +129,17 @@ def test_reading_commands_read_whatever_is_there(lab: Lab, tmp_path: Path) -> No
     )
     assert status["ignored"]["entries"] == counted(exists={"field": "_ignored"})
     assert not [finding for finding in check["findings"] if finding["state"] == "wrong"]
-    dated = counted(range={"eventDate": {"gte": "0001-01-01", "lte": "9999-12-31"}})
+    views = orjson.loads(lab.command("template", "views", "--json").stdout)
+    entries_of = {view["type"]: view["entries"] for view in views["views"]}
+    assert {kind: entries_of[kind] for kind in KNOWN} == by_type
+    assert sum(entries_of.values()) + sum(it["entries"] for it in views["without"]) == counted(
+        exists={"field": "activityType"}
+    )
+    times = {"range": {"eventDate": {"gte": "0001-01-01", "lte": "9999-12-31"}}}
+    dated = counted(**times)
     assert f"{dated:,} entries" in told[" ".join(reports[1]).replace(str(tmp_path), "")]
     page = (tmp_path / "1.html").read_text()
+    figures = dict(re.findall(r'<li id="([\w-]+)"><b [^>]*data-v="(\d+)"', page))
+    assert int(figures["audit-deleted"]) == counted(bool={"filter": [times, {"term": {"status": "DELETED"}}]})
+    assert int(figures["audit-failed"]) == counted(bool={"filter": [times, *failures["filter"]]})
     assert not [sign for sign in page if not (sign.isprintable() or sign == "\n")]

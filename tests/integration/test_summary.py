@@ -16,6 +16,7 @@ from indexer.cluster.summary import NOT_SET, summarise
 from indexer.cluster.templates import install
 from indexer.demo.sample import entries
 from indexer.settings import Connection
+from indexer.show import as_json, text
 
 END = datetime(2026, 5, 11, 6, 30, tzinfo=UTC)
 Entry = dict[str, Any]
@@ -130,6 +131,59 @@ def test_no_entries(client: Elasticsearch, alias: str) -> None:
     shown = list(summary.tables())
     assert [table.title for table in shown if table.rows] == []
     assert all(table.empty.endswith(".") for table in shown)
+
+
+@pytest.mark.parametrize(
+    "date",
+    [
+        *(-(2**63) + 1, -(10**18), -99_999_999_999_999, -62_135_596_800_001, 253_402_300_800_000, 10**16),
+        *(31_556_889_864_403_199, 10**18, 2**63 - 1, -(2**63), 2**63, [1, -(2**63) + 1], [1, 2**63 - 1]),
+    ],
+)
+def test_dates_that_cannot_be_written(client: Elasticsearch, alias: str, date: object) -> None:
+    """Elasticsearch cannot, or a datetime cannot: all but those is shown, in the lists that such an entry is first in."""
+    kinds: list[Entry] = [
+        {"activityType": "AUTHENTICATION", "status": "FAILED", "user": "eve", "ip": "10.0.0.1"},
+        {"activityType": "USER", "status": "DELETED", "userName": "bob"},
+        {"activityType": "VIS_COMMAND", "status": "FINISHED", "duration": 1e308, "cid": "c"},
+    ]
+    odd: list[Entry] = [{"eventDate": date} | kind for kind in kinds]
+    right = [{"eventDate": "2026-05-01 00:00:00.001"} | kind for kind in kinds[:2]]
+    send(client, alias, map(orjson.dumps, [*odd, *right]))
+    summary = summarise(client, alias)
+    moment = datetime(2026, 5, 1, 0, 0, 0, 1_000, tzinfo=UTC)
+    assert summary.entries == 5
+    assert [(row.attempts, row.last) for row in summary.failed_log_ins] == [(2, moment)]
+    assert {(row.name, row.when) for row in summary.deletions} >= {("bob", moment)}
+    assert [row.duration_ms for row in summary.slowest] == [1e308]
+    assert (summary.deleted, summary.last) == (2, moment)
+    assert as_json(summary)
+    assert [
+        table
+        for table in summary.tables()
+        if "1e+308 ms" in str([list(map(text, row)) for row in table.rows])
+    ]
+
+
+def test_entries_count_once_whatever_they_hold(client: Elasticsearch, alias: str) -> None:
+    """A number in `_doc_count` makes one of so many in what Elasticsearch counts in a bucket."""
+    failed = {
+        "activityType": "AUTHENTICATION",
+        "status": "FAILED",
+        "user": "eve",
+        "ip": "10.0.0.1",
+        "duration": 1,
+    }
+    odd = [failed | {"_doc_count": many} for many in (1_000_000, 2**31 - 1, 7)]
+    others = [{"activityType": "VIS", "status": "OPENED", "user": "bob", "duration": 2}] * 4
+    send(client, alias, map(orjson.dumps, [*odd, *others]))
+    summary = summarise(client, alias)
+    assert summary.entries == 7
+    assert summary.by_type == (Count("VIS", 4), Count("AUTHENTICATION", 3))
+    assert summary.by_status == (Count("OPENED", 4), Count("FAILED", 3))
+    assert summary.by_user == (Count("bob", 4), Count("eve", 3))
+    assert (summary.failed, [row.attempts for row in summary.failed_log_ins]) == (3, [3])
+    assert {row.activity_type: row.entries for row in summary.durations} == {"VIS": 4, "AUTHENTICATION": 3}
 
 
 def test_what_entries_lack(client: Elasticsearch, alias: str) -> None:
