@@ -62,7 +62,10 @@ def summarise(client: Elasticsearch, alias: str) -> Summary:
 
 def _figures() -> Json:
     failed = [{"term": {"activityType": "AUTHENTICATION"}}, {"term": {"status": "FAILED"}}]
-    ends = {end: {which: {"field": "eventDate"}} for end, which in (("first", "min"), ("last", "max"))}
+    ends = {
+        end: {which: {"field": "eventDate", "format": "epoch_millis"}}
+        for end, which in (("first", "min"), ("last", "max"))
+    }
     dated = {"dated": {"filter": DATED, "aggs": ends}}
     by_address = counting.terms("ip", TOP, dated, missing=UNSPECIFIED)
     spread = {
