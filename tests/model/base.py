@@ -63,12 +63,14 @@ class Base:
         self.server.question_step = self._answer_question
         self.server.refuse = self._refuse
         self.audit = Audit(self.server, LONGEST_LINE)
-        self.disk = Disk(self.directory, self.stage.clock, self._note)
+        self.disk = Disk(self.directory, self.stage.clock, self.audit.note)
         world = World(self.stage, self.server, self.audit, self.disk.watched)
         world.prepare(self.patch)
         self.subjects = [Subject(world, self.directory / name) for name in ("state", "another-state")]
         self.faults: deque[str] = deque()
         self.busy: deque[bool] = deque()
+        self.silent = 0
+        """So many questions are not answered."""
         self.late: list[Late] = []
         self.asked: dict[str, set[Actor]] = {}
         """Who has asked for each line."""
@@ -183,6 +185,9 @@ class Base:
         self.stage.pause("question")
         actor = self.stage.current
         assert actor is not None
+        if self.silent and actor.name != "reader":
+            self.silent -= 1
+            faults.no_connection(request, carry_out)
         self._arrive_before(actor, request.ids)
         answer = carry_out()
         if not request.ids:
@@ -240,9 +245,6 @@ class Base:
 
     # ---- which files there are
 
-    def _note(self, data: bytes, final: bool) -> None:  # noqa: FBT001 - a fact
-        self.audit.note(data, final)
-
     def delete(self, file: File) -> None:
         """Take a file's name away; who holds it open has to read it to its end."""
         self.disk.delete(file)
@@ -267,6 +269,7 @@ class Base:
         """All faults end, time passes, and everything is delivered once."""
         self.faults.clear()
         self.busy.clear()
+        self.silent = 0
         self.server.blocked.discard(str(self.server.write))
         for archive in self.unfinished:
             self.disk.finish_packing(archive)

@@ -69,6 +69,11 @@ class Machine(Logs):
         """Some of the next entries are refused for now."""
         self.busy.extend(map(bool, which))
 
+    @step(1, times=one(1, 2, 5))
+    def be_silent(self, times: int) -> None:
+        """The next questions are not answered."""
+        self.silent += times
+
     # ---- how time passes
 
     @step(4, order=one(*ORDERS), turns=one(1, 2, 5, 20))

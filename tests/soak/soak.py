@@ -1,13 +1,15 @@
 """Random faults against a real Elasticsearch: `make soak MINUTES=5 SEED=1`.
 
-One thread plays a Zoomdata that writes and rotates its log in every way, an operator who kills, stops and starts the
-indexer, and a cluster that rolls over, loses its node and comes back. After each round all faults end, the indexer
-drains, and the alias must hold exactly the lines written, each once and unchanged. A seed repeats a run's decisions (not
-its timing). Exit code 0 only if every round agrees.
+One thread plays a Zoomdata that writes and rotates its log in every way, people who rewrite, shrink and restore it, an
+operator who kills, stops and starts two indexers, loses and sets back their states and repairs beside them, and a cluster
+that rolls over, loses its node and comes back. After each round all faults end, the indexers drain, and the alias must
+hold exactly the lines written, each once and unchanged; of those that somebody cut off, no more than one copy. A seed
+repeats a run's decisions (not its timing). Exit code 0 only if every round agrees.
 """
 
 import argparse
 import gzip
+import os
 import random
 import secrets
 import shutil
@@ -17,11 +19,11 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from hashlib import blake2b
 from pathlib import Path
-from typing import Self
+from typing import IO, Self
 
 import orjson
 from elasticsearch import Elasticsearch
@@ -40,13 +42,21 @@ def digest(line: bytes) -> bytes:
     return line[-40:] + blake2b(line, digest_size=8).hexdigest().encode()
 
 
+def digests(path: Path) -> set[bytes]:
+    """All lines of a file that have an end."""
+    return set(map(digest, path.read_bytes().split(b"\n")[:-1]))
+
+
 class Zoomdata:
-    """Writes a log, and rotates it."""
+    """Writes a log, and rotates it; and all that others do to it."""
 
     def __init__(self, directory: Path, chance: random.Random) -> None:
         self.directory = directory
         self.written: Counter[bytes] = Counter()
         """Digests: the lines themselves would fill the memory."""
+        self.cut: set[bytes] = set()
+        """What was cut off; whether that was read before, no one can tell."""
+        self._backup = directory.parent / "backup"
         self._chance = chance
         self._live = directory / "zoomdata-activity.log"
         self._file = self._live.open("ab", buffering=0)
@@ -102,6 +112,91 @@ class Zoomdata:
             self.rename()
             time.sleep(0.1)
 
+    # ---- what others do to it
+
+    def truncate(self) -> None:
+        """Cut it to nothing, without a copy."""
+        with self._changing():
+            self._file.truncate(0)
+        self.append()
+
+    def shrink(self) -> None:
+        """Take some bytes off its end, and write them again (`truncate -s -1`, `echo >> log`)."""
+        data = self._live.read_bytes()
+        size = min(len(data), self._chance.choice([1, 1, 20, 5000]))
+        os.truncate(self._live, len(data) - size)
+        self._pause()
+        self._file.write(data[len(data) - size :])
+
+    def lose_lines(self) -> None:
+        """Take some lines off its end."""
+        with self._changing():
+            lines = self._live.read_bytes().splitlines(keepends=True)
+            os.truncate(self._live, len(b"".join(lines[: -self._chance.choice([1, 50])])))
+
+    def edit(self) -> None:
+        """Change its last line, as `sed -i` does."""
+        with self._changing():
+            *lines, _ = self._live.read_bytes().splitlines(keepends=True) or [b""]
+            last = self._line()
+            self._replace(b"".join(lines) + last + b"\n")
+            self.written[digest(last)] += 1
+
+    def write_itself(self) -> None:
+        """Write its own bytes again: into it, or into another file in its place."""
+        self._put(self._live.read_bytes())
+
+    def back_up(self) -> None:
+        """Keep a copy."""
+        shutil.copyfile(self._live, self._backup)
+
+    def restore(self) -> None:
+        """Bring the copy back: in the place of the log, or beside it."""
+        if not self._backup.exists():
+            return
+        data = self._backup.read_bytes()
+        if self._chance.random() < 0.3:
+            beside = self._rotated()
+            with beside.open("wb") as file:
+                self._write_in_parts(file, data)
+            self.cut -= digests(beside)
+        else:
+            with self._changing():
+                self._put(data)
+
+    def _put(self, data: bytes) -> None:
+        if self._chance.random() < 0.4:
+            self._replace(data)
+        else:
+            self._file.truncate(0)
+            self._write_in_parts(self._file, data)
+
+    def _replace(self, data: bytes) -> None:
+        other = self.directory / ".other"
+        other.write_bytes(data)
+        other.replace(self._live)
+        self._file.close()
+        self._file = self._live.open("ab", buffering=0)
+
+    def _write_in_parts(self, file: IO[bytes], data: bytes) -> None:
+        """Slowly enough that some of it may be read before the rest is there."""
+        first = self._chance.randrange(len(data) + 1)
+        file.write(data[:first])
+        file.flush()
+        self._pause()
+        file.write(data[first:])
+
+    @contextmanager
+    def _changing(self) -> Iterator[None]:
+        """Note what is no longer there afterwards."""
+        before = digests(self._live)
+        yield
+        after = digests(self._live)
+        self.cut = (self.cut | before) - after
+
+    def _pause(self) -> None:
+        time.sleep(self._chance.choice([0, 0.1, 1.5]))
+
     def _rotated(self) -> Path:
         self._number += 1
         return self.directory / f"zoomdata-activity.log.{self._number}"
@@ -141,12 +236,18 @@ class Operator:
         ]
         self._log = (state.parent / "indexer.log").open("ab")
         self._process: subprocess.Popen[bytes] | None = None
+        self._others: list[subprocess.Popen[bytes]] = []
+        self._checkpoint = state / "checkpoint.json"
+        self._old = state.parent / f"{state.name}.old"
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.kill()
+        for process in self._others:
+            process.kill()
+            process.wait()
         self._log.close()
 
     def start(self) -> None:
@@ -161,6 +262,35 @@ class Operator:
     def terminate(self) -> None:
         """End it with SIGTERM; it has to be gone within ten seconds."""
         self._end(signal.SIGTERM)
+
+    def keep_state(self) -> None:
+        """Keep a copy of what it remembers."""
+        with suppress(FileNotFoundError):
+            shutil.copyfile(self._checkpoint, self._old)
+
+    def set_state_back(self) -> None:
+        """Let it remember what it once remembered."""
+        if self._old.exists():
+            self.kill()
+            shutil.copyfile(self._old, self._checkpoint)
+            self.start()
+
+    def lose_state(self) -> None:
+        """Let it remember nothing."""
+        self.kill()
+        self._checkpoint.unlink(missing_ok=True)
+        self.start()
+
+    def repair(self) -> None:
+        """Run `verify --repair` beside it."""
+        command = [*self._command[:3], "verify", "--repair", *self._command[4:]]
+        self._others.append(subprocess.Popen(command, stdout=self._log, stderr=self._log))
+
+    @property
+    def repairs(self) -> bool:
+        """Such a run is not at its end."""
+        self._others = [process for process in self._others if process.poll() is None]
+        return bool(self._others)
 
     def _end(self, number: int) -> None:
         if self._process is not None and self._process.poll() is None:
@@ -195,13 +325,17 @@ def soak(minutes: float, seed: int, say: Callable[[str], None]) -> bool:
     logs.mkdir()
     with Embedded() as server:
         connection = Connection(elasticsearch_url=[server.url], alias=f"soak-{secrets.token_hex(4)}")
-        zoomdata, operator = Zoomdata(logs, chance), Operator(connection, logs, scratch / "state")
-        with connect(connection) as client, operator:
+        zoomdata = Zoomdata(logs, chance)
+        operator, other = (Operator(connection, logs, scratch / state) for state in ("state", "other-state"))
+        with connect(connection) as client, operator, other:
             install(client, connection, inspect_server(client))
 
             def roll_over() -> None:
+                """As an administrator does, or as `indexer run`: then the old index takes no more entries."""
                 with suppress(Exception):
-                    client.indices.rollover(alias=connection.alias)
+                    old = client.indices.rollover(alias=connection.alias)["old_index"]
+                    if chance.random() < 0.5:
+                        client.indices.add_block(index=old, block="write")
 
             def lose_node() -> None:
                 server.kill()
@@ -215,9 +349,23 @@ def soak(minutes: float, seed: int, say: Callable[[str], None]) -> bool:
                 zoomdata.compress: 3,
                 zoomdata.copy_and_truncate: 4,
                 zoomdata.rename_often: 1,
+                zoomdata.truncate: 1,
+                zoomdata.shrink: 3,
+                zoomdata.lose_lines: 2,
+                zoomdata.edit: 3,
+                zoomdata.write_itself: 3,
+                zoomdata.back_up: 4,
+                zoomdata.restore: 4,
                 operator.start: 15,
                 operator.kill: 10,
                 operator.terminate: 4,
+                operator.keep_state: 4,
+                operator.set_state_back: 3,
+                operator.lose_state: 2,
+                operator.repair: 2,
+                other.start: 5,
+                other.kill: 3,
+                other.terminate: 2,
                 roll_over: 5,
                 lose_node: 0.6,
             }
@@ -229,7 +377,7 @@ def soak(minutes: float, seed: int, say: Callable[[str], None]) -> bool:
                 for step in steps:
                     step()
                     time.sleep(chance.choice([0, 0.01, 0.1, 0.5]))
-                if not settled(zoomdata, operator, client, connection.alias, say):
+                if not settled(zoomdata, (operator, other), client, connection.alias, say):
                     names = " ".join(getattr(step, "__name__", "?") for step in steps)
                     say(f"round {number} of seed {seed} does not agree; its steps: {names}; see {scratch}")
                     return False
@@ -240,22 +388,26 @@ def soak(minutes: float, seed: int, say: Callable[[str], None]) -> bool:
 
 def settled(
     zoomdata: Zoomdata,
-    operator: Operator,
+    operators: Sequence[Operator],
     client: Elasticsearch,
     alias: str,
     say: Callable[[str], None],
 ) -> bool:
-    """Let the indexer drain, then compare what is written with what is indexed."""
-    operator.start()
-    deadline = time.monotonic() + 60
+    """Let the indexers drain, then compare what is written with what is indexed."""
+    operators[0].start()
+    deadline = time.monotonic() + 90
     while True:
+        repairs = [operator for operator in operators if operator.repairs]
         found = Counter(indexed(client, alias))
-        if found == zoomdata.written:
+        missing, unexpected = zoomdata.written - found, found - zoomdata.written
+        for cut in zoomdata.cut:
+            missing.pop(cut, None)
+        if not (missing or unexpected or repairs):
             return True
         if time.monotonic() > deadline:
-            missing, doubled = zoomdata.written - found, found - zoomdata.written
             say(
-                f"missing {missing.total()}: {list(missing)[:2]}, too many {doubled.total()}: {list(doubled)[:2]}"
+                f"missing {missing.total()}: {list(missing)[:2]}, too many {unexpected.total()}: "
+                f"{list(unexpected)[:2]}{', and a repair goes on' if repairs else ''}"
             )
             return False
         time.sleep(0.5)
