@@ -30,7 +30,21 @@ FIRST, LAST = -62_135_596_800_000, 253_402_300_799_999
 Elasticsearch fails to write those at the ends of what it can hold, in any format, and closes the connection (measured on
 8.19.16 and 9.1.5). Only the values that it has sorted by are answered as they are.
 """
-DATED: Json = {"range": {"eventDate": {"gte": FIRST, "lte": LAST, "format": "epoch_millis"}}}
+
+
+def _dates(**within: object) -> Json:
+    return {"range": {"eventDate": {"format": "epoch_millis", **within}}}
+
+
+DATED: Json = {
+    "bool": {
+        "filter": _dates(gte=FIRST, lte=LAST),
+        "must_not": [
+            _dates(lt=FIRST),
+            _dates(gt=LAST),
+        ],  # an entry may have several dates, and one odd one is enough
+    }
+}
 
 
 def summarise(client: Elasticsearch, alias: str) -> Summary:

@@ -64,6 +64,7 @@ def test_the_command_rolls_over_then_deletes_and_says_so(filled: Lab) -> None:
     printed = json.loads(filled.command(*command, "--dry-run", "--json").stdout)["requests"]
     assert [(it["method"], it["path"]) for it in printed] == [
         ("POST", f"/{alias}/_rollover/{alias}-000003"),
+        ("PUT", f"/{alias}-000002/_block/write"),
         ("DELETE", f"/{alias}-000001"),
     ]
     assert behind(filled) == [*index(filled, 1, 2), f"{alias}-restored"]
@@ -74,6 +75,10 @@ def test_the_command_rolls_over_then_deletes_and_says_so(filled: Lab) -> None:
     assert behind(filled) == [*index(filled, 2, 3), f"{alias}-restored"]
     assert client.indices.exists(index=f"{alias}-000000")
     assert write_index(client, filled.connection) == index(filled, 3)[0]
+    settings = client.indices.get_settings(index=f"{alias}-00000*", flat_settings=True)
+    assert [name for name, held in settings.items() if "index.blocks.write" in held["settings"]] == index(
+        filled, 2
+    )
     assert json.loads(filled.command(*command, "--json").stdout)["deleted"] == index(filled, 2)
 
 
