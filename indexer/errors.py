@@ -12,7 +12,7 @@
     ├── AliasIsIndex            an index stands where the alias belongs (`run` waits for it)
     ├── NotElasticsearch        something else answers at that address  (`run` waits for it)
     ├── NoSuchLog               a path that names no log file
-    ├── Unreadable              a log file that cannot be read
+    ├── Unreadable              log files that cannot be read
     ├── StateUnusable           the state directory cannot be used
     ├── StateInUse              another indexer holds the state directory
     ├── Stopped                 a signal ended a command before it was done
@@ -130,10 +130,10 @@ class NoSuchLog(Fatal):
 
 
 class Unreadable(Fatal):
-    """The operating system, or the file's own format, refuses to give its bytes."""
+    """The operating system, or the file's own format, refuses to give the bytes of one or more files."""
 
-    sentence = "Cannot read {path}: {reason}."
-    cure = "Nothing of it is lost: mend it and run the same command again."
+    sentence = "Cannot read {files}."
+    cure = "Nothing is lost: fix that, and run the same command again."
 
 
 class StateUnusable(Fatal):

@@ -37,7 +37,7 @@ def run(
     ageing: Ageing,
     paths: Paths = None,
     once: Annotated[
-        bool, typer.Option("--once", help="Index what is there, .gz archives too, then stop.")
+        bool, typer.Option("--once", help="Index what is there, archives too, then stop.")
     ] = False,
     rollover: Annotated[
         bool,
@@ -95,8 +95,8 @@ def _once(
             paths, connection, delivery, state, listener, stop, once=True, monitoring=monitoring
         )
     print(_told(report.totals))
-    for path, reason in report.unreadable.items():
-        raise Unreadable(path=path, reason=reason)
+    if report.unreadable:
+        raise Unreadable(files="; ".join(f"{path}: {reason}" for path, reason in report.unreadable.items()))
     if stop.is_set():
         raise Stopped
     if report.totals.rejected:
