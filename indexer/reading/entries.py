@@ -1,7 +1,7 @@
 """A line becomes an entry with an id, or a rejection with its reason.
 
-The entry is the line without LF or CRLF, its bytes untouched. Nothing is parsed: whether it is sound JSON is for
-Elasticsearch to judge, which does so item by item (measured on 7.17.28, 8.19.16 and 9.1.5).
+The entry is the line without its line end (LF, or CRs and LF), its bytes untouched. Nothing is parsed: whether it is
+sound JSON is for Elasticsearch to judge, which does so item by item (measured on 7.17.28, 8.19.16 and 9.1.5).
 
 An id is 28 hexadecimal digits, sortable, neighbours sharing a prefix:
 
@@ -90,7 +90,7 @@ _BEFORE_OBJECT = re.compile(rb"(?:\xef\xbb\xbf)?\0*(?:\d{4}-\d\d-\d\d[ T]\d\d:\d
 
 def entry_in(line: bytes) -> bytes | Reason | None:
     """Find the entry in a line (without its LF); None if the line is blank."""
-    line = line.removesuffix(b"\r")
+    line = line.rstrip(b"\r")  # 7.17 drops one that ends an entry, later ones keep it
     before = _BEFORE_OBJECT.match(line)
     if before:
         return Reason.NESTED_TOO_DEEPLY if nested_too_deeply(line) else line[before.end() :]

@@ -155,6 +155,17 @@ def test_every_activity_type_is_indexed_unchanged(lab: Lab) -> None:
     assert lab.entries() == lines
 
 
+@pytest.mark.parametrize("end", [b"\n", b"\r\n", b"\r\r\n", b"\r\r\r\n"])
+def test_a_line_end_is_no_part_of_an_entry(lab: Lab, end: bytes) -> None:
+    """Servers differ in what they do with a CR that ends an entry: none is sent."""
+    lines = numbered(5)
+    lab.log(b"".join(line + end for line in lines))
+    assert lab.command("run", "--once", lab.logs).returncode == 0
+    assert lab.entries() == lines
+    verified = lab.command("verify", lab.logs)
+    assert verified.returncode == 0, verified.stdout
+
+
 def test_blank_lines_are_counted_and_otherwise_nothing(lab: Lab) -> None:
     """With whatever blanks in them, between entries of either line end."""
     totals = lab.run(lab.log(b'\n\r\n{"a":1}\r\n \t \n{"a":2}\n\0\0\n\xef\xbb\xbf\n')).totals
