@@ -5,7 +5,10 @@ import os
 import shutil
 from pathlib import Path
 
-from tests.unit.conftest import lines
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, rule
+
+from tests.unit.conftest import Reader, lines
 
 HALF = b'{"n":"half'
 REST = b' and whole"}\n'
@@ -43,3 +46,24 @@ def replace(path: Path, content: bytes) -> None:
     other = path.with_name(f".{path.name}.new")
     other.write_bytes(content)
     other.replace(path)
+
+
+class Followed(RuleBasedStateMachine):
+    """The steps of an indexer in a random history."""
+
+    reader: Reader
+
+    @rule(deliver=st.booleans())
+    def look(self, *, deliver: bool) -> None:
+        """Look at the directory and read."""
+        self.reader.look(deliver=deliver)
+
+    @rule(deliver=st.booleans())
+    def read(self, *, deliver: bool) -> None:
+        """Read the open files."""
+        self.reader.read(deliver=deliver)
+
+    @rule(seconds=st.sampled_from([1, 6, 70]))
+    def wait(self, seconds: int) -> None:
+        """Let time pass."""
+        self.reader.now += seconds

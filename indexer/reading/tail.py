@@ -94,6 +94,7 @@ class Tail:
         """Closed to make room, not because they are final."""
         self._retry_at: dict[Key, float] = {}
         self._renamed: dict[Key, tuple[FileFacts, OSError]] = {}
+        self._look = files.Look([], {})
         self._directories: list[int] = []
         self._lively: list[Log] = []
         self._all_due = 0.0
@@ -101,12 +102,11 @@ class Tail:
         self.idle = False
         """The last `read` found nothing new."""
         self._failed: dict[str, str] = {}
-        self._unlisted: dict[str, str] = {}
 
     @property
     def failures(self) -> dict[str, str]:
         """Paths that could not be read, with the reason."""
-        return self._failed | self._unlisted
+        return self._failed | self._look.unreadable
 
     def records(self) -> list[FileRecord]:
         """What to remember now."""
@@ -135,13 +135,12 @@ class Tail:
     def scan(self) -> None:
         """Hold what is known against what the paths name now."""
         now = self._clock()
-        look = files.find(self._patterns)
+        look = self._look = files.find(self._patterns)
         found = {facts.key: facts for facts in look.found}
         if STANDARD_INPUT in self._patterns:
             found[INPUT] = FileFacts(STANDARD_INPUT, *INPUT, 0, 0)
         for path, reason in look.unreadable.items():
             self._events.file_unreadable(path, reason)
-        self._unlisted = look.unreadable
         for key, log in self._open.items():
             if key in found or not look.hides(log.facts.path):
                 log.found_as(found.get(key), now)
@@ -156,7 +155,7 @@ class Tail:
         for record in (*self._closed.values(), *(lost.record for lost in self._missing)):
             self._note(record)
         if not self._once:
-            self._forget(look, now)
+            self._forget()
             self._open_waiting()
 
     def _find_waiting(self, found: Mapping[Key, FileFacts], now: float) -> None:
@@ -211,19 +210,33 @@ class Tail:
         self._parked.discard(record.key)
         self._missing.append(Missing(record, unread, self._clock()))
 
-    def _forget(self, look: files.Look, now: float) -> None:
-        """Forget what nobody claimed, unless its file is where no one can look now."""
+    def _forget(self) -> None:
+        """Forget what nobody claimed, unless its file is where no one looks, or can look, now."""
+        now = self._clock()
         claimants = self._waiting or any(log.comparing for log in self._open.values())
-        claimable = CLAIMABLE_AT_MOST if claimants else CLAIMABLE
+        claimable = 0.0 if self._once else CLAIMABLE_AT_MOST if claimants else CLAIMABLE
         for lost in [lost for lost in self._missing if now - lost.since >= claimable]:
-            path = lost.record.path
-            if look.hides(path) or not files.directory_exists(path):
+            if self._is_elsewhere(lost.record):
                 lost.since = now
                 continue
             self._missing.remove(lost)
             others = (known for known in self._known(lost.record) if known is not lost.record)
             if lost.unread and not any(known.offset >= lost.record.offset for known in others):
-                self._events.file_lost(path, lost.unread)
+                self._events.file_lost(lost.record.path, lost.unread)
+
+    def _is_elsewhere(self, record: FileRecord) -> bool:
+        """Tell whether a file may be there that no path names now, or that is hidden."""
+        if self._look.hides(record.path) or not files.directory_exists(record.path):
+            return True
+        try:
+            facts = files.look_at(record.path)
+        except OSError:
+            return True
+        return (
+            facts is not None
+            and facts.key == record.key
+            and not (record.key in self._open or record.key in self._closed)
+        )
 
     # ---- opening
 
@@ -376,6 +389,8 @@ class Tail:
                     yield run
                 if not (size and self._once):
                     break
+        if self._once and self.exhausted:  # all that is there was looked into: nobody will claim the rest
+            self._forget()
         lately = self._clock() - LIVELY
         self._lively = [log for log in due if log.changed_at > lately or log.behind or log.comparing]
 

@@ -100,12 +100,6 @@ class Archive(PlainFile):
             size -= len(piece)
         return b"".join(pieces)
 
-    def whole(self) -> bool:
-        """Inflate the rest of what is there, and tell whether it is complete. Raises OSError."""
-        while self._next(CHUNK):
-            pass
-        return self.complete
-
     def _next(self, size: int) -> bytes:
         """Inflate some bytes, at most `size`; none at the end of what is there."""
         while True:

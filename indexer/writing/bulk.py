@@ -126,7 +126,7 @@ class Suspect:
     reason: str
     asked: float
     """When that request was sent."""
-    course: "Course"
+    index: str
     """Where it was going."""
 
     @property
@@ -154,16 +154,6 @@ class Outcome:
     """When the last request was sent."""
 
 
-@dataclass(frozen=True, slots=True)
-class Course:
-    """Where some entries are going."""
-
-    index: str = ""
-    """They may have been sent to this one: as long as it is there, no other will do."""
-    asked_for: str = ""
-    """The others were asked for them before they were sent to this one."""
-
-
 class Sender:
     """Delivers batches to the write index. May be used by several threads at once."""
 
@@ -182,7 +172,7 @@ class Sender:
         """
         patience = Patience(self._events, self._stop)
         outcome = Outcome()
-        self._send(batch.body, Course(), patience, outcome)
+        self._send(batch.body, "", patience, outcome)
         self._question(patience, outcome)
         patience.recovered()
         return outcome, [
@@ -219,22 +209,20 @@ class Sender:
                 patience.wait(doubtful.row, doubtful.told)
             elif not understood:  # all requests are refused: that is no entry's fault
                 patience.wait(answers.CLUSTER, left[0].told)
-            for course in dict.fromkeys(one.course for one in left):
-                body = Body.of([one.pair for one in left if one.course == course])
-                self._send(body, course, patience, outcome, tried=TRIES)
+            for index in dict.fromkeys(one.index for one in left):
+                body = Body.of([one.pair for one in left if one.index == index])
+                self._send(body, index, patience, outcome, tried=TRIES)
 
-    def _send(
-        self, body: Body, course: Course, patience: Patience, outcome: Outcome, *, tried: int = 0
-    ) -> None:
+    def _send(self, body: Body, index: str, patience: Patience, outcome: Outcome, *, tried: int = 0) -> None:
         """Send until nothing is left but suspects.
 
-        `tried` is how often requests with these entries have come to nothing already.
+        `index` is where these entries may have been sent to already: as long as it is there, no other will do. `tried` is how often requests with these entries have come to nothing already.
         """
         while body.count:
             outcome.asked = time.monotonic()
             try:
-                body, course = self._aim(body, course, outcome)
-                answer = self._post(body, course.index) if body.count else Answer("")
+                body, index = self._aim(body, index, outcome)
+                answer = self._post(body, index) if body.count else Answer("")
             except Undelivered as failure:
                 tried += 1
                 if isinstance(failure, Unasked) or not self._smaller(failure.row, tried):
@@ -242,7 +230,7 @@ class Sender:
                 elif body.count > 1:
                     pairs = body.pairs()
                     half = len(pairs) // 2
-                    self._send(Body.of(pairs[:half]), course, patience, outcome, tried=tried)
+                    self._send(Body.of(pairs[:half]), index, patience, outcome, tried=tried)
                     body = Body.of(pairs[half:])
                 else:
                     (pair,) = body.pairs()
@@ -250,14 +238,14 @@ class Sender:
                         outcome.refused.append((pair, REFUSED, failure.detail))
                     else:
                         outcome.suspects.append(
-                            Suspect(pair, failure.row, REFUSED, failure.detail, outcome.asked, course)
+                            Suspect(pair, failure.row, REFUSED, failure.detail, outcome.asked, index)
                         )
                     body = EMPTY
                 continue
             suspects = len(outcome.suspects)
-            body, worst, outgrown = self._tally(answer, body, course, outcome)
+            body, worst, outgrown = self._tally(answer, body, index, outcome)
             for part in (outgrown[: len(outgrown) // 2], outgrown[len(outgrown) // 2 :]):
-                self._send(Body.of(part), course, patience, outcome)
+                self._send(Body.of(part), index, patience, outcome)
             if worst is None:
                 if len(outcome.suspects) == suspects:
                     patience.recovered()
@@ -265,7 +253,7 @@ class Sender:
             row, detail, shut = worst
             if shut:  # another one may be written by now
                 self._target.look_again()
-                course = Course()
+                index = ""
             patience.wait(row, detail)
 
     def _smaller(self, row: Row, tried: int) -> bool:
@@ -277,21 +265,20 @@ class Sender:
             return tried >= TRIES and self.understands()
         return row.verdict in {Verdict.SPLIT, Verdict.ALONE, Verdict.DOUBT}
 
-    def _aim(self, body: Body, course: Course, outcome: Outcome) -> tuple[Body, Course]:
+    def _aim(self, body: Body, sent_to: str, outcome: Outcome) -> tuple[Body, str]:
         """Choose the index, and leave out what another one has already. Raises Undelivered, Stopped."""
         behind = self._look()
-        index = course.index
+        index = sent_to
         if index not in behind.indices:
             index = behind.write
             if (seconds := self._target.unsettled()) > 0:
                 if self._stop.wait(seconds):
                     raise Stopped
-                return self._aim(body, course, outcome)
-        if index != behind.write or index != course.asked_for:
-            body = self._leave_out_delivered(
-                body, [other for other in behind.indices if other != index], outcome
-            )
-        return body, Course(index, index)
+                return self._aim(body, sent_to, outcome)
+        if not sent_to == index == behind.write:  # else they were asked before it was sent there
+            others = [other for other in behind.indices if other != index]
+            body = self._leave_out_delivered(body, others, outcome)
+        return body, index
 
     def _look(self) -> Backing:
         """Look at the alias. Raises Undelivered."""
@@ -332,7 +319,7 @@ class Sender:
         return Body.of([pair for pair in pairs if pair[0] not in known]) if known else body
 
     def _tally(
-        self, answer: Answer, body: Body, course: Course, outcome: Outcome
+        self, answer: Answer, body: Body, index: str, outcome: Outcome
     ) -> tuple[Body, tuple[Row, str, bool] | None, list[Pair]]:
         """Count what is settled; return what is not, why, and what has to go in smaller requests.
 
@@ -358,9 +345,7 @@ class Sender:
                     self._taken = time.monotonic()
                 case Verdict.DOUBT:
                     reason = item.reason or item.error_type
-                    outcome.suspects.append(
-                        Suspect(pair, row, item.error_type, reason, outcome.asked, course)
-                    )
+                    outcome.suspects.append(Suspect(pair, row, item.error_type, reason, outcome.asked, index))
                 case Verdict.ALONE if body.count > 1:
                     outgrown.append(pair)
                 case Verdict.REJECTED | Verdict.ALONE:

@@ -53,7 +53,7 @@ class Target:
         grace: float = GRACE,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`behind` is what is behind the alias now; `known` the write index that the caller's state speaks of, if any: that one is not new."""
+        """`behind` is what is behind the alias; `known`, the write index of the caller's state, is not new to anybody."""
         self._client = client
         self._alias = alias
         self._url = url
@@ -93,7 +93,7 @@ class Target:
 
     @property
     def settled(self) -> str | None:
-        """The write index, unless it is too new; what is written to the logs from now on goes into no older one."""
+        """The write index, unless it is too new."""
         write, at = self._written
         return write if self._clock() >= at else None
 

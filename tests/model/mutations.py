@@ -16,7 +16,7 @@ from indexer.reading.log import QUIET, Log, Run
 from indexer.writing import answers, bulk, target
 from indexer.writing.answers import Answer
 from indexer.writing.batches import EMPTY, Body
-from indexer.writing.bulk import Course, Outcome, Sender, Undelivered
+from indexer.writing.bulk import Outcome, Sender, Undelivered
 from indexer.writing.rejects import Rejects
 from indexer.writing.target import Target
 
@@ -205,8 +205,8 @@ def retry_goes_to_the_write_index(patch: Patch) -> None:
     """A request whose answer was lost is repeated to whatever is the write index by then."""
     original = Sender._aim
 
-    def aim(self: Sender, body: Body, course: Course, outcome: Outcome) -> tuple[Body, Course]:
-        return original(self, body, Course(), outcome)
+    def aim(self: Sender, body: Body, _sent_to: str, outcome: Outcome) -> tuple[Body, str]:
+        return original(self, body, "", outcome)
 
     patch.setattr(Sender, "_aim", aim)
 
@@ -217,7 +217,7 @@ def suspects_forget_where_they_went(patch: Patch) -> None:
 
     def suspect(*given: Any) -> bulk.Suspect:
         one = original(*given)
-        return replace(one, course=Course())
+        return replace(one, index="")
 
     patch.setattr(bulk, "Suspect", suspect)
 
@@ -231,8 +231,8 @@ def deleted_index_is_waited_for(patch: Patch) -> None:
     """So is one that is gone."""
     original = Sender._aim
 
-    def aim(self: Sender, body: Body, course: Course, outcome: Outcome) -> tuple[Body, Course]:
-        return (body, course) if course.index else original(self, body, course, outcome)
+    def aim(self: Sender, body: Body, sent_to: str, outcome: Outcome) -> tuple[Body, str]:
+        return (body, sent_to) if sent_to else original(self, body, sent_to, outcome)
 
     patch.setattr(answers, "SHUT", frozenset({"cluster_block_exception"}))
     patch.setattr(Sender, "_aim", aim)

@@ -13,9 +13,10 @@ from pathlib import Path
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, rule
+from hypothesis.stateful import rule
 
 from indexer.reading.identity import FileRecord
+from tests.rotation import Followed
 from tests.unit.conftest import Delivered, Reader, expected
 
 FILES = st.integers(0, 5)
@@ -28,7 +29,7 @@ def content_of(path: Path) -> bytes:
     return gzip.decompress(data) if path.suffix == ".gz" else data
 
 
-class Histories(RuleBasedStateMachine):
+class Histories(Followed):
     """Files come, change and go as they may; an indexer reads them, dies, loses its state, or is given an old one."""
 
     most = 100
@@ -158,21 +159,6 @@ class Histories(RuleBasedStateMachine):
             path.unlink()
 
     # ---- the indexer
-
-    @rule(deliver=st.booleans())
-    def look(self, *, deliver: bool) -> None:
-        """Look at the directory and read."""
-        self.reader.look(deliver=deliver)
-
-    @rule(deliver=st.booleans())
-    def read(self, *, deliver: bool) -> None:
-        """Read the open files."""
-        self.reader.read(deliver=deliver)
-
-    @rule(seconds=st.sampled_from([1, 6, 70]))
-    def wait(self, seconds: int) -> None:
-        """Let time pass."""
-        self.reader.now += seconds
 
     @rule()
     def save(self) -> None:

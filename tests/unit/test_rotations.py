@@ -9,12 +9,13 @@ from pathlib import Path
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from hypothesis.stateful import invariant, rule
 
+from tests.rotation import Followed
 from tests.unit.conftest import Reader
 
 
-class Rotations(RuleBasedStateMachine):
+class Rotations(Followed):
     """A server writes and rotates its log, an indexer reads, delivers, dies and starts again."""
 
     def __init__(self) -> None:
@@ -120,21 +121,6 @@ class Rotations(RuleBasedStateMachine):
                     return
 
     # ---- the indexer
-
-    @rule(deliver=st.booleans())
-    def look(self, *, deliver: bool) -> None:
-        """Look at the directory and read."""
-        self.reader.look(deliver=deliver)
-
-    @rule(deliver=st.booleans())
-    def read(self, *, deliver: bool) -> None:
-        """Read the open files."""
-        self.reader.read(deliver=deliver)
-
-    @rule(seconds=st.sampled_from([1, 6, 70]))
-    def wait(self, seconds: int) -> None:
-        """Let time pass."""
-        self.reader.now += seconds
 
     @rule()
     def arrive(self) -> None:

@@ -13,11 +13,8 @@ from tests.rotation import FIRST, HALF, REST, SECOND, THIRD, compress, copy_trun
 from tests.unit.conftest import Reader, append, expected, lines
 
 
-@pytest.mark.parametrize("answers_lost", [False, True])
-def test_what_was_on_its_way_comes_once_after_a_crash(
-    reader: Reader, log: Path, *, answers_lost: bool
-) -> None:
-    """Whether it had arrived or not; what had is sent once more."""
+def die(reader: Reader, log: Path, *, answers_lost: bool) -> None:
+    """Deliver a part, and die with the rest on its way, which has arrived or not."""
     append(log, FIRST)
     reader.look()
     append(log, SECOND)
@@ -25,6 +22,14 @@ def test_what_was_on_its_way_comes_once_after_a_crash(
     if answers_lost:
         reader.lose_answers()
     reader.restart()
+
+
+@pytest.mark.parametrize("answers_lost", [False, True])
+def test_what_was_on_its_way_comes_once_after_a_crash(
+    reader: Reader, log: Path, *, answers_lost: bool
+) -> None:
+    """Whether it had arrived or not; what had is sent once more."""
+    die(reader, log, answers_lost=answers_lost)
     reader.look()
     assert reader.delivered == expected(FIRST + SECOND)
     sent = expected(FIRST + SECOND) - expected(FIRST)
@@ -37,13 +42,7 @@ def test_a_crash_and_a_rotation_together_lose_nothing(
     reader: Reader, log: Path, *, change: Callable[[Path], Path], answers_lost: bool
 ) -> None:
     """What was on its way when the indexer died is found in the rotated file."""
-    append(log, FIRST)
-    reader.look()
-    append(log, SECOND)
-    reader.look(deliver=False)
-    if answers_lost:
-        reader.lose_answers()
-    reader.restart()
+    die(reader, log, answers_lost=answers_lost)
     change(log)
     append(log, THIRD)
     reader.wait()
@@ -96,3 +95,37 @@ def test_a_stop_in_the_midst_of_a_rotation_is_gone_on_from(reader: Reader, log: 
         + expected(lines(4000, 5) + lines(5000, 5))
     )
     assert reader.told.lost == []
+
+
+def test_run_after_run_remembers_no_file_that_is_gone(reader: Reader, logs: Path, log: Path) -> None:
+    """With `once`: all that is there was looked into, so nobody goes on where it was; what nobody has read is told."""
+    append(log, FIRST)
+    (logs / "old-activity.log.1").write_bytes(SECOND)
+    reader.restart(once=True)
+    reader.look()
+    reader.restart()
+    append(log, THIRD)
+    (logs / "old-activity.log.1").unlink()
+    reader.look()
+    assert [record.path for record in reader.tail.records()] == [str(log)]
+    append(log, SECOND)
+    reader.look(deliver=False)
+    reader.restart()
+    log.unlink()
+    reader.look()
+    assert reader.tail.records() == []
+
+
+def test_a_file_that_other_paths_name_is_not_forgotten(tmp_path: Path) -> None:
+    """One state serves one command after the other, each for a directory of its own."""
+    one, two = tmp_path / "one", tmp_path / "two"
+    for directory, content in ((one, FIRST), (two, SECOND)):
+        directory.mkdir()
+        append(directory / "zoomdata-activity.log", content)
+    reader = Reader(one, once=True)
+    reader.look()
+    reader.save()
+    other = Reader(two, once=True)
+    other.start(reader.tail.records(), once=True)
+    other.look()
+    assert {Path(record.path).parent for record in other.tail.records()} == {one, two}

@@ -214,17 +214,6 @@ def test_one_byte_back_is_read_again(mixed: Archive) -> None:
     assert mixed.read_at(109, 10) == TEXT[109:119]
 
 
-def test_an_archive_knows_whether_it_is_whole(path: Path) -> None:
-    """Without giving what it holds."""
-    packed = members(TEXT, NOISE)
-    window = opened(path, packed[:-1])
-    assert not window.whole()
-    with path.open("ab") as file:
-        file.write(packed[-1:])
-    assert window.whole()
-    assert read_all(window, 5000) == TEXT + NOISE
-
-
 # ---- standard input
 
 
