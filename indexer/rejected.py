@@ -33,14 +33,14 @@ class StillListed(Fatal):
     """Lines went in, and their copies could not be deleted."""
 
     sentence = "Lines were delivered, and stay on the list: {index} answers {status} ({reason})."
-    cure = "Mend that and replay again: what is in the index already is not sent twice."
+    cure = "Fix that and replay again: what is in the index already is not sent twice."
 
 
 class NotRead(Fatal):
     """Lines could not be sent again."""
 
     sentence = "{count} rejected lines cannot be read, and stay on the list: {reason}. Of the others {done} are in the index now."
-    cure = "Mend that and replay again."
+    cure = "Fix that and replay again."
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,7 +49,7 @@ class Line(NamedTuple):  # one for each line of the files: a tuple is made in ha
     final: bool
     """It is complete; without its line end, it may not have been sent yet."""
     live: bool = False
-    """Its file is being written: it may be on its way."""
+    """Its file is being written: it may be in flight."""
 
     @property
     def checksum(self) -> int:

@@ -3,7 +3,7 @@
 The files are read as the indexer reads them, without its checkpoint; each entry is looked for by its id in all indices
 behind the alias. Present is what is there once with the same bytes; a line that is no entry, or that Elasticsearch
 refused, is accounted for when it is kept as rejected, with its bytes. What is missing of a file that is being written may
-be on its way: it is looked for again at the end. Memory is bounded: a few portions at a time, each of some thousand lines
+be in flight: it is looked for again at the end. Memory is bounded: a few portions at a time, each of some thousand lines
 and no more bytes than a bulk request.
 """
 
@@ -36,7 +36,7 @@ from indexer.writing.target import GRACE, Target, backing
 ASKED_AT_ONCE = 4000
 """Entries looked for in one search. Fewer cost more each (measured: 1,000 at a time are a third slower)."""
 LIVE = 60.0
-"""Seconds since it was last written for which a file's lines may be on their way."""
+"""Seconds since it was last written for which a file's lines may be in flight."""
 AGAIN_AFTER = GRACE + 2.0
 """Seconds after which what was missing is looked for again: a sender may have waited for a new index to settle."""
 PUT_OFF = 64 * 1024 * 1024
@@ -60,13 +60,13 @@ def verify(
         target = Target(client, connection.alias, shown(connection), behind, None)
         lookup = Lookup(client, raw, connection, state)
         lookup.refresh()
-        mend = None
+        repairer = None
         if repair:
             sender = Sender(client, target, events, stop)
-            mend = Repair(sender, _rejects(client, connection, delivery, state, events, stop, sender))
+            repairer = Repair(sender, _rejects(client, connection, delivery, state, events, stop, sender))
         tail = Tail(paths, [], limit=delivery.max_line_bytes, once=True, events=events)
         tail.scan()
-        checker = Checker(lookup, mend, stop)
+        checker = Checker(lookup, repairer, stop)
         portions = _portions(_lines(tail), delivery.batch_bytes)
         total = sum(_checked(portions, checker, delivery.senders), Verification(connection.alias))
         total += checker.look_again()
@@ -143,7 +143,7 @@ class Checker:
         self._repair = repair
         self._stop = stop
         self._again: deque[Line] = deque()
-        """What may be on its way."""
+        """What may be in flight."""
         self._bytes = 0
         self._lock = threading.Lock()
 
@@ -154,7 +154,7 @@ class Checker:
         return self._judge(lines, again=True)
 
     def look_again(self) -> Verification:
-        """Judge what may have been on its way. Raises Fatal, Stopped."""
+        """Judge what may have been in flight. Raises Fatal, Stopped."""
         total = Verification(self._lookup.connection.alias)
         if not self._again:
             return total
@@ -179,7 +179,7 @@ class Checker:
         return report(lookup.connection.alias, judged, copies | kept, repaired)
 
     def _put_off(self, judged: Sequence[tuple[Kind, Line]]) -> list[tuple[Kind, Line]]:
-        """Leave out what may be on its way; if there is too much of it, the oldest of it is missing."""
+        """Leave out what may be in flight; if there is too much of it, the oldest of it is missing."""
         left: list[tuple[Kind, Line]] = []
         with self._lock:
             for kind, line in judged:

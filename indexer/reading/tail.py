@@ -5,7 +5,7 @@
                  └──────────────────────┘ when it has changed
 
 A log is open from the moment it is found until it is final, so that a file renamed or deleted is still read to its end;
-leaving while something of it is on its way; closed once all of it is delivered; missing when no path names it any more:
+leaving while something of it is in flight; closed once all of it is delivered; missing when no path names it any more:
 then it may go on in a moved or compressed copy. Where there are more files than may be open at once they take turns.
 """
 
@@ -115,7 +115,7 @@ class Tail:
         return [*known, *self._closed.values(), *(missing.record for missing in self._missing)]
 
     def progress(self) -> list[LogProgress]:
-        """How far each file is that is read, or of which something is on its way."""
+        """How far each file is that is read, or of which something is in flight."""
         return [log.progress() for log in self._logs.values()]
 
     @property
@@ -436,7 +436,7 @@ class Tail:
     # ---- from state to state
 
     def _let_go(self, log: Log) -> None:
-        """Close an open log of which nothing is on its way."""
+        """Close an open log of which nothing is in flight."""
         del self._open[log.facts.key], self._logs[log.number]
         log.window.close()
 

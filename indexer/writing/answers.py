@@ -141,7 +141,7 @@ def _breaks(reason: str, size: int) -> bool:
 
 
 def _crowding(reason: str, size: int, count: int) -> Row | None:
-    """Tell 429 for ever from 429 for now, which only its figures do (7.17.28, 8.19.16, 9.1.5 and 9.5.0, measured).
+    """Tell a permanent 429 from a passing one, which only its figures do (7.17.28, 8.19.16, 9.1.5 and 9.5.0, measured).
 
     A tenth of the heap is for all operations under way. An entry counts once as what is coordinated, refused with its
     request; from 9.1 on four times its size once more for the primary shard, refused as an item: then the request's own

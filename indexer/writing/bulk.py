@@ -216,7 +216,8 @@ class Sender:
     def _send(self, body: Body, index: str, patience: Patience, outcome: Outcome, *, tried: int = 0) -> None:
         """Send until nothing is left but suspects.
 
-        `index` is where these entries may have been sent to already: as long as it is there, no other will do. `tried` is how often requests with these entries have come to nothing already.
+        `index`  where these entries may have been sent already: as long as it is there, no other will do
+        `tried`  how often requests with these entries have failed already
         """
         while body.count:
             outcome.asked = time.monotonic()
@@ -257,7 +258,7 @@ class Sender:
             patience.wait(row, detail)
 
     def _smaller(self, row: Row, tried: int) -> bool:
-        """Tell whether a request that came to nothing is sent in parts: one entry may be what spoils it.
+        """Tell whether a request that failed is sent in parts: one entry may be what spoils it.
 
         So may be what no answer blames on it, if that lasts while a harmless request is understood.
         """

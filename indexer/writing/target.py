@@ -21,7 +21,7 @@ from indexer.errors import AliasIsIndex, NotInstalled
 LOOK_EVERY = 1.0
 """Seconds for which a look at the alias holds."""
 GRACE = 5.0
-"""Seconds after which every sender has noticed a rollover: a look each second, and time for a request under way."""
+"""Seconds after which every sender has noticed a rollover: a look each second, and time for a request in flight."""
 ASKED_AT_ONCE = 10_000
 """Ids in one request: some 400 kB."""
 GONE = "index_not_found_exception"
