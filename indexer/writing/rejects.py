@@ -1,4 +1,4 @@
-"""Rejected lines are kept with their bytes: in the index `<alias>-rejected`, or, if that cannot take one, in files.
+"""Rejected lines are kept with their bytes: in the index `<alias>-rejected`; in files if long, or not taken there.
 
 So are they if it takes none at all (it is red, full, blocked), once it is known that the alias takes entries: else a few
 lines that are none would hold back all that are. If the cluster takes nothing, they wait for it as entries do.
@@ -39,6 +39,9 @@ TRIED_FOR = 5.0
 """Tries, or seconds, after which it is asked whether only the index of rejected lines is not well."""
 REST = 60.0
 """Seconds in which an index that was given up is left alone, at least; ten times as long as it held things up."""
+LARGEST = 1024 * 1024
+"""Bytes of the longest rejected line that the index gets; a document of a longer one takes many times that in memory, here
+and there (measured: 100 MB for a line of 10 MB)."""
 READABLE = 1000
 """Characters of a rejected line that are kept as text, for people to read."""
 
@@ -200,9 +203,12 @@ class Rejects:
         """Keep some lines, however long that takes. Raises Stopped."""
         patience = Patience(self._events, self._stop)
         by_id = {rejection.id.encode(): rejection for rejection in rejections}
-        for body in self._bodies(list(by_id.values())):
-            for identity in self._send(body, patience):
-                self._keep_locally(by_id[identity], patience)
+        short = [rejection for rejection in by_id.values() if len(rejection.line) <= LARGEST]
+        unsent = [identity for identity, rejection in by_id.items() if len(rejection.line) > LARGEST]
+        for body in self._bodies(short):
+            unsent += self._send(body, patience)
+        for identity in unsent:
+            self._keep_locally(by_id[identity], patience)
         patience.recovered()
         for kind in {rejection.kind for rejection in rejections}:
             self._events.rejected(kind, sum(rejection.kind == kind for rejection in rejections))

@@ -15,7 +15,7 @@ from indexer.events import Fault
 from indexer.reading.entries import Rejection
 from indexer.writing.batches import Body
 from indexer.writing.bulk import Stopped
-from indexer.writing.rejects import READABLE, REST, TRIES, LocalRejects, Rejects
+from indexer.writing.rejects import LARGEST, READABLE, REST, TRIES, LocalRejects, Rejects
 from tests import faults
 from tests.fakes import ALIAS, FakeElasticsearch, Refusal
 from tests.observed import Heard, Stop, in_files
@@ -111,6 +111,17 @@ def test_any_bytes_are_kept(server: FakeElasticsearch, local: LocalRejects, reje
     assert in_files(local) == {}
     for source in server.documents[INDEX].values():
         assert len(orjson.loads(source)["text"]) <= READABLE
+
+
+@pytest.mark.parametrize("over", [0, 1])
+def test_a_long_line_goes_to_a_file(
+    server: FakeElasticsearch, local: LocalRejects, rejects: Rejects, over: int
+) -> None:
+    """Its document would take many times its length in memory; its neighbours go to the index."""
+    long = rejection(2, b"x" * (LARGEST + over))
+    rejects.keep([rejection(1), long, rejection(3)])
+    assert in_files(local) == ({long.id: long.line} if over else {})
+    assert len(server.documents[INDEX]) == 3 - over
 
 
 def test_requests_are_bounded(server: FakeElasticsearch, rejects: Rejects) -> None:
