@@ -28,11 +28,12 @@ SAMPLE = 10_000
 def write(
     path: Path, *, rate: float, rotation: int, keep: int, past: int = PAST, broken_every: int = SAMPLE
 ) -> None:
-    """Append entries for ever, `rate` of them a second, after the `past`. Raises OSError.
+    """Append entries for ever, `rate` of them a second; a log that is not there yet begins with the `past`. Raises OSError.
 
     After each `broken_every` of them follow lines that are none.
     As soon as the file has `rotation` bytes it becomes `path`.1, that one `path`.2, and so on; `keep` such files stay.
     """
+    past = 0 if path.exists() else past
     lines = _lines(past, broken_every)
     path.parent.mkdir(parents=True, exist_ok=True)
     due, started = past, time.monotonic()

@@ -45,6 +45,15 @@ def test_it_writes_at_its_rate(log: Path) -> None:
     assert all(datetime.now(UTC) - date < timedelta(minutes=5) for date in dates[100:])
 
 
+def test_started_again_it_does_not_tell_the_past_again(log: Path) -> None:
+    """Else the same week would be in the log twice."""
+    log.parent.mkdir()
+    log.write_bytes(b"{}\n")
+    with pytest.raises(Enough):
+        writer.write(log, rate=50, rotation=10**9, keep=1, past=100)
+    assert len(written(log)) == 1 + 20 * 5
+
+
 def test_it_rotates(log: Path) -> None:
     """A file ends with the line that fills it; the newest ones are kept, and no line of theirs is lost or torn."""
     with pytest.raises(Enough):
