@@ -67,6 +67,8 @@ def _problems(now: Snapshot) -> Iterator[Finding]:
         yield Finding(Problem.HUNG, f"No sign of life for {now.sign_of_life:.0f} s.")
     if not now.connected:
         yield Finding(Problem.STARTING, now.waiting or "It is about to connect.")
+    elif now.ever is None:
+        yield Finding(Problem.STARTING, "It is about to look for log files.")
     if now.cluster_problem:
         yield Finding(Problem.CLUSTER, now.cluster_problem)
     for fault in now.faults:

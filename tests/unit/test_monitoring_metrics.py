@@ -30,6 +30,7 @@ def numbers(
 NOW = replace(
     Numbers().snapshot(),
     connected=True,
+    ever=Totals(),
     lines=Totals(10, 4, 3, 2, 1, 999),
     rejected={"not_an_object": 2},
     checkpoint_age=5.0,

@@ -35,6 +35,7 @@ def numbers(clock: Clock) -> Numbers:
     """Those of an indexer that is connected and has nothing to do."""
     numbers = Numbers(clock)
     numbers.connected("uuid", "index-000001")
+    numbers.heartbeat(progress())
     return numbers
 
 
@@ -181,7 +182,7 @@ def test_an_unreadable_log_counts_while_it_is_told(numbers: Numbers, clock: Cloc
 
 
 def test_an_indexer_that_waits_is_alive_and_not_ready(clock: Clock) -> None:
-    """Before it is connected it says what it waits for; a restart would not help it."""
+    """Before it has looked for logs it says what it waits for, for no lag is known yet; a restart would not help it."""
     numbers = Numbers(clock)
     assert problems(numbers) == [Problem.STARTING]
     for _ in range(100):
@@ -191,6 +192,8 @@ def test_an_indexer_that_waits_is_alive_and_not_ready(clock: Clock) -> None:
     assert (found.alive, found.ready) == (True, False)
     assert [finding.sentence for finding in found.problems] == ["No answer from Elasticsearch."]
     numbers.connected(None, "index-000001")
+    assert problems(numbers) == [Problem.STARTING]
+    numbers.heartbeat(progress())
     assert judge(numbers.snapshot()) == health.Health(alive=True, ready=True, problems=())
 
 

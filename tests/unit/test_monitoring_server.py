@@ -63,6 +63,7 @@ def test_health_is_a_status_and_a_reason(server: Server, numbers: Numbers) -> No
         "problems": [{"kind": "starting", "sentence": "No answer from Elasticsearch."}],
     }
     numbers.connected("uuid", "index-000001")
+    numbers.heartbeat(lambda: PROGRESS)
     status, _, body = get(server, "/readyz")
     assert (status, orjson.loads(body)) == (200, {"ready": True, "problems": []})
 
