@@ -30,6 +30,7 @@ HARDENED = (
 )
 """What compose/common.yaml says of the indexer."""
 MONITORING = 9464
+LIVE = "/logs/zoomdata-activity.log"
 Finished = subprocess.CompletedProcess[str]
 
 
@@ -172,7 +173,13 @@ class Stack:
     def settle(self) -> None:
         """Stop the writer, and wait until what it has written is delivered."""
         self.compose("stop", "--timeout", "5", "writer")
-        until(lambda: self.ready() and self.metric("indexer_lag_bytes") == 0)
+        size = docker("exec", self.container("indexer"), "stat", "-c", "%s", LIVE).stdout
+        until(lambda: self.ready() and self._seen(LIVE) == int(size) and self.metric("indexer_lag_bytes") == 0)
+
+    def _seen(self, log: str) -> int:
+        """The size of a log when the indexer last looked at it, which is up to some seconds ago."""
+        known = orjson.loads(self.ask("/status")[1])["now"]["logs"]
+        return next((found["size"] for found in known if found["path"] == log), 0)
 
 
 def _pages(client: Elasticsearch, alias: str) -> Iterator[list[bytes]]:

@@ -114,6 +114,7 @@ def test_whichever_step_of_a_checkpoint_fails(
     broken = breakable(monkeypatch, faulty.state.state_dir, owner, step, code)
     with faulty.following(batch_bytes=SMALL) as following:
         until_read(following, 100)
+        following.until(lambda: checkpoint.read(faulty.state.state_dir))
         following.until(lambda: faulty.totals().read == 100)
         broken.set()
         faulty.append(lines[100:])
