@@ -174,7 +174,9 @@ class Stack:
         """Stop the writer, and wait until what it has written is delivered."""
         self.compose("stop", "--timeout", "5", "writer")
         size = docker("exec", self.container("indexer"), "stat", "-c", "%s", LIVE).stdout
-        until(lambda: self.ready() and self._seen(LIVE) == int(size) and self.metric("indexer_lag_bytes") == 0)
+        until(
+            lambda: self.ready() and self._seen(LIVE) == int(size) and self.metric("indexer_lag_bytes") == 0
+        )
 
     def _seen(self, log: str) -> int:
         """The size of a log when the indexer last looked at it, which is up to some seconds ago."""
