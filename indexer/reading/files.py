@@ -42,8 +42,8 @@ class FileFacts:
 
     @property
     def archive(self) -> bool:
-        """It is compressed."""
-        return self.path.endswith(".gz")
+        """Its name is that of a gzip archive; whether it is one, only its first bytes tell."""
+        return self.path.lower().endswith(".gz")
 
     @property
     def rotated(self) -> bool:

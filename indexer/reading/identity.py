@@ -64,7 +64,7 @@ class FileRecord:
         """Bytes on disk that are not delivered, as far as that can be known: of an archive, all until it has ended."""
         if self.ended:
             return 0
-        return self.size if self.path.endswith(".gz") else max(0, self.size - self.offset)
+        return self.size if self.path.lower().endswith(".gz") else max(0, self.size - self.offset)
 
 
 @dataclass(frozen=True, slots=True)

@@ -380,11 +380,6 @@ class Log:
         quiet = now - self.changed_at >= QUIET
         return once or (self.rotated and quiet and (self.gone or not self.window.sequential))
 
-    def require_whole(self) -> None:
-        """Raise OSError for an archive that is cut short where it was read to."""
-        if self.window.sequential and not self.window.complete and self.facts.path != STANDARD_INPUT:
-            raise OSError(0, f"the archive is cut short after {self.position} bytes of the log")
-
     @property
     def consumed(self) -> int:
         """Bytes on disk that were read: compressed ones, for an archive."""

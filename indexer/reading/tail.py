@@ -93,6 +93,8 @@ class Tail:
         self._parked: set[Key] = set()
         """Closed to make room, not because they are final."""
         self._retry_at: dict[Key, float] = {}
+        self._unsound: dict[Key, tuple[FileFacts, OSError]] = {}
+        """Files whose own bytes are wrong: they are read again once they have changed."""
         self._renamed: dict[Key, tuple[FileFacts, OSError]] = {}
         self._look = files.Look([], {})
         self._directories: list[int] = []
@@ -148,6 +150,7 @@ class Tail:
             if key not in found and not look.hides(record.path):
                 self._miss(self._closed.pop(key), record.unread)
         self._retry_at = {key: at for key, at in self._retry_at.items() if key in found}
+        self._unsound = {key: known for key, known in self._unsound.items() if key in found}
         self._find_waiting(found, now)
         self._alike = {}
         for log in self._logs.values():
@@ -163,7 +166,10 @@ class Tail:
         wanted = [
             facts
             for key, facts in found.items()
-            if key not in busy and now >= self._retry_at.get(key, 0) and not self._is_closed(facts)
+            if key not in busy
+            and now >= self._retry_at.get(key, 0)
+            and not self._is_closed(facts)
+            and not self._is_unsound(facts)
         ]
         # Standard input, which may never end, and archives, which may be copies of the others, come last; of the others,
         # those whose last turn is longest ago come first.
@@ -192,6 +198,18 @@ class Tail:
             return False  # a live log is held open: it may grow and be deleted between two looks
         if record.path != facts.name:
             self._closed[facts.key] = record.at(facts)
+        return True
+
+    def _is_unsound(self, facts: FileFacts) -> bool:
+        """Tell a file that has not changed since its bytes were wrong, and say so again as long as it is there."""
+        known, error = self._unsound.get(facts.key, (None, None))
+        if (
+            known is None
+            or error is None
+            or (known.size, known.modified_ns) != (facts.size, facts.modified_ns)
+        ):
+            return False
+        self._fail(facts, error)
         return True
 
     def _note(self, known: FileRecord | Log) -> None:
@@ -318,12 +336,12 @@ class Tail:
             head = identity.head_of(log.window)
             final = log.is_final(now, once=self._once)
             if head is None and final:
-                log.require_whole()
+                log.window.require_whole()
                 head = log.window.read_at(0, identity.HEAD)
             if head and log.is_decided(head, now, once=final):
                 self._begin(log, head, former or self._former(log.facts.key))
             elif final and (self._once or log.gone):
-                log.require_whole()
+                log.window.require_whole()
                 self._let_go(log)
         except OSError as error:
             self._drop(log, error)
@@ -419,7 +437,7 @@ class Tail:
             elif log.comparing and log.is_complete(now, once=self._once):
                 log.decide()
             elif not (log.comparing or log.behind) and log.is_final(now, once=self._once):
-                log.require_whole()
+                log.window.require_whole()
                 run = log.finish()
                 self._end(log)
             if comparing and not log.comparing:
@@ -482,6 +500,8 @@ class Tail:
         reason = error.strerror or str(error)
         self._failed[facts.name] = reason
         self._retry_at[facts.key] = self._clock() + RETRIED
+        if not error.errno:
+            self._unsound[facts.key] = facts, error
         self._events.file_unreadable(facts.name, reason)
 
 

@@ -187,7 +187,7 @@ SPOILT: dict[str, tuple[Callable[[bytes], bytes], str]] = {
     "no-end": (lambda archive: archive[:-4], "the archive is cut short"),
     "no-data": (lambda archive: archive[:5], "the archive is cut short"),
     "wrong-checksum": (lambda archive: archive[:-8] + b"\0" * 8, "not a sound gzip archive"),
-    "no-gzip": (lambda _: b"plain text\n", "not a sound gzip archive"),
+    "no-gzip": (lambda _: b"PK\3\4\n", "compressed with zip"),
 }
 
 

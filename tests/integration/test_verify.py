@@ -566,7 +566,10 @@ def test_without_the_alias_it_says_what_to_do(bare: Lab) -> None:
 
 @pytest.mark.parametrize(
     ("content", "reason"),
-    [(gzip.compress(joined(numbered(1000)))[:-20], "cut short"), (b"no archive\n", "not a sound gzip")],
+    [
+        (gzip.compress(joined(numbered(1000)))[:-20], "cut short"),
+        (b"\x1f\x8bno archive\n", "not a sound gzip"),
+    ],
     ids=["cut", "no archive"],
 )
 def test_an_archive_that_cannot_be_read_to_its_end_fails(good: Lab, content: bytes, reason: str) -> None:

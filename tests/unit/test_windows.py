@@ -1,6 +1,10 @@
+import bz2
 import gzip
+import io
+import lzma
 import os
 import random
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +18,7 @@ from indexer.reading.windows import Archive, PlainFile, StandardInput, open_log
 
 NOISE = random.Random(4).randbytes(5000)  # hardly compressible
 TEXT = b'{"activityType":"VIS"}\n' * 3000  # highly compressible
+SHORT = TEXT[:230]
 CONTENTS = {"noise": NOISE, "text": TEXT, "tiny": b"a", "lines": b"{}\n" * 10, "mixed": TEXT + NOISE + TEXT}
 
 
@@ -57,7 +62,7 @@ def close_windows() -> Iterator[None]:
 
 def opened(path: Path, data: bytes) -> Archive:
     path.write_bytes(data)
-    _windows.append(Archive(str(path)))
+    _windows.append(Archive(os.open(path, os.O_RDONLY)))
     return _windows[-1]
 
 
@@ -68,7 +73,7 @@ def test_a_plain_file_gives_bytes_at_an_offset_even_deleted(tmp_path: Path) -> N
     """The open descriptor is what is read, and it can always grow."""
     path = tmp_path / "activity.log"
     path.write_bytes(NOISE)
-    window = PlainFile(str(path))
+    window = PlainFile(os.open(path, os.O_RDONLY))
     path.unlink()
     assert window.read_at(10, 20) == NOISE[10:30]
     assert window.read_at(4990, 100) == NOISE[4990:]
@@ -80,15 +85,86 @@ def test_a_plain_file_gives_bytes_at_an_offset_even_deleted(tmp_path: Path) -> N
         window.status()
 
 
-def test_the_name_tells_how_a_log_is_read(tmp_path: Path) -> None:
-    """An archive ends in .gz, standard input is a dash, all else is plain; a path that names another file is none."""
-    for name in ("a.log", "a.log.gz"):
-        (tmp_path / name).write_bytes(gzip.compress(b"x"))
-    kinds = [
-        type(open_log(look_at(str(p)) or FileFacts(str(p), 0, 0, 0, 0)))
-        for p in (tmp_path / "a.log", tmp_path / "a.log.gz", "-")
-    ]
-    assert kinds == [PlainFile, Archive, StandardInput]
+def zipped(data: bytes) -> bytes:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("activity.log", data)
+    return packed.getvalue()
+
+
+NOT_READ = {
+    "bzip2": bz2.compress(b"{}\n" * 100),
+    "xz": lzma.compress(b"{}\n" * 100),
+    "zip": zipped(b"{}\n" * 100),
+    "zstd": bytes.fromhex("28b52ffd0458190000 7b7d0a 99e9d851"),  # what zstd 1.5 makes of an entry
+    "lz4": bytes.fromhex("04224d186440a7 03000080 7b7d0a 00000000"),
+    "7-Zip": b"7z\xbc\xaf\x27\x1c\0\4",
+    "compress": b"\x1f\x9d\x90{",
+}
+BEGUN = NOT_READ | {"gzip": gzip.compress(SHORT), "none": SHORT}
+NAMES = ["activity.log", "activity.log.GZ", "activity.log.gz", "activity.log.1", "activity.log.xz", "a"]
+
+
+def found(path: Path, data: bytes) -> PlainFile:
+    """A log as the reader opens it."""
+    path.write_bytes(data)
+    facts = look_at(str(path))
+    assert facts is not None
+    window = open_log(facts)
+    if isinstance(window, Archive):
+        _windows.append(window)
+    return window
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_first_bytes_tell_how_a_log_is_read(tmp_path: Path, name: str) -> None:
+    """Whatever it is called."""
+    path = tmp_path / name
+    window = found(path, gzip.compress(TEXT))
+    assert window.sequential
+    assert read_all(window, 1000) == TEXT
+    window.require_whole()
+    plain = found(path, TEXT)
+    assert not plain.sequential
+    assert read_all(plain, 1000) == TEXT
+    plain.close()
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("packing", NOT_READ)
+def test_what_cannot_be_read_is_named(tmp_path: Path, name: str, packing: str) -> None:
+    """No byte of it is given."""
+    with pytest.raises(OSError, match=f"compressed with {packing}: unpack it") as error:
+        found(tmp_path / name, NOT_READ[packing]).read_at(0, 100)
+    assert error.value.strerror is not None
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("data", BEGUN.values(), ids=BEGUN.keys())
+def test_a_file_that_was_empty_when_it_was_opened_gives_no_compressed_byte(
+    tmp_path: Path, name: str, data: bytes
+) -> None:
+    """An archive that is being made, under its usual name, is read; any other gives an error, and is opened again."""
+    path = tmp_path / name
+    window = found(path, b"")
+    given = b""
+    refused = False
+    for start in range(0, len(data), 3):
+        with path.open("ab") as file:
+            file.write(data[start : start + 3])
+        try:
+            given += window.read_at(0, 1000) if start < 30 else read_all(window, 1000)[len(given) :]
+        except OSError as error:
+            refused = error.strerror is not None
+            break
+    named = name.lower().endswith(".gz")
+    assert refused == ((data == SHORT) == named or data in NOT_READ.values())
+
+
+def test_a_path_that_names_another_file_now_is_none(tmp_path: Path) -> None:
+    """Nor is one that is gone; standard input is a dash."""
+    (tmp_path / "a.log").write_bytes(b"x")
+    assert isinstance(open_log(FileFacts("-", 0, 0, 0, 0)), StandardInput)
     for gone in ("gone.log", "a.log"):
         with pytest.raises(FileNotFoundError):
             open_log(FileFacts(str(tmp_path / gone), 0, 0, 0, 0))
@@ -140,20 +216,51 @@ def test_an_archive_cut_in_its_second_member_is_not_complete(path: Path, chunk: 
     assert not window.complete
 
 
-@pytest.mark.parametrize("data", [b"{}\n" * 100, b"\0" * 100, gzip.compress(NOISE) + b"no gzip" * 9])
-def test_what_is_no_gzip_is_an_error(path: Path, data: bytes) -> None:
-    """Be it from the first byte on or behind a sound member."""
-    with pytest.raises(OSError, match="not a sound gzip archive") as error:
-        read_all(opened(path, data), 1000)
+@pytest.mark.parametrize("size", [100, 300_000])
+@pytest.mark.parametrize("garbage", [b"no gzip" * 9, b'{"n":1}\n' * 1000, zipped(b"x" * 50)])
+def test_what_follows_an_archive_and_is_none_does_not_spoil_what_lies_before(
+    path: Path, chunk: int, size: int, garbage: bytes
+) -> None:
+    """All that is sound is given, and then one sentence; more garbage changes nothing."""
+    window = opened(path, gzip.compress(TEXT) + gzip.compress(NOISE) + garbage)
+    assert read_all(window, size) == TEXT + NOISE
+    assert window.complete
+    for _ in range(2):
+        with pytest.raises(
+            OSError, match=rf"not a sound \w+ archive after {len(TEXT + NOISE)} bytes of the log"
+        ):
+            window.require_whole()
+        assert window.read_at(0, 10) == TEXT[:10]
+        assert read_all(window, size) == TEXT + NOISE
+
+
+@pytest.mark.parametrize("cut", [1, 8, 40])
+def test_a_last_member_that_is_cut_does_not_spoil_those_before(path: Path, chunk: int, cut: int) -> None:
+    """What its own bytes give is given too."""
+    window = opened(path, gzip.compress(TEXT) + gzip.compress(NOISE)[:-cut])
+    given = read_all(window, 1000)
+    assert given.startswith(TEXT)
+    assert (TEXT + NOISE).startswith(given)
+    assert not window.complete
+    with pytest.raises(OSError, match=f"the archive is cut short after {len(given)} bytes of the log"):
+        window.require_whole()
+
+
+def test_an_archive_of_which_nothing_can_be_read_is_an_error(path: Path) -> None:
+    """It would be taken for an empty log."""
+    with pytest.raises(OSError, match="not a sound gzip archive after 0 bytes") as error:
+        opened(path, b"\x1f\x8bno gzip").read_at(0, 1000)
     assert error.value.strerror is not None
 
 
 def test_a_damaged_checksum_is_an_error(path: Path, chunk: int) -> None:
-    """What was inflated is not what was compressed."""
+    """What was inflated last is not what was compressed."""
     sound = bytearray(gzip.compress(TEXT))
     sound[-6] ^= 1
-    with pytest.raises(OSError, match="not a sound gzip archive"):
-        read_all(opened(path, bytes(sound)), 1000)
+    window = opened(path, bytes(sound))
+    with pytest.raises(OSError, match="not a sound gzip archive"):  # noqa: PT012 - at once, or at its end
+        assert TEXT.startswith(read_all(window, 1000))
+        window.require_whole()
 
 
 def test_a_growing_archive_is_read_on_and_complete_in_the_end(path: Path, chunk: int) -> None:
@@ -241,6 +348,15 @@ def test_standard_input_is_read_as_it_comes(pipe: tuple[StandardInput, int]) -> 
     assert window.read_at(8, 100) == b"three\n"
     assert window.read_at(14, 100) == b""
     assert window.complete
+
+
+def test_standard_input_that_is_compressed_is_an_error(pipe: tuple[StandardInput, int]) -> None:
+    """It cannot be read again to be unpacked."""
+    window, into = pipe
+    os.write(into, gzip.compress(SHORT))
+    with pytest.raises(OSError, match="compressed with gzip"):
+        window.read_at(0, 1000)
+    os.close(into)
 
 
 def test_standard_input_is_left_open(pipe: tuple[StandardInput, int]) -> None:
