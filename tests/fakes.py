@@ -16,6 +16,8 @@ from typing import Any, cast
 import orjson
 from elasticsearch import Elasticsearch
 
+from indexer.cluster.client import FOUND_ANSWER
+from indexer.writing.target import FOUND
 from tests.faults import CarryOut, Request, Step, carried_out, refused
 
 ALIAS = "zoomdata-activity"
@@ -33,7 +35,7 @@ class Refusal:
 class Answered:
     """A response of the client."""
 
-    def __init__(self, body: bytes) -> None:
+    def __init__(self, body: Any) -> None:
         self.body = body
 
 
@@ -98,7 +100,11 @@ class FakeElasticsearch:
 
     def mget(self, *, index: str, ids: Sequence[str], source: bool, filter_path: str) -> Any:
         """Tell which ids an index holds."""
-        return self._ask(Request(index, ids=tuple(ids)), lambda: self._mget(index, ids))
+        assert not source
+        assert filter_path == FOUND, "the answers here are the filtered ones"
+        told = self._ask(Request(index, ids=tuple(ids)), lambda: self._mget(index, ids))
+        data = orjson.dumps(told)
+        return Answered(data if data.startswith(FOUND_ANSWER) else told)  # as the client does
 
     # ---- what an administrator does
 
@@ -171,9 +177,8 @@ class FakeElasticsearch:
     def _mget(self, index: str, ids: Sequence[str]) -> Any:
         there = self.documents.get(index)
         if there is None:
-            error = {"type": "index_not_found_exception"}
-            return {"docs": [{"_id": identity, "error": error} for identity in ids]}
-        return {"docs": [{"_id": identity, "found": identity in there} for identity in ids]}
+            return {"docs": [{"error": {"type": "index_not_found_exception"}}] * len(ids)}
+        return {"docs": [{"found": identity in there} for identity in ids]}
 
 
 class _Indices:

@@ -41,6 +41,7 @@ from indexer.errors import (
 from indexer.settings import DEFAULT_URL, Connection
 
 BULK_ANSWER = b'{"errors":'
+FOUND_ANSWER = b'{"docs":[{"found":'
 
 # What fails is said by us, once; the library would say it each time, on standard error.
 logging.getLogger("elastic_transport").addHandler(logging.NullHandler())
@@ -49,10 +50,10 @@ warnings.filterwarnings("ignore", category=elasticsearch.ElasticsearchWarning)
 
 
 class _Json(OrjsonSerializer):
-    """orjson for everything but bulk answers, which are left as the bytes that came."""
+    """orjson for everything but answers that tell of thousands of entries, which are left as the bytes that came."""
 
     def loads(self, data: bytes) -> Any:
-        if data.startswith(BULK_ANSWER):
+        if data.startswith((BULK_ANSWER, FOUND_ANSWER)):
             return data
         try:
             return super().loads(data)

@@ -164,7 +164,7 @@ def test_an_index_that_does_not_tell_is_waited_for(lab: Lab) -> None:
     """While an index cannot be asked what it holds, nothing is sent that it may hold."""
     lab.server.documents[ONE] = stored(pairs(3))
     rolled_over(lab)
-    closed = {"docs": [{"_id": "x", "error": {"type": "index_closed_exception"}}]}
+    closed = {"docs": [{"error": {"type": "index_closed_exception"}}] * 5}
     lab.server.question_steps.extend([faults.carried_out, lambda *_: closed])
     outcome, _ = lab.deliver(pairs(5))
     assert (counts(outcome), lab.server.entries) == ((2, 3, 0), stored(pairs(5)))

@@ -71,7 +71,7 @@ def test_many_ids_are_asked_in_several_requests(
     ids = [b"%d" % n for n in range(7)]
     server.documents[TWO] = {"6": b"{}"}
     assert delivered(server.client, [ONE, TWO], ids) == {b"6"}
-    assert [len(question.ids) for question in server.questions] == [3, 3, 1, 3, 3, 1]
+    assert [len(question.ids) for question in server.questions] == [3, 3, 3, 3, 1, 1]
 
 
 def test_an_index_that_is_gone_holds_nothing(server: FakeElasticsearch) -> None:
@@ -84,10 +84,18 @@ def test_an_index_that_is_gone_holds_nothing(server: FakeElasticsearch) -> None:
 def test_an_index_that_does_not_tell_is_not_taken_for_empty(server: FakeElasticsearch) -> None:
     """An index that cannot be asked now, a closed one, leaves the question open."""
     server.question_step = lambda request, _: {
-        "docs": [{"_id": identity, "error": {"type": "index_closed_exception"}} for identity in request.ids]
+        "docs": [{"error": {"type": "index_closed_exception"}} for _ in request.ids]
     }
     with pytest.raises(Unknown, match=f"{ONE} does not tell what it holds: index_closed_exception"):
         delivered(server.client, [ONE], [b"a"])
+
+
+@pytest.mark.parametrize("count", [0, 1, 3])
+def test_an_answer_to_something_else_tells_nothing(server: FakeElasticsearch, count: int) -> None:
+    """Answers stand in the order of the questions: fewer or more of them cannot be told apart."""
+    server.question_step = lambda *_: {"docs": [{"found": True}] * count}
+    with pytest.raises(Unknown, match=f"{ONE} does not tell what it holds: {count} answers to 2 questions"):
+        delivered(server.client, [ONE], [b"a", b"b"])
 
 
 def test_what_the_client_raises_is_raised(server: FakeElasticsearch) -> None:
