@@ -3,6 +3,7 @@
 import os
 import secrets
 import shutil
+import signal
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--elasticsearch-version", choices=RELEASES, default=DEFAULT, help="which embedded server to start"
     )
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _hangup() -> None:
+    """Under `nohup` a hangup is ignored, by all that is started too; the tests are about what it does else."""
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 def in_memory(room: int = 4 * 1024**3) -> Path | None:

@@ -221,8 +221,12 @@ class Embedded:
     def _hand_over(self) -> None:
         """Give all files to the user that the server runs as."""
         if self._account is not None:
-            for path in (self.directory, *self.directory.rglob("*")):
-                os.lchown(path, self._account.pw_uid, self._account.pw_gid)
+            for directory, folders, names in os.walk(self.directory):
+                for path in (directory, *(os.path.join(directory, name) for name in (*folders, *names))):  # noqa: PTH118 - a name
+                    with contextlib.suppress(
+                        FileNotFoundError
+                    ):  # a server that runs deletes files of its own
+                        os.lchown(path, self._account.pw_uid, self._account.pw_gid)
 
     def _all_settings(self) -> dict[str, Any]:
         defaults = {
