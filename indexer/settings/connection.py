@@ -26,7 +26,7 @@ def _alias(name: str) -> str:
         or len(name.encode()) > ALIAS_BYTES
     ):
         raise typer.BadParameter(
-            f"{ascii(name)} cannot name an index: it has to be in lower case, of at most {ALIAS_BYTES} bytes, without blanks and "
+            f"{name!a} cannot name an index: it has to be in lower case, of at most {ALIAS_BYTES} bytes, without blanks and "
             """any of \\ / * ? " < > | , # : and must not begin with - _ +"""
         )
     return name
