@@ -12,6 +12,7 @@ from elasticsearch import Elasticsearch
 from indexer.cluster.plan import OURS, Body
 
 SORTED_BY = ["activityType", "eventDate"]
+OTHER_NAME = {"type": "alias", "path": "eventDate"}
 REJECTED_LINE = {"@timestamp", "file", "offset", "type", "reason", "bytes", "size", "text"}
 
 
@@ -19,18 +20,10 @@ def made_by_us(index: Body) -> bool:
     """Tell by its settings (flat) and its mappings, as the server gives them."""
     mappings, settings = index.get("mappings", {}), index.get("settings", {})
     fields = mappings.get("properties", {})
-    return (
-        mappings.get("_meta", {}).get("managed_by") == OURS
-        or (
-            settings.get("index.sort.field") == SORTED_BY
-            and fields.get("@timestamp") == {"type": "alias", "path": "eventDate"}
-        )
-        or (
-            mappings.get("dynamic") == "strict"
-            and fields.keys() == REJECTED_LINE
-            and fields["bytes"] == {"type": "binary"}
-        )
-    )
+    marked = mappings.get("_meta", {}).get("managed_by") == OURS
+    entries = settings.get("index.sort.field") == SORTED_BY and fields.get("@timestamp") == OTHER_NAME
+    rejected = mappings.get("dynamic") == "strict" and fields.keys() == REJECTED_LINE
+    return bool(marked or entries or (rejected and fields["bytes"] == {"type": "binary"}))
 
 
 def found(client: Elasticsearch, names: Iterable[str]) -> dict[str, bool]:
