@@ -1,6 +1,7 @@
 """The lock files of the image, and the manifest for Kubernetes. Compose files are tried in tests/containers."""
 
 import re
+import subprocess
 import tomllib
 from importlib.metadata import distribution
 from pathlib import Path
@@ -53,6 +54,77 @@ def test_a_lock_file_names_checksums_and_no_addresses(lock: str) -> None:
     assert len(blocks) == len(LOCKED.findall(text))
     assert "://" not in text
     assert "index" not in text.replace("zoomdata-indexer", "")
+
+
+def secrets_of_compose(directory: Path) -> dict[str, set[str]]:
+    """The passwords and keys that set-up.sh makes, by the volume they lie in."""
+    script = (COMPOSE / "set-up.sh").read_text().partition('\ncase "$1" in')[0]
+    script = script.replace("/secrets/", f"{directory}/") + "\nchown() { :; }\nmake_passwords\n"
+    subprocess.run(["bash", "-c", script], check=True)
+    return {f"secrets-{it.name}": {file.name for file in it.iterdir()} for it in directory.iterdir()}
+
+
+def test_no_service_sees_a_secret_that_it_does_not_need(tmp_path: Path) -> None:
+    """Each has one password, that of the user it is; Elasticsearch itself, and Kibana's key, aside."""
+    made = secrets_of_compose(tmp_path)
+    services = yaml.safe_load((COMPOSE / "compose.yaml").read_text())["services"]
+    seen = {
+        name: {
+            secret
+            for volume in service.get("volumes", ())
+            if volume.split(":")[1].startswith("/run/secrets")
+            for secret in made[volume.split(":")[0]]
+        }
+        for name, service in services.items()
+    }
+    assert {name: secrets for name, secrets in seen.items() if secrets} == {
+        "elasticsearch": {"elastic"},
+        "roles": {"elastic"},
+        "template": {"setup"},
+        "indexer": {"writer"},
+        "operator": {"reader"},
+        "kibana": {"kibana_system", "encryption_key"},
+        "dashboards": {"elastic"},
+        "alerts": {"alerts"},
+    }
+    for name in ("roles", "template", "indexer", "operator", "dashboards"):
+        (password,) = seen[name]
+        assert services[name]["environment"]["INDEXER_PASSWORD_FILE"] == f"/run/secrets/{password}"
+        assert services[name]["environment"]["INDEXER_USERNAME"] == password
+    set_up = {volume.split(":")[0] for volume in services["secrets"]["volumes"]}
+    assert set_up >= made.keys()
+
+
+def test_secrets_that_an_earlier_version_kept_together_are_divided(tmp_path: Path) -> None:
+    """A stack that was set up before goes on with its passwords."""
+    secrets_of_compose(tmp_path)
+    before = {user: (tmp_path / user / user).read_text() for user in ("setup", "reader")}
+    for user in before:
+        (tmp_path / user / user).replace(tmp_path / "admin" / user)
+        (tmp_path / user).rmdir()
+    (tmp_path / "admin" / "ca.crt").write_text("certificate")
+    (tmp_path / "complete").mkdir()
+    (tmp_path / "complete" / "yes").touch()
+    script = (COMPOSE / "set-up.sh").read_text().replace("/secrets/", f"{tmp_path}/")
+    for _ in range(2):
+        subprocess.run(["bash", "-c", "chown() { :; }\n" + script, "set-up.sh", "secrets"], check=True)
+        assert {user: (tmp_path / user / user).read_text() for user in before} == before
+        assert {(tmp_path / user / "ca.crt").read_text() for user in before} == {"certificate"}
+        assert {it.name for it in (tmp_path / "admin").iterdir()} == {"elastic", "ca.crt"}
+
+
+def test_the_monitoring_port_is_open_to_prometheus_alone() -> None:
+    """No pod of another kind reaches the indexer: a NetworkPolicy for its pods with that one way in."""
+    (policy,) = [thing["spec"] for thing in MANIFEST if thing["kind"] == "NetworkPolicy"]
+    (indexer_set,) = [thing["spec"] for thing in MANIFEST if thing["kind"] == "StatefulSet"]
+    labels = indexer_set["template"]["metadata"]["labels"]
+    assert policy["podSelector"]["matchLabels"].items() <= labels.items()
+    assert policy["policyTypes"] == ["Ingress"]
+    (way,) = policy["ingress"]
+    assert way["ports"] == [{"port": "monitoring", "protocol": "TCP"}]
+    (source,) = way["from"]
+    assert source["namespaceSelector"]["matchLabels"]
+    assert source["podSelector"]["matchLabels"]
 
 
 @pytest.mark.parametrize("thing", MANIFEST, ids=lambda thing: thing["kind"])
