@@ -3,6 +3,7 @@
 import re
 import subprocess
 import tomllib
+from datetime import UTC, datetime
 from importlib.metadata import distribution
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 import indexer
+from tests.containers.locked import bill_of_materials, newer
 
 REPOSITORY = Path(__file__).parents[2]
 COMPOSE = REPOSITORY / "compose"
@@ -161,3 +163,56 @@ def test_probes_ask_the_port_of_the_image() -> None:
     assert f"INDEXER_MONITORING_ADDRESS=0.0.0.0:{port['containerPort']}" in dockerfile
     assert container["livenessProbe"]["httpGet"] == {"path": "/healthz", "port": port["name"]}
     assert container["readinessProbe"]["httpGet"] == {"path": "/readyz", "port": port["name"]}
+
+
+# ---- what is in the lock file
+
+
+def test_the_bill_of_materials_is_cyclonedx() -> None:
+    """What CycloneDX 1.6 requires, in its form, and each reference to something that is there."""
+    lock = (COMPOSE / "requirements.txt").read_text()
+    made = bill_of_materials(lock, datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC))
+    assert (made["bomFormat"], made["specVersion"], made["version"]) == ("CycloneDX", "1.6", 1)
+    assert re.fullmatch(r"urn:uuid:[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", made["serialNumber"])
+    assert made["metadata"]["timestamp"] == "2026-01-02T03:04:05+00:00"
+    components = [made["metadata"]["component"], *made["components"]]
+    for it in components:
+        assert it["type"] in {"application", "library"}
+        assert it["name"]
+        assert it["version"]
+        assert it["purl"] == it["bom-ref"] == f"pkg:pypi/{it['name']}@{it['version']}"
+    for it in made["components"]:
+        (source,) = it["externalReferences"]
+        assert (source["type"], bool(source["url"])) == ("distribution", True)
+        assert source["hashes"]
+        assert {each["alg"] for each in source["hashes"]} == {"SHA-256"}
+        assert all(f"sha256:{each['content']}" in lock for each in source["hashes"])
+    refs = [it["bom-ref"] for it in components]
+    assert len(set(refs)) == len(refs)
+    assert [it["ref"] for it in made["dependencies"]] == refs
+    assert {ref for it in made["dependencies"] for ref in it["dependsOn"]} == set(refs[1:])
+    assert made == bill_of_materials(lock, datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC))
+
+
+def test_the_bill_of_materials_is_of_what_is_installed() -> None:
+    """Each package of the lock file but those for another system, and what needs it."""
+    lock = (COMPOSE / "requirements.txt").read_text()
+    made = bill_of_materials(lock, datetime.now(UTC))
+    locked = {f"pkg:pypi/{it['name']}@{it['version']}" for it in LOCKED.finditer(lock)}
+    left_out = locked - {it["purl"] for it in made["components"]}
+    assert {it.partition("@")[0] for it in left_out} == {"pkg:pypi/colorama"}
+    needs = {it["ref"].partition("@")[0]: it["dependsOn"] for it in made["dependencies"]}
+    declared = {canonicalize_name(Requirement(it).name) for it in DECLARED["requirements.txt"]}
+    direct = {it.removeprefix("pkg:pypi/").partition("@")[0] for it in needs["pkg:pypi/zoomdata-indexer"]}
+    assert direct == declared
+    assert any(it.startswith("pkg:pypi/elastic-transport@") for it in needs["pkg:pypi/elasticsearch"])
+
+
+def test_what_is_outdated_is_what_an_upgrade_changes() -> None:
+    """Other versions, packages that are new and those that are gone; markers and comments are none."""
+    lock = (
+        "a==1 \\\n    --hash=sha256:00\n    # via b\nb==2 ; os_name == 'nt' \\\n    --hash=sha256:00\nc==3\n"
+    )
+    upgraded = "a==1.1\n    # via b\nb==2 ; os_name == 'nt'\nd==4\n"
+    assert newer(lock, upgraded) == [("a", "1", "1.1"), ("c", "3", "-"), ("d", "-", "4")]
+    assert newer(lock, lock) == []
