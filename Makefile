@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test test-versions lint types soak bench bench-latency lock wheels image clean
+.PHONY: demo test test-versions lint types soak bench bench-latency lock outdated sbom wheels image clean
 
 demo: .venv/installed
 	$(BIN)/indexer demo
@@ -52,6 +52,15 @@ lock: .venv/installed
 	$(LOCK) $(UPGRADE) --output-file compose/requirements.txt pyproject.toml
 	$(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"], sep="\n")' \
 		| $(LOCK) $(UPGRADE) --output-file compose/build-requirements.txt -
+
+# How old the lock files are, and which newer versions the package index has.
+outdated: .venv/installed
+	PATH=$(BIN):$$PATH $(BIN)/python -m tests.containers.locked outdated
+
+# The bill of materials of the image's packages, CycloneDX, dated as the commit is.
+sbom: .venv/installed
+	mkdir -p build
+	SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) $(BIN)/python -m tests.containers.locked sbom > build/sbom.cdx.json
 
 # For an image that is built where no registry can be reached; PYTHON_VERSION is that of the image's base.
 wheels: .venv/installed

@@ -33,7 +33,7 @@ make_passwords() {
             kibana_system) printf %s "$password" | put kibana kibana_system "$ELASTICSEARCH" ;;
             writer) printf %s "$password" | put indexer writer "$INDEXER" ;;
             alerts) printf %s "$password" | put alerts alerts "$ALERTS" ;;
-            *) printf %s "$password" | put admin "$user" "$INDEXER" ;;
+            *) printf %s "$password" | put "$user" "$user" "$INDEXER" ;;
         esac
     done
     printf %s "$(random)$(random)" | put kibana encryption_key "$ELASTICSEARCH"
@@ -51,10 +51,20 @@ make_certificates() {
         put elasticsearch "${part%%:*}" "$ELASTICSEARCH" <"$made/${part#*:}"
     done
     put kibana ca.crt "$ELASTICSEARCH" <"$made/ca/ca.crt"
-    put admin ca.crt "$INDEXER" <"$made/ca/ca.crt"
-    put indexer ca.crt "$INDEXER" <"$made/ca/ca.crt"
+    for service in admin setup reader indexer; do put "$service" ca.crt "$INDEXER" <"$made/ca/ca.crt"; done
     put alerts ca.crt "$ALERTS" <"$made/ca/ca.crt"
     rm -rf "$made" # the authority's key with it: nothing else will ever be signed
+}
+
+# What an earlier version of this file kept together: everybody with a password in admin saw the superuser's.
+divide() {
+    for user in setup reader; do
+        if [ -e "/secrets/admin/$user" ]; then
+            put "$user" ca.crt "$INDEXER" </secrets/admin/ca.crt
+            put "$user" "$user" "$INDEXER" <"/secrets/admin/$user"
+            rm "/secrets/admin/$user"
+        fi
+    done
 }
 
 # ask METHOD PATH < BODY, as the superuser, whose password is in no list of processes
@@ -67,7 +77,7 @@ ask() {
 
 make_users() {
     printf '{"password":"%s"}' "$(cat /secrets/kibana/kibana_system)" | ask POST /_security/user/kibana_system/_password
-    for user in setup:admin writer:indexer reader:admin; do
+    for user in setup:setup writer:indexer reader:reader; do
         name="${user%%:*}"
         printf '{"password":"%s","roles":["zoomdata-activity-%s"]}' "$(cat "/secrets/${user#*:}/$name")" "$name" \
             | ask PUT "/_security/user/$name"
@@ -81,7 +91,10 @@ make_users() {
 
 case "$1" in
     secrets)
-        [ -e /secrets/complete/yes ] && exit
+        if [ -e /secrets/complete/yes ]; then
+            divide
+            exit
+        fi
         make_passwords
         make_certificates
         : | put complete yes 0:0

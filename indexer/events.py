@@ -154,6 +154,9 @@ class Events:
     def checkpoint_failed(self, path: str, reason: str) -> None:
         """What is delivered could not be written down; nothing is lost, some may be sent again."""
 
+    def state_open_to_others(self, directory: str) -> None:
+        """Others may write to the state directory, or to one in it; told once a run, with its mode."""
+
     def stopped(self, totals: Totals) -> None:
         """The run is over; `totals` is what it did."""
 

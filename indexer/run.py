@@ -64,6 +64,8 @@ def run(
         connect(connection) as client,
         _watched(monitoring, connection, held, events) as told,
     ):
+        for each in checkpoint.open_to_others(held.directory):
+            told.state_open_to_others(each)
         behind = _wait_for_alias(client, connection, told, stop, once=once)
         if behind is None:
             return Report(Totals(), {})

@@ -45,6 +45,9 @@ def state(directory: Path, alias: str) -> Iterator[Finding]:
     if remembered is None and (directory / checkpoint.NAME).exists():
         cure = "`indexer run` puts it aside, reads all logs anew, and leaves out what is there already."
         yield odd(Topic.STATE, f"{directory / checkpoint.NAME} is damaged", cure)
+    for each in checkpoint.open_to_others(directory):
+        cure = "Let nobody else: chmod go-w, as its owner. Whoever may write there can have logs sent again, or left out."
+        yield odd(Topic.STATE, f"others may write to {each}", cure)
     free = shutil.disk_usage(_existing(directory)).free
     if free < ROOM:
         cure = "Make room, or give another directory with --state-dir."

@@ -1,7 +1,8 @@
 """Taking away what `indexer template install` made, and, if that is wanted, the entries too.
 
 What Elasticsearch still needs it refuses to delete: a policy that indices are under goes on looking after them, a
-component template that another template uses stays. An admin's own `<alias>@custom` is never touched.
+component template that another template uses stays. An admin's own `<alias>@custom` is never touched, nor is what bears
+one of our names and not our mark (`cluster.marks`).
 """
 
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from collections.abc import Iterator
 import elasticsearch
 from elasticsearch import Elasticsearch
 
+from indexer.cluster import marks
 from indexer.cluster.alias import is_ours
 from indexer.cluster.client import Server
 from indexer.cluster.plan import CUSTOM, Call, Kind, Request, plan
@@ -37,29 +39,29 @@ def _there(client: Elasticsearch, connection: Connection, server: Server, *, dat
     planned = [it for it in plan(server, connection) if it.kind is not Kind.INDEX]
     steps = [Step(request, found) for request in planned if (found := held(client, request)) is not None]
     if data:
-        steps += [Step(Request(Kind.INDEX, name, {}), {}) for name in _indices(client, connection)]
+        ours = [name for name, deletable in _indices(client, connection).items() if deletable]
+        steps += [Step(Request(Kind.INDEX, name, {}), {}) for name in ours]
     return sorted(steps, key=lambda step: ORDER.index(step.request.kind))
 
 
-def _behind(client: Elasticsearch, alias: str) -> list[str]:
-    """The indices behind the alias."""
+def _indices(client: Elasticsearch, connection: Connection) -> dict[str, bool]:
+    """The indices behind the alias and the one of rejected lines, and which of them are ours: by name, and by mark."""
+    alias = connection.alias
     answer = client.options(ignore_status=404).indices.get_alias(name=alias)
-    return [] if answer.meta.status == 404 else sorted(answer)
-
-
-def _indices(client: Elasticsearch, connection: Connection) -> Iterator[str]:
-    """The indices that are ours: behind the alias and of its name, and the one of rejected lines."""
-    yield from (index for index in _behind(client, connection.alias) if is_ours(index, connection.alias))
-    if client.indices.exists(index=connection.rejected):
-        yield connection.rejected
+    holders = {} if answer.meta.status == 404 else answer.body
+    behind = sorted(name for name, its in holders.items() if alias in its["aliases"])
+    there = marks.found(client, dict.fromkeys([*behind, connection.rejected]))
+    return {
+        name: marked and (name == connection.rejected or is_ours(name, alias))
+        for name, marked in there.items()
+    }
 
 
 def _left(client: Elasticsearch, connection: Connection, *, data: bool) -> Iterator[Outcome]:
     """What stays, and why."""
     reason = "not one of ours" if data else "data is never deleted without --delete-data"
-    for index in [*_behind(client, connection.alias), *([] if data else [connection.rejected])]:
-        if client.indices.exists(index=index):
-            yield Outcome(f"{Kind.INDEX} {index}", Result.KEPT, reason)
+    for index in _indices(client, connection):
+        yield Outcome(f"{Kind.INDEX} {index}", Result.KEPT, reason)
     custom = Request(Kind.COMPONENT, connection.alias + CUSTOM, {})
     if held(client, custom) is not None:
         yield Outcome(custom.what, Result.KEPT, "it is your own")

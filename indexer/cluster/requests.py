@@ -7,21 +7,22 @@ from indexer.cluster.plan import Body, Call, Kind, Request
 
 
 def held(client: Elasticsearch, request: Request) -> Body | None:
-    """What the server holds under the request's name; None if nothing."""
+    """What the server holds under the request's very name, whatever else it answers; None if nothing."""
     client = client.options(ignore_status=404)
+    name = request.name
     match request.kind:
         case Kind.POLICY:
-            answer = client.ilm.get_lifecycle(name=request.name)
-            found = [answer.get(request.name)]
+            found = client.ilm.get_lifecycle(name=name).body
         case Kind.COMPONENT:
-            answer = client.cluster.get_component_template(name=request.name)
-            found = [it["component_template"] for it in answer.get("component_templates", [])]
+            answer = client.cluster.get_component_template(name=name)
+            found = {it["name"]: it["component_template"] for it in answer.get("component_templates", [])}
         case Kind.TEMPLATE:
-            answer = client.indices.get_index_template(name=request.name)
-            found = [it["index_template"] for it in answer.get("index_templates", [])]
+            answer = client.indices.get_index_template(name=name)
+            found = {it["name"]: it["index_template"] for it in answer.get("index_templates", [])}
         case Kind.INDEX:
-            found = [{}] if client.indices.exists(index=request.name) else []
-    return found[0] if found else None
+            found = {name: {}} if client.indices.exists(index=name) else {}
+    body: Body | None = found.get(name)
+    return body
 
 
 def send(client: Elasticsearch, call: Call) -> None:

@@ -6,15 +6,13 @@ The views of all documented types are in `mappings/views.json`; those of types m
 component template, where `indexer template install` leaves them. Nothing can be written through a view.
 """
 
-import re
 from collections.abc import Mapping
 
 from indexer.cluster.plan import Body
+from indexer.settings import PLAIN
 
 LONGEST = 255
 """Bytes of an alias's name (Elasticsearch guide, "Create index API", on names)."""
-PLAIN = re.compile(r"""[^\s\\/*?"<>|,#:]+""")
-"""Characters that the name of an alias may have (the same page)."""
 
 
 def name_of(alias: str, activity_type: str) -> str | None:

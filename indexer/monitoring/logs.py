@@ -167,6 +167,12 @@ class Logs(Events):
 
     # ---- the state directory
 
+    def state_open_to_others(self, directory: str) -> None:
+        """Say which directory, and what to do."""
+        self._log.warning(
+            "others may write to the state directory", directory=directory, fix="chmod go-w, as its owner"
+        )
+
     def checkpoint_failed(self, path: str, reason: str) -> None:
         """Say that the state cannot be written, once while it lasts."""
         self._repeat("checkpoint", "checkpoint cannot be written", directory=path, reason=reason)

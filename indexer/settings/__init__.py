@@ -15,7 +15,7 @@ list of processes.
 """
 
 from indexer.settings.commandline import options
-from indexer.settings.connection import DEFAULT_URL, Connection
+from indexer.settings.connection import ALIAS_BYTES, DEFAULT_URL, PLAIN, Connection
 from indexer.settings.environment import PREFIX, SecretUnusable, paths_in_environment, plain
 from indexer.settings.indices import FOREVER, Ageing, Indices, Lifecycle, milliseconds
 from indexer.settings.kibana import Kibana
@@ -31,10 +31,12 @@ from indexer.settings.running import (
 from indexer.settings.zoomdata import Reader, Zoomdata
 
 __all__ = [
+    "ALIAS_BYTES",
     "DEFAULT_PATH",
     "DEFAULT_URL",
     "FOREVER",
     "MEBIBYTE",
+    "PLAIN",
     "PREFIX",
     "STANDARD_INPUT",
     "Ageing",

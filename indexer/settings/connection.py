@@ -1,5 +1,6 @@
 """Elasticsearch: where it is, and who we are there."""
 
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
@@ -9,6 +10,26 @@ import typer
 from indexer.settings.environment import secret, source
 
 DEFAULT_URL = "http://localhost:9200"
+PLAIN = re.compile(r"""[^\s\\/*?"<>|,#:]+""")
+"""Characters of a name on the server (Elasticsearch guide, "Create index API"); any other may stand for more than one."""
+ALIAS_BYTES = 200
+"""Of the 255 that a name may have: the rest is for the names made of it (`-rejected`, `-000001`, views, …)."""
+
+
+def _alias(name: str) -> str:
+    """An index's name: what is made, deleted and asked for under it is named after it. Else a typer.BadParameter."""
+    if (
+        not (PLAIN.fullmatch(name) and name.isprintable())
+        or name != name.lower()
+        or name[0] in "-_+"
+        or name in {".", ".."}
+        or len(name.encode()) > ALIAS_BYTES
+    ):
+        raise typer.BadParameter(
+            f"{name!a} cannot name an index: it has to be in lower case, of at most {ALIAS_BYTES} bytes, without blanks and "
+            """any of \\ / * ? " < > | , # : and must not begin with - _ +"""
+        )
+    return name
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +71,9 @@ class Connection:
         typer.Option(help="File that holds that key's password (or INDEXER_CLIENT_KEY_PASSWORD)."),
     ] = None
     request_timeout: Annotated[float, typer.Option(help="Seconds to wait for an answer.", min=0.1)] = 60.0
-    alias: Annotated[str, typer.Option(help="Alias that entries are written to.")] = "zoomdata-activity"
+    alias: Annotated[str, typer.Option(callback=_alias, help="Alias that entries are written to.")] = (
+        "zoomdata-activity"
+    )
 
     @property
     def password(self) -> str | None:

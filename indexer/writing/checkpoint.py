@@ -18,9 +18,11 @@ that began like another one.
 """
 
 import contextlib
+import errno
 import fcntl
 import os
 import socket
+import stat
 import zlib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields
@@ -118,7 +120,7 @@ class State:
         self.directory = directory
         try:
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._lock = os.open(directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            self._lock = _lock_file(directory / "lock")
         except OSError as error:
             raise StateUnusable(path=directory, reason=error.strerror) from None
         try:
@@ -163,10 +165,53 @@ class State:
         self.close()
 
 
+def _lock_file(path: Path) -> int:
+    """Open it, making it if need be. Raises OSError, also if it is a link, or anything else than a file of its own."""
+    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    try:
+        descriptor = os.open(path, flags, 0o600)
+    except OSError as error:
+        reason = "its file 'lock' is a symbolic link" if error.errno == errno.ELOOP else error.strerror
+        raise OSError(error.errno, reason) from None
+    status = os.fstat(descriptor)
+    if stat.S_ISREG(status.st_mode) and status.st_nlink == 1:
+        return descriptor
+    os.close(descriptor)
+    raise OSError(errno.EINVAL, "its file 'lock' is not a plain file of its own")
+
+
+def create(path: Path) -> int:
+    """Open a new file for writing, in place of what a crash, or somebody else, left there. Raises OSError.
+
+    A link that was planted under the name is removed, never followed.
+    """
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    try:
+        return os.open(path, flags, 0o600)
+    except FileExistsError:
+        path.unlink()
+        return os.open(path, flags, 0o600)
+
+
+def open_to_others(directory: Path) -> list[str]:
+    """Of the state directory and the one of rejected lines those that others may write to, with their modes.
+
+    A group is none of others if it is ours and owns what is made there: so Kubernetes makes a volume ready (fsGroup).
+    """
+    found = []
+    for each in (directory, directory / "rejected"):
+        with contextlib.suppress(OSError):  # missing
+            status = each.stat()
+            our_group = status.st_mode & stat.S_ISGID and status.st_gid == os.getegid()
+            if status.st_mode & (stat.S_IWOTH if our_group else stat.S_IWOTH | stat.S_IWGRP):
+                found.append(f"{each} ({stat.filemode(status.st_mode)})")
+    return found
+
+
 def write_durably(path: Path, data: bytes) -> None:
     """Replace a file's content, or leave it as it was. Raises OSError."""
     temporary = path.with_name(path.name + ".new")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    descriptor = create(temporary)
     try:
         with os.fdopen(descriptor, "wb", closefd=False) as file:
             file.write(data)

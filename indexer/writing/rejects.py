@@ -29,7 +29,7 @@ from indexer.writing import answers
 from indexer.writing.answers import Row, Verdict
 from indexer.writing.batches import Body, Pair, size_of
 from indexer.writing.bulk import Patience, Undelivered, post
-from indexer.writing.checkpoint import State, write_durably
+from indexer.writing.checkpoint import State, create, write_durably
 
 DISK = Row(range(0), Verdict.WAIT, Fault.DISK)
 PROMPT = 10.0
@@ -98,7 +98,11 @@ class LocalRejects:
     def _append(self, part: Path, piece: Piece, spooled: dict[str, int]) -> None:
         """Write a piece after those before it, over what a write that failed may have left there."""
         position = 0 if piece.first else spooled[piece.name]
-        with part.open("wb" if piece.first else "r+b") as file:
+        # Not `open("r+b")`, which would follow a link.
+        descriptor = (
+            create(part) if piece.first else os.open(part, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        )
+        with os.fdopen(descriptor, "wb") as file:
             file.seek(position)
             file.write(piece.data)
             file.flush()

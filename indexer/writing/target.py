@@ -116,8 +116,9 @@ def backing(client: Elasticsearch, alias: str, url: str) -> Backing:
         if client.indices.exists(index=alias):
             raise AliasIsIndex(alias=alias, url=url) from None
         raise NotInstalled(alias=alias, url=url) from None
-    indices = sorted(found, key=_place)
-    write = [index for index in indices if found[index]["aliases"][alias].get("is_write_index")]
+    holders = {index: its["aliases"][alias] for index, its in found.items() if alias in its["aliases"]}
+    indices = sorted(holders, key=_place)
+    write = [index for index in indices if holders[index].get("is_write_index")]
     if not write and len(indices) == 1:
         write = indices
     if not write:

@@ -16,7 +16,7 @@ COMPOSE = REPOSITORY / "compose"
 UNZIP = '#!/bin/sh\nexec python3 -m zipfile -e "$2" "$4"\n'
 CURL = '#!/bin/sh\nwhile [ "$1" != --config ]; do shift; done; grep -q "elastic:" "$2"; cat >>/requests/bodies; echo >>/requests/bodies\n'
 RIGHTS = ("--cap-drop=ALL", "--cap-add=CHOWN", "--cap-add=DAC_OVERRIDE", "--cap-add=FOWNER")
-PLACES = ("complete", "elasticsearch", "kibana", "admin", "indexer", "alerts")
+PLACES = ("complete", "elasticsearch", "kibana", "admin", "setup", "reader", "indexer", "alerts")
 
 
 @pytest.fixture
@@ -113,7 +113,9 @@ def test_secrets_are_made_once_and_each_user_reads_its_own(
         "400 0 ./complete/yes",
         *(f"400 1000 ./elasticsearch/{name}" for name in ("ca.crt", "elastic", "node.crt", "node.key")),
         *(f"400 1000 ./kibana/{name}" for name in ("ca.crt", "encryption_key", "kibana_system")),
-        *(f"400 10001 ./admin/{name}" for name in ("ca.crt", "elastic", "reader", "setup")),
+        *(f"400 10001 ./admin/{name}" for name in ("ca.crt", "elastic")),
+        *(f"400 10001 ./setup/{name}" for name in ("ca.crt", "setup")),
+        *(f"400 10001 ./reader/{name}" for name in ("ca.crt", "reader")),
         *(f"400 10001 ./indexer/{name}" for name in ("ca.crt", "writer")),
         *(f"400 1000 ./alerts/{name}" for name in ("alerts", "ca.crt")),
     }

@@ -253,19 +253,36 @@ def test_a_full_disk(lab: Lab, log: Path) -> None:
     assert lab.numbers() == list(range(10))
 
 
-def test_a_disk_that_is_full_for_a_while(lab: Lab, log: Path) -> None:
-    """A run that follows delivers all the same, says so, and remembers once there is room."""
+def test_a_checkpoint_that_cannot_be_written_for_a_while(lab: Lab, log: Path) -> None:
+    """A run that follows delivers all the same, says so, and remembers once nothing is in the way."""
     lab.state.state_dir.mkdir()
-    unwritable = lab.state.state_dir / "checkpoint.json.new"
-    unwritable.symlink_to("/dev/full")
+    in_the_way = lab.state.state_dir / "checkpoint.json.new"
+    in_the_way.mkdir()
     with lab.following(log) as following:
         following.until_created(10)
         following.until(lambda: following.heard.of("checkpoint_failed"))
-        unwritable.unlink()
+        in_the_way.rmdir()
         following.until(lambda: following.heard.of("checkpoint_written"))
     ((directory, reason),) = set(following.heard.of("checkpoint_failed"))
-    assert (directory, reason) == (str(lab.state.state_dir), "No space left on device")
+    assert (directory, reason) == (str(lab.state.state_dir), "Is a directory")
     assert lab.numbers() == list(range(10))
+
+
+def test_a_link_planted_in_a_state_directory_that_is_open_to_all(lab: Lab, log: Path) -> None:
+    """A warning, and delivery as ever; what the link points to stays as it was."""
+    state = lab.state.state_dir
+    state.mkdir()
+    state.chmod(0o777)
+    precious = lab.logs / "precious"
+    precious.write_bytes(b"keep me")
+    (state / "checkpoint.json.new").symlink_to(precious)
+    done = lab.command("run", "--once", log)
+    assert (done.returncode, lab.numbers()) == (0, list(range(10)))
+    assert "others may write to the state directory" in done.stderr
+    assert f"{state} (drwxrwxrwx)" in done.stderr
+    assert precious.read_bytes() == b"keep me"
+    assert (state / "checkpoint.json").is_file()
+    assert not (state / "checkpoint.json").is_symlink()
 
 
 def test_a_full_disk_and_a_rejected_index_that_refuses(lab: Lab) -> None:

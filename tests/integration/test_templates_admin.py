@@ -265,6 +265,33 @@ def test_data_is_deleted_only_for_somebody_who_types_the_alias(lab: Lab) -> None
     assert f"kept       index {alias}-restored" in done.stdout
 
 
+def test_what_somebody_else_made_under_our_names_is_named_and_kept(bare: Lab) -> None:
+    """The index of rejected lines and the first one; what a later install makes beside them is ours, and goes."""
+    alias, client = bare.connection.alias, bare.client
+    client.indices.create(index=bare.connection.rejected)
+    client.indices.create(index=f"{alias}-000001", aliases={alias: {"is_write_index": True}})
+    delete = ["template", "remove", "--delete-data", "--confirm", alias]
+    assert bare.command("template", "install", "--force", "--rollover").returncode == 0
+    assert f"{alias}-000002" in client.indices.get(index=f"{alias}-*")
+    done = bare.command(*delete)
+    assert done.returncode == 0
+    assert sorted(client.indices.get(index=f"{alias}*")) == [f"{alias}-000001", f"{alias}-rejected"]
+    assert all(
+        f"kept       index {it}: not one of ours" in done.stdout
+        for it in (f"{alias}-000001", f"{alias}-rejected")
+    )
+
+
+def test_indices_of_0_1_are_known_without_a_mark(lab: Lab, client: Elasticsearch) -> None:
+    """They are deleted as ours: nothing but the mark is taken from their mappings."""
+    alias = lab.connection.alias
+    for index in (f"{alias}-000001", lab.connection.rejected):
+        client.indices.put_mapping(index=index, body={"_meta": {}})
+        assert not client.indices.get_mapping(index=index)[index]["mappings"].get("_meta")
+    assert lab.command("template", "remove", "--delete-data", "--confirm", alias).returncode == 0
+    assert client.indices.get(index=f"{alias}*").body == {}
+
+
 def test_the_alias_can_be_typed(lab: Lab) -> None:
     """On a terminal the command asks for it."""
     ours, theirs = pty.openpty()

@@ -141,6 +141,17 @@ def test_a_checkpoint_of_another_alias_or_version_is_wrong(tmp_path: Path) -> No
     assert [it.state for it in local.state(tmp_path, ALIAS)] == [State.ODD, State.FINE]
 
 
+def test_a_state_directory_that_others_may_write_to_is_said(tmp_path: Path) -> None:
+    """With its mode and what to do; it can be used."""
+    state = tmp_path / "state"
+    state.mkdir()
+    state.chmod(0o777)
+    warning, fine = local.state(state, ALIAS)
+    assert (warning.state, fine.state) == (State.ODD, State.FINE)
+    assert f"others may write to {state} (drwxrwxrwx)" in warning.what
+    assert "chmod go-w" in warning.cure
+
+
 def test_a_disk_without_room_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A warning: rejected lines may need it."""
     monkeypatch.setattr(local, "ROOM", 2**60)

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import stat
 import zlib
 from collections.abc import Callable
 from dataclasses import replace
@@ -18,7 +19,7 @@ from indexer.errors import StateInUse, StateUnusable
 from indexer.events import Totals
 from indexer.reading.identity import FileRecord
 from indexer.writing import checkpoint
-from indexer.writing.checkpoint import DAMAGED, NAME, Checkpoint, State
+from indexer.writing.checkpoint import DAMAGED, NAME, Checkpoint, State, open_to_others, write_durably
 
 WRITTEN = datetime(2026, 3, 4, 5, 6, 7, 890_123, UTC)
 RECORD = FileRecord(
@@ -360,3 +361,73 @@ def test_a_checkpoint_that_cannot_be_opened_is_not_taken_for_none(directory: Pat
             state.load()
         with pytest.raises(StateUnusable, match="Is a directory"):
             checkpoint.read(directory)
+
+
+# ---- others who may write where we do
+
+
+@pytest.fixture
+def precious(tmp_path: Path) -> Path:
+    """A file of ours elsewhere."""
+    file = tmp_path / "precious"
+    file.write_bytes(b"keep me")
+    file.chmod(0o644)
+    return file
+
+
+PLANTS: dict[str, Callable[[Path, Path], object]] = {
+    "symbolic link": lambda at, to: at.symlink_to(to),
+    "dangling link": lambda at, to: at.symlink_to(to.with_name("new")),
+    "hard link": lambda at, to: at.hardlink_to(to),
+    "FIFO": lambda at, _: os.mkfifo(at),
+    "file of a crash": lambda at, _: at.write_bytes(b"half of a checkp"),
+}
+
+
+def plain_file(path: Path) -> bool:
+    """It is a file of its own, for nobody else to read or write."""
+    status = path.lstat()
+    return stat.S_ISREG(status.st_mode) and status.st_mode & 0o777 == 0o600 and status.st_nlink == 1
+
+
+@pytest.mark.parametrize("plant", PLANTS)
+@pytest.mark.parametrize("name", [NAME, "monitoring.json"])
+def test_what_is_planted_where_we_write_is_never_written_through(
+    directory: Path, precious: Path, plant: str, name: str
+) -> None:
+    """The file gets its content, and what a link pointed to stays as it was."""
+    directory.mkdir(parents=True)
+    for end in (".new", ""):
+        PLANTS[plant](directory / (name + end), precious)
+    write_durably(directory / name, b"content")
+    assert (directory / name).read_bytes() == b"content"
+    assert plain_file(directory / name)
+    assert not os.path.lexists(directory / f"{name}.new")
+    assert (precious.read_bytes(), precious.with_name("new").exists()) == (b"keep me", False)
+
+
+@pytest.mark.parametrize("plant", ["symbolic link", "dangling link", "hard link", "FIFO"])
+def test_a_lock_that_is_no_file_of_its_own_is_refused(directory: Path, precious: Path, plant: str) -> None:
+    """With a sentence; nothing is written into what it points to."""
+    directory.mkdir(parents=True)
+    PLANTS[plant](directory / "lock", precious)
+    with pytest.raises(StateUnusable, match=str(directory)):
+        State(directory)
+    assert (precious.read_bytes(), precious.with_name("new").exists()) == (b"keep me", False)
+
+
+@pytest.mark.parametrize(
+    ("mode", "others"),
+    [(0o700, ""), (0o755, ""), (0o750, ""), (0o777, "drwxrwxrwx"), (0o1777, "drwxrwxrwt"), (0o770, "drwxrwx---"),
+     (0o702, "drwx----w-"), (0o2770, "")],
+)  # fmt: skip
+def test_a_state_directory_that_others_may_write_to_is_known(directory: Path, mode: int, others: str) -> None:
+    """By its mode; a group of our own is none of others on a volume that Kubernetes made ready for us (fsGroup)."""
+    directory.mkdir(parents=True)
+    os.chown(directory, -1, os.getegid())
+    directory.chmod(mode)
+    assert open_to_others(directory) == ([f"{directory} ({others})"] if others else [])
+    (directory / "rejected").mkdir()
+    (directory / "rejected").chmod(0o733)
+    assert f"{directory / 'rejected'} (drwx-wx-wx)" in open_to_others(directory)
+    assert open_to_others(directory / "missing") == []

@@ -1,7 +1,9 @@
 """The lock files of the image, and the manifest for Kubernetes. Compose files are tried in tests/containers."""
 
 import re
+import subprocess
 import tomllib
+from datetime import UTC, datetime
 from importlib.metadata import distribution
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 import indexer
+from tests.containers.locked import bill_of_materials, newer
 
 REPOSITORY = Path(__file__).parents[2]
 COMPOSE = REPOSITORY / "compose"
@@ -55,6 +58,77 @@ def test_a_lock_file_names_checksums_and_no_addresses(lock: str) -> None:
     assert "index" not in text.replace("zoomdata-indexer", "")
 
 
+def secrets_of_compose(directory: Path) -> dict[str, set[str]]:
+    """The passwords and keys that set-up.sh makes, by the volume they lie in."""
+    script = (COMPOSE / "set-up.sh").read_text().partition('\ncase "$1" in')[0]
+    script = script.replace("/secrets/", f"{directory}/") + "\nchown() { :; }\nmake_passwords\n"
+    subprocess.run(["bash", "-c", script], check=True)
+    return {f"secrets-{it.name}": {file.name for file in it.iterdir()} for it in directory.iterdir()}
+
+
+def test_no_service_sees_a_secret_that_it_does_not_need(tmp_path: Path) -> None:
+    """Each has one password, that of the user it is; Elasticsearch itself, and Kibana's key, aside."""
+    made = secrets_of_compose(tmp_path)
+    services = yaml.safe_load((COMPOSE / "compose.yaml").read_text())["services"]
+    seen = {
+        name: {
+            secret
+            for volume in service.get("volumes", ())
+            if volume.split(":")[1].startswith("/run/secrets")
+            for secret in made[volume.split(":")[0]]
+        }
+        for name, service in services.items()
+    }
+    assert {name: secrets for name, secrets in seen.items() if secrets} == {
+        "elasticsearch": {"elastic"},
+        "roles": {"elastic"},
+        "template": {"setup"},
+        "indexer": {"writer"},
+        "operator": {"reader"},
+        "kibana": {"kibana_system", "encryption_key"},
+        "dashboards": {"elastic"},
+        "alerts": {"alerts"},
+    }
+    for name in ("roles", "template", "indexer", "operator", "dashboards"):
+        (password,) = seen[name]
+        assert services[name]["environment"]["INDEXER_PASSWORD_FILE"] == f"/run/secrets/{password}"
+        assert services[name]["environment"]["INDEXER_USERNAME"] == password
+    set_up = {volume.split(":")[0] for volume in services["secrets"]["volumes"]}
+    assert set_up >= made.keys()
+
+
+def test_secrets_that_an_earlier_version_kept_together_are_divided(tmp_path: Path) -> None:
+    """A stack that was set up before goes on with its passwords."""
+    secrets_of_compose(tmp_path)
+    before = {user: (tmp_path / user / user).read_text() for user in ("setup", "reader")}
+    for user in before:
+        (tmp_path / user / user).replace(tmp_path / "admin" / user)
+        (tmp_path / user).rmdir()
+    (tmp_path / "admin" / "ca.crt").write_text("certificate")
+    (tmp_path / "complete").mkdir()
+    (tmp_path / "complete" / "yes").touch()
+    script = (COMPOSE / "set-up.sh").read_text().replace("/secrets/", f"{tmp_path}/")
+    for _ in range(2):
+        subprocess.run(["bash", "-c", "chown() { :; }\n" + script, "set-up.sh", "secrets"], check=True)
+        assert {user: (tmp_path / user / user).read_text() for user in before} == before
+        assert {(tmp_path / user / "ca.crt").read_text() for user in before} == {"certificate"}
+        assert {it.name for it in (tmp_path / "admin").iterdir()} == {"elastic", "ca.crt"}
+
+
+def test_the_monitoring_port_is_open_to_prometheus_alone() -> None:
+    """No pod of another kind reaches the indexer: a NetworkPolicy for its pods with that one way in."""
+    (policy,) = [thing["spec"] for thing in MANIFEST if thing["kind"] == "NetworkPolicy"]
+    (indexer_set,) = [thing["spec"] for thing in MANIFEST if thing["kind"] == "StatefulSet"]
+    labels = indexer_set["template"]["metadata"]["labels"]
+    assert policy["podSelector"]["matchLabels"].items() <= labels.items()
+    assert policy["policyTypes"] == ["Ingress"]
+    (way,) = policy["ingress"]
+    assert way["ports"] == [{"port": "monitoring", "protocol": "TCP"}]
+    (source,) = way["from"]
+    assert source["namespaceSelector"]["matchLabels"]
+    assert source["podSelector"]["matchLabels"]
+
+
 @pytest.mark.parametrize("thing", MANIFEST, ids=lambda thing: thing["kind"])
 @pytest.mark.parametrize("version", ["1.25", "1.30", "1.34"])
 def test_the_manifest_is_valid(thing: dict[str, Any], version: str) -> None:
@@ -89,3 +163,56 @@ def test_probes_ask_the_port_of_the_image() -> None:
     assert f"INDEXER_MONITORING_ADDRESS=0.0.0.0:{port['containerPort']}" in dockerfile
     assert container["livenessProbe"]["httpGet"] == {"path": "/healthz", "port": port["name"]}
     assert container["readinessProbe"]["httpGet"] == {"path": "/readyz", "port": port["name"]}
+
+
+# ---- what is in the lock file
+
+
+def test_the_bill_of_materials_is_cyclonedx() -> None:
+    """What CycloneDX 1.6 requires, in its form, and each reference to something that is there."""
+    lock = (COMPOSE / "requirements.txt").read_text()
+    made = bill_of_materials(lock, datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC))
+    assert (made["bomFormat"], made["specVersion"], made["version"]) == ("CycloneDX", "1.6", 1)
+    assert re.fullmatch(r"urn:uuid:[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", made["serialNumber"])
+    assert made["metadata"]["timestamp"] == "2026-01-02T03:04:05+00:00"
+    components = [made["metadata"]["component"], *made["components"]]
+    for it in components:
+        assert it["type"] in {"application", "library"}
+        assert it["name"]
+        assert it["version"]
+        assert it["purl"] == it["bom-ref"] == f"pkg:pypi/{it['name']}@{it['version']}"
+    for it in made["components"]:
+        (source,) = it["externalReferences"]
+        assert (source["type"], bool(source["url"])) == ("distribution", True)
+        assert source["hashes"]
+        assert {each["alg"] for each in source["hashes"]} == {"SHA-256"}
+        assert all(f"sha256:{each['content']}" in lock for each in source["hashes"])
+    refs = [it["bom-ref"] for it in components]
+    assert len(set(refs)) == len(refs)
+    assert [it["ref"] for it in made["dependencies"]] == refs
+    assert {ref for it in made["dependencies"] for ref in it["dependsOn"]} == set(refs[1:])
+    assert made == bill_of_materials(lock, datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC))
+
+
+def test_the_bill_of_materials_is_of_what_is_installed() -> None:
+    """Each package of the lock file but those for another system, and what needs it."""
+    lock = (COMPOSE / "requirements.txt").read_text()
+    made = bill_of_materials(lock, datetime.now(UTC))
+    locked = {f"pkg:pypi/{it['name']}@{it['version']}" for it in LOCKED.finditer(lock)}
+    left_out = locked - {it["purl"] for it in made["components"]}
+    assert {it.partition("@")[0] for it in left_out} == {"pkg:pypi/colorama"}
+    needs = {it["ref"].partition("@")[0]: it["dependsOn"] for it in made["dependencies"]}
+    declared = {canonicalize_name(Requirement(it).name) for it in DECLARED["requirements.txt"]}
+    direct = {it.removeprefix("pkg:pypi/").partition("@")[0] for it in needs["pkg:pypi/zoomdata-indexer"]}
+    assert direct == declared
+    assert any(it.startswith("pkg:pypi/elastic-transport@") for it in needs["pkg:pypi/elasticsearch"])
+
+
+def test_what_is_outdated_is_what_an_upgrade_changes() -> None:
+    """Other versions, packages that are new and those that are gone; markers and comments are none."""
+    lock = (
+        "a==1 \\\n    --hash=sha256:00\n    # via b\nb==2 ; os_name == 'nt' \\\n    --hash=sha256:00\nc==3\n"
+    )
+    upgraded = "a==1.1\n    # via b\nb==2 ; os_name == 'nt'\nd==4\n"
+    assert newer(lock, upgraded) == [("a", "1", "1.1"), ("c", "3", "-"), ("d", "-", "4")]
+    assert newer(lock, lock) == []

@@ -163,6 +163,14 @@ def test_a_checkpoint_that_fails_is_said_once_and_when_it_is_over(logs: Logs, sa
     assert said[1]["times"] == 4
 
 
+def test_a_state_directory_that_others_may_write_to_is_a_warning(logs: Logs, said: list[Said]) -> None:
+    """With its mode and what to do."""
+    logs.state_open_to_others("/state (drwxrwxrwx)")
+    (line,) = said
+    assert (line["level"], line["directory"]) == ("warning", "/state (drwxrwxrwx)")
+    assert "chmod go-w" in line["fix"]
+
+
 def test_what_becomes_of_indices_is_said(logs: Logs, said: list[Said]) -> None:
     """Each new and each deleted index; a failure once while it lasts, and anew after a success."""
     for _ in range(3):

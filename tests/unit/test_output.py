@@ -56,10 +56,9 @@ def test_a_pipe_that_nobody_reads_ends_a_command_as_it_ends_others(
 
 def test_a_reader_that_has_seen_enough(tmp_path: Path) -> None:
     """`indexer … | head -1`, with more to say than a pipe holds; the line is there."""
-    alias = "a" * 80_000
-    command = f"{sys.executable} -m indexer template roles --alias {alias} | head -1; echo $PIPESTATUS"
+    command = f"{sys.executable} -m indexer kibana install --dry-run | head -1 | cut -c1-7; echo $PIPESTATUS"
     done = subprocess.run(["bash", "-c", command], capture_output=True, check=False, timeout=60, cwd=tmp_path)
-    assert (done.stdout, done.stderr) == (b"{\n141\n", b"")
+    assert (done.stdout, done.stderr) == (b'{"type"\n141\n', b"")
 
 
 @ids

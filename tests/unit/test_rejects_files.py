@@ -110,13 +110,12 @@ class Full(io.FileIO):
 
 
 def disk_full_in_the_file(patch: pytest.MonkeyPatch) -> None:
-    real = Path.open
+    real = os.fdopen
 
-    def half(self: Path, mode: str) -> Any:
-        real(self, mode).close()
-        return io.BufferedRandom(Full(self, "r+b"))
+    def half(descriptor: int, mode: str, **how: Any) -> Any:
+        return real(descriptor, mode, **how) if how else io.BufferedWriter(Full(descriptor, mode))
 
-    patch.setattr(Path, "open", half)
+    patch.setattr(os, "fdopen", half)
 
 
 def disk_full_at_the_end(patch: pytest.MonkeyPatch) -> None:
@@ -181,3 +180,47 @@ def test_a_damaged_description_is_named(local: LocalRejects, tmp_path: Path, con
     (tmp_path / "rejected" / f"{rejection(1).id}.json").write_bytes(content)
     with pytest.raises(OSError, match=f"{rejection(1).id}.json is damaged"):
         list(local.list())
+
+
+# ---- others who may write where we do
+
+
+def test_nobody_else_can_read_what_is_kept(tmp_path: Path, local: LocalRejects) -> None:
+    """A line that was held and one that came in pieces, and what they are."""
+    old = os.umask(0)
+    try:
+        local.keep(rejection(1))
+        for piece in pieces(b"a long ", b"line", start=5):
+            local.spool(piece)
+    finally:
+        os.umask(old)
+    kept = list((tmp_path / "rejected").iterdir())
+    assert len(kept) == 4
+    assert {path.stat().st_mode & 0o777 for path in kept} == {0o600}
+
+
+@pytest.mark.parametrize("later", [False, True])
+def test_a_link_planted_where_a_line_is_kept_is_not_written_through(
+    tmp_path: Path,
+    local: LocalRejects,
+    later: bool,  # noqa: FBT001
+) -> None:
+    """Before its first piece it is removed; after that the line cannot be kept, and is given again."""
+    precious = tmp_path / "precious"
+    precious.write_bytes(b"keep me, all of me")
+    first, second = pieces(b"a long ", b"line", start=5)
+    part = tmp_path / "rejected" / f"{first.name}.part"
+    part.parent.mkdir()
+    local.spool(pieces(b"any", b"thing", start=99)[0])  # what crashes have left is removed now
+    if later:
+        local.spool(first)
+        part.unlink()
+    part.symlink_to(precious)
+    if later:
+        with pytest.raises(OSError, match="symbolic links"):
+            local.spool(second)
+    else:
+        local.spool(first)
+        local.spool(second)
+        assert in_files(local) == {second.id: b"a long line"}
+    assert precious.read_bytes() == b"keep me, all of me"

@@ -36,6 +36,21 @@ def test_only_who_needs_it_may_read_change_or_delete() -> None:
     assert all("manage_security" not in body["cluster"] for body in ours.values())
 
 
+def test_only_the_writer_adds_documents_and_overwrites_none() -> None:
+    """`create_doc` is the one privilege that adds and cannot change; nobody has one that includes more."""
+    adds = {"all", "create", "create_doc", "index", "write"}
+    holders = {name: held(body) & adds for name, body in roles(ALIAS).items()}
+    assert {name: may for name, may in holders.items() if may} == {f"{ALIAS}-writer": {"create_doc"}}
+    assert all(
+        "*" not in privilege.removesuffix("mget*")
+        for body in roles(ALIAS).values()
+        for privilege in held(body)
+    )
+    assert not {"all", "manage", "manage_security"} & {
+        it for body in roles(ALIAS).values() for it in body["cluster"]
+    }
+
+
 def test_each_role_goes_to_a_path_of_its_own() -> None:
     """The name is quoted, so that it cannot be another path."""
     requests = calls("a/b c")

@@ -14,8 +14,12 @@ from typer.testing import CliRunner
 
 from indexer import cli
 from indexer.cli.common import Paths
+from indexer.cluster.client import Server
+from indexer.cluster.plan import plan
+from indexer.cluster.roles import roles
 from indexer.errors import StateUnusable
 from indexer.settings import (
+    ALIAS_BYTES,
     PREFIX,
     Ageing,
     Connection,
@@ -222,6 +226,88 @@ def test_spans_of_time_are_read(span: str, expected: int) -> None:
     assert milliseconds(span) == expected
     assert Ageing(retain=span).retained == expected
     assert Ageing(retain="forever").retained is None
+
+
+# ---- the alias
+
+NO_NAMES = [
+    "sec*", "*", "?", "a,b", "../_all", "..", ".", "_all", "_x", "-x", "+x", "Audit", "ÜBER", 'a"b', "a b", " a",
+    "a\tb", "a\nb", "a\x1b[2Jb", "a\u202eb", "a\udcffb", "<a-{now/d}>", "a>b", "a|b", "a#b", "a:b", "a/b", "a\\b",
+    "x" * (ALIAS_BYTES + 1), "ü" * (ALIAS_BYTES // 2 + 1),
+]  # fmt: skip
+NAMES_THAT_ARE = [
+    "audit",
+    "a-b_c.d",
+    "9",
+    "größe",
+    "活動",
+    "it's",
+    "a$b`c;d&e",
+    "a%2fb",
+    "x" * ALIAS_BYTES,
+    ".own",
+]
+
+
+def taking_an_alias() -> list[list[str]]:
+    """Each command with --alias, as words, with what else it has to be given."""
+
+    def found(command: Any, words: list[str]) -> list[list[str]]:
+        below = getattr(command, "commands", {}).items()
+        mine = any("--alias" in parameter.opts for parameter in command.params)
+        required = [f"{it.opts[0]}=x" for it in command.params if it.required and it.opts[0][0] == "-"]
+        return [[*words, *required]] * mine + [
+            each for name, sub in below for each in found(sub, [*words, name])
+        ]
+
+    return found(get_command(cli.app), [])
+
+
+def refused(command: list[str], alias: str | None = None, **env: str) -> None:
+    """It ends as wrong usage, with the option's name and nothing raw."""
+    words = command if alias is None else [*command, "--alias", alias]
+    done = CliRunner().invoke(cli.app, words, env=env | {"INDEXER_ELASTICSEARCH_URL": "http://127.0.0.1:9"})
+    assert (done.exit_code, "--alias" in done.output) == (2, True), (words, done.output)
+    assert not {"\x1b", "\u202e"} & set(done.output)
+
+
+@pytest.mark.parametrize("command", taking_an_alias(), ids=" ".join)
+def test_no_command_takes_an_alias_that_stands_for_others(command: list[str]) -> None:
+    """Wrong usage, before anything is asked of a server; from the environment as well."""
+    refused(command, "sec*")
+    refused(command, INDEXER_ALIAS="a,b")
+
+
+@pytest.mark.parametrize("name", NO_NAMES, ids=ascii)
+def test_an_alias_that_cannot_name_an_index_is_wrong_usage(name: str) -> None:
+    """Whatever is wrong with it."""
+    refused(["status"], name)
+    if "\udcff" not in name:  # CliRunner cannot set it
+        refused(["status"], INDEXER_ALIAS=name)
+
+
+def test_an_empty_alias_is_wrong_usage() -> None:
+    """Where it is typed; a variable that is set to nothing is none."""
+    done = CliRunner().invoke(cli.app, ["status", "--alias", ""])
+    assert (done.exit_code, "--alias" in done.output) == (2, True)
+
+
+@pytest.mark.parametrize("name", NAMES_THAT_ARE)
+def test_an_alias_may_be_any_name_of_an_index(name: str) -> None:
+    """What Elasticsearch takes, we take."""
+    assert settings_of("--alias", name)["alias"] == name
+    assert settings_of(env={"INDEXER_ALIAS": name})["alias"] == name
+
+
+def test_the_longest_alias_leaves_room_for_all_names_made_of_it() -> None:
+    """Indices, templates, policy, views, roles: 255 bytes each (Elasticsearch guide, "Create index API")."""
+    connection = Connection(alias="x" * ALIAS_BYTES)
+    requests = plan(Server(version=(9, 5, 0), lifecycle=True), connection)
+    derived = {it.name for it in requests} | set(roles(connection.alias))
+    for it in requests:
+        derived |= set(it.body.get("template", {}).get("aliases", {})) | set(it.body.get("composed_of", ()))
+    assert {f"{connection.alias}.raw_data_export_csv", f"{connection.alias}@custom"} <= derived
+    assert max(map(len, derived)) <= 255
 
 
 # ---- secrets

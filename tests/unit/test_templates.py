@@ -7,9 +7,11 @@ from urllib.parse import unquote
 import pytest
 
 import indexer
+from indexer.cluster import roles
 from indexer.cluster.client import Server
 from indexer.cluster.compare import Difference, differences, lacking, leaves
 from indexer.cluster.plan import Body, Call, Kind, Request, as_curl, directory, left_out, plan
+from indexer.cluster.rollover import rollover_call
 from indexer.settings import Connection, Indices, Lifecycle
 
 FILES = directory(Path(indexer.__file__).parent)
@@ -306,6 +308,35 @@ def test_a_request_as_a_line_of_shell_survives_every_quote() -> None:
     assert arguments[:4] == ["-fsS", "--user", "me", "-X"]
     assert unquote(arguments[5]) == 'http://es/_index_template/a$b`c"d e'
     assert json.loads(arguments[-2]) == body
+
+
+@pytest.mark.parametrize(
+    "alias", ["a$(reboot)b", "a`id`b", "it's", "a$home;id&b", "a'$(id)'b", "a%24b", "a{x}b!", "~a"]
+)
+def test_nothing_in_a_name_is_carried_out_by_the_shell(alias: str, tmp_path: Path) -> None:
+    """Each line that --dry-run prints for an alias that may be chosen: one curl with these arguments, and nothing else."""
+    it = Connection(alias=alias)
+    sent = [request.call for request in plan(NEW, it)] + roles.calls(alias)
+    sent += [
+        rollover_call(alias, f"{alias}-000001"),
+        Call("DELETE", Request(Kind.INDEX, it.rejected, {}).path),
+    ]
+    lines = "\n".join(as_curl(call) for call in sent)
+    shell = 'ES=http://es; curl() { printf "%s\\0" "$@"; printf "\\0"; }; ' + lines
+    done = subprocess.run(
+        ["/bin/sh", "-euc", shell, "sh"],
+        capture_output=True,
+        check=True,
+        cwd=tmp_path,
+        env={"PATH": "/nowhere"},
+    )
+    assert not done.stderr
+    commands = [each.split("\0") for each in done.stdout.decode().removesuffix("\0\0").split("\0\0")]
+    assert len(commands) == len(sent)
+    for arguments, call in zip(commands, sent, strict=True):
+        assert arguments[:4] == ["-fsS", "-X", call.method, f"http://es{call.path}"]
+        assert alias in unquote(arguments[3])
+        assert (json.loads(arguments[-1]) if call.body is not None else None) == call.body
 
 
 def test_the_files_are_found_inside_the_package_first_and_else_beside_it(tmp_path: Path) -> None:
