@@ -257,7 +257,7 @@ def test_no_depth_ends_a_parser(levels: int, form: bytes) -> None:
         read_hits(b'{"hits":{"total":{"value":1,"relation":"eq"},"max_score":null,"hits":[' + line, {})
         is None
     )
-    with pytest.raises(ValueError, match="limit|memory"):
+    with pytest.raises(ValueError, match=r"limit|memory"):
         Checkpoint.from_json(line)
 
 
