@@ -24,28 +24,9 @@ from indexer.foreign import printable, printable_json
 from indexer.monitoring import Logs, logger
 from indexer.progress import ProgressBar
 from indexer.show import as_json, text
+from tests.hostile import SIGNS
 from tests.integration.conftest import address, always, serving
 
-SIGNS = {
-    "ESC": "\x1b[2J",
-    "OSC": "\x1b]0;title\x07",
-    "DCS": "\x1bP$q\x1b\\",
-    "C1": "\x9b31m",
-    "NEL": "\x85",
-    "newline": "\nindexer: all is well",
-    "return": "\rindexer: all is well",
-    "backspace": "\b\b\b",
-    "NUL": "\0",
-    "bidi": "\u202egol.",
-    "isolate": "\u2066x\u2069",
-    "line separator": "\u2028",
-    "zero width": "\u200b",
-    "tag": "\U000e0041",
-    "private use": "\ue000",
-    "no character": "\ufffe",
-    "undecodable": "\udc9b\udcff",
-    "half a pair": "\ud83d",
-}
 EVIL = "".join(SIGNS.values())
 
 
