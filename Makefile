@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test test-versions lint types soak bench bench-latency lock outdated sbom wheels image clean
+.PHONY: demo test test-versions fuzz lint types soak bench bench-latency lock outdated sbom wheels image clean
 
 demo: .venv/installed
 	$(BIN)/indexer demo
@@ -24,6 +24,10 @@ FEWER := $(MACHINE:%=--ignore tests/integration/test_%.py)
 test-versions: .venv/installed
 	$(PYTEST) $(if $(QUICK),$(FEWER)) --elasticsearch-version 8.19.16 tests/integration
 	$(PYTEST) $(if $(QUICK),$(FEWER)) --elasticsearch-version 7.17.28 tests/integration
+
+# What reads foreign bytes, each target for a minute (SECONDS=…); `make test` goes through some hundred examples of each.
+fuzz: .venv/installed
+	FUZZ_SECONDS=$(or $(SECONDS),60) $(PYTEST) --timeout 0 tests/fuzz
 
 lint: .venv/installed
 	$(BIN)/ruff check

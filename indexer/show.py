@@ -2,7 +2,7 @@
 
 A command's result is a frozen dataclass. If it also has `tables()`, a person can read it: each `Table` is data, and
 the type of a cell says how it looks (a `timedelta` is humanised, an `int` gets thousands separators, …).
-The values come from log files, so nothing in them may steer the terminal: no markup, no escape sequence.
+The values come from log files, so nothing in them may steer the terminal: no markup, no escape sequence (`foreign.printable`).
 """
 
 from collections.abc import Iterable, Iterator
@@ -18,6 +18,8 @@ from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderR
 from rich.measure import Measurement
 from rich.padding import Padding
 from rich.text import Text
+
+from indexer.foreign import printable, printable_json
 
 BAR_WIDTH = 8
 EPOCH = datetime.fromtimestamp(0, UTC)
@@ -58,9 +60,10 @@ def as_json(result: object, *, in_one_line: bool = False) -> str:
     if not in_one_line:
         options |= orjson.OPT_INDENT_2
     try:
-        return orjson.dumps(result, default=_plain, option=options).decode()
+        written = orjson.dumps(result, default=_plain, option=options)
     except TypeError:  # half a surrogate pair: a path with bytes that are no UTF-8
-        return orjson.dumps(_encodable(result), default=_plain, option=options).decode()
+        written = orjson.dumps(_encodable(result), default=_plain, option=options)
+    return printable_json(written.decode())
 
 
 def tables(result: Tabular) -> RenderableType:
@@ -85,7 +88,7 @@ def text(value: Cell) -> str:
             return value.astimezone(UTC).replace(tzinfo=None).isoformat(" ", "seconds")
         case timedelta():
             return duration(value)
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in value)
+    return printable(value)
 
 
 def duration(value: timedelta) -> str:

@@ -4,15 +4,45 @@ Everything but typer is imported where it is used: `indexer --help` has to be qu
 """
 
 import sys
-from typing import Annotated
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated, Any
 
 import typer
 
 from indexer import __version__
 from indexer.cli import check, kibana, logs, rejected, report, roles, streams, template, zoomdata
+from indexer.cli.common import say
 from indexer.errors import Fatal
+from indexer.foreign import printable
+
+
+class _Commands(typer.core.TyperGroup):
+    """Shows what was typed as it can be shown: a shell's `*` makes options of the names of files."""
+
+    def make_context(self, *args: Any, **more: Any) -> Any:
+        """Read the command line."""
+        with _printable_errors():
+            return super().make_context(*args, **more)
+
+    def invoke(self, *args: Any) -> Any:
+        """Read the command's own options and do it."""
+        with _printable_errors():
+            return super().invoke(*args)
+
+
+@contextmanager
+def _printable_errors() -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:
+        if hasattr(error, "format_message") and hasattr(error, "message"):  # one that typer shows
+            error.message = printable(error.message)
+        raise
+
 
 app = typer.Typer(
+    cls=_Commands,
     name="indexer",
     help="Sends each entry of a Zoomdata activity log, unchanged and exactly once, to one Elasticsearch index.",
     no_args_is_help=True,
@@ -71,7 +101,7 @@ def _run() -> str | int | None:
 
 
 def _say(error: Fatal) -> int:
-    print(f"indexer: {error}", file=sys.stderr)
+    say(f"indexer: {error}", error=True)
     return error.exit_code
 
 
@@ -80,5 +110,5 @@ def _root(
     version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
 ) -> None:
     if version:
-        print(f"indexer {__version__}")
+        say(f"indexer {__version__}")
         raise typer.Exit

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from indexer.cli.streams import write_data
+from indexer.foreign import printable
 from indexer.settings import DEFAULT_PATH, PREFIX, STANDARD_INPUT, paths_in_environment, plain
 
 if TYPE_CHECKING:
@@ -48,6 +49,11 @@ def on_command_line(context: typer.Context, option: str) -> bool:
     return source is not None and source.name == "COMMANDLINE"
 
 
+def say(line: str, *, error: bool = False) -> None:
+    """Print one line for a person to read, on standard output or error; nothing in it steers the terminal."""
+    print(printable(line), file=sys.stderr if error else sys.stdout, flush=True)
+
+
 def show(result: "Tabular", json: bool) -> None:
     """Print a result: tables, or one JSON object."""
     from indexer import show as tables  # noqa: PLC0415
@@ -72,7 +78,7 @@ def follow(moments: "Iterable[Moment]", json: bool) -> None:
             if json:
                 write_data(tables.as_json(moment, in_one_line=True))
             else:
-                print(moment.line(), flush=True)
+                say(moment.line())
         return
     console = Console(color_system=None if plain() else "auto")
     with Live(console=console, auto_refresh=False) as live:

@@ -1,11 +1,10 @@
 """`indexer kibana`: dashboards, saved searches and alerts over the index."""
 
-import sys
 from typing import Annotated
 
 import typer
 
-from indexer.cli.common import Json, show
+from indexer.cli.common import Json, say, show
 from indexer.cli.streams import write_data
 from indexer.settings import Connection, Kibana, options
 
@@ -41,13 +40,12 @@ def install(
 
     naming = dashboards.naming(connection, kibana)
     write_data(objects.ndjson(objects.saved_objects(naming)).decode().removesuffix("\n"))
-    print(
-        "Nothing was sent. Kibana imports this file at Stack Management, Saved Objects, Import.",
-        file=sys.stderr,
-    )
+    say("Nothing was sent. Kibana imports this file at Stack Management, Saved Objects, Import.", error=True)
     if alerts:
         from indexer.show import as_json  # noqa: PLC0415
 
         for rule in rules.rules(naming, export_rows):
             request = as_json(rule.with_connector("ID OF A SERVER LOG CONNECTOR"))
-            print(f"POST /api/alerting/rule/{rule.id}\n{request}", file=sys.stderr)
+            say(f"POST /api/alerting/rule/{rule.id}", error=True)
+            for line in request.splitlines():
+                say(line, error=True)

@@ -1,7 +1,6 @@
 """The commands about log files and what became of them: run, status, verify, summary, demo."""
 
 import shlex
-import sys
 import threading
 from collections.abc import Sequence
 from dataclasses import replace
@@ -9,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from indexer.cli.common import Json, Paths, follow, on_command_line, progress, show, stop_on_signals
+from indexer.cli.common import Json, Paths, follow, on_command_line, progress, say, show, stop_on_signals
 from indexer.errors import EXIT_FAILED, EXIT_REJECTED, Stopped, Unreadable
 from indexer.settings import (
     DEFAULT_PATH,
@@ -94,7 +93,7 @@ def _once(
         report = run_indexer(
             paths, connection, delivery, state, listener, stop, once=True, monitoring=monitoring
         )
-    print(_told(report.totals))
+    say(_told(report.totals))
     if report.unreadable:
         raise Unreadable(files="; ".join(f"{path}: {reason}" for path, reason in report.unreadable.items()))
     if stop.is_set():
@@ -155,7 +154,7 @@ def verify(
     if not result.agrees:
         if result.missing and not repair:
             again = shlex.join(["indexer", "verify", "--repair", *paths])
-            print(f"To index what is missing, with the same options: {again}", file=sys.stderr)
+            say(f"To index what is missing, with the same options: {again}", error=True)
         raise typer.Exit(EXIT_FAILED)
 
 

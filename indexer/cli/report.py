@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from indexer.cli.common import say
 from indexer.settings import PREFIX, Connection, milliseconds, options
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def report(
     from indexer.report.report import write  # noqa: PLC0415
 
     written = write(connection, _period(from_, to, last), out)
-    print(f"{written.file} ({written.size / 1e6:.1f} MB): {written.entries:,} entries. Open it in a browser.")
+    say(f"{written.file} ({written.size / 1e6:.1f} MB): {written.entries:,} entries. Open it in a browser.")
 
 
 def _period(start: str | None, end: str | None, last: str) -> "Period":

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from indexer.cli.common import Json
+from indexer.cli.common import Json, say
 from indexer.cli.streams import write_data
 from indexer.settings import Connection, options
 
@@ -39,6 +39,6 @@ def roles(
         write_data(as_json({"outcomes": outcomes}))
         return
     for outcome in outcomes:
-        print(f"{outcome.result:<10} {outcome.what}")
+        say(f"{outcome.result:<10} {outcome.what}")
         for change in outcome.changes:
-            print(f"             {change}")
+            say(f"             {change}")

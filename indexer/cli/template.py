@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from indexer.cli.common import Json, show
+from indexer.cli.common import Json, say, show
 from indexer.cli.streams import write_data
 from indexer.errors import EXIT_FAILED
 from indexer.settings import Ageing, Connection, Indices, options
@@ -146,7 +146,8 @@ def rollover(connection: Connection, ageing: Ageing, dry_run: DryRun = False, js
     if json:
         write_data(as_json(turned))
     else:
-        print("\n".join(turned.sentences()))
+        for sentence in turned.sentences():
+            say(sentence)
 
 
 @contextmanager
@@ -158,16 +159,16 @@ def _cluster(connection: Connection) -> Iterator[tuple["Elasticsearch", "Server"
 
 
 def _tell(server: "Server", outcomes: Iterable["Outcome"], json: bool) -> None:
-    from indexer.show import as_json, text  # noqa: PLC0415
+    from indexer.show import as_json  # noqa: PLC0415
 
     if json:
         write_data(as_json({"server": str(server), "outcomes": outcomes}))
         return
-    print(f"Elasticsearch {server}")
+    say(f"Elasticsearch {server}")
     for outcome in outcomes:
-        print(f"  {outcome.result:<10} {outcome.what}" + (f": {outcome.detail}" if outcome.detail else ""))
+        say(f"  {outcome.result:<10} {outcome.what}" + (f": {outcome.detail}" if outcome.detail else ""))
         for change in outcome.changes:
-            print(text(f"               {change}"))
+            say(f"               {change}")
 
 
 def _print_calls(calls: Sequence["Call"], json: bool) -> None:
@@ -180,7 +181,7 @@ def _print_calls(calls: Sequence["Call"], json: bool) -> None:
         return
     for call in calls:
         write_data(as_curl(call))
-    print(USE if calls else "Nothing would be changed.", file=sys.stderr)
+    say(USE if calls else "Nothing would be changed.", error=True)
 
 
 def _confirm(alias: str, confirmed: str | None) -> None:

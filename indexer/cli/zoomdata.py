@@ -1,11 +1,10 @@
 """`indexer zoomdata`: its connection to the index, and what it logs."""
 
-import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from indexer.cli.common import Json, show
+from indexer.cli.common import Json, say, show
 from indexer.cli.streams import write_data
 from indexer.settings import Connection, Reader, Zoomdata, options
 
@@ -108,11 +107,11 @@ def _tell(api: "Api", result: "Tabular", json: bool, secret: str | None = None) 
         write_data(as_json({"requests": calls, "result": result}))
         return
     for call in calls:
-        print(f"{call['method']} {call['url']}")
+        say(f"{call['method']} {call['url']}")
         if call["body"] is not None:
             write_data(as_json(call["body"]))
     show(result, json)
-    print("Nothing was changed." if calls else "Nothing would be changed.", file=sys.stderr)
+    say("Nothing was changed." if calls else "Nothing would be changed.", error=True)
 
 
 def _types(given: list[str] | None) -> list[str]:

@@ -15,7 +15,7 @@ _ADDRESS = re.compile(
     rf"(?:\[[0-9A-Fa-f:.]+\]|[^\s/?#@:\[\]\\%]+)(?::\d+)?(?:/(?:[^\s?#@\\%]|{_ENCODED})*)?"
 )
 """RFC 3986 without query and fragment, with letters of any script."""
-_QUOTABLE = re.compile(r"(?:\w+://)?(?:\[[^]@]*\]|[^:/@]*)(?::\d*)?(?:/[^:@]*)?\s*")
+_QUOTABLE = re.compile(r"(?:\w++://)?(?:\[[^]@]*+\]|[^:/@]*+)(?::\d*+)?(?:/[^:@]*+)?\s*+")
 """What can hold no password: nothing behind a colon but a port."""
 
 

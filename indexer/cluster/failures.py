@@ -15,9 +15,9 @@ import elasticsearch
 import orjson
 
 _REFUSAL = re.compile(
-    r"action \[(?P<action>.+?)\] is unauthorized for .*?"
-    r"(?: on (?:restricted )?indices \[(?P<indices>[^\]]*)\])?"
-    r", this action is granted by the (?P<scope>\w+) privileges \[(?P<privileges>[^\]]*)\]"
+    r"(?>action \[(?P<action>.+?)\] is unauthorized for ).*?"
+    r"(?: on (?:restricted )?indices \[(?P<indices>[^\[\]]*+)\])?"
+    r", this action is granted by the (?P<scope>\w++) privileges \[(?P<privileges>[^\[\]]*+)\]"
 )
 LONGEST = 300
 """Characters of a reason that are shown."""
@@ -85,4 +85,4 @@ def in_short(error: elastic_transport.TransportError) -> str:
     """The reason why there was no answer, without the names of Python's classes."""
     inner = innermost(error)
     text = str(getattr(inner, "reason", None) or inner)
-    return re.sub(r"<[^>]*>: ?|\(_ssl\.c:\d+\)", "", text).strip() or type(error).__name__
+    return re.sub(r"<[^<>]*+>: ?|\(_ssl\.c:\d+\)", "", text).strip() or type(error).__name__

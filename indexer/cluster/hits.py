@@ -18,8 +18,8 @@ _HIT = re.compile(
 )
 _AFTER = re.compile(rb'(?:,"sort":\[[^\]"]*\])?\}(?=,\{"_index":"|\]\})')
 _BLANKS = re.compile(rb"\s*")
-_TOKEN = re.compile(rb'"(?:[^"\\]++|\\.)*+"|/\*.*?\*/|//[^\n]*+|[{}]', re.DOTALL)
-"""What can open or close an object, or hide a brace: a string, a comment."""
+_TOKEN = re.compile(rb'"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)|/\*.*?(?:\*/|\Z)|//[^\r\n]*+|[{}]', re.DOTALL)
+"""What can open or close an object, or hide a brace: a string, a comment; each up to the end of an answer that is cut."""
 
 
 class Held(NamedTuple):

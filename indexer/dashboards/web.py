@@ -111,7 +111,7 @@ class Web:
         late = isinstance(error, (urllib3.exceptions.TimeoutError, TimeoutError))
         if late and not isinstance(error, urllib3.exceptions.NewConnectionError):  # refused is a kind of late
             return NoAnswer(f"none within {self._timeout:g} s")
-        words = re.sub(r"<[^>]*>: ?|\[(Errno -?\d+|SSL[^]]*)\] ?|\(_ssl\.c:\d+\)", "", str(cause))
+        words = re.sub(r"<[^<>]*+>: ?|\[(Errno -?\d+|SSL[^\[\]]*+)\] ?|\(_ssl\.c:\d+\)", "", str(cause))
         return NoAnswer(words.strip() or type(cause).__name__)
 
 

@@ -281,5 +281,5 @@ class Embedded:
             self._guard = None
 
     def _failed(self, reason: str) -> EmbeddedFailed:
-        said = complaints(self.log.read_text(encoding="utf-8", errors="replace"))
-        return EmbeddedFailed(reason=reason, hint=f"Its log says:\n{said}")
+        said = " | ".join(complaints(self.log.read_text(encoding="utf-8", errors="replace")).splitlines())
+        return EmbeddedFailed(reason=reason, hint=f"Its log says: {said}")

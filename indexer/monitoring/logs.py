@@ -15,6 +15,7 @@ from datetime import timedelta
 import structlog
 
 from indexer.events import Events, Fault, Progress, Recognition, Totals
+from indexer.foreign import printable
 from indexer.settings import plain
 from indexer.show import duration
 
@@ -38,7 +39,7 @@ def logger(level: str = "info") -> structlog.typing.FilteringBoundLogger:
         processors=[
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="%H:%M:%S" if terminal else "iso", utc=not terminal),
-            *([_humanised] if terminal else []),
+            *([_humanised, _printable] if terminal else []),
             renderer,
         ],
     )
@@ -51,6 +52,16 @@ def _humanised(
     """Spans of time as a person reads them: `lasted='3 min 12 s'`."""
     return {
         name.removesuffix(SECONDS): duration(timedelta(seconds=value)) if name.endswith(SECONDS) else value
+        for name, value in event.items()
+    }
+
+
+def _printable(
+    _logger: object, _method: str, event: structlog.typing.EventDict
+) -> structlog.typing.EventDict:
+    """Text as it can be shown on a terminal, whoever chose it."""
+    return {
+        name: value if isinstance(value, int | float | None) else printable(str(value))
         for name, value in event.items()
     }
 

@@ -85,7 +85,9 @@ class Entries:
 
 # A byte order mark; zeros, as a writer without O_APPEND leaves them after a copy-truncate; the date and time that
 # Zoomdata 2.2 wrote before each object. Blanks before the object belong to the entry: Elasticsearch keeps them.
-_BEFORE_OBJECT = re.compile(rb"(?:\xef\xbb\xbf)?\0*(?:\d{4}-\d\d-\d\d[ T]\d\d:\d\d[^{]{0,200})?(?=[ \t]*\{)")
+_BEFORE_OBJECT = re.compile(
+    rb"(?:\xef\xbb\xbf)?\0*+(?:\d{4}-\d\d-\d\d[ T]\d\d:\d\d[^{]{0,200}+)?(?=[ \t]*+\{)"
+)
 
 
 def entry_in(line: bytes) -> bytes | Reason | None:
@@ -97,7 +99,12 @@ def entry_in(line: bytes) -> bytes | Reason | None:
     return Reason.NOT_AN_OBJECT if line.strip(b" \t\r\n\v\f\0\xef\xbb\xbf") else None
 
 
-_STRING = re.compile(rb'"(?:[^"\\]|\\.)*"')
+_UNSEEN = re.compile(
+    rb'"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)'  # a string, or what is left of it where the line is cut
+    rb"|/\*.*?(?:\*/|\Z)|//[^\r\n]*+",  # a comment, which Elasticsearch allows
+    re.DOTALL,
+)
+"""Where a bracket is none. Each has an end wherever the line has one, so that no byte is looked at twice."""
 
 
 def nested_too_deeply(line: bytes) -> bool:
@@ -105,7 +112,7 @@ def nested_too_deeply(line: bytes) -> bool:
     if len(line) <= SHORTEST_DEEP or line.count(b"{") + line.count(b"[") <= DEEPEST:
         return False
     depth = 0
-    for bracket in _STRING.sub(b"", line).translate(None, _NO_BRACKETS):
+    for bracket in _UNSEEN.sub(b"", line).translate(None, _NO_BRACKETS):
         depth += 1 if bracket in b"{[" else -1
         if depth > DEEPEST:
             return True

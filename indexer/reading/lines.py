@@ -7,10 +7,12 @@ NUL bytes at the start of a line are no part of it: they are space that was neve
 copy-truncate, a file that its writer has preallocated), and the line starts behind them.
 """
 
+import re
 from dataclasses import dataclass
 
 LF = b"\n"
 NUL = b"\0"
+_NULS = re.compile(rb"\0++")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,15 +63,15 @@ class LineSplitter:
         if NUL not in block:
             return self._feed(block)
         out: list[Lines | Fragment] = []
-        while block:
-            if not self._held and not self._fragmented and block.startswith(NUL):
-                rest = block.lstrip(NUL)
-                self._position += len(block) - len(rest)
+        at = 0
+        while at < len(block):
+            if not self._held and not self._fragmented and (nuls := _NULS.match(block, at)):
+                self._position += nuls.end() - at
                 self._start = self._position
-                block = rest
-            end = block.find(LF + NUL) + 1 or len(block)
-            out += self._feed(block[:end])
-            block = block[end:]
+                at = nuls.end()
+            end = block.find(LF + NUL, at) + 1 or len(block)
+            out += self._feed(block[at:end])
+            at = end
         return out
 
     def _feed(self, block: bytes) -> list[Lines | Fragment]:

@@ -151,9 +151,16 @@ class Archive(PlainFile):
     def _next(self, size: int) -> bytes:
         """Inflate some bytes, at most `size`; none at the end of what is there."""
         while self._damage is None:
+            before = self._inflate.copy()
             try:
                 piece = self._inflate.decompress(self._ready, size)
             except zlib.error as error:
+                self._inflate = before
+                if (
+                    size > 1
+                ):  # what it had inflated is lost with the error: less of it comes before the damage
+                    size //= 2
+                    continue
                 self._damage = f"not a sound gzip archive after {self._position} bytes of the log ({error})"
                 break
             self._ready = self._inflate.unconsumed_tail

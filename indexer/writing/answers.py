@@ -104,7 +104,7 @@ OUTGROWN = Row(_only(429), Verdict.ALONE, Fault.TOO_MANY_REQUESTS)
 """An operation that takes more memory than the server ever gives to all of them: waiting does not help."""
 CROWDED = Row(_only(429), Verdict.DOUBT, Fault.TOO_MANY_REQUESTS)
 """An operation that takes more than there is beside its own request, if this node holds that request too."""
-_PRESSURE = re.compile(r"(?:all_bytes=(\d+), )?(\w+)_operation_bytes=(\d+), max_\w+_bytes=(\d+)\]")
+_PRESSURE = re.compile(r"(?:\ball_bytes=(\d+), )?\b(\w+)_operation_bytes=(\d+), max_\w+_bytes=(\d+)\]")
 _LARGEST = re.compile(r"of size \[(\d+)\] bytes, which exceeds the maximum allowed limit of \[(\d+)\]")
 _BREAKER = re.compile(
     r"\[\w+\] Data too large, .* which is larger than the limit of \[(\d+)/(?:.* new bytes reserved: \[(\d+)/)?"

@@ -34,11 +34,13 @@ import orjson
 
 from indexer.errors import StateInUse, StateUnusable
 from indexer.events import Totals
-from indexer.reading.identity import FileRecord
+from indexer.reading.identity import HEAD, FileRecord
 
 VERSION = 2
 NAME = "checkpoint.json"
 DAMAGED = "checkpoint.damaged.json"
+FURTHEST = 2**63
+"""No file has such an offset."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,14 +67,11 @@ class Checkpoint:
             if version not in {1, VERSION}:
                 raise Unsupported(version)
             return cls(
-                stored["cluster"],
-                stored["alias"],
-                stored["write_index"] if version == VERSION else None,
+                _kind(stored["cluster"], str | None, "cluster"),
+                _kind(stored["alias"], str | None, "alias"),
+                _kind(stored["write_index"], str | None, "write_index") if version == VERSION else None,
                 _build(Totals, stored["totals"]),
-                [
-                    _build(FileRecord, record if version == VERSION else _today(record))
-                    for record in stored["files"]
-                ],
+                [_record(each, version) for each in stored["files"]],
             )
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"not a checkpoint: {error!r}") from error
@@ -83,7 +82,23 @@ class Unsupported(Exception):  # noqa: N818 - a fact about a file
 
 
 def _build(kind: type, stored: dict[str, Any]) -> Any:
-    return kind(**{item.name: stored[item.name] for item in fields(kind)})
+    return kind(**{item.name: _kind(stored[item.name], item.type, item.name) for item in fields(kind)})
+
+
+def _kind(value: Any, kind: Any, name: str) -> Any:
+    if not isinstance(value, kind):
+        raise TypeError(f"{name} is {value!r}")
+    return value
+
+
+def _record(stored: dict[str, Any], version: int) -> FileRecord:
+    """A record as it can be used: with an offset that a file can have, and a first line that was looked at."""
+    if not 0 <= stored["head"] <= HEAD:
+        raise ValueError(f"not a checkpoint: head is {stored['head']}")
+    record: FileRecord = _build(FileRecord, stored if version == VERSION else _today(stored))
+    if not (0 <= record.offset < FURTHEST and 0 <= record.generation < 2**32):
+        raise ValueError(f"not a checkpoint: offset is {record.offset}, generation {record.generation}")
+    return record
 
 
 def _today(record: dict[str, Any]) -> dict[str, Any]:
