@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from zlib import crc32
 
-from indexer.reading.lines import Lines
+from indexer.reading.lines import NUL, Lines
 
 ID_LENGTH = 28
 OFFSET = slice(8, 20)
@@ -95,7 +95,8 @@ def entry_in(line: bytes) -> bytes | Reason | None:
     line = line.rstrip(b"\r")  # 7.17 drops one that ends an entry, later ones keep it
     before = _BEFORE_OBJECT.match(line)
     if before:
-        return Reason.NESTED_TOO_DEEPLY if nested_too_deeply(line) else line[before.end() :]
+        entry = line[before.end() :]
+        return Reason.NESTED_TOO_DEEPLY if nested_too_deeply(entry) else entry
     return Reason.NOT_AN_OBJECT if line.strip(b" \t\r\n\v\f\0\xef\xbb\xbf") else None
 
 
@@ -108,9 +109,13 @@ _UNSEEN = re.compile(
 
 
 def nested_too_deeply(line: bytes) -> bool:
-    """Tell whether a line opens more than `DEEPEST` objects and arrays within each other."""
+    """Tell whether a line opens more than `DEEPEST` objects and arrays within each other, or may do so."""
     if len(line) <= SHORTEST_DEEP or line.count(b"{") + line.count(b"[") <= DEEPEST:
         return False
+    if (
+        NUL in line
+    ):  # JSON has none, but in UTF-16 and UTF-32, in which a quote's byte may be a part of another sign
+        return True
     depth = 0
     for bracket in _UNSEEN.sub(b"", line).translate(None, _NO_BRACKETS):
         depth += 1 if bracket in b"{[" else -1

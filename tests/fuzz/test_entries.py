@@ -102,7 +102,9 @@ def depth(line: bytes) -> int:
 def test_levels_are_counted_as_a_parser_meets_them(data: bytes) -> None:
     """No line that would end a server is sent, and no other is kept back."""
     for line in data.split(b"\n"):
-        assert nested_too_deeply(line) is (len(line) > SHORTEST_DEEP and depth(line) > DEEPEST)
+        brackets = line.count(b"{") + line.count(b"[")
+        deep = brackets if b"\0" in line else depth(line)
+        assert nested_too_deeply(line) is (len(line) > SHORTEST_DEEP and deep > DEEPEST)
 
 
 @pytest.mark.parametrize("name", corpus("lines"))

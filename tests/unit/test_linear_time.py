@@ -267,6 +267,13 @@ def test_brackets_are_no_levels_where_a_parser_does_not_see_them(hidden: bytes) 
     assert not nested_too_deeply(b'{"a":' + hidden % (b"{" * 2 * DEEPEST))
 
 
+@pytest.mark.parametrize("coding", ["utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"])
+def test_no_encoding_hides_levels(coding: str) -> None:
+    """A parser that reads UTF-16 meets no quote in a sign such as ∢ (2222), which has its byte twice; here it may stand for one."""
+    assert nested_too_deeply(('{"\u2241":' + "[" * 2 * DEEPEST + '"\u2241"').encode(coding))
+    assert entry_in(b"\0" * 5000 + b'{"a":[' + b"{}," * 2000 + b"1]}") == b'{"a":[' + b"{}," * 2000 + b"1]}"
+
+
 @pytest.mark.parametrize("before", [b'/*"*/', b'//"\r', b'"\\\\"', b'"/*"', b'"//"', b'/*\\"*/', b'"\\\r"'])
 def test_nothing_hides_the_levels_that_a_parser_sees(before: bytes) -> None:
     """A quote in a comment opens no string, the mark of a comment in a string opens none."""
