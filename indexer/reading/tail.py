@@ -18,7 +18,7 @@ from itertools import islice
 
 from indexer.events import Events, LogProgress, Recognition
 from indexer.reading import files, identity
-from indexer.reading.files import FileFacts
+from indexer.reading.files import FileFacts, Scope
 from indexer.reading.identity import START, FileRecord, Key, Place
 from indexer.reading.log import Changed, Log, Mark, Run
 from indexer.reading.windows import PlainFile
@@ -71,9 +71,11 @@ class Tail:
         events: Events,
         clock: Callable[[], float] = time.monotonic,
         most: int | None = None,
+        scope: Scope = files.DEFAULT_SCOPE,
     ) -> None:
         """`limit` is the longest line in bytes; with `once`, all files are final. At most `most` are open at once."""
         self._patterns = patterns
+        self._scope = scope
         self._limit = limit
         self._once = once
         self._events = events
@@ -137,14 +139,14 @@ class Tail:
     def scan(self) -> None:
         """Hold what is known against what the paths name now."""
         now = self._clock()
-        look = self._look = files.find(self._patterns)
+        look = self._look = files.find(self._patterns, self._scope)
         found = {facts.key: facts for facts in look.found}
         if STANDARD_INPUT in self._patterns:
             found[INPUT] = FileFacts(STANDARD_INPUT, *INPUT, 0, 0)
         for path, reason in look.unreadable.items():
             self._events.file_unreadable(path, reason)
         for key, log in self._open.items():
-            if key in found or not look.hides(log.facts.path):
+            if key in found or not look.hides(log.facts.name):
                 log.found_as(found.get(key), now)
         for key, record in list(self._closed.items()):
             if key not in found and not look.hides(record.path):

@@ -6,6 +6,7 @@ Whether a file is compressed is told by its first bytes, whatever its name is.
 import errno
 import os
 import select
+import stat
 import zlib
 from typing import Protocol
 
@@ -216,10 +217,10 @@ def open_log(facts: FileFacts) -> PlainFile:
     """Open a log, an archive or standard input. Raises OSError: FileNotFoundError if the path names another file now."""
     if facts.path == STANDARD_INPUT:
         return StandardInput()
-    descriptor = os.open(facts.path, os.O_RDONLY | os.O_CLOEXEC)
+    descriptor = _open(facts.real or os.path.realpath(facts.path))
     try:
         status = os.fstat(descriptor)
-        if (status.st_dev, status.st_ino) != facts.key:
+        if (status.st_dev, status.st_ino) != facts.key or not stat.S_ISREG(status.st_mode):
             raise FileNotFoundError(errno.ENOENT, "It is another file now", facts.path)
         start = os.pread(descriptor, len(GZIP), 0)
     except OSError:
@@ -228,3 +229,26 @@ def open_log(facts: FileFacts) -> PlainFile:
     # One that is being made may have no first bytes yet: only then does its name count.
     packed = start.startswith(GZIP) or (facts.archive and GZIP.startswith(start))
     return Archive(descriptor) if packed else PlainFile(descriptor)
+
+
+def _open(real: str) -> int:
+    """Open a resolved path to read, without following a link in it, and without waiting for the writer of a FIFO.
+
+    Raises OSError: FileNotFoundError if there is a link now.
+    """
+    inside = os.open("/", os.O_PATH | os.O_CLOEXEC)
+    *directories, name = (part for part in real.split("/") if part)
+    try:
+        for directory in directories:
+            outside, inside = inside, os.open(directory, _DIRECTORY, dir_fd=inside)
+            os.close(outside)
+        return os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=inside)
+    except OSError as error:
+        if error.errno in {errno.ELOOP, errno.ENOTDIR}:
+            raise FileNotFoundError(errno.ENOENT, "It is another file now", real) from None
+        raise
+    finally:
+        os.close(inside)
+
+
+_DIRECTORY = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
