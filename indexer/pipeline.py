@@ -13,7 +13,7 @@ from collections.abc import Callable
 from functools import partial
 
 from indexer.errors import StateUnusable
-from indexer.events import Events, Progress, Totals
+from indexer.events import Events, Fault, Progress, Totals
 from indexer.reading.log import Mark, Piece, Run
 from indexer.reading.tail import Tail
 from indexer.shipment import Shipment, progress
@@ -253,6 +253,7 @@ class Pipeline:
 
     def _insist(self, write: Callable[[], None]) -> None:
         """Do what has to be on disk before anything more is sent, however long that takes."""
+        failed = False
         while not self._stop.is_set():
             try:
                 write()
@@ -260,10 +261,14 @@ class Pipeline:
                 reason = error.strerror or str(error)
                 if self._once:
                     raise StateUnusable(path=self._state.directory, reason=reason) from None
-                self._events.checkpoint_failed(str(self._state.directory), reason)
+                detail = f"cannot keep a long line in {self._state.directory}: {reason}"
+                self._events.delivery_failed(Fault.DISK, detail, CHECKPOINT_EVERY)
+                failed = True
                 self._tell()
                 self._stop.wait(CHECKPOINT_EVERY)
             else:
+                if failed:
+                    self._events.delivery_recovered()
                 return
 
     # ---- ending

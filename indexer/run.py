@@ -78,14 +78,23 @@ def run(
             start_turning(connection, ageing, told, stop)
         if not files.find(paths, scope).found and not once:
             told.waiting(f"No log file at {', '.join(paths)} yet.")
-        LocalRejects(held.directory).sweep(held)
-        tail = Tail(paths, start.files, limit=delivery.max_line_bytes, once=once, events=told, scope=scope)
+        local = LocalRejects(held.directory, delivery.max_spool_bytes)
+        local.sweep(held)
+        tail = Tail(
+            paths,
+            start.files,
+            limit=delivery.max_line_bytes,
+            once=once,
+            events=told,
+            scope=scope,
+            spool=local,
+        )
         target = Target(client, connection.alias, shown(connection), behind, start.write_index)
         sender = Sender(client, target, told, stop)
         rejects = Rejects(
             client.options(request_timeout=min(connection.request_timeout, PROMPT)),
             connection.rejected,
-            LocalRejects(held.directory),
+            local,
             delivery.batch_bytes,
             told,
             stop,

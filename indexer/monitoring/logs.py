@@ -79,6 +79,7 @@ class Logs(Events):
         self._faults: dict[object, _Repeated] = {}
         self._waiting: set[str] = set()
         self._rejected: Counter[str] = Counter()
+        self._holes = 0
 
     # ---- the run
 
@@ -130,6 +131,12 @@ class Logs(Events):
     def file_lost(self, path: str, unread: int) -> None:
         """Say what can no longer be read by anyone."""
         self._log.error("file gone with unread bytes", file=path, unread_bytes=unread)
+
+    def hole_skipped(self, path: str, size: int) -> None:
+        """Say that a file has space that was never written, once a minute, with the bytes since the start."""
+        with self._lock:
+            self._holes += size
+            self._repeat("hole", "NUL bytes passed over", file=path, bytes=self._holes)
 
     def file_unreadable(self, path: str, reason: str) -> None:
         """Say that a file cannot be read, once while it lasts."""

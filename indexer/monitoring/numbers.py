@@ -47,7 +47,7 @@ class Numbers(Events):
         self._acknowledged: float | None = None
         self._lines = Totals()
         self._ever: Totals | None = None
-        self._read = self._lost = 0
+        self._read = self._lost = self._holes = 0
         self._rejected: Counter[str] = Counter()
         self._retries = Counter({fault.value: 0 for fault in Fault})
         self._found = Counter({recognition.value: 0 for recognition in Recognition})
@@ -117,6 +117,10 @@ class Numbers(Events):
         """Count what nobody can read any more."""
         with self._lock:
             self._lost += unread
+
+    def hole_skipped(self, path: str, size: int) -> None:
+        """Count what was never written; only the main thread reads."""
+        self._holes += size
 
     def file_unreadable(self, path: str, reason: str) -> None:
         """Note it, for a while."""
@@ -220,6 +224,7 @@ class Numbers(Events):
                 ever=self._ever,
                 read_bytes=self._read,
                 lost_bytes=self._lost,
+                hole_bytes=self._holes,
                 rejected=dict(self._rejected),
                 retries=dict(self._retries),
                 found=dict(self._found),

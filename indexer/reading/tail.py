@@ -20,7 +20,7 @@ from indexer.events import Events, LogProgress, Recognition
 from indexer.reading import files, identity
 from indexer.reading.files import FileFacts, Scope
 from indexer.reading.identity import START, FileRecord, Key, Place
-from indexer.reading.log import Changed, Log, Mark, Run
+from indexer.reading.log import NO_ROOM, Changed, Log, Mark, Run, Spool
 from indexer.reading.windows import PlainFile
 from indexer.settings import STANDARD_INPUT
 
@@ -72,10 +72,12 @@ class Tail:
         clock: Callable[[], float] = time.monotonic,
         most: int | None = None,
         scope: Scope = files.DEFAULT_SCOPE,
+        spool: Spool | None = None,
     ) -> None:
         """`limit` is the longest line in bytes; with `once`, all files are final. At most `most` are open at once."""
         self._patterns = patterns
         self._scope = scope
+        self._spool = spool
         self._limit = limit
         self._once = once
         self._events = events
@@ -297,7 +299,7 @@ class Tail:
     def _log(self, facts: FileFacts, window: PlainFile | None = None) -> Log:
         """Open a log. Raises OSError."""
         self._number += 1
-        log = Log(self._number, facts, self._limit, self._clock(), window)
+        log = Log(self._number, facts, self._limit, self._clock(), window, self._spool)
         self._logs[log.number] = self._open[facts.key] = log
         self._turns[facts.key] = log.number
         self._lively.append(log)
@@ -433,6 +435,11 @@ class Tail:
         try:
             consumed, comparing = log.consumed, log.comparing
             size, run = log.read(now, once=self._once)
+            if log.skipped:
+                self._events.hole_skipped(log.facts.name, log.skipped)
+                log.skipped = 0
+            if log.needs:
+                self._tell_no_room(log, now)
             if size:
                 self.idle = False
                 self._events.block_read(log.facts.name, log.consumed - consumed)
@@ -452,6 +459,11 @@ class Tail:
             self._drop(log, error)
             return 0, None
         return size, run
+
+    def _tell_no_room(self, log: Log, now: float) -> None:
+        """Say what a log waits for, now and then as long as it does."""
+        if now >= self._retry_at.get(log.facts.key, 0):
+            self._fail(log.facts, OSError(errno.ENOSPC, NO_ROOM.format(size=log.needs)))
 
     # ---- from state to state
 

@@ -11,6 +11,7 @@ import base64
 import contextlib
 import errno
 import os
+import shutil
 import threading
 import time
 import zlib
@@ -42,6 +43,10 @@ REST = 60.0
 LARGEST = 1024 * 1024
 """Bytes of the longest rejected line that the index gets; a document of a longer one takes many times that in memory, here
 and there (measured: 100 MB for a line of 10 MB)."""
+LEFT_FREE = 64 * 1024 * 1024
+"""Bytes of the disk that lines too long to hold leave free, or an eighth of a smaller one."""
+COUNTED_EVERY = 10.0
+"""Seconds between looks at how much is there."""
 READABLE = 1000
 """Characters of a rejected line that are kept as text, for people to read."""
 
@@ -49,8 +54,12 @@ READABLE = 1000
 class LocalRejects:
     """Rejected lines in files."""
 
-    def __init__(self, state: Path) -> None:
+    def __init__(self, state: Path, most: int | None = None) -> None:
+        """`most` is how many bytes there may be before lines too long to hold find no room."""
         self._directory = state / "rejected"
+        self._most = most
+        self._used = 0
+        self._counted_at = float("-inf")
         self._spooled: dict[str, int] | None = None
         """Bytes kept so far of each line that comes in pieces; None before the first piece."""
 
@@ -59,6 +68,33 @@ class LocalRejects:
         self._directory.mkdir(mode=0o700, exist_ok=True)
         write_durably(self._directory / f"{rejection.id}.line", rejection.line)
         self._describe(rejection, len(rejection.line))
+
+    def room(self) -> int:
+        """Bytes that lines too long to hold may take now; some are left on the disk for checkpoints."""
+        self._count()
+        left = 2**62 if self._most is None else self._most - self._used
+        try:
+            disk = shutil.disk_usage(self._directory if self._directory.exists() else self._directory.parent)
+        except OSError:
+            return max(0, left)
+        return max(0, min(left, disk.free - min(LEFT_FREE, disk.total // 8)))
+
+    def _count(self) -> None:
+        """Look at what is there, now and then: another process replays lines, or an operator removes them."""
+        if self._most is None or time.monotonic() - self._counted_at < COUNTED_EVERY:
+            return
+        self._used = 0
+        with contextlib.suppress(OSError), os.scandir(self._directory) as there:
+            for entry in there:
+                with contextlib.suppress(OSError):
+                    self._used += entry.stat(follow_symlinks=False).st_size
+        self._counted_at = time.monotonic()
+
+    def discard(self, name: str) -> None:
+        """Forget the pieces of a line that is not complete. Raises OSError."""
+        (self._directory / f"{name}.part").unlink(missing_ok=True)
+        if self._spooled is not None:
+            self._used -= self._spooled.pop(name, 0)
 
     def spool(self, piece: Piece) -> Rejection | None:
         """Write a piece of a line too long to hold; with its last piece, return what to count.
@@ -98,12 +134,15 @@ class LocalRejects:
     def _append(self, part: Path, piece: Piece, spooled: dict[str, int]) -> None:
         """Write a piece after those before it, over what a write that failed may have left there."""
         position = 0 if piece.first else spooled[piece.name]
-        with part.open("wb" if piece.first else "r+b") as file:
+        create = os.O_CREAT | os.O_TRUNC if piece.first else 0
+        descriptor = os.open(part, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC | create, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
             file.seek(position)
             file.write(piece.data)
             file.flush()
             if piece.id is not None:
                 os.fsync(file.fileno())
+        self._used += len(piece.data)
         spooled[piece.name] = position + len(piece.data)
 
     def _describe(self, rejection: Rejection, size: int) -> None:

@@ -110,13 +110,10 @@ class Full(io.FileIO):
 
 
 def disk_full_in_the_file(patch: pytest.MonkeyPatch) -> None:
-    real = Path.open
+    def half(descriptor: int, mode: str, **options: Any) -> Any:
+        return io.BufferedWriter(Full(descriptor, mode, **options))
 
-    def half(self: Path, mode: str) -> Any:
-        real(self, mode).close()
-        return io.BufferedRandom(Full(self, "r+b"))
-
-    patch.setattr(Path, "open", half)
+    patch.setattr(os, "fdopen", half)
 
 
 def disk_full_at_the_end(patch: pytest.MonkeyPatch) -> None:
