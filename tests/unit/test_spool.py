@@ -182,7 +182,7 @@ def fed(data: bytes, sizes: list[int], limit: int) -> tuple[list[tuple[int, byte
     splitter = LineSplitter(0, limit)
     found: list[tuple[int, bytes, int]] = []
     long = b""
-    blocks = []
+    blocks: list[bytes] = []
     while data:
         size = sizes[len(blocks) % len(sizes)]
         blocks.append(data[:size])
@@ -197,8 +197,8 @@ def fed(data: bytes, sizes: list[int], limit: int) -> tuple[list[tuple[int, byte
                 long = b""
             continue
         at = part.start
-        for line in part.lines:
-            end = part.end if line is part.lines[-1] else at + len(line) + 1
+        for number, line in enumerate(part.lines, 1):
+            end = part.end if number == len(part.lines) else at + len(line) + 1
             found.append((at, line, end))
             at = end
     return found, splitter.skipped
@@ -250,7 +250,7 @@ def test_a_hole_of_a_terabyte_is_passed_over(logs: Path, log: Path, begun: bytes
     reader = Reader(logs, once=once, limit=10_000)
     reader.tail._spool = LocalRejects(logs.parent, MOST)
     holes: list[int] = []
-    reader.told.hole_skipped = lambda _path, count: holes.append(count)  # type: ignore[method-assign]
+    reader.told.hole_skipped = lambda path, size: holes.append(size)  # type: ignore[method-assign]
     started = time.monotonic()
     for _ in range(4):
         reader.wait()
@@ -275,7 +275,7 @@ def test_an_archive_of_nothing_takes_no_room(logs: Path, begun: bytes) -> None:
     reader = Reader(logs, once=True, limit=10 * MEBIBYTE)
     reader.tail._spool = LocalRejects(logs.parent, MOST)
     holes: list[int] = []
-    reader.told.hole_skipped = lambda _path, count: holes.append(count)  # type: ignore[method-assign]
+    reader.told.hole_skipped = lambda path, size: holes.append(size)  # type: ignore[method-assign]
     tracemalloc.start()
     try:
         reader.look()
