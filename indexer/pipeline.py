@@ -10,6 +10,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 
 from indexer.errors import StateUnusable
@@ -38,6 +39,10 @@ LOOK_UP = 1.0
 """Seconds for which the main loop may wait for a sender without looking around."""
 DRAIN = 7.0
 """Seconds that a stop leaves to requests under way."""
+
+
+class Interrupted(Exception):  # noqa: N818 - asked for, not an error
+    """A stop, in the middle of the reading."""
 
 
 class Pipeline:
@@ -83,10 +88,12 @@ class Pipeline:
         Returns what was done since the state began. Raises StateUnusable (with `once`), and what goes wrong in a sender.
         """
         self._stop, self._once = stop, once
+        self._tail.pause = self._pause
         for number in range(self._at_once):
             threading.Thread(target=self._deliver_all, name=f"sender-{number}", daemon=True).start()
         try:
-            self._read_all(poll)
+            with suppress(Interrupted):
+                self._read_all(poll)
             self._drain()
             self._save()
         finally:
@@ -111,6 +118,12 @@ class Pipeline:
                     break
                 self._save_if_due()
                 self._stop.wait(poll)
+
+    def _pause(self) -> None:
+        """Between blocks: a sign of life. Raises Interrupted at a stop."""
+        self._tell()
+        if self._stop.is_set():
+            raise Interrupted
 
     def _look_around(self) -> None:
         self._tell()

@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 
 from elasticsearch import Elasticsearch
 
@@ -70,6 +71,7 @@ def verify(
             sender = Sender(client, target, events, stop)
             repairer = Repair(sender, _rejects(client, connection, delivery, state, events, stop, sender))
         tail = Tail(paths, [], limit=delivery.max_line_bytes, once=True, events=events, scope=scope)
+        tail.pause = partial(_go_on, stop)
         tail.scan()
         checker = Checker(lookup, repairer, stop)
         portions = _portions(_lines(tail), delivery.batch_bytes)
@@ -96,6 +98,12 @@ def _rejects(
     return Rejects(
         prompt, connection.rejected, local, delivery.batch_bytes, events, stop, takes=sender.understands
     )
+
+
+def _go_on(stop: threading.Event) -> None:
+    """Raises Stopped."""
+    if stop.is_set():
+        raise Stopped
 
 
 def _lines(tail: Tail) -> Iterator[Line]:

@@ -20,6 +20,10 @@ from indexer.show import duration
 
 SAID_AGAIN = 60.0
 """Seconds after which a fault that goes on is said again."""
+FILES = 100
+"""Files that cannot be read of which each is said; the others are said together."""
+FORGOTTEN = 300.0
+"""Seconds after which a file that cannot be read is over, if nothing more is told of it."""
 SECONDS = "_seconds"
 """How the names of spans of time end."""
 
@@ -63,6 +67,8 @@ class _Repeated:
     event: str
     facts: dict[str, object]
     times: int = 0
+    told: float = 0.0
+    """When it was told last, of a file that cannot be read."""
     said: float = float("-inf")
     said_times: int = 0
 
@@ -78,6 +84,7 @@ class Logs(Events):
         self._lock = threading.RLock()
         self._faults: dict[object, _Repeated] = {}
         self._waiting: set[str] = set()
+        self._unreadable: set[str] = set()
         self._rejected: Counter[str] = Counter()
         self._holes = 0
 
@@ -102,6 +109,9 @@ class Logs(Events):
     def heartbeat(self, look: Callable[[], Progress]) -> None:
         """Say what has been counted for a minute."""
         with self._lock:
+            old = self._clock() - FORGOTTEN
+            for path in [path for path in self._unreadable if self._faults[path].told < old]:
+                self._readable(path)
             for fault in self._faults.values():
                 self._say_if_due(fault)
 
@@ -125,7 +135,7 @@ class Logs(Events):
     def file_found(self, path: str, recognition: Recognition, offset: int) -> None:
         """Say which file is read, from where, and why there."""
         with self._lock:
-            self._faults.pop(path, None)
+            self._readable(path)
         self._log.info("file found", file=path, recognised_as=recognition.value, offset=offset)
 
     def file_lost(self, path: str, unread: int) -> None:
@@ -140,7 +150,17 @@ class Logs(Events):
 
     def file_unreadable(self, path: str, reason: str) -> None:
         """Say that a file cannot be read, once while it lasts."""
-        self._repeat(path, "file cannot be read", file=path, reason=reason)
+        with self._lock:
+            if path in self._unreadable or len(self._unreadable) < FILES:
+                self._unreadable.add(path)
+                self._repeat(path, "file cannot be read", file=path, reason=reason)
+                self._faults[path].told = self._clock()
+            else:
+                self._repeat("more files", "more files cannot be read", file=path, reason=reason)
+
+    def _readable(self, path: str) -> None:
+        self._unreadable.discard(path)
+        self._faults.pop(path, None)
 
     def file_finished(self, path: str) -> None:
         """Say that a file is read to its end for good."""

@@ -78,7 +78,7 @@ class LineSplitter:
         out: list[Lines | Fragment] = []
         at, hole, last = 0, -1, len(block.rstrip(NUL))
         while at < len(block):
-            nuls = _end_of_nuls(block, at) - at
+            nuls = end_of_nuls(block, at) - at
             if nuls:
                 self.skip(nuls)
                 at += nuls
@@ -175,7 +175,7 @@ class LineSplitter:
         return out
 
 
-def _end_of_nuls(block: bytes, at: int) -> int:
+def end_of_nuls(block: bytes, at: int) -> int:
     """Where NULs end that start there."""
     found = _NULS.match(block, at)
     return found.end() if found else at
