@@ -1,5 +1,8 @@
 """Rejected lines are kept with their bytes: in the index `<alias>-rejected`; in files if long, or not taken there.
 
+The files have a limit (`--max-spool-bytes`): beyond it a long line goes to the index after all, and a log with a line too
+long to hold waits (`reading.log`).
+
 So are they if it takes none at all (it is red, full, blocked), once it is known that the alias takes entries: else a few
 lines that are none would hold back all that are. If the cluster takes nothing, they wait for it as entries do.
 
@@ -55,7 +58,7 @@ class LocalRejects:
     """Rejected lines in files."""
 
     def __init__(self, state: Path, most: int | None = None) -> None:
-        """`most` is how many bytes there may be before lines too long to hold find no room."""
+        """`most` is how many bytes there may be before long lines find no room."""
         self._directory = state / "rejected"
         self._most = most
         self._used = 0
@@ -67,10 +70,11 @@ class LocalRejects:
         """Write one line and what it is; again, if it is there. Raises OSError."""
         self._directory.mkdir(mode=0o700, exist_ok=True)
         write_durably(self._directory / f"{rejection.id}.line", rejection.line)
+        self._used += len(rejection.line)
         self._describe(rejection, len(rejection.line))
 
     def room(self) -> int:
-        """Bytes that lines too long to hold may take now; some are left on the disk for checkpoints."""
+        """Bytes that long lines may take now; some are left on the disk for checkpoints."""
         self._count()
         left = 2**62 if self._most is None else self._most - self._used
         try:
@@ -237,20 +241,32 @@ class Rejects:
         self._stop = stop
         self._takes = takes
         self._given_up_until = 0.0
+        self._one_long = threading.Lock()
 
     def keep(self, rejections: Sequence[Rejection]) -> None:
         """Keep some lines, however long that takes. Raises Stopped."""
         patience = Patience(self._events, self._stop)
         by_id = {rejection.id.encode(): rejection for rejection in rejections}
         short = [rejection for rejection in by_id.values() if len(rejection.line) <= LARGEST]
-        unsent = [identity for identity, rejection in by_id.items() if len(rejection.line) > LARGEST]
+        unsent: list[bytes] = []
         for body in self._bodies(short):
             unsent += self._send(body, patience)
         for identity in unsent:
             self._keep_locally(by_id[identity], patience)
+        for rejection in by_id.values():
+            if len(rejection.line) > LARGEST:
+                self._keep_long(rejection, patience)
         patience.recovered()
         for kind in {rejection.kind for rejection in rejections}:
             self._events.rejected(kind, sum(rejection.kind == kind for rejection in rejections))
+
+    def _keep_long(self, rejection: Rejection, patience: Patience) -> None:
+        """In a file; where there is no more room for it, in the index, one at a time for the memory that it takes."""
+        if self.local.room() < len(rejection.line):
+            with self._one_long:
+                if not any(self._send(body, patience) for body in self._bodies([rejection])):
+                    return
+        self._keep_locally(rejection, patience)
 
     def _keep_locally(self, rejection: Rejection, patience: Patience) -> None:
         while True:

@@ -21,10 +21,11 @@ from indexer.reading.log import Piece
 from indexer.writing import rejects
 from indexer.writing.checkpoint import State
 from indexer.writing.rejects import LocalRejects
+from tests.fakes import Refusal
 from tests.observed import Stop
 from tests.rotation import FIRST, SECOND
 from tests.unit.conftest import Reader, append, expected
-from tests.world import World, lines, there_is
+from tests.world import REJECTED, World, lines, there_is
 
 MOST = 5000
 LONG = b"x" * 4000
@@ -172,6 +173,23 @@ def test_pieces_are_ours_alone_and_follow_no_link(tmp_path: Path) -> None:
             local.sweep(held)
     finally:
         os.umask(before)
+
+
+@pytest.mark.parametrize("refused", [False, True])
+def test_long_rejected_lines_beyond_the_limit_go_to_the_index(
+    world: World, monkeypatch: pytest.MonkeyPatch, *, refused: bool
+) -> None:
+    """Be they refused by the reader or by Elasticsearch: no file of log fills the disk, and no log waits."""
+    monkeypatch.setattr(rejects, "LARGEST", 100)
+    data = [b"%s%d%s" % (b"{" if refused else b"", n, b"x" * 400) for n in range(40)]
+    if refused:
+        world.server.refuse = lambda _, entry: Refusal(400, "kind", "no") if entry.endswith(b"x}") else None
+        data = [line + b"}" for line in data]
+    world.write("one", [*data, *lines("a", 20)])
+    world.run()
+    assert set(data) <= set(world.rejected.values())
+    assert spooled(world) < 3 * MOST  # with what describes them
+    assert len(world.server.documents[REJECTED]) > 20
 
 
 # ---- holes
