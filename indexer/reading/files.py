@@ -104,6 +104,8 @@ class Scope:
     """The files of the secrets in use."""
     links: frozenset[str] = frozenset()
     """Paths that were links to files when the operator gave them."""
+    given: Sequence[str] = ()
+    """All paths that the operator gave: links may lead to any directory among them."""
 
     @classmethod
     def of(
@@ -111,7 +113,7 @@ class Scope:
     ) -> "Scope":
         """The scope of paths that an operator gives now: those that are links are trusted."""
         links = frozenset(path for path in paths if os.path.islink(path))  # noqa: PTH114
-        return cls(follow_symlinks, state, secrets, links)
+        return cls(follow_symlinks, state, secrets, links, paths)
 
 
 DEFAULT_SCOPE = Scope()
@@ -151,7 +153,8 @@ class _Guard:
 
     def __init__(self, patterns: Sequence[str], scope: Scope) -> None:
         self._anywhere = scope.follow_symlinks
-        self._given = {os.path.realpath(path) for path in patterns if os.path.isdir(path)}  # noqa: PTH112
+        given = {*patterns, *scope.given}
+        self._given = {os.path.realpath(path) for path in given if os.path.isdir(path)}  # noqa: PTH112
         self._secrets = {key for path in scope.secrets if (key := _key(path))}
         self._systems = _devices(SYSTEM) - _devices(["/", MEMORY])
         self._state = None if scope.state is None else os.path.realpath(scope.state)

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from indexer.check import local
 from indexer.reading import files
 from indexer.reading.files import NEVER, Scope, find, look_at
 from indexer.reading.tail import CLAIMABLE
@@ -138,8 +139,11 @@ def test_a_directory_given_beside_another_may_be_linked_to(tmp_path: Path, logs:
     other.mkdir()
     append(other / NAME, FIRST)
     (logs / NAME).symlink_to(other / NAME)
-    look = find([str(logs), str(other)])
-    assert (len(look.found), look.unreadable) == (1, {})
+    paths = [str(logs), str(other)]
+    scope = Scope.of(paths, follow_symlinks=False, state=tmp_path / "state", secrets=[])
+    for look in (find(paths), find(paths[:1], scope)):
+        assert (len(look.found), look.unreadable) == (1, {})
+    assert [finding.state for finding in local.logs(paths, scope)] == ["fine", "fine"]
 
 
 NEVER_READ = ["/proc/self/environ", "/proc/self/mem", "/proc/version", "/sys/kernel/notes"]
@@ -239,6 +243,7 @@ def test_a_directory_on_the_way_that_becomes_a_link_is_not_followed(tmp_path: Pa
 SWAPPED = """
 import os, sys, threading
 from pathlib import Path
+from indexer.check import local
 from indexer.reading import files
 from tests.unit.conftest import Reader
 log = Path(sys.argv[1])
