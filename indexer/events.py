@@ -127,6 +127,9 @@ class Events:
     def file_finished(self, path: str) -> None:
         """A rotated or deleted file was read to its end and closed."""
 
+    def hole_skipped(self, path: str, size: int) -> None:
+        """`size` NUL bytes of a file were passed over: space that was never written."""
+
     def block_read(self, path: str, size: int) -> None:
         """`size` bytes of a file (of the file on disk: compressed ones for an archive) were read."""
 

@@ -10,10 +10,11 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 
 from indexer.errors import StateUnusable
-from indexer.events import Events, Progress, Totals
+from indexer.events import Events, Fault, Progress, Totals
 from indexer.reading.log import Mark, Piece, Run
 from indexer.reading.tail import Tail
 from indexer.shipment import Shipment, progress
@@ -38,6 +39,10 @@ LOOK_UP = 1.0
 """Seconds for which the main loop may wait for a sender without looking around."""
 DRAIN = 7.0
 """Seconds that a stop leaves to requests under way."""
+
+
+class Interrupted(Exception):  # noqa: N818 - asked for, not an error
+    """A stop, in the middle of the reading."""
 
 
 class Pipeline:
@@ -83,10 +88,12 @@ class Pipeline:
         Returns what was done since the state began. Raises StateUnusable (with `once`), and what goes wrong in a sender.
         """
         self._stop, self._once = stop, once
+        self._tail.pause = self._pause
         for number in range(self._at_once):
             threading.Thread(target=self._deliver_all, name=f"sender-{number}", daemon=True).start()
         try:
-            self._read_all(poll)
+            with suppress(Interrupted):
+                self._read_all(poll)
             self._drain()
             self._save()
         finally:
@@ -111,6 +118,12 @@ class Pipeline:
                     break
                 self._save_if_due()
                 self._stop.wait(poll)
+
+    def _pause(self) -> None:
+        """Between blocks: a sign of life. Raises Interrupted at a stop."""
+        self._tell()
+        if self._stop.is_set():
+            raise Interrupted
 
     def _look_around(self) -> None:
         self._tell()
@@ -253,6 +266,7 @@ class Pipeline:
 
     def _insist(self, write: Callable[[], None]) -> None:
         """Do what has to be on disk before anything more is sent, however long that takes."""
+        failed = False
         while not self._stop.is_set():
             try:
                 write()
@@ -260,10 +274,14 @@ class Pipeline:
                 reason = error.strerror or str(error)
                 if self._once:
                     raise StateUnusable(path=self._state.directory, reason=reason) from None
-                self._events.checkpoint_failed(str(self._state.directory), reason)
+                detail = f"cannot keep a long line in {self._state.directory}: {reason}"
+                self._events.delivery_failed(Fault.DISK, detail, CHECKPOINT_EVERY)
+                failed = True
                 self._tell()
                 self._stop.wait(CHECKPOINT_EVERY)
             else:
+                if failed:
+                    self._events.delivery_recovered()
                 return
 
     # ---- ending

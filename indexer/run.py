@@ -15,6 +15,7 @@ from indexer.errors import Fatal, StateUnusable
 from indexer.events import Broadcast, Events, Totals
 from indexer.pipeline import Pipeline
 from indexer.reading import files
+from indexer.reading.files import Scope
 from indexer.reading.tail import Tail
 from indexer.settings import Ageing, Connection, Delivery, Monitoring, State
 from indexer.turning import start_turning
@@ -50,14 +51,18 @@ def run(
     once: bool,
     ageing: Ageing | None = None,
     monitoring: Monitoring | None = None,
+    follow_symlinks: bool = False,
 ) -> Report:
     """Index log files until `stop` is set, or (`once`) what is there. Raises Fatal.
 
     Without `once` it waits for a cluster that is not there or not set up, and says so to `events`. With `ageing` it
     rolls the alias over and deletes old indices as well; with an address in `monitoring` it can be watched there.
     """
+    scope = Scope.of(
+        paths, follow_symlinks=follow_symlinks, state=state.state_dir, secrets=connection.secret_files
+    )
     if once:
-        files.require(paths)
+        files.require(paths, scope)
     _allow_many_files()
     with (
         checkpoint.State(state.state_dir) as held,
@@ -73,16 +78,25 @@ def run(
         told.connected(start.cluster, behind.write)
         if ageing is not None:
             start_turning(connection, ageing, told, stop)
-        if not files.find(paths).found and not once:
-            told.waiting(f"No log file at {', '.join(paths)} yet.")
-        LocalRejects(held.directory).sweep(held)
-        tail = Tail(paths, start.files, limit=delivery.max_line_bytes, once=once, events=told)
+        if not files.find(paths, scope).found and not once:
+            told.waiting(f"No log file at {', '.join(map(files.printable, paths))} yet.")
+        local = LocalRejects(held.directory, delivery.max_spool_bytes)
+        local.sweep(held)
+        tail = Tail(
+            paths,
+            start.files,
+            limit=delivery.max_line_bytes,
+            once=once,
+            events=told,
+            scope=scope,
+            spool=local,
+        )
         target = Target(client, connection.alias, shown(connection), behind, start.write_index)
         sender = Sender(client, target, told, stop)
         rejects = Rejects(
             client.options(request_timeout=min(connection.request_timeout, PROMPT)),
             connection.rejected,
-            LocalRejects(held.directory),
+            local,
             delivery.batch_bytes,
             told,
             stop,

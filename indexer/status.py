@@ -1,6 +1,6 @@
 """`indexer status`: what the running indexer, or else the state directory, and the cluster say of the delivery."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -16,6 +16,7 @@ from indexer.events import Totals
 from indexer.monitoring import running
 from indexer.monitoring.running import Running
 from indexer.reading import files
+from indexer.reading.files import Scope
 from indexer.settings import Connection, State
 from indexer.show import Cell, Share, Table
 from indexer.writing import checkpoint
@@ -130,15 +131,23 @@ def _span(seconds: float | None) -> timedelta | None:
     return None if seconds is None else timedelta(seconds=seconds)
 
 
-def status(paths: Iterable[str], connection: Connection, state: State) -> Status:
+def status(
+    paths: Sequence[str], connection: Connection, state: State, *, follow_symlinks: bool = False
+) -> Status:
     """Look at the files, the state directory and the cluster. Raises StateUnusable; an unreachable cluster is said."""
-    return with_cluster(known(paths, connection, state), connection, state)
+    found = known(paths, connection, state, follow_symlinks=follow_symlinks)
+    return with_cluster(found, connection, state)
 
 
-def known(paths: Iterable[str], connection: Connection, state: State) -> Status:
+def known(
+    paths: Sequence[str], connection: Connection, state: State, *, follow_symlinks: bool = False
+) -> Status:
     """What is known without asking the cluster. Raises StateUnusable."""
     remembered = checkpoint.read(state.state_dir) or checkpoint.Checkpoint()
-    logs = {log.path: log for log in _logs(paths, remembered)}
+    scope = Scope.of(
+        paths, follow_symlinks=follow_symlinks, state=state.state_dir, secrets=connection.secret_files
+    )
+    logs = {log.path: log for log in _logs(paths, remembered, scope)}
     totals = remembered.totals
     it = running.ask(state.state_dir)
     if it is not None:
@@ -161,11 +170,11 @@ def with_cluster(known: Status, connection: Connection, state: State) -> Status:
         return replace(known, problem=str(reason))
 
 
-def _logs(paths: Iterable[str], remembered: checkpoint.Checkpoint) -> Iterable[LogStatus]:
+def _logs(paths: Iterable[str], remembered: checkpoint.Checkpoint, scope: Scope) -> Iterable[LogStatus]:
     known = {record.key: record for record in remembered.files}
     found = {
         facts.key: facts
-        for facts in files.find([*paths, *(record.path for record in remembered.files)]).found
+        for facts in files.find([*paths, *(record.path for record in remembered.files)], scope).found
     }
     for key, facts in found.items():
         record = known.get(key)

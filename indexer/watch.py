@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 
 from indexer.background import repeat
 from indexer.events import Totals
@@ -68,21 +69,24 @@ def moments(
 
 
 @contextmanager
-def looking(paths: Sequence[str], connection: Connection, state: State) -> Iterator[Callable[[], Status]]:
+def looking(
+    paths: Sequence[str], connection: Connection, state: State, *, follow_symlinks: bool = False
+) -> Iterator[Callable[[], Status]]:
     """Give what looks at files and indexer, and has at hand what the cluster said last."""
     stop = threading.Event()
-    latest = [replace(known(paths, connection, state), problem="The cluster is being asked.")]
+    local = partial(known, paths, connection, state, follow_symlinks=follow_symlinks)
+    latest = [replace(local(), problem="The cluster is being asked.")]
 
     def ask() -> None:
-        latest[0] = with_cluster(known(paths, connection, state), connection, state)
+        latest[0] = with_cluster(local(), connection, state)
 
     def failed(sentence: str) -> None:
         latest[0] = replace(latest[0], problem=sentence)
 
     def look() -> Status:
-        local, told = known(paths, connection, state), latest[0]
+        here, told = local(), latest[0]
         return replace(
-            local,
+            here,
             indices=told.indices,
             rejected=told.rejected,
             problem=told.problem,

@@ -72,6 +72,8 @@ class World:
     limit: int = 1000
     """Bytes of the longest line."""
     server: FakeElasticsearch = field(default_factory=FakeElasticsearch)
+    most_spooled: int | None = None
+    """Bytes that lines too long to hold may take."""
     heard: Heard = field(default_factory=Heard)
     stop: Stop = field(default_factory=Stop)
     save: Callable[[Checkpoint, Callable[[Checkpoint], None]], None] = lambda checkpoint, save: save(
@@ -116,7 +118,8 @@ class World:
 
     def _pipeline(self, state: State, start: Checkpoint, *, once: bool) -> Pipeline:
         client, stop, heard = self.server.client, self.stop, self.heard
-        tail = Tail([str(self.logs)], start.files, limit=self.limit, once=once, events=heard)
+        local = LocalRejects(self.state, self.most_spooled)
+        tail = Tail([str(self.logs)], start.files, limit=self.limit, once=once, events=heard, spool=local)
         scan = tail.scan
 
         def watched() -> None:
@@ -136,7 +139,7 @@ class World:
             tail=tail,
             sender=Sender(client, target, heard, stop),
             target=target,
-            rejects=Rejects(client, REJECTED, LocalRejects(self.state), self.batch_bytes, heard, stop),
+            rejects=Rejects(client, REJECTED, local, self.batch_bytes, heard, stop),
             state=state,
             start=start,
             events=heard,

@@ -14,6 +14,7 @@ from indexer.check.findings import Finding, Topic, failed, not_tried
 from indexer.check.findings import State as How
 from indexer.cluster.client import explained
 from indexer.errors import Fatal, Refused
+from indexer.reading.files import Scope
 from indexer.settings import Connection, Indices, State
 
 
@@ -42,11 +43,21 @@ STEPS = (
 )
 
 
-def check(paths: Sequence[str], connection: Connection, indices: Indices, state: State) -> Iterator[Finding]:
+def check(
+    paths: Sequence[str],
+    connection: Connection,
+    indices: Indices,
+    state: State,
+    *,
+    follow_symlinks: bool = False,
+) -> Iterator[Finding]:
     """Look at everything that `indexer run` needs; a finding as soon as it is known."""
     with ExitStack() as opened:
         yield from _in_order(STEPS, Looking(connection, indices, opened))
-    yield from local.logs(paths)
+    scope = Scope.of(
+        paths, follow_symlinks=follow_symlinks, state=state.state_dir, secrets=connection.secret_files
+    )
+    yield from local.logs(paths, scope)
     yield from local.state(state.state_dir, connection.alias)
 
 

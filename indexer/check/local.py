@@ -12,7 +12,8 @@ from pathlib import Path
 from indexer.check.findings import Finding, Topic, failed, fine, odd, wrong
 from indexer.errors import StateUnusable
 from indexer.reading import files
-from indexer.reading.files import FileFacts
+from indexer.reading.files import FileFacts, Scope
+from indexer.reading.windows import open_log
 from indexer.settings import MEBIBYTE, STANDARD_INPUT
 from indexer.writing import checkpoint
 
@@ -20,11 +21,11 @@ ROOM = 100 * MEBIBYTE
 """Bytes that should be free for the state: a checkpoint is some kB, and rejected lines may have to be kept there."""
 
 
-def logs(paths: Sequence[str]) -> Iterator[Finding]:
+def logs(paths: Sequence[str], scope: Scope = files.DEFAULT_SCOPE) -> Iterator[Finding]:
     """Each path names log files, and we may read them."""
     for path in paths:
         if path != STANDARD_INPUT:
-            yield from _logs_at(path)
+            yield from _logs_at(path, scope)
 
 
 def state(directory: Path, alias: str) -> Iterator[Finding]:
@@ -57,25 +58,28 @@ def state(directory: Path, alias: str) -> Iterator[Finding]:
         yield fine(Topic.STATE, f"{directory} can be written, and {known}")
 
 
-def _logs_at(path: str) -> Iterator[Finding]:
+def _logs_at(path: str, scope: Scope) -> Iterator[Finding]:
     barrier = _barrier(path)
     if barrier is not None:
         yield _forbidden(barrier)
         return
-    found = files.find([path]).found
-    if not found:
+    look = files.find([path], scope)
+    found = look.found
+    for name, reason in look.unreadable.items():
+        yield wrong(Topic.LOGS, f"{name} cannot be read", f"Because {reason}.")
+    if not found and not look.unreadable:
         cure = (
             "`indexer run` waits for it. Else give a file, a glob, or a directory with *activity*.log* in it."
         )
-        yield odd(Topic.LOGS, f"there is no log file at {path} yet", cure)
+        yield odd(Topic.LOGS, f"there is no log file at {files.printable(path)} yet", cure)
         return
     unreadable = [facts for facts in found if not _readable(facts)]
     for facts in unreadable:
         yield _forbidden(Path(facts.path))
-    if not unreadable:
+    if found and not unreadable:
         size = sum(facts.size for facts in found) / MEBIBYTE
         count = f"{len(found):,} log file{'s' if len(found) > 1 else ''}"
-        yield fine(Topic.LOGS, f"{path}: {count} of {size:,.1f} MiB, readable")
+        yield fine(Topic.LOGS, f"{files.printable(path)}: {count} of {size:,.1f} MiB, readable")
 
 
 def _barrier(path: str) -> Path | None:
@@ -89,8 +93,7 @@ def _barrier(path: str) -> Path | None:
 
 def _readable(facts: FileFacts) -> bool:
     try:
-        with Path(facts.path).open("rb") as file:
-            file.read(1)
+        open_log(facts).close()
     except OSError:
         return False
     return True

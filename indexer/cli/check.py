@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from indexer.cli.common import Json, Paths
+from indexer.cli.common import FollowSymlinks, Json, Paths
 from indexer.cli.streams import write_data
 from indexer.errors import EXIT_FAILED
 from indexer.settings import DEFAULT_PATH, Connection, Indices, State, options, plain
@@ -21,6 +21,7 @@ def check(
     indices: Indices,
     state: State,
     paths: Paths = None,
+    follow_symlinks: FollowSymlinks = False,
     json: Json = False,
 ) -> None:
     """Go through settings, connection, privileges, template, alias, logs and state; say what to do. Changes nothing.
@@ -34,7 +35,7 @@ def check(
     from indexer.show import as_json  # noqa: PLC0415
 
     findings = []
-    for finding in look(paths or [DEFAULT_PATH], connection, indices, state):
+    for finding in look(paths or [DEFAULT_PATH], connection, indices, state, follow_symlinks=follow_symlinks):
         findings.append(finding)
         if not json:
             _print(finding)

@@ -40,6 +40,14 @@ Paths = Annotated[
         show_default=False,
     ),
 ]
+FollowSymlinks = Annotated[
+    bool,
+    typer.Option(
+        "--follow-symlinks",
+        envvar=PREFIX + "FOLLOW_SYMLINKS",
+        help="Read logs that symbolic links lead to outside the directories given, too.",
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 

@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from indexer.cli.common import Json, Paths, follow, on_command_line, progress, say, show, stop_on_signals
+from indexer.cli.common import (
+    FollowSymlinks,
+    Json,
+    Paths,
+    follow,
+    on_command_line,
+    progress,
+    say,
+    show,
+    stop_on_signals,
+)
 from indexer.errors import EXIT_FAILED, EXIT_REJECTED, Stopped, Unreadable
 from indexer.settings import (
     DEFAULT_PATH,
@@ -46,6 +56,7 @@ def run(
             help="Roll over and delete old indices too, where the server has no lifecycle management.",
         ),
     ] = False,
+    follow_symlinks: FollowSymlinks = False,
 ) -> None:
     """Follow log files into Elasticsearch until stopped. With --once, '-' is standard input.
 
@@ -64,7 +75,7 @@ def run(
         # An address from the environment is that of the indexer that follows there, such as in the same container.
         if not on_command_line(context, "monitoring_address"):
             monitoring = replace(monitoring, monitoring_address=None)
-        _once(paths, connection, delivery, state, monitoring, stop)
+        _once(paths, connection, delivery, state, monitoring, stop, follow_symlinks)
         return
     run_indexer(
         paths,
@@ -76,6 +87,7 @@ def run(
         once=False,
         ageing=ageing if rollover else None,
         monitoring=monitoring,
+        follow_symlinks=follow_symlinks,
     )
 
 
@@ -86,12 +98,21 @@ def _once(
     state: State,
     monitoring: Monitoring,
     stop: threading.Event,
+    follow_symlinks: bool,
 ) -> None:
     from indexer.run import run as run_indexer  # noqa: PLC0415
 
     with progress(paths, level=monitoring.log_level) as listener:
         report = run_indexer(
-            paths, connection, delivery, state, listener, stop, once=True, monitoring=monitoring
+            paths,
+            connection,
+            delivery,
+            state,
+            listener,
+            stop,
+            once=True,
+            monitoring=monitoring,
+            follow_symlinks=follow_symlinks,
         )
     say(_told(report.totals))
     if report.unreadable:
@@ -114,6 +135,7 @@ def status(
     interval: Annotated[
         float, typer.Option(envvar=PREFIX + "INTERVAL", help="Seconds between looks.", min=0.1)
     ] = 1.0,
+    follow_symlinks: FollowSymlinks = False,
     json: Json = False,
 ) -> None:
     """Show log files, offsets, lag, the indices behind the alias, and how many lines were rejected.
@@ -124,12 +146,12 @@ def status(
     if watch:
         from indexer.watch import looking, moments  # noqa: PLC0415
 
-        with looking(paths, connection, state) as look:
+        with looking(paths, connection, state, follow_symlinks=follow_symlinks) as look:
             follow(moments(look, stop_on_signals(), interval), json)
         return
     from indexer.status import status as ask  # noqa: PLC0415
 
-    show(ask(paths, connection, state), json)
+    show(ask(paths, connection, state, follow_symlinks=follow_symlinks), json)
 
 
 @options
@@ -139,6 +161,7 @@ def verify(
     state: State,
     paths: Paths = None,
     repair: Annotated[bool, typer.Option("--repair", help="Index what is missing.")] = False,
+    follow_symlinks: FollowSymlinks = False,
     json: Json = False,
 ) -> None:
     """Prove that each line of these files is in the index, unchanged and once. Exit code 0 only if so.
@@ -149,7 +172,16 @@ def verify(
 
     paths = paths or [DEFAULT_PATH]
     with progress(paths, "Verifying", "warning") as listener:
-        result = compare(paths, connection, delivery, state, listener, stop_on_signals(), repair=repair)
+        result = compare(
+            paths,
+            connection,
+            delivery,
+            state,
+            listener,
+            stop_on_signals(),
+            repair=repair,
+            follow_symlinks=follow_symlinks,
+        )
     show(result, json)
     if not result.agrees:
         if result.missing and not repair:

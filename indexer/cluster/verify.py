@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 
 from elasticsearch import Elasticsearch
 
@@ -24,6 +25,7 @@ from indexer.errors import StateUnusable, Stopped
 from indexer.events import Events
 from indexer.reading import files
 from indexer.reading.entries import EXPLANATION, Reason, Rejection
+from indexer.reading.files import Scope
 from indexer.reading.log import Run
 from indexer.reading.tail import Tail
 from indexer.settings import Connection, Delivery, State
@@ -52,9 +54,13 @@ def verify(
     stop: threading.Event,
     *,
     repair: bool,
+    follow_symlinks: bool = False,
 ) -> Verification:
     """Compare log files with the alias; with `repair`, index what is missing. Raises Fatal."""
-    files.require(paths)
+    scope = Scope.of(
+        paths, follow_symlinks=follow_symlinks, state=state.state_dir, secrets=connection.secret_files
+    )
+    files.require(paths, scope)
     with connect(connection) as client, connect(connection, raw=True) as raw, explained(connection):
         behind = backing(client, connection.alias, shown(connection))
         target = Target(client, connection.alias, shown(connection), behind, None)
@@ -64,7 +70,8 @@ def verify(
         if repair:
             sender = Sender(client, target, events, stop)
             repairer = Repair(sender, _rejects(client, connection, delivery, state, events, stop, sender))
-        tail = Tail(paths, [], limit=delivery.max_line_bytes, once=True, events=events)
+        tail = Tail(paths, [], limit=delivery.max_line_bytes, once=True, events=events, scope=scope)
+        tail.pause = partial(_go_on, stop)
         tail.scan()
         checker = Checker(lookup, repairer, stop)
         portions = _portions(_lines(tail), delivery.batch_bytes)
@@ -93,6 +100,12 @@ def _rejects(
     )
 
 
+def _go_on(stop: threading.Event) -> None:
+    """Raises Stopped."""
+    if stop.is_set():
+        raise Stopped
+
+
 def _lines(tail: Tail) -> Iterator[Line]:
     """All lines of all files but blank ones."""
     while not tail.exhausted:
@@ -116,8 +129,11 @@ def _lines_of(run: Run) -> Iterator[Line]:
 
 
 def _is_live(path: str) -> bool:
-    """Tell whether a file was written lately; of one that is not found under its name, assume it."""
-    facts = files.look_at(path)
+    """Tell whether a file was written lately; of one that is not found under its name, or is hidden, assume it."""
+    try:
+        facts = files.look_at(path)
+    except OSError:
+        return True
     return facts is None or time.time() - facts.modified < LIVE
 
 

@@ -7,6 +7,7 @@ helped by a restart. Ready means that what is written to the logs now would be d
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import islice
 
 from indexer.events import Fault
 from indexer.monitoring.snapshot import Repeated, Snapshot
@@ -15,6 +16,8 @@ ALIVE_WITHIN = 60.0
 """Seconds without a sign of life after which the process counts as hung. A first look at many archives may take as long."""
 PATIENCE = 10.0
 """Seconds for which a fault may last that passes by itself: back-pressure is no trouble."""
+NAMED = 20
+"""Paths that cannot be read that are named."""
 STUCK = 180.0
 """Seconds after which a batch is stuck that nobody complains of: three times the default request timeout."""
 TO_BE_MENDED = frozenset({Fault.CLUSTER_STATE.value, Fault.REFUSED.value, Fault.DISK.value})
@@ -81,8 +84,11 @@ def _problems(now: Snapshot) -> Iterator[Finding]:
         )
     if now.checkpoint_problem:
         yield Finding(Problem.CHECKPOINT, now.checkpoint_problem)
-    for path, reason in now.unreadable.items():
+    for path, reason in islice(now.unreadable.items(), NAMED):
         yield Finding(Problem.LOGS, f"{path} cannot be read: {reason}.")
+    if len(now.unreadable) > NAMED:
+        more = len(now.unreadable) - NAMED
+        yield Finding(Problem.LOGS, f"{more:,} more files or directories cannot be read.")
 
 
 def _said(fault: Repeated) -> str:

@@ -21,6 +21,10 @@ from indexer.show import duration
 
 SAID_AGAIN = 60.0
 """Seconds after which a fault that goes on is said again."""
+FILES = 100
+"""Files that cannot be read of which each is said; the others are said together."""
+FORGOTTEN = 300.0
+"""Seconds after which a file that cannot be read is over, if nothing more is told of it."""
 SECONDS = "_seconds"
 """How the names of spans of time end."""
 
@@ -74,6 +78,8 @@ class _Repeated:
     event: str
     facts: dict[str, object]
     times: int = 0
+    told: float = 0.0
+    """When it was told last, of a file that cannot be read."""
     said: float = float("-inf")
     said_times: int = 0
 
@@ -89,7 +95,9 @@ class Logs(Events):
         self._lock = threading.RLock()
         self._faults: dict[object, _Repeated] = {}
         self._waiting: set[str] = set()
+        self._unreadable: set[str] = set()
         self._rejected: Counter[str] = Counter()
+        self._holes = 0
 
     # ---- the run
 
@@ -112,6 +120,9 @@ class Logs(Events):
     def heartbeat(self, look: Callable[[], Progress]) -> None:
         """Say what has been counted for a minute."""
         with self._lock:
+            old = self._clock() - FORGOTTEN
+            for path in [path for path in self._unreadable if self._faults[path].told < old]:
+                self._readable(path)
             for fault in self._faults.values():
                 self._say_if_due(fault)
 
@@ -135,16 +146,32 @@ class Logs(Events):
     def file_found(self, path: str, recognition: Recognition, offset: int) -> None:
         """Say which file is read, from where, and why there."""
         with self._lock:
-            self._faults.pop(path, None)
+            self._readable(path)
         self._log.info("file found", file=path, recognised_as=recognition.value, offset=offset)
 
     def file_lost(self, path: str, unread: int) -> None:
         """Say what can no longer be read by anyone."""
         self._log.error("file gone with unread bytes", file=path, unread_bytes=unread)
 
+    def hole_skipped(self, path: str, size: int) -> None:
+        """Say that a file has space that was never written, once a minute, with the bytes since the start."""
+        with self._lock:
+            self._holes += size
+            self._repeat("hole", "NUL bytes passed over", file=path, bytes=self._holes)
+
     def file_unreadable(self, path: str, reason: str) -> None:
         """Say that a file cannot be read, once while it lasts."""
-        self._repeat(path, "file cannot be read", file=path, reason=reason)
+        with self._lock:
+            if path in self._unreadable or len(self._unreadable) < FILES:
+                self._unreadable.add(path)
+                self._repeat(path, "file cannot be read", file=path, reason=reason)
+                self._faults[path].told = self._clock()
+            else:
+                self._repeat("more files", "more files cannot be read", file=path, reason=reason)
+
+    def _readable(self, path: str) -> None:
+        self._unreadable.discard(path)
+        self._faults.pop(path, None)
 
     def file_finished(self, path: str) -> None:
         """Say that a file is read to its end for good."""

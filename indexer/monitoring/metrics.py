@@ -92,6 +92,11 @@ METRICS: tuple[Metric, ...] = (
         lambda n: n.lost_bytes,
     ),
     Metric(
+        "indexer_hole_bytes_total",
+        "NUL bytes of log files passed over: space that was never written.",
+        lambda n: n.hole_bytes,
+    ),
+    Metric(
         "indexer_rejected_total",
         "Lines rejected and kept, by reason.",
         lambda n: n.rejected.items(),

@@ -18,6 +18,8 @@ BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 6
 KINDS = 50
 """Reasons of rejection that are told apart; they come from Elasticsearch, or from what stands in its place."""
 OTHER = "other"
+UNREADABLE = 1000
+"""Paths that cannot be read that are told apart; that many are trouble enough."""
 UNREADABLE_FOR = 30.0
 """Seconds for which a log counts as unreadable; while it is, that is told every ten."""
 
@@ -47,7 +49,7 @@ class Numbers(Events):
         self._acknowledged: float | None = None
         self._lines = Totals()
         self._ever: Totals | None = None
-        self._read = self._lost = 0
+        self._read = self._lost = self._holes = 0
         self._rejected: Counter[str] = Counter()
         self._retries = Counter({fault.value: 0 for fault in Fault})
         self._found = Counter({recognition.value: 0 for recognition in Recognition})
@@ -80,6 +82,9 @@ class Numbers(Events):
         now = self._clock()
         with self._lock:
             self._alive = now
+            self._unreadable = {
+                path: told for path, told in self._unreadable.items() if now - told[0] < UNREADABLE_FOR
+            }
         progress = look()
         logs = self._measured(now, progress.logs)
         with self._lock:
@@ -118,10 +123,15 @@ class Numbers(Events):
         with self._lock:
             self._lost += unread
 
+    def hole_skipped(self, path: str, size: int) -> None:
+        """Count what was never written; only the main thread reads."""
+        self._holes += size
+
     def file_unreadable(self, path: str, reason: str) -> None:
         """Note it, for a while."""
         with self._lock:
-            self._unreadable[path] = self._clock(), reason
+            if path in self._unreadable or len(self._unreadable) < UNREADABLE:
+                self._unreadable[path] = self._clock(), reason
 
     def block_read(self, path: str, size: int) -> None:
         """Count bytes; only the main thread reads."""
@@ -220,6 +230,7 @@ class Numbers(Events):
                 ever=self._ever,
                 read_bytes=self._read,
                 lost_bytes=self._lost,
+                hole_bytes=self._holes,
                 rejected=dict(self._rejected),
                 retries=dict(self._retries),
                 found=dict(self._found),

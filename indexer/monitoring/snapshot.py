@@ -84,6 +84,8 @@ class Snapshot:
     read_bytes: int = 0
     """Bytes on disk: compressed ones of an archive."""
     lost_bytes: int = 0
+    hole_bytes: int = 0
+    """NULs that were passed over."""
     rejected: Mapping[str, int] = field(default_factory=dict)
     retries: Mapping[str, int] = field(default_factory=dict)
     found: Mapping[str, int] = field(default_factory=dict)

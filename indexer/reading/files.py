@@ -1,4 +1,9 @@
-"""Which log files the paths, globs and directories name."""
+"""Which log files the paths, globs and directories name, and which of these may be read.
+
+The directory may belong to somebody else. A symbolic link in it is followed only within the directories given, unless an
+option allows all; files of the system, our secrets and our own state are never read, by whatever name. A path is resolved
+here, once; `windows.open_log` opens the resolved path and follows no link.
+"""
 
 import fnmatch
 import glob
@@ -12,6 +17,16 @@ from indexer.errors import NoSuchLog
 from indexer.settings import STANDARD_INPUT
 
 LOGS_IN_DIRECTORY = "*activity*.log*"
+SYSTEM = ("/proc", "/sys", "/dev")
+"""Nothing there is a log; what is in memory (`/dev/shm`) may be one."""
+MEMORY = "/dev/shm"  # noqa: S108 - not used, only told apart
+NEVER = "it belongs to the system, to our secrets or to our own state, and is never read as a log"
+OUTSIDE = "it is a link to {real}, outside the directories given: give that as a PATH, or --follow-symlinks"
+
+
+def printable(path: str) -> str:
+    """A path as text that can be stored and shown, whatever bytes it has."""
+    return os.fsencode(path).decode(errors="replace")
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +39,8 @@ class FileFacts:
     size: int
     modified_ns: int
     """Nanoseconds since the epoch."""
+    real: str = ""
+    """The path without any symbolic link; empty if it was not resolved."""
 
     @property
     def key(self) -> tuple[int, int]:
@@ -38,7 +55,7 @@ class FileFacts:
     @property
     def name(self) -> str:
         """The path as text that can be stored and shown, whatever bytes it has."""
-        return os.fsencode(self.path).decode(errors="replace")
+        return printable(self.path)
 
     @property
     def archive(self) -> bool:
@@ -58,60 +75,246 @@ class Look:
     found: list[FileFacts]
     """All log files, each inode once, in the order of their paths."""
     unreadable: dict[str, str]
-    """Directories, and paths in such, that cannot be looked at, with the reason."""
+    """Printable paths of directories and files that cannot, or must not, be looked at, with the reason."""
 
-    def hides(self, path: str) -> bool:
-        """Tell whether a file may be there that cannot be seen."""
-        return path in self.unreadable or os.path.dirname(path) in self.unreadable  # noqa: PTH120
+    def hides(self, name: str) -> bool:
+        """Tell whether a file may be there that cannot be seen. `name` is a printable path."""
+        return bool(self.unreadable) and any(path in self.unreadable for path in _above(name))
 
 
-def find(patterns: Iterable[str]) -> Look:
+def _above(path: str) -> Iterator[str]:
+    """A path, and each directory that it lies in."""
+    while True:
+        yield path
+        upper = os.path.dirname(path)  # noqa: PTH120
+        if upper == path:
+            return
+        path = upper
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Which of the files that paths name may be read."""
+
+    follow_symlinks: bool = False
+    """Links out of the directories given, too."""
+    state: Path | None = None
+    """Our state directory."""
+    secrets: Sequence[Path] = ()
+    """The files of the secrets in use."""
+    links: frozenset[str] = frozenset()
+    """Paths that were links to files when the operator gave them."""
+    given: Sequence[str] = ()
+    """All paths that the operator gave: links may lead to any directory among them."""
+
+    @classmethod
+    def of(
+        cls, paths: Sequence[str], *, follow_symlinks: bool, state: Path, secrets: Sequence[Path]
+    ) -> "Scope":
+        """The scope of paths that an operator gives now: those that are links are trusted."""
+        links = frozenset(path for path in paths if os.path.islink(path))  # noqa: PTH114
+        return cls(follow_symlinks, state, secrets, links, paths)
+
+
+DEFAULT_SCOPE = Scope()
+
+
+def find(patterns: Iterable[str], scope: Scope = DEFAULT_SCOPE) -> Look:
     """Find all log files that the paths, globs and directories name."""
+    patterns = list(patterns)
+    guard = _Guard(patterns, scope)
     found: dict[tuple[int, int], FileFacts] = {}
     unreadable: dict[str, str] = {}
     for pattern in patterns:
-        for path in sorted(_expand(pattern, unreadable)):
+        try:
+            root, paths = _root(pattern, scope), sorted(_expand(pattern, unreadable))
+        except OSError as error:
+            _cannot(_before_magic(pattern) or ".", error, unreadable)
+            continue
+        for path in paths:
             try:
-                facts = look_at(path)
+                facts = guard.look_at(path, root)
             except OSError as error:
-                unreadable[path.rstrip("/")] = error.strerror or str(error)
+                _cannot(path, error, unreadable)
                 continue
             if facts is not None:
                 found.setdefault(facts.key, facts)
     return Look(sorted(found.values(), key=lambda facts: facts.path), unreadable)
 
 
+def _cannot(path: str, error: OSError, unreadable: dict[str, str]) -> None:
+    """Note why a path cannot be looked at, unless it is not there."""
+    if not isinstance(error, FileNotFoundError | NotADirectoryError):
+        unreadable[printable(path.rstrip("/") or "/")] = error.strerror or str(error)
+
+
+class _Guard:
+    """Resolves paths and refuses what must not be read; for one look, so that what it remembers does not age."""
+
+    def __init__(self, patterns: Sequence[str], scope: Scope) -> None:
+        self._anywhere = scope.follow_symlinks
+        given = {*patterns, *scope.given}
+        self._given = {os.path.realpath(path) for path in given if os.path.isdir(path)}  # noqa: PTH112
+        self._secrets = {key for path in scope.secrets if (key := _key(path))}
+        self._systems = _devices(SYSTEM) - _devices(["/", MEMORY])
+        self._state = None if scope.state is None else os.path.realpath(scope.state)
+        self._linked_state: set[tuple[int, int]] | None = None
+        self._directories: dict[str, str] = {}
+
+    def look_at(self, path: str, root: str) -> FileFacts | None:
+        """What a path names, if it is a regular file that may be read.
+
+        Raises OSError where that is not told, and with the reason if it must not be read.
+        """
+        directory, name = os.path.split(path)
+        if directory not in self._directories:
+            self._directories[directory] = os.path.realpath(directory)
+        real = os.path.join(self._directories[directory], name)  # noqa: PTH118
+        try:
+            status = os.lstat(path)
+            if stat.S_ISLNK(status.st_mode):
+                real, status = os.path.realpath(path), os.stat(path)  # noqa: PTH116
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        if not stat.S_ISREG(status.st_mode):
+            return None
+        if self._never(real, status):
+            raise OSError(0, NEVER)
+        if not self._anywhere and not any(_within(real, given) for given in (root, *self._given)):
+            raise OSError(0, OUTSIDE.format(real=printable(real)))
+        return _facts(path, status, real)
+
+    def _never(self, real: str, status: os.stat_result) -> bool:
+        key = status.st_dev, status.st_ino
+        return (
+            key in self._secrets
+            or status.st_dev in self._systems
+            or (any(_within(real, system) for system in SYSTEM) and not _within(real, MEMORY))
+            or (self._state is not None and _within(real, self._state))
+            or (status.st_nlink > 1 and key in self._files_of_state())
+        )
+
+    def _files_of_state(self) -> set[tuple[int, int]]:
+        """What a hard link might show; looked for only if there is one."""
+        if self._linked_state is None:
+            paths = (
+                Path(directory) / name for directory, _, names in os.walk(self._state or "") for name in names
+            )
+            self._linked_state = {key for path in paths if (key := _key(path))}
+        return self._linked_state
+
+
+def _within(path: str, directory: str) -> bool:
+    """Tell whether a resolved path is a directory, or lies in it."""
+    return path == directory or path.startswith(directory.rstrip("/") + "/")
+
+
+def _key(path: Path) -> tuple[int, int] | None:
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
+def _devices(paths: Iterable[str]) -> set[int]:
+    """The file systems that paths lie on."""
+    return {key[0] for path in paths if (key := _key(Path(path)))}
+
+
+def _root(pattern: str, scope: Scope) -> str:
+    """The resolved path that a pattern's files have to lie in: what the operator gave, before any sign of a glob."""
+    if _is_directory(pattern) or pattern in scope.links:
+        return os.path.realpath(pattern)
+    directory = os.path.dirname(pattern)  # noqa: PTH120
+    return os.path.realpath(directory if _is_there(pattern) else _before_magic(directory))
+
+
+def _before_magic(pattern: str) -> str:
+    """The directory before the first sign of a glob; the path itself, if there is none."""
+    while glob.has_magic(pattern):
+        pattern = os.path.dirname(pattern)  # noqa: PTH120
+    return pattern
+
+
 def _expand(pattern: str, unreadable: dict[str, str]) -> Iterator[str]:
     """The paths that a pattern stands for; a directory that does not let itself be listed goes to `unreadable`."""
-    if os.path.isdir(pattern):  # noqa: PTH112 - called for each look at the files
-        directory, name = pattern, LOGS_IN_DIRECTORY
-    elif os.path.lexists(pattern) or not glob.has_magic(pattern):
+    if _is_directory(pattern):
+        yield from _matching(pattern, [LOGS_IN_DIRECTORY], unreadable)
+    elif not glob.has_magic(pattern) or _is_there(pattern):
         yield pattern
-        return
     else:
-        directory, name = os.path.split(pattern)
-        if glob.has_magic(directory):
-            yield from glob.iglob(pattern, recursive=True)  # noqa: PTH207 - a pattern may be absolute
-            return
-    try:
-        names = fnmatch.filter(os.listdir(directory or "."), name)  # noqa: PTH208
-    except OSError as error:
-        if not isinstance(error, FileNotFoundError | NotADirectoryError):
-            unreadable[directory.rstrip("/")] = error.strerror or str(error)
+        base = "/" if pattern.startswith("/") else ""
+        yield from _matching(base, [part for part in pattern.split("/") if part], unreadable)
+
+
+def _matching(directory: str, parts: Sequence[str], unreadable: dict[str, str]) -> Iterator[str]:
+    """The paths below a directory that match the parts of a glob, as `glob` has it; but that tells no errors.
+
+    `**` is any number of directories, without those that are symbolic links: these may lead round in circles.
+    """
+    part, *rest = parts
+    if not glob.has_magic(part):
+        path = os.path.join(directory, part)  # noqa: PTH118
+        yield from _matching(path, rest, unreadable) if rest else [path]
         return
-    hidden = name.startswith(".")
-    yield from (os.path.join(directory, found) for found in names if hidden or not found.startswith("."))  # noqa: PTH118
+    if part == "**" and rest:
+        yield from _matching(directory, rest, unreadable)
+    for name in _listed(directory, part, unreadable):
+        path = os.path.join(directory, name)  # noqa: PTH118
+        if part == "**" and _may_be_directory(path, unreadable, links=False):
+            yield from _matching(path, parts, unreadable)
+        elif not rest:
+            yield path
+        elif part != "**" and _may_be_directory(path, unreadable):
+            yield from _matching(path, rest, unreadable)
+
+
+def _listed(directory: str, part: str, unreadable: dict[str, str]) -> list[str]:
+    try:
+        names = fnmatch.filter(os.listdir(directory or "."), part)  # noqa: PTH208
+    except OSError as error:
+        _cannot(directory or ".", error, unreadable)
+        return []
+    return [name for name in names if part.startswith(".") or not name.startswith(".")]
+
+
+def _may_be_directory(path: str, unreadable: dict[str, str], *, links: bool = True) -> bool:
+    try:
+        return _is_directory(path, links=links)
+    except OSError as error:
+        _cannot(path, error, unreadable)
+        return False
+
+
+def _is_directory(path: str, *, links: bool = True) -> bool:
+    """Tell whether a path, or with `links` what it leads to, is a directory. Raises OSError if that is not told."""
+    try:
+        return stat.S_ISDIR(os.stat(path, follow_symlinks=links).st_mode)  # noqa: PTH116
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+
+
+def _is_there(path: str) -> bool:
+    """Tell whether a path names anything. Raises OSError if that is not told."""
+    try:
+        os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return True
 
 
 def look_at(path: str) -> FileFacts | None:
     """What a path names, if it is a regular file; a symbolic link is followed. Raises OSError where that is not told."""
     try:
-        facts = os.stat(path)  # noqa: PTH116
+        status = os.stat(path)  # noqa: PTH116
     except (FileNotFoundError, NotADirectoryError):
         return None
-    if not stat.S_ISREG(facts.st_mode):
-        return None
-    return FileFacts(path, facts.st_dev, facts.st_ino, facts.st_size, facts.st_mtime_ns)
+    return _facts(path, status) if stat.S_ISREG(status.st_mode) else None
+
+
+def _facts(path: str, status: os.stat_result, real: str = "") -> FileFacts:
+    return FileFacts(path, status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, real)
 
 
 def directory_times(patterns: Iterable[str]) -> list[int]:
@@ -129,13 +332,18 @@ def directory_times(patterns: Iterable[str]) -> list[int]:
 
 
 def directory_exists(path: str) -> bool:
-    """Tell whether the directory is there that a path lies in."""
-    return Path(path).parent.is_dir()
+    """Tell whether the directory is there that a path lies in, or may be: nobody says that it is not."""
+    try:
+        return stat.S_ISDIR(Path(path).parent.stat().st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        return True
 
 
-def require(patterns: Sequence[str]) -> None:
+def require(patterns: Sequence[str], scope: Scope = DEFAULT_SCOPE) -> None:
     """Raise NoSuchLog for the first path that names no log file now; of one that cannot be looked at, nothing is known."""
     for pattern in patterns:
-        look = find([pattern])
+        look = find([pattern], scope)
         if pattern != STANDARD_INPUT and not look.found and not look.unreadable:
-            raise NoSuchLog(path=Path(pattern))
+            raise NoSuchLog(path=printable(pattern))

@@ -12,6 +12,7 @@ a file that was found or whose content has changed:
                                                                                                 or REPLACED
 """
 
+import heapq
 import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -23,6 +24,8 @@ HEAD = 64 * 1024
 """At most so many bytes of a file's first line make its generation."""
 TAIL = 256
 """So many bytes before the delivered offset are remembered; a line with its time in milliseconds is shorter."""
+COMPARED = 100
+"""A file is compared with what is known at so many places, at most: the furthest. More would only cost time."""
 Key = tuple[int, int]
 """Device and inode."""
 
@@ -120,9 +123,10 @@ def reads_like(window: Window, record: FileRecord) -> bool:
 
 
 def to_compare(records: Iterable[FileRecord]) -> dict[int, set[int]]:
-    """The places at which a file that begins like these records may agree with one: digests, by offset, ascending."""
+    """The furthest places at which a file that begins like these records may agree with one: digests, by offset, ascending."""
     places: dict[int, set[int]] = {}
-    for record in sorted(records, key=lambda record: record.offset):
-        if record.offset and record.digest is not None:
+    of_use = (record for record in records if record.offset and record.digest is not None)
+    for record in reversed(heapq.nlargest(COMPARED, of_use, key=lambda record: record.offset)):
+        if record.digest is not None:
             places.setdefault(record.offset, set()).add(record.digest)
     return places

@@ -4,7 +4,8 @@ Only what is incomplete is held, and no more of it than `limit` bytes: a longer 
 read. Whether a line counts as too long depends on its length alone, never on where blocks end.
 
 NUL bytes at the start of a line are no part of it: they are space that was never written (a hole left by a
-copy-truncate, a file that its writer has preallocated), and the line starts behind them.
+copy-truncate, a file that its writer has preallocated), and the line starts behind them. So many that no entry has them
+(`HOLE`) end a line, too: what is before them was never written to its end. Such NULs are counted, and never held.
 """
 
 import re
@@ -12,7 +13,10 @@ from dataclasses import dataclass
 
 LF = b"\n"
 NUL = b"\0"
-_NULS = re.compile(rb"\0++")
+HOLE = 64 * 1024
+"""So many NULs in a row end a line."""
+_HOLE = HOLE * NUL
+_NULS = re.compile(rb"\0*+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +51,10 @@ class LineSplitter:
         self._limit = limit
         self._held: list[bytes] = []
         self._fragmented = False
+        self._nuls = 0
+        """NULs at the end of the unfinished line: whether they belong to it depends on how many they will be."""
+        self.skipped = 0
+        """NULs that are no part of a line."""
 
     @property
     def start(self) -> int:
@@ -58,21 +66,50 @@ class LineSplitter:
         """How far the file has been fed."""
         return self._position
 
+    @property
+    def length(self) -> int:
+        """Bytes of that line so far, without NULs at its end."""
+        return self._position - self._start - self._nuls
+
     def feed(self, block: bytes) -> list[Lines | Fragment]:
         """Take the next bytes of the file; return what they complete, in order."""
-        if NUL not in block:
+        if NUL not in block and not self._nuls:
             return self._feed(block)
         out: list[Lines | Fragment] = []
-        at = 0
+        at, hole, last = 0, -1, len(block.rstrip(NUL))
         while at < len(block):
-            if not self._held and not self._fragmented and (nuls := _NULS.match(block, at)):
-                self._position += nuls.end() - at
-                self._start = self._position
-                at = nuls.end()
-            end = block.find(LF + NUL, at) + 1 or len(block)
+            nuls = end_of_nuls(block, at) - at
+            if nuls:
+                self.skip(nuls)
+                at += nuls
+                continue
+            out += self._behind_nuls()
+            if hole < at:
+                hole = block.find(_HOLE, at) % (len(block) + 1)  # len(block) if there is none
+            end = min(block.find(LF + NUL, at) % (len(block) + 1) + 1, hole, last)
             out += self._feed(block[at:end])
             at = end
         return out
+
+    def skip(self, nuls: int) -> None:
+        """Take so many NULs, without having to see them."""
+        self._position += nuls
+        if self._held or self._fragmented:
+            self._nuls += nuls
+        else:
+            self._start = self._position
+            self.skipped += nuls
+
+    def _behind_nuls(self) -> list[Lines | Fragment]:
+        """Decide what NULs in the unfinished line are: part of it, or a hole that ends it."""
+        nuls, self._nuls = self._nuls, 0
+        if nuls >= HOLE:
+            self.skipped += nuls
+            return [self._complete(b"", self._position)]
+        if nuls:
+            self._held.append(bytes(nuls))
+            return self._overflow()
+        return []
 
     def _feed(self, block: bytes) -> list[Lines | Fragment]:
         if not block:
@@ -101,7 +138,8 @@ class LineSplitter:
         """Return the line that no LF ends, if there is one; the file is final, nothing may be fed after."""
         if not self._held and not self._fragmented:
             return None
-        return self._complete(b"", self._position)
+        nuls, self._nuls = self._nuls, 0
+        return self._complete(bytes(nuls) if nuls < HOLE else b"", self._position)
 
     def _complete(self, tail: bytes, end: int) -> Lines | Fragment:
         line = b"".join([*self._held, tail])
@@ -135,3 +173,9 @@ class LineSplitter:
             )
             start = end
         return out
+
+
+def end_of_nuls(block: bytes, at: int) -> int:
+    """Where NULs end that start there."""
+    found = _NULS.match(block, at)
+    return found.end() if found else at

@@ -4,6 +4,7 @@ import time
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 from indexer.events import LogProgress, Recognition
 from indexer.reading import identity
@@ -67,6 +68,22 @@ class Run:
     """They are complete lines, or the last of a file that grows no more."""
 
 
+class Spool(Protocol):
+    """Where lines too long to hold go."""
+
+    def room(self) -> int:
+        """Bytes that it takes now."""
+
+    def discard(self, name: str) -> None:
+        """Forget the pieces of a line that is not complete. Raises OSError."""
+
+
+NO_ROOM = (
+    "a line of at least {size:,} bytes, longer than --max-line-bytes, finds no room in the state directory: "
+    "raise --max-spool-bytes, or make room there (`indexer rejected`)"
+)
+
+
 class Changed(Exception):  # noqa: N818 - an observation, not an error
     """The file no longer holds what was read from it."""
 
@@ -75,7 +92,13 @@ class Log:
     """One open log file: what it is, how far it is read, how far it is delivered."""
 
     def __init__(
-        self, number: int, facts: FileFacts, limit: int, now: float, window: PlainFile | None = None
+        self,
+        number: int,
+        facts: FileFacts,
+        limit: int,
+        now: float,
+        window: PlainFile | None = None,
+        spool: Spool | None = None,
     ) -> None:
         """Open it, unless its window is open already; `limit` is the longest line in bytes. Raises OSError."""
         self.number = number
@@ -93,6 +116,11 @@ class Log:
         self.opened_at = now
         self.changed_at = now - max(0.0, time.time() - facts.modified) if facts.rotated else now
         self._limit = limit
+        self._spool = spool
+        self.needs = 0
+        """Bytes of a line too long to hold, of which it waits that there is room for them."""
+        self.skipped = 0
+        """NULs that were passed over."""
         self._splitter = LineSplitter(0, limit)
         self._read = START
         """How far it is read, in whole lines."""
@@ -203,7 +231,7 @@ class Log:
     def read(self, now: float, *, once: bool) -> tuple[int, Run | None]:
         """Read a block; return how many bytes it had and what it completes. Raises OSError, Changed."""
         grown = self.grown(now)
-        if self._caught_up and not grown:
+        if (self._caught_up and not grown) or self._lacks_room():
             return 0, None
         most = min(min(self._places) - self.position, BLOCK) if self.comparing else BLOCK
         read = self._next_block(most)
@@ -212,10 +240,13 @@ class Log:
         if self._caught_up:
             self._hole_since = None
         self._dry = not read and self.window.complete
-        if not block:
+        if not block or self._overflows(block, once=once):
             return 0, None
-        start, before = self._read.offset, self._recent
+        start, before, skipped = self._read.offset, self._recent, self._splitter.skipped
         parts = self._splitter.feed(block)
+        if not (self.comparing or self.window.sequential or block.strip(NUL) or len(block) < identity.TAIL):
+            self._skip_hole(now, once=once)
+        self.skipped += self._splitter.skipped - skipped
         self._recent = (
             block[-identity.TAIL :] if len(block) >= identity.TAIL else (before + block)[-identity.TAIL :]
         )
@@ -240,6 +271,46 @@ class Log:
         self.pending += 1
         entries, pieces = self._lines([part])
         return self._made(entries, pieces, self._read, 0)
+
+    def _lacks_room(self) -> bool:
+        """Tell whether it still waits for room for a line too long to hold."""
+        if self.needs and self._spool is not None and self._spool.room() >= self.needs:
+            self.needs = 0
+        return self.needs > 0
+
+    def _overflows(self, block: bytes, *, once: bool) -> bool:
+        """Tell whether a block has more of lines too long to hold than there is room for: then it waits before them.
+
+        What it has sent of such a line is taken back, so that it is in nobody's way. Raises OSError with `once`.
+        """
+        length = self._splitter.length
+        if self._spool is None or self.comparing or length + len(block) <= self._limit:
+            return False
+        first, *others = block.strip(NUL).split(LF)
+        size = sum(n for n in (length + len(first), *map(len, others)) if n > self._limit)
+        spooled = 0 if self._long_line is None else length
+        if size - spooled <= self._spool.room():
+            return False
+        if self._long_line is not None:
+            self._spool.discard(self._line_name(self._splitter.start))
+        if once:
+            raise OSError(0, NO_ROOM.format(size=size))
+        self.needs = size
+        self._start_at(self._read)
+        return True
+
+    def _skip_hole(self, now: float, *, once: bool) -> None:
+        """Pass over the rest of a hole that stays, without reading it. Raises OSError."""
+        end = self.window.next_data(self.position)
+        end = self.window.status().st_size if end is None else end
+        if not once and not (self.rotated and now - self.changed_at >= QUIET):
+            end = min(end, self._hole_end)
+        self._splitter.skip(max(0, end - self.position))
+
+    def _line_name(self, start: int) -> str:
+        known_as = self.record or self._compared
+        assert known_as is not None  # noqa: S101 - only a recognised log is read
+        return f"{known_as.generation:08x}{start:012x}-{self.number}"
 
     def _next_block(self, size: int) -> bytes:
         if self.window.sequential:
@@ -334,7 +405,7 @@ class Log:
             else:
                 checksum = zlib.crc32(part.data, self._long_line or 0)
                 line_id = entry_id(generation, part.start, checksum).decode() if part.last else None
-                name = f"{generation:08x}{part.start:012x}-{self.number}"
+                name = self._line_name(part.start)
                 first = self._long_line is None
                 pieces.append(Piece(self.facts.name, name, part.start, part.data, first, line_id))
                 self._long_line = None if part.last else checksum
@@ -375,7 +446,7 @@ class Log:
         """Tell whether the file can grow no more; with `once`, none does that has an end. Raises OSError."""
         if self.window.complete:
             return True
-        if self.facts.path == STANDARD_INPUT or self.waits:
+        if self.facts.path == STANDARD_INPUT or self.waits or self.needs:
             return False
         quiet = now - self.changed_at >= QUIET
         return once or (self.rotated and quiet and (self.gone or not self.window.sequential))
@@ -406,6 +477,7 @@ class Log:
         unread = max(0, self.size - self.consumed)
         taken = self.position if unread else self._splitter.start
         lag = unread + max(0, taken - delivered) if record else unread if self.comparing else 0
+        lag = max(lag, self.needs)
         generation = record.generation if record else 0
         return LogProgress(
             self.facts.name, (device, inode, generation), self.comparing, self.size, delivered, lag

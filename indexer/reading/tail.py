@@ -18,10 +18,10 @@ from itertools import islice
 
 from indexer.events import Events, LogProgress, Recognition
 from indexer.reading import files, identity
-from indexer.reading.files import FileFacts
+from indexer.reading.files import FileFacts, Scope
 from indexer.reading.identity import START, FileRecord, Key, Place
-from indexer.reading.log import Changed, Log, Mark, Run
-from indexer.reading.windows import PlainFile
+from indexer.reading.log import NO_ROOM, Changed, Log, Mark, Run, Spool
+from indexer.reading.windows import PlainFile, no_pause
 from indexer.settings import STANDARD_INPUT
 
 INPUT = (0, 0)
@@ -40,6 +40,10 @@ LIVELY = 10.0
 """Seconds since it last grew for which a file is looked at again and again."""
 QUIET_EVERY = 1.0
 """Seconds between looks at the others."""
+ALIKE = 1000
+"""So many known files with one first line are looked at when another such file is found."""
+TOLD = 1000
+"""Paths that cannot be read of which a look tells."""
 TURN = 10.0
 """Seconds for which a log is read that always has more, while others wait."""
 RESERVED = 40
@@ -71,9 +75,13 @@ class Tail:
         events: Events,
         clock: Callable[[], float] = time.monotonic,
         most: int | None = None,
+        scope: Scope = files.DEFAULT_SCOPE,
+        spool: Spool | None = None,
     ) -> None:
         """`limit` is the longest line in bytes; with `once`, all files are final. At most `most` are open at once."""
         self._patterns = patterns
+        self._scope = scope
+        self._spool = spool
         self._limit = limit
         self._once = once
         self._events = events
@@ -103,6 +111,8 @@ class Tail:
         self._number = 0
         self.idle = False
         """The last `read` found nothing new."""
+        self.pause: Callable[[], None] = no_pause
+        """Called between blocks, whatever they hold; may raise what ends the reading."""
         self._failed: dict[str, str] = {}
 
     @property
@@ -137,14 +147,14 @@ class Tail:
     def scan(self) -> None:
         """Hold what is known against what the paths name now."""
         now = self._clock()
-        look = self._look = files.find(self._patterns)
+        look = self._look = files.find(self._patterns, self._scope)
         found = {facts.key: facts for facts in look.found}
         if STANDARD_INPUT in self._patterns:
             found[INPUT] = FileFacts(STANDARD_INPUT, *INPUT, 0, 0)
-        for path, reason in look.unreadable.items():
+        for path, reason in islice(look.unreadable.items(), TOLD):
             self._events.file_unreadable(path, reason)
         for key, log in self._open.items():
-            if key in found or not look.hides(log.facts.path):
+            if key in found or not look.hides(log.facts.name):
                 log.found_as(found.get(key), now)
         for key, record in list(self._closed.items()):
             if key not in found and not look.hides(record.path):
@@ -152,11 +162,14 @@ class Tail:
         self._retry_at = {key: at for key, at in self._retry_at.items() if key in found}
         self._unsound = {key: known for key, known in self._unsound.items() if key in found}
         self._find_waiting(found, now)
+        if not self._once:
+            names = {facts.name for facts in look.found}
+            self._failed = {name: reason for name, reason in self._failed.items() if name in names}
         self._alike = {}
+        for record in (*(lost.record for lost in self._missing), *self._closed.values()):
+            self._note(record)
         for log in self._logs.values():
             self._note(log)
-        for record in (*self._closed.values(), *(lost.record for lost in self._missing)):
-            self._note(record)
         if not self._once:
             self._forget()
             self._open_waiting()
@@ -218,8 +231,8 @@ class Tail:
             self._alike.setdefault((record.head, record.generation), []).append(known)
 
     def _known(self, record: FileRecord) -> Iterator[FileRecord]:
-        """All records with this one's first line."""
-        for known in self._alike.get((record.head, record.generation), ()):
+        """Records with this one's first line; not all, if there are too many."""
+        for known in islice(self._alike.get((record.head, record.generation), ()), ALIKE):
             found = known.record if isinstance(known, Log) else known
             if found is not None:
                 yield found
@@ -233,11 +246,14 @@ class Tail:
         now = self._clock()
         claimants = self._waiting or any(log.comparing for log in self._open.values())
         claimable = 0.0 if self._once else CLAIMABLE_AT_MOST if claimants else CLAIMABLE
-        for lost in [lost for lost in self._missing if now - lost.since >= claimable]:
-            if self._is_elsewhere(lost.record):
-                lost.since = now
+        missing, self._missing = self._missing, []
+        for lost in missing:
+            due = now - lost.since >= claimable
+            if due and self._is_elsewhere(lost.record):
+                due, lost.since = False, now
+            if not due:
+                self._missing.append(lost)
                 continue
-            self._missing.remove(lost)
             others = (known for known in self._known(lost.record) if known is not lost.record)
             if lost.unread and not any(known.offset >= lost.record.offset for known in others):
                 self._events.file_lost(lost.record.path, lost.unread)
@@ -264,6 +280,7 @@ class Tail:
                 if not self._make_room():
                     return
             del self._waiting[facts.key]
+            self.pause()
             try:
                 log = self._log(facts)
             except OSError as error:
@@ -295,12 +312,16 @@ class Tail:
     def _log(self, facts: FileFacts, window: PlainFile | None = None) -> Log:
         """Open a log. Raises OSError."""
         self._number += 1
-        log = Log(self._number, facts, self._limit, self._clock(), window)
+        log = Log(self._number, facts, self._limit, self._clock(), window, self._spool)
+        log.window.pause = self._pause
         self._logs[log.number] = self._open[facts.key] = log
         self._turns[facts.key] = log.number
         self._lively.append(log)
         self.idle = False
         return log
+
+    def _pause(self) -> None:
+        self.pause()
 
     def _make_room(self) -> bool:
         """Close the log that has not grown for longest, of those with nothing to read now; else one that had its turn."""
@@ -403,6 +424,7 @@ class Tail:
         for log in due:
             while self._open.get(log.facts.key) is log:
                 size, run = self._read(log)
+                self.pause()
                 if run is not None:
                     yield run
                 if not (size and self._once):
@@ -431,6 +453,11 @@ class Tail:
         try:
             consumed, comparing = log.consumed, log.comparing
             size, run = log.read(now, once=self._once)
+            if log.skipped:
+                self._events.hole_skipped(log.facts.name, log.skipped)
+                log.skipped = 0
+            if log.needs:
+                self._tell_no_room(log, now)
             if size:
                 self.idle = False
                 self._events.block_read(log.facts.name, log.consumed - consumed)
@@ -450,6 +477,11 @@ class Tail:
             self._drop(log, error)
             return 0, None
         return size, run
+
+    def _tell_no_room(self, log: Log, now: float) -> None:
+        """Say what a log waits for, now and then as long as it does."""
+        if now >= self._retry_at.get(log.facts.key, 0):
+            self._fail(log.facts, OSError(errno.ENOSPC, NO_ROOM.format(size=log.needs)))
 
     # ---- from state to state
 

@@ -6,14 +6,25 @@ Whether a file is compressed is told by its first bytes, whatever its name is.
 import errno
 import os
 import select
+import stat
 import zlib
+from collections.abc import Callable
 from typing import Protocol
 
 from indexer.reading.files import FileFacts
+from indexer.reading.lines import end_of_nuls
 from indexer.settings import STANDARD_INPUT
 
 CHUNK = 1024 * 1024
 """Compressed bytes read at once, and inflated bytes passed over at once."""
+
+
+SLICE = 16 * 1024
+"""Compressed bytes given to zlib at once: what is behind the end of a member is copied, and there may be many members."""
+
+
+def no_pause() -> None:
+    """Go on at once."""
 
 
 class Window(Protocol):
@@ -54,6 +65,8 @@ def refuse_packed(start: bytes) -> None:
 class PlainFile:
     """An open log; its descriptor outlives a rename or a deletion."""
 
+    pause: Callable[[], None] = staticmethod(no_pause)
+    """Called again and again while nothing is found to give; may raise."""
     sequential = False
     """It can only be read front to back at a bearable cost."""
 
@@ -111,6 +124,7 @@ class Archive(PlainFile):
         self._compressed = 0
         self._position = 0
         self._ready = b""
+        self._at = 0
         self._at_member_end = False
         self._damage: str | None = None
 
@@ -139,7 +153,7 @@ class Archive(PlainFile):
         if offset < self._position:
             self._rewind()
         while self._position < offset and self._next(min(offset - self._position, CHUNK)):
-            pass
+            self.pause()
         pieces: list[bytes] = []
         while size and self._position >= offset and (piece := self._next(size)):
             pieces.append(piece)
@@ -152,34 +166,39 @@ class Archive(PlainFile):
         """Inflate some bytes, at most `size`; none at the end of what is there."""
         while self._damage is None:
             before = self._inflate.copy()
+            given = self._ready[self._at : self._at + SLICE]
             try:
-                piece = self._inflate.decompress(self._ready, size)
+                piece = self._inflate.decompress(given, size)
             except zlib.error as error:
                 self._inflate = before
-                if (
-                    size > 1
-                ):  # what it had inflated is lost with the error: less of it comes before the damage
-                    size //= 2
+                if size > 1:
+                    size //= (
+                        2  # what it had inflated is lost with the error: less of it comes before the damage
+                    )
                     continue
                 self._damage = f"not a sound gzip archive after {self._position} bytes of the log ({error})"
                 break
-            self._ready = self._inflate.unconsumed_tail
-            if self._inflate.eof:
-                self._ready = self._inflate.unused_data.lstrip(b"\0")
-                self._at_member_end = not self._ready
+            ended = self._inflate.eof
+            left = self._inflate.unused_data if ended else self._inflate.unconsumed_tail
+            self._at += len(given) - len(left)
+            if ended:
+                self._at = end_of_nuls(self._ready, self._at)
+                self._at_member_end = self._at == len(self._ready)
                 self._inflate = zlib.decompressobj(wbits=31)
             if piece:
                 self._position += len(piece)
                 return piece
-            if not self._ready and not self._refill():
+            if self._at == len(self._ready) and not self._refill():
                 break
+            self.pause()
         return b""
 
     def _refill(self) -> bool:
         block = os.pread(self._descriptor, CHUNK, self._compressed)
         self._compressed += len(block)
-        self._ready = block.lstrip(b"\0") if self._at_member_end else block
-        self._at_member_end = self._at_member_end and not self._ready
+        self._ready = block
+        self._at = end_of_nuls(block, 0) if self._at_member_end else 0
+        self._at_member_end = self._at_member_end and self._at == len(block)
         return bool(block)
 
 
@@ -223,10 +242,10 @@ def open_log(facts: FileFacts) -> PlainFile:
     """Open a log, an archive or standard input. Raises OSError: FileNotFoundError if the path names another file now."""
     if facts.path == STANDARD_INPUT:
         return StandardInput()
-    descriptor = os.open(facts.path, os.O_RDONLY | os.O_CLOEXEC)
+    descriptor = _open(facts.real or os.path.realpath(facts.path))
     try:
         status = os.fstat(descriptor)
-        if (status.st_dev, status.st_ino) != facts.key:
+        if (status.st_dev, status.st_ino) != facts.key or not stat.S_ISREG(status.st_mode):
             raise FileNotFoundError(errno.ENOENT, "It is another file now", facts.path)
         start = os.pread(descriptor, len(GZIP), 0)
     except OSError:
@@ -235,3 +254,26 @@ def open_log(facts: FileFacts) -> PlainFile:
     # One that is being made may have no first bytes yet: only then does its name count.
     packed = start.startswith(GZIP) or (facts.archive and GZIP.startswith(start))
     return Archive(descriptor) if packed else PlainFile(descriptor)
+
+
+def _open(real: str) -> int:
+    """Open a resolved path to read, without following a link in it, and without waiting for the writer of a FIFO.
+
+    Raises OSError: FileNotFoundError if there is a link now.
+    """
+    inside = os.open("/", os.O_PATH | os.O_CLOEXEC)
+    *directories, name = (part for part in real.split("/") if part)
+    try:
+        for directory in directories:
+            outside, inside = inside, os.open(directory, _DIRECTORY, dir_fd=inside)
+            os.close(outside)
+        return os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=inside)
+    except OSError as error:
+        if error.errno in {errno.ELOOP, errno.ENOTDIR}:
+            raise FileNotFoundError(errno.ENOENT, "It is another file now", real) from None
+        raise
+    finally:
+        os.close(inside)
+
+
+_DIRECTORY = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC

@@ -107,6 +107,19 @@ class Connection:
         return {kind: source for kind, source in given.items() if source}
 
     @property
+    def secret_files(self) -> list[Path]:
+        """The files that hold secrets."""
+        files = (
+            self.password_file,
+            self.api_key_file,
+            self.bearer_token_file,
+            self.client_cert,  # with its key in it
+            self.client_key,
+            self.client_key_password_file,
+        )
+        return [file for file in files if file is not None]
+
+    @property
     def rejected(self) -> str:
         """The index that keeps rejected lines."""
         return f"{self.alias}-rejected"

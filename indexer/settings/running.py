@@ -59,6 +59,14 @@ class Delivery:
             min=1,
         ),
     ] = 10 * MEBIBYTE
+    max_spool_bytes: Annotated[
+        int,
+        typer.Option(
+            help="Bytes of rejected lines in the state directory above which a log waits with a line that is longer than "
+            "--max-line-bytes. The default fits a volume of 1 GiB.",
+            min=0,
+        ),
+    ] = 512 * MEBIBYTE
     poll_interval: Annotated[
         float, typer.Option(help="Seconds between looks at the log files.", min=0.001)
     ] = 0.05

@@ -1,5 +1,8 @@
 """Rejected lines are kept with their bytes: in the index `<alias>-rejected`; in files if long, or not taken there.
 
+The files have a limit (`--max-spool-bytes`): beyond it a long line goes to the index after all, and a log with a line too
+long to hold waits (`reading.log`).
+
 So are they if it takes none at all (it is red, full, blocked), once it is known that the alias takes entries: else a few
 lines that are none would hold back all that are. If the cluster takes nothing, they wait for it as entries do.
 
@@ -11,6 +14,7 @@ import base64
 import contextlib
 import errno
 import os
+import shutil
 import threading
 import time
 import zlib
@@ -42,6 +46,10 @@ REST = 60.0
 LARGEST = 1024 * 1024
 """Bytes of the longest rejected line that the index gets; a document of a longer one takes many times that in memory, here
 and there (measured: 100 MB for a line of 10 MB)."""
+LEFT_FREE = 64 * 1024 * 1024
+"""Bytes of the disk that lines too long to hold leave free, or an eighth of a smaller one."""
+COUNTED_EVERY = 10.0
+"""Seconds between looks at how much is there."""
 READABLE = 1000
 """Characters of a rejected line that are kept as text, for people to read."""
 
@@ -49,8 +57,12 @@ READABLE = 1000
 class LocalRejects:
     """Rejected lines in files."""
 
-    def __init__(self, state: Path) -> None:
+    def __init__(self, state: Path, most: int | None = None) -> None:
+        """`most` is how many bytes there may be before long lines find no room."""
         self._directory = state / "rejected"
+        self._most = most
+        self._used = 0
+        self._counted_at = float("-inf")
         self._spooled: dict[str, int] | None = None
         """Bytes kept so far of each line that comes in pieces; None before the first piece."""
 
@@ -58,7 +70,35 @@ class LocalRejects:
         """Write one line and what it is; again, if it is there. Raises OSError."""
         self._directory.mkdir(mode=0o700, exist_ok=True)
         write_durably(self._directory / f"{rejection.id}.line", rejection.line)
+        self._used += len(rejection.line)
         self._describe(rejection, len(rejection.line))
+
+    def room(self) -> int:
+        """Bytes that long lines may take now; some are left on the disk for checkpoints."""
+        self._count()
+        left = 2**62 if self._most is None else self._most - self._used
+        try:
+            disk = shutil.disk_usage(self._directory if self._directory.exists() else self._directory.parent)
+        except OSError:
+            return max(0, left)
+        return max(0, min(left, disk.free - min(LEFT_FREE, disk.total // 8)))
+
+    def _count(self) -> None:
+        """Look at what is there, now and then: another process replays lines, or an operator removes them."""
+        if self._most is None or time.monotonic() - self._counted_at < COUNTED_EVERY:
+            return
+        self._used = 0
+        with contextlib.suppress(OSError), os.scandir(self._directory) as there:
+            for entry in there:
+                with contextlib.suppress(OSError):
+                    self._used += entry.stat(follow_symlinks=False).st_size
+        self._counted_at = time.monotonic()
+
+    def discard(self, name: str) -> None:
+        """Forget the pieces of a line that is not complete. Raises OSError."""
+        (self._directory / f"{name}.part").unlink(missing_ok=True)
+        if self._spooled is not None:
+            self._used -= self._spooled.pop(name, 0)
 
     def spool(self, piece: Piece) -> Rejection | None:
         """Write a piece of a line too long to hold; with its last piece, return what to count.
@@ -108,6 +148,7 @@ class LocalRejects:
             file.flush()
             if piece.id is not None:
                 os.fsync(file.fileno())
+        self._used += len(piece.data)
         spooled[piece.name] = position + len(piece.data)
 
     def _describe(self, rejection: Rejection, size: int) -> None:
@@ -202,20 +243,32 @@ class Rejects:
         self._stop = stop
         self._takes = takes
         self._given_up_until = 0.0
+        self._one_long = threading.Lock()
 
     def keep(self, rejections: Sequence[Rejection]) -> None:
         """Keep some lines, however long that takes. Raises Stopped."""
         patience = Patience(self._events, self._stop)
         by_id = {rejection.id.encode(): rejection for rejection in rejections}
         short = [rejection for rejection in by_id.values() if len(rejection.line) <= LARGEST]
-        unsent = [identity for identity, rejection in by_id.items() if len(rejection.line) > LARGEST]
+        unsent: list[bytes] = []
         for body in self._bodies(short):
             unsent += self._send(body, patience)
         for identity in unsent:
             self._keep_locally(by_id[identity], patience)
+        for rejection in by_id.values():
+            if len(rejection.line) > LARGEST:
+                self._keep_long(rejection, patience)
         patience.recovered()
         for kind in {rejection.kind for rejection in rejections}:
             self._events.rejected(kind, sum(rejection.kind == kind for rejection in rejections))
+
+    def _keep_long(self, rejection: Rejection, patience: Patience) -> None:
+        """In a file; where there is no more room for it, in the index, one at a time for the memory that it takes."""
+        if self.local.room() < len(rejection.line):
+            with self._one_long:
+                if not any(self._send(body, patience) for body in self._bodies([rejection])):
+                    return
+        self._keep_locally(rejection, patience)
 
     def _keep_locally(self, rejection: Rejection, patience: Patience) -> None:
         while True:

@@ -61,6 +61,7 @@ class Told(Events):
         self.lost: list[tuple[str, int]] = []
         self.unreadable: list[tuple[str, str]] = []
         self.finished: list[str] = []
+        self.holes: list[int] = []
 
     def file_found(self, path: str, recognition: Recognition, offset: int) -> None:
         """Keep it."""
@@ -73,6 +74,10 @@ class Told(Events):
     def file_unreadable(self, path: str, reason: str) -> None:
         """Keep it."""
         self.unreadable.append((Path(path).name, reason))
+
+    def hole_skipped(self, path: str, size: int) -> None:
+        """Keep it."""
+        self.holes.append(size)
 
     def file_finished(self, path: str) -> None:
         """Keep it."""

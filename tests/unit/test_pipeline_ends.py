@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from indexer import pipeline
-from indexer.events import Totals
+from indexer.events import Fault, Totals
 from indexer.reading import log
 from indexer.writing.checkpoint import Checkpoint
 from indexer.writing.rejects import LocalRejects
@@ -115,7 +115,10 @@ def test_a_long_line_that_cannot_be_kept_is_tried_again(
     totals = world.run(once=False)
     assert world.arrived == there_is([*lines("a", 5), long, *lines("b", 5)])
     assert totals.rejected == 1
-    assert len(world.heard.of("checkpoint_failed")) == 4
+    told = world.heard.of("delivery_failed")
+    assert [fault for fault, _, _ in told] == [Fault.DISK] * 4
+    assert f"cannot keep a long line in {world.state}: No space left on device" in told[0]
+    assert world.heard.of("checkpoint_failed") == []
 
 
 # ---- the end

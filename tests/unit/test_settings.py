@@ -54,6 +54,7 @@ GIVEN = {
     "batch_bytes": 1000,
     "senders": 3,
     "max_line_bytes": 2000,
+    "max_spool_bytes": 3000,
     "poll_interval": 0.25,
     "monitoring_address": "[::1]:9464",
     "log_level": LogLevel.WARNING,

@@ -112,15 +112,15 @@ def test_two_paths_to_one_inode_are_one_file(
     assert not reader.again
 
 
-def test_a_symbolic_link_may_point_to_the_next_log(reader: Reader, tmp_path: Path, log: Path) -> None:
+def test_a_symbolic_link_may_point_to_the_next_log(reader: Reader, logs: Path, log: Path) -> None:
     """What it pointed to is read to its end."""
     for number, content in enumerate((FIRST, SECOND)):
-        target = tmp_path / f"server-{number}.log"
+        target = logs / f"server-{number}.log"
         append(target, content)
         log.unlink(missing_ok=True)
         log.symlink_to(target)
         reader.look()
-    append(tmp_path / "server-0.log", THIRD)
+    append(logs / "server-0.log", THIRD)
     reader.look()
     assert reader.delivered == expected(FIRST + THIRD) + expected(SECOND)
 

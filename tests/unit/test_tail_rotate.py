@@ -69,8 +69,8 @@ def test_a_file_renamed_since_it_was_found_is_read_as_itself(
     append(log, FIRST)
     find = files.find
 
-    def find_and_rotate(patterns: Iterable[str]) -> files.Look:
-        found = find(patterns)
+    def find_and_rotate(patterns: Iterable[str], scope: files.Scope) -> files.Look:
+        found = find(patterns, scope)
         rename(log)
         append(log, SECOND)
         return found
