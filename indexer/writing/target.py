@@ -13,9 +13,11 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from elasticsearch import Elasticsearch, NotFoundError
 
+from indexer.cluster.failures import LONGEST, of_form
 from indexer.errors import AliasIsIndex, NotInstalled
 
 LOOK_EVERY = 1.0
@@ -112,8 +114,10 @@ def backing(client: Elasticsearch, alias: str, url: str) -> Backing:
         if client.indices.exists(index=alias):
             raise AliasIsIndex(alias=alias, url=url) from None
         raise NotInstalled(alias=alias, url=url) from None
-    indices = sorted(found, key=_place)
-    write = [index for index in indices if found[index]["aliases"][alias].get("is_write_index")]
+    with of_form():
+        marks = {index: held["aliases"][alias].get("is_write_index") for index, held in found.items()}
+    indices = sorted(marks, key=_place)
+    write = [index for index in indices if marks[index] is True]
     if not write and len(indices) == 1:
         write = indices
     if not write:
@@ -133,9 +137,19 @@ def delivered(client: Elasticsearch, indices: Sequence[str], ids: Sequence[bytes
             answer = client.mget(
                 index=index, ids=some, source=False, filter_path="docs._id,docs.found,docs.error.type"
             )
-            for doc in answer["docs"]:
-                if doc.get("found"):
-                    known.add(doc["_id"].encode())
-                elif doc.get("error", {}).get("type", GONE) != GONE:
-                    raise Unknown(f"{index} does not tell what it holds: {doc['error']['type']}")
+            with of_form():
+                known |= _found(answer["docs"], some, index)
     return known
+
+
+def _found(docs: Sequence[dict[str, Any]], asked: Sequence[str], index: str) -> set[bytes]:
+    """The ids that are there, if an answer tells of each. Raises Unknown."""
+    told = {}
+    for identity, doc in zip(asked, docs, strict=True):
+        if "error" not in doc:
+            told[identity] = doc["found"]
+        elif doc["error"]["type"] != GONE:
+            raise Unknown(f"{index} does not tell what it holds: {str(doc['error']['type'])[:LONGEST]}")
+        if doc["_id"] != identity or told.get(identity) not in {None, True, False}:
+            raise ValueError(identity)
+    return {identity.encode() for identity, there in told.items() if there}

@@ -252,7 +252,7 @@ def test_settings_that_make_no_sense_any_more_are_a_problem(tmp_path: Path) -> N
 
 def test_a_lookout_survives_what_nobody_foresaw(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An error that is a bug of ours, or of what answers, is a problem as well; it looks again."""
-    answers = iter([KeyError("nodes"), RecursionError("deep"), Unreachable(url="u", reason="r")])
+    answers = iter([ZeroDivisionError("ours"), KeyError("nodes"), Unreachable(url="u", reason="r")])
 
     def backing(*_: object) -> None:
         raise next(answers)
@@ -268,5 +268,6 @@ def test_a_lookout_survives_what_nobody_foresaw(tmp_path: Path, monkeypatch: pyt
     while len(told) < 3 and time.monotonic() < deadline:
         time.sleep(0.001)
     seen_by.close()
-    assert told[:2] == ["Unexpected: KeyError: 'nodes'.", "Unexpected: RecursionError: deep."]
+    assert told[0] == "Unexpected: ZeroDivisionError: ours."
+    assert "its answer is not of the expected form: KeyError 'nodes' at " in str(told[1])
     assert str(told[2]).startswith("No answer from Elasticsearch at u (r).")
