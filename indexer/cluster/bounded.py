@@ -122,6 +122,10 @@ class Secure(_Bounded, HTTPSConnection):
             super().send(view[start : start + RECORD])
 
 
+class Bare(_Bounded, http.client.HTTPConnection):
+    """A connection of the standard library."""
+
+
 class PlainPool(HTTPConnectionPool):
     """Connections to one server."""
 

@@ -36,18 +36,24 @@ class NotAnAnswer(elastic_transport.SerializationError):
         return str(self.message)
 
 
+OTHER_FORM = (LookupError, TypeError, AttributeError, ValueError, StopIteration, RecursionError)
+"""What Python raises for an answer of another form than it is read as: a key is missing, a list stands for an object."""
+
+
 @contextmanager
 def of_form() -> Iterator[None]:
-    """Within it an answer is read that should be of a certain form. Raises NotAnAnswer if it is of another.
-
-    That is what Python raises for a key that is missing, or a list for an object; where, is told as well.
-    """
+    """Within it answers are read that should be of a certain form. Raises NotAnAnswer if one is of another."""
     try:
         yield
-    except (LookupError, TypeError, AttributeError, ValueError, StopIteration, RecursionError) as error:
-        where = traceback.extract_tb(error.__traceback__)[-1]
-        what = f"{type(error).__name__} {str(error)[:100]} at {PurePath(where.filename).name}:{where.lineno}"
-        raise NotAnAnswer(f"its answer is not of the expected form: {what}") from None
+    except OTHER_FORM as error:
+        raise NotAnAnswer(how_other(error)) from None
+
+
+def how_other(error: BaseException) -> str:
+    """What is wrong with the form of an answer, and where that was seen."""
+    where = traceback.extract_tb(error.__traceback__)[-1]
+    what = f"{type(error).__name__} {str(error)[:100]} at {PurePath(where.filename).name}:{where.lineno}"
+    return f"its answer is not of the expected form: {what}"
 
 
 @dataclass(frozen=True, slots=True)

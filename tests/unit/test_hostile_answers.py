@@ -1,5 +1,6 @@
 """A server or proxy that means harm: whatever it answers is "not an answer", in bounded memory and time."""
 
+import contextlib
 import gzip
 import itertools
 import time
@@ -15,10 +16,13 @@ from elasticsearch import Elasticsearch
 from indexer.cluster.client import connect, explained, inspect_server
 from indexer.cluster.failures import NotAnAnswer
 from indexer.cluster.rollover import look
+from indexer.dashboards.kibana import install
 from indexer.dashboards.web import NoAnswer, Web, http_address
+from indexer.dashboards.zoomdata import activities, removing
+from indexer.dashboards.zoomdata.api import Api
 from indexer.errors import Fatal, NotElasticsearch, Unreachable
 from indexer.events import Fault
-from indexer.settings import Ageing, Connection
+from indexer.settings import Ageing, Connection, Kibana, Zoomdata
 from indexer.writing.answers import ITEM, read_answer
 from indexer.writing.batches import Body
 from indexer.writing.bulk import Undelivered, post
@@ -301,3 +305,40 @@ def test_an_endless_answer_ends_no_other(monkeypatch: pytest.MonkeyPatch) -> Non
         with pytest.raises(elasticsearch.SerializationError):
             backing(client, "a", "u")
         assert backing(client, "a", "u").write == "i"
+
+
+def ask_kibana(url: str) -> None:
+    install(Connection(), Kibana(kibana_url=url), alerts=True, export_rows=1)
+
+
+def ask_zoomdata(url: str) -> None:
+    with Api(Zoomdata(zoomdata_url=f"{url.replace('//', '//admin:s3cret@')}/composer"), dry=True) as api:
+        removing.remove(api, "a")
+
+
+def log_zoomdata(url: str) -> None:
+    with Api(Zoomdata(zoomdata_url=f"{url.replace('//', '//admin:s3cret@')}/composer")) as api:
+        activities.switch(api, ["ALL"], [])
+
+
+ODD_FOR_DASHBOARDS = ODD | {
+    "a version of lists": b'{"status":{},"version":[]}',
+    "a version that is none": b'{"status":{},"version":{"number":"a.b"}}',
+    "pages without end": b'{"content":[],"nextPageToken":%d}',
+    "content of texts": b'{"content":["x"],"version":"9.9.9","status":{}}',
+    "content of an object": b'{"content":{"x":1},"version":{"number":"8.0.0"},"status":1,"errors":[7]}',
+}
+
+
+@pytest.mark.parametrize("ask", [ask_kibana, ask_zoomdata, log_zoomdata])
+@pytest.mark.parametrize("body", ODD_FOR_DASHBOARDS.values(), ids=ODD_FOR_DASHBOARDS)
+def test_an_answer_of_another_form_to_dashboards_is_one_sentence(
+    ask: Callable[[str], None], body: bytes
+) -> None:
+    """Kibana's and Zoomdata's answers as well; where nothing was found there may be nothing to say."""
+    pages = itertools.count()
+    with (
+        hostile(lambda _: [whole(body % next(pages) if b"%d" in body else body)]) as url,
+        contextlib.suppress(Fatal),
+    ):
+        ask(url)

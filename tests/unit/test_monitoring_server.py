@@ -25,6 +25,7 @@ from indexer.monitoring.numbers import Numbers
 from indexer.monitoring.server import MOST, CannotListen, Page, Server
 from indexer.monitoring.service import monitored, pages
 from indexer.settings import Connection
+from tests.hostile import hostile
 from tests.observed import Heard
 
 INSTANCE = "0123456789abcdef"
@@ -178,11 +179,22 @@ def test_what_is_left_of_another_indexer_is_not_believed(tmp_path: Path, server:
         assert running.ask(tmp_path) is None
     running.announce(tmp_path, server.url, "of another run")
     assert running.ask(tmp_path) is None
-    for body in (b"<html>", b"{}", b'{"instance":"%b"}' % INSTANCE.encode()):
+    odd = b'{"instance":"%b","now":{"ever":null,"retries":[]},"health":[]}' % INSTANCE.encode()
+    for body in (b"<html>", b"{}", b'{"instance":"%b"}' % INSTANCE.encode(), odd, b"[" * 100_000):
         with Server("127.0.0.1:0", {"/status": partial(lambda page, _: page, Page(body))}) as other:
             running.announce(tmp_path, other.url, INSTANCE)
             assert running.ask(tmp_path) is None
     assert running.ask(tmp_path) is None, "it is closed by now"
+
+
+def test_what_answers_without_end_is_no_indexer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another program may have the port by now: `indexer status` waits no longer than it says, and takes no more."""
+    monkeypatch.setattr(running, "WITHIN", 0.5)
+    start = b"HTTP/1.1 200 OK\r\n\r\n"
+    for pieces in (itertools.repeat(b" " * 1_000_000), itertools.cycle([b" ", b""])):
+        with hostile(lambda _, pieces=pieces: itertools.chain([start], pieces)) as url:  # type: ignore[misc]
+            running.announce(tmp_path, url, INSTANCE)
+            assert running.ask(tmp_path) is None
 
 
 def test_no_proxy_is_asked(tmp_path: Path, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -330,7 +342,7 @@ def test_a_thousand_slow_connections_keep_no_probe_from_its_answer(
             if number % 100 == 99:
                 assert get(server, "/healthz")[0] == 200
         assert [get(server, path)[0] for path in ("/healthz", "/readyz", "/metrics")] == [200, 503, 200]
-        assert threading.active_count() == threads
+        assert threading.active_count() <= threads
         assert opened() - files - 1000 <= MOST
 
 

@@ -42,7 +42,10 @@ def ask_elasticsearch(url: str) -> None:
 
 
 def ask_kibana(url: str) -> None:
-    with Api(Connection(), Kibana(kibana_url=with_user(url))) as api, pytest.raises(NotKibana, match="redirects|no JSON|not as"):
+    with (
+        Api(Connection(), Kibana(kibana_url=with_user(url))) as api,
+        pytest.raises(NotKibana, match=r"redirects|no JSON|not as"),
+    ):
         api.version()
 
 
@@ -69,7 +72,9 @@ def test_no_redirect_is_followed(ask: Callable[[str], None], location: str) -> N
         to = location.format(url=other, path="_bulk", host=other.removeprefix("http://")).encode()
         for status in STATUSES:
             for header in (HEADER, b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n"):
-                answer = header.replace(b"200", b"%d" % status) + b"Location: %b\r\nContent-Length: 0\r\n\r\n" % to
+                answer = (
+                    header.replace(b"200", b"%d" % status) + b"Location: %b\r\nContent-Length: 0\r\n\r\n" % to
+                )
                 with hostile(lambda _, answer=answer: [answer]) as url:  # type: ignore[misc]
                     ask(url)
     assert followed == []

@@ -142,7 +142,10 @@ def test_a_copy_of_the_trusted_certificate_lets_nobody_in(
         url = server.url("localhost")
         trust: dict[str, Any] = {by: ca_file if by == "ca_certs" else fingerprint(ca)}
         said = refused(Connection([url], **trust))
-        with Api(Connection(**trust), Kibana(kibana_url=url)) as kibana, pytest.raises(KibanaNotSecure) as also:
+        with (
+            Api(Connection(**trust), Kibana(kibana_url=url)) as kibana,
+            pytest.raises(KibanaNotSecure) as also,
+        ):
             kibana.version()
     assert "its certificate is not trusted: certificate signature failure" in said
     assert "its certificate is not trusted: certificate signature failure" in str(also.value)
