@@ -140,6 +140,10 @@ def _urls(connection: Connection) -> list[str]:
 def _nodes(connection: Connection) -> list[NodeConfig]:
     """The addresses, taken apart. Raises WrongUsage, which quotes none that may hold a password."""
     urls = _urls(connection)
+    if not urls:  # a variable of blanks
+        raise WrongUsage(
+            what="--elasticsearch-url holds no address", remedy=f"Give one, such as {DEFAULT_URL}"
+        )
     nodes = []
     for url in urls:
         node = _node(url)

@@ -13,7 +13,6 @@ from typer.main import get_command
 
 from indexer.cluster.client import connect, explain, shown
 from indexer.cluster.credentials import remedy, who
-from indexer.cluster.roles import roles
 from indexer.dashboards.kibana_api import Api as KibanaApi
 from indexer.dashboards.zoomdata.api import Api as ZoomdataApi
 from indexer.errors import Fatal, Unreachable
@@ -193,7 +192,6 @@ def use(
         lambda: ZoomdataApi(zoomdata),
         lambda: reader.reader_password,
         lambda: indices.retained,
-        lambda: roles(connection.alias),
         paths_in_environment,
     ):
         with suppress(Fatal, typer.BadParameter):
