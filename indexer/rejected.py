@@ -13,6 +13,7 @@ from elasticsearch import Elasticsearch
 
 from indexer import monitoring
 from indexer.cluster.client import connect, explained, shown
+from indexer.cluster.failures import NotAnAnswer
 from indexer.errors import Fatal, StateUnusable, Stopped
 from indexer.reading.entries import Rejection, entry_in
 from indexer.settings import Connection, Delivery, State
@@ -25,6 +26,8 @@ from indexer.writing.target import Target, backing
 
 ASKED_AT_ONCE = 1000
 """Rejected lines described in one answer, some 2 kB each."""
+DESCRIBED = 64 * 1024
+"""Bytes of the description of one of them, at most: a thousand characters of its text, and the reason."""
 SHOWN = 100
 """Characters of a reason, and of a line, in a table."""
 
@@ -89,11 +92,12 @@ class Replayed:
 def listing(connection: Connection, state: State, limit: int) -> Listing:
     """Describe the newest refused lines. Raises Fatal."""
     local = list(_in_files(state, LocalRejects(state.state_dir)))
-    with connect(connection) as client, explained(connection):
+    size = min(limit, 10_000)
+    with connect(connection, expects=size * DESCRIBED) as client, explained(connection):
         _refresh(client, connection.rejected)
-        answer = _search(client, connection.rejected, size=min(limit, 10_000), newest_first=True)
-        total = answer["hits"]["total"]["value"]
-    lines = [*map(_kept, answer["hits"]["hits"]), *local]
+        answer = _search(client, connection.rejected, size=size, newest_first=True)
+        total = int(answer["hits"]["total"]["value"])
+        lines = [*map(_kept, answer["hits"]["hits"]), *local]
     lines.sort(key=lambda kept: kept.rejected, reverse=True)
     return Listing(total + len(local), tuple(lines[:limit]))
 
@@ -106,7 +110,8 @@ def replay(connection: Connection, delivery: Delivery, state: State, stop: threa
     local = LocalRejects(state.state_dir)
     events = monitoring.Logs(monitoring.logger("warning"))
     done = Replayed(0, 0, 0)
-    with connect(connection) as client, explained(connection):
+    expects = max(ASKED_AT_ONCE * DESCRIBED, 2 * (delivery.batch_bytes + delivery.max_line_bytes))
+    with connect(connection, expects=expects) as client, explained(connection):
         _refresh(client, connection.rejected)
         behind = backing(client, connection.alias, shown(connection))
         target = Target(client, connection.alias, shown(connection), behind, None)
@@ -252,7 +257,7 @@ def _forget(
     answer = client.bulk(operations=lines, index=index, refresh=True, filter_path=answers.FILTER_PATH)  # type: ignore[arg-type]
     try:
         items = answers.read_answer(answer.body, len(ids)).items
-    except answers.NotAnAnswer as error:
+    except NotAnAnswer as error:
         raise StillListed(index=index, status=answer.meta.status, reason=error) from None
     for item in items:
         if item.status not in {200, 404}:

@@ -11,6 +11,7 @@ import elasticsearch
 from elasticsearch import Elasticsearch
 
 from indexer.cluster.client import connect, explained, shown
+from indexer.cluster.failures import of_form
 from indexer.errors import Fatal, StateUnusable
 from indexer.events import Broadcast, Events, Totals
 from indexer.pipeline import Pipeline
@@ -180,7 +181,8 @@ def _cluster(client: Elasticsearch) -> str | None:
     """The cluster's uuid, if we may know it."""
     try:
         prompt = client.options(request_timeout=ANSWERED_WITHIN)
-        uuid = prompt.cluster.state(metric="version", filter_path="cluster_uuid").get("cluster_uuid")
+        with of_form():
+            uuid = prompt.cluster.state(metric="version", filter_path="cluster_uuid").get("cluster_uuid")
     except (elasticsearch.ApiError, elastic_transport.TransportError):
         return None
     return str(uuid) if uuid else None

@@ -19,6 +19,7 @@ from indexer.cluster import fields as counting
 from indexer.cluster import promises
 from indexer.cluster.alias import NoWriteIndex
 from indexer.cluster.client import Server, connect, explain, inspect_server, shown
+from indexer.cluster.failures import NotAnAnswer
 from indexer.cluster.plan import left_out, managed
 from indexer.cluster.roles import roles
 from indexer.cluster.templates import examine_templates
@@ -204,7 +205,7 @@ def write(looking: Looking) -> Iterator[Finding]:
         return
     try:
         yield judgements.written(answers.read_answer(answer.body, 1))
-    except answers.NotAnAnswer as error:
+    except NotAnAnswer as error:
         cure = "Look at what stands between here and Elasticsearch."
         yield wrong(Topic.WRITE, f"the answer is none of Elasticsearch's: {error}", cure)
 

@@ -24,7 +24,7 @@ from elasticsearch.serializer import OrjsonSerializer
 from indexer.cluster import guards, tls
 from indexer.cluster.addresses import is_address, refused
 from indexer.cluster.credentials import Credentials, remedy, who
-from indexer.cluster.failures import in_short, in_words, innermost, reason_of
+from indexer.cluster.failures import NotAnAnswer, in_short, in_words, innermost, of_form, reason_of
 from indexer.cluster.node import EXTRA, Node, Security
 from indexer.errors import (
     Fatal,
@@ -89,9 +89,10 @@ class _Raw(elastic_transport.Serializer):
         return data
 
 
-def connect(connection: Connection, *, raw: bool = False) -> Elasticsearch:
+def connect(connection: Connection, *, raw: bool = False, expects: int = 0) -> Elasticsearch:
     """Build a client, if need be one that gives all answers as bytes; nothing is sent yet.
 
+    `expects`: bytes that one answer may have beside what any answer may (`cluster/bounded.py`), where entries are asked for.
     Raises Fatal if the settings make no sense.
     """
     nodes = _nodes(connection)
@@ -106,7 +107,7 @@ def connect(connection: Connection, *, raw: bool = False) -> Elasticsearch:
             what=f"{option} is given, and {shown(connection)} is not https", remedy="Give https://"
         )
     trust = tls.Tls(connection) if secure else None
-    shared = {EXTRA: Security(Credentials(connection, next(iter(users), None)), trust)}
+    shared = {EXTRA: Security(Credentials(connection, next(iter(users), None)), trust, expects)}
     bare = [node.replace(headers={}, _extras=shared) for node in nodes]
     return Elasticsearch(
         [node.replace(ssl_context=trust.context) if trust and node in secure else node for node in bare],
@@ -140,6 +141,10 @@ def _urls(connection: Connection) -> list[str]:
 def _nodes(connection: Connection) -> list[NodeConfig]:
     """The addresses, taken apart. Raises WrongUsage, which quotes none that may hold a password."""
     urls = _urls(connection)
+    if not urls:  # a variable of blanks
+        raise WrongUsage(
+            what="--elasticsearch-url holds no address", remedy=f"Give one, such as {DEFAULT_URL}"
+        )
     nodes = []
     for url in urls:
         node = _node(url)
@@ -188,6 +193,8 @@ def explain(error: Exception, connection: Connection) -> Fatal:
             return Refused(url=url, who=who(connection), reason=in_words(reason_of(error), connection.alias))
         case elasticsearch.UnsupportedProductError():
             return NotElasticsearch(url=url, reason="its answers lack the header X-Elastic-Product")
+        case NotAnAnswer():
+            return NotElasticsearch(url=url, reason=str(error))
         case elastic_transport.SerializationError():
             return NotElasticsearch(url=url, reason="its answer is not JSON")
         case elastic_transport.TlsError():
@@ -210,9 +217,10 @@ def explain(error: Exception, connection: Connection) -> Fatal:
 
 @contextmanager
 def explained(connection: Connection) -> Iterator[None]:
-    """Raise what the client raises as Fatal, with its sentence."""
+    """Raise what the client raises as Fatal, with its sentence; so an answer that is not of the form that is expected."""
     try:
-        yield
+        with of_form():
+            yield
     except (elasticsearch.ApiError, elastic_transport.TransportError) as error:
         raise explain(error, connection) from None
 

@@ -8,7 +8,11 @@ Elasticsearch's sentence is much the same in 7.17.28, 8.19.16 and 9.1.5 (measure
 """
 
 import re
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import PurePath
 
 import elastic_transport
 import elasticsearch
@@ -21,6 +25,35 @@ _REFUSAL = re.compile(
 )
 LONGEST = 300
 """Characters of a reason that are shown."""
+KEPT = 10_000
+"""Characters of a reason that are kept."""
+
+
+class NotAnAnswer(elastic_transport.SerializationError):
+    """What came back is no answer of Elasticsearch's: too long, or of another form."""
+
+    def __str__(self) -> str:
+        return str(self.message)
+
+
+OTHER_FORM = (LookupError, TypeError, AttributeError, ValueError, StopIteration, RecursionError)
+"""What Python raises for an answer of another form than it is read as: a key is missing, a list stands for an object."""
+
+
+@contextmanager
+def of_form() -> Iterator[None]:
+    """Within it answers are read that should be of a certain form. Raises NotAnAnswer if one is of another."""
+    try:
+        yield
+    except OTHER_FORM as error:
+        raise NotAnAnswer(how_other(error)) from None
+
+
+def how_other(error: BaseException) -> str:
+    """What is wrong with the form of an answer, and where that was seen."""
+    where = traceback.extract_tb(error.__traceback__)[-1]
+    what = f"{type(error).__name__} {str(error)[:100]} at {PurePath(where.filename).name}:{where.lineno}"
+    return f"its answer is not of the expected form: {what}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +102,18 @@ def reason_of(error: elasticsearch.ApiError) -> str:
             body = None
     failure = body.get("error") if isinstance(body, dict) else None
     if isinstance(failure, dict):
-        return str(failure.get("reason") or failure.get("type"))
+        return str(failure.get("reason") or failure.get("type"))[:KEPT]
     return str(failure or f"status {error.status_code}")[:LONGEST]
+
+
+def causes(error: object) -> list[str]:
+    """The reasons of an error down to its first cause, most general first, each told once."""
+    reasons: dict[str, None] = {}
+    while isinstance(error, dict):
+        if reason := str(error.get("reason") or error.get("type") or "")[:KEPT]:
+            reasons[reason] = None
+        error = error.get("caused_by")
+    return list(reasons)
 
 
 def innermost(error: BaseException) -> BaseException:

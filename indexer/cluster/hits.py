@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 _BEGINNING = re.compile(
-    rb'"hits":\{"total":\{"value":(?P<total>\d+),"relation":"eq"\},"max_score":[^,]+,"hits":\['
+    rb'"hits":\{"total":\{"value":(?P<total>\d{1,18}),"relation":"eq"\},"max_score":[^,]+,"hits":\['
 )
 _HIT = re.compile(
     rb'\{"_index":"(?P<index>[^"]+)",(?:"_type":"[^"]+",)?"_id":"(?P<id>[^"]+)"'
@@ -52,7 +52,7 @@ def read_hits(answer: bytes, expected: Mapping[bytes, bytes]) -> list[Held] | No
             after = _AFTER.match(answer, _end_of_object(answer, start))
         if after is None:
             return None
-        held.append(Held(hit["id"], hit["index"].decode(), same))
+        held.append(Held(hit["id"], hit["index"].decode(errors="replace"), same))
         at = after.end()
         at += answer[at : at + 1] == b","
     return held if len(held) == int(beginning["total"]) else None

@@ -9,6 +9,7 @@ import elasticsearch
 from elasticsearch import Elasticsearch
 
 from indexer.cluster.client import shown
+from indexer.cluster.failures import NotAnAnswer
 from indexer.cluster.findings import Line
 from indexer.cluster.hits import Held, read_hits
 from indexer.errors import Fatal, StateUnusable
@@ -42,14 +43,16 @@ class Lookup:
         if not lines:
             return []
         expected = {line.id: line.data or b"" for line in lines}
-        answer = self.raw.search(
-            index=self.connection.alias,
-            query=_with_ids(list(expected)),
-            size=MOST_HITS,
-            sort=["_doc"],
-            allow_partial_search_results=False,
-        ).body
-        held = read_hits(answer, expected)
+        held = None
+        with suppress(NotAnAnswer):  # longer than so many entries are, or of another form: ask for less
+            answer = self.raw.search(
+                index=self.connection.alias,
+                query=_with_ids(list(expected)),
+                size=MOST_HITS,
+                sort=["_doc"],
+                allow_partial_search_results=False,
+            ).body
+            held = read_hits(answer, expected)
         if held is None:
             half = len(lines) // 2
             return self.entries(lines[:half]) + self.entries(lines[half:]) if half else self.now(lines)

@@ -10,9 +10,11 @@ from typing import Any
 import elastic_transport
 import elasticsearch
 from elastic_transport.client_utils import DEFAULT
-from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connection import HTTPConnection
 
+from indexer.cluster.bounded import Plain, Secure, TooLarge
 from indexer.cluster.credentials import Credentials
+from indexer.cluster.failures import NotAnAnswer, innermost, of_form
 from indexer.cluster.tls import Tls
 
 PRODUCT = "x-elastic-product"
@@ -35,6 +37,10 @@ PROBES = (
 """While an answer is waited for: a peer that is gone is noticed within 25 s, and the way is not taken for unused."""
 
 
+LONGEST = 10_000
+"""Bytes of a page that are kept."""
+
+
 class _Ageing:
     """A connection that counts as dropped once it was idle for too long; its pool then makes it anew."""
 
@@ -51,11 +57,11 @@ class _Ageing:
         return fresh and super().is_connected  # type: ignore[misc]
 
 
-class _Plain(_Ageing, HTTPConnection):
+class _Plain(_Ageing, Plain):
     pass
 
 
-class _Secure(_Ageing, HTTPSConnection):
+class _Secure(_Ageing, Secure):
     pass
 
 
@@ -66,16 +72,22 @@ class Security:
     credentials: Credentials
     tls: Tls | None
     """None if no node speaks https."""
+    expects: int = 0
+    """Bytes that one answer may have beside what any answer may."""
 
 
 def _readable(answer: Any) -> Any:
-    """An answer as JSON if it is that, else as text, whatever it claims to be: the library would forget its status."""
+    """An answer under the type that it has, whatever it claims: a success is JSON, or else no answer.
+
+    A failure is text if it is no JSON, or cannot be shown for its depth: the library would forget its status.
+    """
     meta, content = answer
     kind = "application/json"
-    try:
-        json.loads(content or b"null")
-    except ValueError:
-        kind, content = "text/plain", content.decode(errors="replace").encode()
+    if not 200 <= meta.status < 299:  # as the library sees it
+        try:
+            str(json.loads(content or b"null"))
+        except (ValueError, RecursionError):
+            kind, content = "text/plain", content[:LONGEST].decode(errors="replace").encode()
     headers = elastic_transport.HttpHeaders({**meta.headers, "content-type": kind})
     return answer._replace(meta=replace(meta, headers=headers), body=content)
 
@@ -92,7 +104,8 @@ class Node(elastic_transport.Urllib3HttpNode):
         self._credentials = security.credentials
         self._tls = security.tls if config.scheme == "https" else None
         self._context = config.ssl_context
-        self.pool.ConnectionCls = _Plain if self._tls is None else _Secure
+        kind = _Plain if self._tls is None else _Secure
+        self.pool.ConnectionCls = type(kind.__name__, (kind,), {"expects": security.expects})
         self.pool.conn_kw["socket_options"] = [
             *HTTPConnection.default_socket_options,
             *(
@@ -114,7 +127,7 @@ class Node(elastic_transport.Urllib3HttpNode):
     ) -> Any:
         """Send and receive; once more if who we are was refused, and is somebody else by now.
 
-        Raises UnsupportedProductError, AuthorizationException for a HEAD, and what the library raises.
+        Raises UnsupportedProductError, AuthorizationException for a HEAD, NotAnAnswer, and what the library raises.
         """
         sent = self._credentials.header
         meta, content = answer = self._send(method, target, body, headers, request_timeout, sent)
@@ -128,7 +141,7 @@ class Node(elastic_transport.Urllib3HttpNode):
             raise elasticsearch.AuthorizationException("refused", meta, content)
         if PRODUCT not in meta.headers and 200 <= meta.status < 500 and meta.status not in ITS_OWN:
             raise elasticsearch.UnsupportedProductError("not Elasticsearch", meta=meta, body=content)
-        return _readable(answer) if meta.status >= 400 else answer
+        return _readable(answer)
 
     def _send(
         self,
@@ -143,15 +156,25 @@ class Node(elastic_transport.Urllib3HttpNode):
             headers = elastic_transport.HttpHeaders(headers or {})
             headers["authorization"] = authorization
         if self._tls is None:
-            return super().perform_request(method, target, body, headers, timeout)
+            return self._exchange(method, target, body, headers, timeout)
         used = self._context
         try:
             self._find_anchor(self._tls, timeout)
-            return super().perform_request(method, target, body, headers, timeout)
+            return self._exchange(method, target, body, headers, timeout)
         except elastic_transport.ConnectionError:
             # What failed is tried again by whoever sent it, with the certificates that are there then.
             if used is not None and self._tls.renewed(used):
                 self._adopt(self._tls.context)
+            raise
+
+    def _exchange(self, *request: Any) -> Any:
+        """Send once. Raises what the library raises for a way that fails, NotAnAnswer for what comes and is none."""
+        try:
+            with of_form():  # else what the library makes of headers that are none is raised as it is
+                return super().perform_request(*request)
+        except elastic_transport.ConnectionError as error:
+            if isinstance(cause := innermost(error), TooLarge):
+                raise NotAnAnswer(str(cause)) from None
             raise
 
     def _find_anchor(self, tls: Tls, timeout: Any) -> None:

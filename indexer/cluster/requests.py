@@ -3,6 +3,7 @@
 import elasticsearch
 from elasticsearch import Elasticsearch
 
+from indexer.cluster.failures import KEPT, causes
 from indexer.cluster.plan import Body, Call, Kind, Request
 
 
@@ -33,8 +34,8 @@ def send(client: Elasticsearch, call: Call) -> None:
 
 def reason_of(error: elasticsearch.ApiError) -> str:
     """What the server says is wrong, with its first cause: a parser tells each field on the way down to the odd one."""
-    failure = cause = error.body["error"] if isinstance(error.body, dict) else {}
-    while "caused_by" in cause:
-        cause = cause["caused_by"]
-    reason, first = failure.get("reason", error.error), cause.get("reason")
-    return f"{reason} ({first})" if first and first not in reason else str(reason)
+    told = causes(error.body.get("error")) if isinstance(error.body, dict) else []
+    if not told:
+        return str(error.error)[:KEPT]
+    reason, first = told[0], told[-1]
+    return f"{reason} ({first})" if first not in reason else reason

@@ -61,7 +61,12 @@ def verify(
         paths, follow_symlinks=follow_symlinks, state=state.state_dir, secrets=connection.secret_files
     )
     files.require(paths, scope)
-    with connect(connection) as client, connect(connection, raw=True) as raw, explained(connection):
+    expects = 2 * (delivery.batch_bytes + delivery.max_line_bytes)
+    with (
+        connect(connection, expects=expects) as client,
+        connect(connection, raw=True, expects=expects) as raw,
+        explained(connection),
+    ):
         behind = backing(client, connection.alias, shown(connection))
         target = Target(client, connection.alias, shown(connection), behind, None)
         lookup = Lookup(client, raw, connection, state)

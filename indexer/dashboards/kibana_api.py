@@ -11,6 +11,7 @@ import orjson
 from urllib3 import encode_multipart_formdata
 
 from indexer.cluster.credentials import Credentials, remedy, who
+from indexer.cluster.failures import OTHER_FORM, how_other
 from indexer.cluster.tls import Tls
 from indexer.dashboards.web import Answer, NoAnswer, Web, basic, http_address, shown
 from indexer.errors import Fatal
@@ -94,6 +95,8 @@ class Api:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._web.close()
+        if isinstance(error, OTHER_FORM):
+            raise NotKibana(url=self._base, reason=how_other(error)) from None
 
     def version(self) -> tuple[int, ...]:
         """Ask which version it is, such as (7, 17, 28). Raises Fatal."""

@@ -16,6 +16,7 @@ from urllib3.exceptions import LocationParseError
 from urllib3.util import Url, parse_url
 
 from indexer.cluster.addresses import is_address, refused
+from indexer.cluster.bounded import PlainPool, SecurePool
 from indexer.cluster.tls import NoSuchFingerprint, Tls
 
 REDIRECTS = {301, 302, 303, 307, 308}
@@ -82,6 +83,7 @@ class Web:
         self._pool = urllib3.PoolManager(
             ssl_context=tls.context if tls else None, timeout=timeout, retries=False
         )
+        self._pool.pool_classes_by_scheme = {"http": PlainPool, "https": SecurePool}
 
     def close(self) -> None:
         """Close the connections."""
@@ -93,7 +95,7 @@ class Web:
             if self._tls:
                 self._tls.find_anchor(self._host, self._port, self._timeout)
             answer = self._pool.request(method, url, body=content, headers=headers, redirect=False)
-        except (urllib3.exceptions.HTTPError, ssl.SSLError, OSError) as error:
+        except (urllib3.exceptions.HTTPError, ssl.SSLError, OSError, ValueError) as error:
             raise self._no_answer(error) from None
         try:
             body, is_json = (orjson.loads(answer.data), True) if answer.data else (None, True)

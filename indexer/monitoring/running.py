@@ -13,6 +13,8 @@ from urllib.parse import urlsplit
 
 import orjson
 
+from indexer.cluster.bounded import Bare
+from indexer.cluster.failures import OTHER_FORM
 from indexer.events import Totals
 from indexer.writing.checkpoint import write_durably
 
@@ -72,14 +74,14 @@ def ask(state: Path) -> Running | None:
         told = orjson.loads((state / NAME).read_bytes())
         page = _get(told["address"] + "/status")
         return _read(told["address"], page) if page["instance"] == told["instance"] else None
-    except (OSError, http.client.HTTPException, ValueError, KeyError, TypeError):
+    except (OSError, http.client.HTTPException, *OTHER_FORM):
         return None
 
 
 def _get(url: str) -> Any:
     """Not by urllib, which would go through a proxy of the environment. Raises OSError, HTTPException, ValueError."""
     where = urlsplit(url)
-    connection = http.client.HTTPConnection(str(where.hostname), where.port, timeout=WITHIN)
+    connection = Bare(str(where.hostname), where.port, timeout=WITHIN)
     try:
         connection.request("GET", where.path)
         return orjson.loads(connection.getresponse().read())

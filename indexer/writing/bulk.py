@@ -16,12 +16,12 @@ import elastic_transport
 import elasticsearch
 from elasticsearch import Elasticsearch
 
-from indexer.cluster.failures import in_short, in_words, reason_of
+from indexer.cluster.failures import NotAnAnswer, in_short, in_words, reason_of
 from indexer.errors import Fatal
 from indexer.events import Events, Fault
 from indexer.reading.entries import Rejection, offset_of
 from indexer.writing import answers
-from indexer.writing.answers import Answer, NotAnAnswer, Row, Verdict
+from indexer.writing.answers import Answer, Row, Verdict
 from indexer.writing.batches import EMPTY, Batch, Body, Pair
 from indexer.writing.target import Backing, Target, Unknown, delivered
 
@@ -89,8 +89,6 @@ def post(client: Elasticsearch, body: Body, index: str) -> Answer:
             filter_path=answers.FILTER_PATH,
         )
         return answers.read_answer(answer.body, body.count)
-    except NotAnAnswer as error:
-        raise Undelivered(answers.judge(answers.REQUEST, 200), str(error)) from None
     except (elasticsearch.ApiError, elastic_transport.TransportError) as error:
         raise _undelivered(error, len(body.data)) from None
 
@@ -102,6 +100,8 @@ def _undelivered(error: elasticsearch.ApiError | elastic_transport.TransportErro
             status, reason, page = error.meta.status, reason_of(error), not isinstance(error.body, dict)
             row = answers.judge_request(status, reason, size, page=page)
             return Undelivered(row, f"status {status}: {in_words(reason)}")
+        case NotAnAnswer():
+            return Undelivered(answers.judge(answers.REQUEST, 200), str(error))
         case elastic_transport.SerializationError():
             return Undelivered(
                 answers.judge(answers.REQUEST, 200), f"the answer is not JSON: {str(error.message)[:200]}"

@@ -11,13 +11,14 @@ by then they all have noticed, and what they sent before can be found in the old
 import re
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import orjson
 from elasticsearch import Elasticsearch, NotFoundError
 
+from indexer.cluster.failures import LONGEST, of_form
 from indexer.errors import AliasIsIndex, NotInstalled
 
 LOOK_EVERY = 1.0
@@ -27,7 +28,7 @@ GRACE = 5.0
 ASKED_AT_ONCE = 10_000
 """Ids in one request: some 400 kB."""
 FOUND = "docs.found,docs.error.type"
-NOT_FOUND = b'{"found":false}'
+NONE, NOT_FOUND = b'{"docs":[%b]}', b'{"found":false}'
 GONE = "index_not_found_exception"
 
 
@@ -116,9 +117,10 @@ def backing(client: Elasticsearch, alias: str, url: str) -> Backing:
         if client.indices.exists(index=alias):
             raise AliasIsIndex(alias=alias, url=url) from None
         raise NotInstalled(alias=alias, url=url) from None
-    holders = {index: its["aliases"][alias] for index, its in found.items() if alias in its["aliases"]}
+    with of_form():
+        holders = {index: its["aliases"][alias] for index, its in found.items() if alias in its["aliases"]}
+        write = [index for index, held in holders.items() if held.get("is_write_index") is True]
     indices = sorted(holders, key=_place)
-    write = [index for index in indices if holders[index].get("is_write_index")]
     if not write and len(indices) == 1:
         write = indices
     if not write:
@@ -136,26 +138,26 @@ def delivered(client: Elasticsearch, indices: Sequence[str], ids: Sequence[bytes
         some = [identity.decode() for identity in ids[start : start + ASKED_AT_ONCE]]
         for index in indices:
             answer = client.mget(index=index, ids=some, source=False, filter_path=FOUND).body
-            known.update(some[place].encode() for place in _held(answer, len(some), index))
+            with of_form():
+                known |= _found(answer, some, index)
     return known
 
 
-def _held(answer: Any, asked: int, index: str) -> Iterator[int]:
-    """Give the places of those that are there; an answer has them in the order of the question. Raises Unknown."""
+def _found(answer: Any, asked: Sequence[str], index: str) -> set[bytes]:
+    """The ids that are there; an answer has them in the order of the question. Raises Unknown."""
     if isinstance(answer, bytes):
-        if (
-            answer.count(NOT_FOUND) == asked
-        ):  # the usual answer: parsing it would take ten times as long (measured)
-            return
-        try:
-            answer = orjson.loads(answer)
-        except orjson.JSONDecodeError:
-            raise Unknown(f"{index} does not tell what it holds: the answer is not JSON") from None
-    docs = answer.get("docs", [])
-    if len(docs) != asked:
-        raise Unknown(f"{index} does not tell what it holds: {len(docs)} answers to {asked} questions")
-    for place, doc in enumerate(docs):
-        if doc.get("found"):
-            yield place
-        elif doc.get("error", {}).get("type", GONE) != GONE:
-            raise Unknown(f"{index} does not tell what it holds: {doc['error']['type']}")
+        if answer == NONE % b",".join(
+            [NOT_FOUND] * len(asked)
+        ):  # the usual one: ten times as fast (measured)
+            return set()
+        answer = orjson.loads(answer)
+    there = set()
+    for identity, doc in zip(asked, answer["docs"], strict=True):
+        if "error" in doc:
+            if doc["error"]["type"] != GONE:
+                raise Unknown(f"{index} does not tell what it holds: {str(doc['error']['type'])[:LONGEST]}")
+        elif doc["found"] is True:
+            there.add(identity.encode())
+        elif doc["found"] is not False:
+            raise ValueError(identity)
+    return there

@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from indexer.cluster.failures import NotAnAnswer
 from indexer.events import Fault
 from indexer.writing.answers import (
     ITEM,
     REQUEST,
     Answer,
     Item,
-    NotAnAnswer,
     Row,
     Verdict,
     judge,

@@ -129,6 +129,13 @@ def test_what_is_no_address_is_named(url: str) -> None:
     assert repr(url) in str(raised.value) or url == "http://host:port"
 
 
+def test_no_address_at_all_is_wrong_usage() -> None:
+    """As a variable of blanks gives it."""
+    with pytest.raises(WrongUsage, match="--elasticsearch-url holds no address"):
+        connect(Connection([]))
+    assert shown(Connection([])) == "(no address)"
+
+
 @pytest.mark.parametrize(
     ("data", "read"),
     [

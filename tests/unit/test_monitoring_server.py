@@ -1,6 +1,10 @@
 """The pages of an indexer, and how `indexer status` finds it."""
 
+import contextlib
 import http.client
+import itertools
+import os
+import resource
 import socket
 import threading
 import time
@@ -15,11 +19,13 @@ import pytest
 from indexer.errors import Unreachable
 from indexer.events import Events, LogProgress, Progress, Totals
 from indexer.monitoring import lookout, running
+from indexer.monitoring import server as server_module
 from indexer.monitoring.lookout import Lookout
 from indexer.monitoring.numbers import Numbers
-from indexer.monitoring.server import CannotListen, Page, Server
+from indexer.monitoring.server import MOST, CannotListen, Page, Server
 from indexer.monitoring.service import monitored, pages
 from indexer.settings import Connection
+from tests.hostile_server import hostile
 from tests.observed import Heard
 
 INSTANCE = "0123456789abcdef"
@@ -173,11 +179,22 @@ def test_what_is_left_of_another_indexer_is_not_believed(tmp_path: Path, server:
         assert running.ask(tmp_path) is None
     running.announce(tmp_path, server.url, "of another run")
     assert running.ask(tmp_path) is None
-    for body in (b"<html>", b"{}", b'{"instance":"%b"}' % INSTANCE.encode()):
+    odd = b'{"instance":"%b","now":{"ever":null,"retries":[]},"health":[]}' % INSTANCE.encode()
+    for body in (b"<html>", b"{}", b'{"instance":"%b"}' % INSTANCE.encode(), odd, b"[" * 100_000):
         with Server("127.0.0.1:0", {"/status": partial(lambda page, _: page, Page(body))}) as other:
             running.announce(tmp_path, other.url, INSTANCE)
             assert running.ask(tmp_path) is None
     assert running.ask(tmp_path) is None, "it is closed by now"
+
+
+def test_what_answers_without_end_is_no_indexer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another program may have the port by now: `indexer status` waits no longer than it says, and takes no more."""
+    monkeypatch.setattr(running, "WITHIN", 0.5)
+    start = b"HTTP/1.1 200 OK\r\n\r\n"
+    for pieces in (itertools.repeat(b" " * 1_000_000), itertools.cycle([b" ", b""])):
+        with hostile(lambda _, pieces=pieces: itertools.chain([start], pieces)) as url:  # type: ignore[misc]
+            running.announce(tmp_path, url, INSTANCE)
+            assert running.ask(tmp_path) is None
 
 
 def test_no_proxy_is_asked(tmp_path: Path, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -252,7 +269,7 @@ def test_settings_that_make_no_sense_any_more_are_a_problem(tmp_path: Path) -> N
 
 def test_a_lookout_survives_what_nobody_foresaw(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An error that is a bug of ours, or of what answers, is a problem as well; it looks again."""
-    answers = iter([KeyError("nodes"), RecursionError("deep"), Unreachable(url="u", reason="r")])
+    answers = iter([ZeroDivisionError("ours"), KeyError("nodes"), Unreachable(url="u", reason="r")])
 
     def backing(*_: object) -> None:
         raise next(answers)
@@ -268,5 +285,163 @@ def test_a_lookout_survives_what_nobody_foresaw(tmp_path: Path, monkeypatch: pyt
     while len(told) < 3 and time.monotonic() < deadline:
         time.sleep(0.001)
     seen_by.close()
-    assert told[:2] == ["Unexpected: KeyError: 'nodes'.", "Unexpected: RecursionError: deep."]
+    assert told[0] == "Unexpected: ZeroDivisionError: ours."
+    assert "its answer is not of the expected form: KeyError 'nodes' at " in str(told[1])
     assert str(told[2]).startswith("No answer from Elasticsearch at u (r).")
+
+
+# ---- many who ask, slowly
+
+
+@pytest.fixture
+def descriptors() -> Iterator[None]:
+    """As many as this process may have."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def visitor(server: Server, *, receives: int | None = None) -> socket.socket:
+    where = urlsplit(server.url)
+    it = socket.socket()
+    if receives is not None:
+        it.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receives)
+    it.settimeout(10)
+    it.connect((str(where.hostname), where.port))
+    return it
+
+
+def is_dropped(it: socket.socket, within: float = 20.0) -> bool:
+    """Whether the server ends a connection without an answer."""
+    it.settimeout(within)
+    try:
+        return not it.recv(1)
+    except ConnectionError:
+        return True
+    except TimeoutError:
+        return False
+
+
+def opened() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+@pytest.mark.parametrize(
+    "said", [b"", b"GET /healthz HTTP/1.1\r\nHost: x\r\nX-Slow: ", b"GET /status HTTP/1.1\r\n\r\n"]
+)
+def test_a_thousand_slow_connections_keep_no_probe_from_its_answer(
+    server: Server, descriptors: None, said: bytes
+) -> None:
+    """They say nothing, or half a request, or take no answer; threads and descriptors of ours stay few all the same."""
+    threads, files = threading.active_count(), opened()
+    with contextlib.ExitStack() as held:
+        for number in range(1000):
+            one = held.enter_context(visitor(server))
+            one.sendall(said)
+            if number % 100 == 99:
+                assert get(server, "/healthz")[0] == 200
+        assert [get(server, path)[0] for path in ("/healthz", "/readyz", "/metrics")] == [200, 503, 200]
+        assert threading.active_count() <= threads
+        assert opened() - files - 1000 <= MOST
+
+
+def test_a_request_has_a_time_as_a_whole(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A byte now and then does not make it begin again."""
+    monkeypatch.setattr(server_module, "PATIENCE", 0.3)
+    with visitor(server) as slow, contextlib.suppress(ConnectionError):
+        deadline = time.monotonic() + 30
+        for sign in itertools.cycle(b"GET /healthz HTTP/1.1\r\nX: "):
+            slow.sendall(bytes([sign]))
+            slow.settimeout(0.05)
+            with contextlib.suppress(TimeoutError):
+                if not slow.recv(1):
+                    break
+            assert time.monotonic() < deadline
+
+
+def test_who_takes_no_answer_is_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A page that nobody reads goes after the same time; others are answered meanwhile."""
+    monkeypatch.setattr(server_module, "PATIENCE", 0.3)
+    page = Page(b"x" * 20_000_000, "text/plain")
+    with (
+        Server("127.0.0.1:0", {"/": lambda _: page, "/small": lambda _: Page(b"")}) as server,
+        visitor(server, receives=4096) as slow,
+    ):
+        slow.sendall(b"GET / HTTP/1.1\r\n\r\n")
+        assert get(server, "/small")[0] == 200
+        time.sleep(1.5)
+        read = 0
+        with contextlib.suppress(ConnectionError):
+            while piece := slow.recv(1_000_000):
+                read += len(piece)
+        assert read < len(page.body)
+        assert get(server, "/")[2] == page.body, "who reads gets all of it"
+
+
+@pytest.mark.parametrize(
+    "said", [b"GET / HTTP/1.1\r\nX: " + b"x" * 100_000, b"\r" * 100_000, b"GET " + b"/" * 100_000]
+)
+def test_a_request_without_end_is_refused(server: Server, said: bytes) -> None:
+    """At once: nothing of it is kept."""
+    with visitor(server) as endless:
+        with contextlib.suppress(ConnectionError):
+            endless.sendall(said)
+        with contextlib.suppress(ConnectionError):
+            assert endless.recv(100).startswith(b"HTTP/1.0 431 ")
+
+
+@pytest.mark.parametrize(
+    ("said", "status"),
+    [
+        (b"POST / HTTP/1.1\r\n\r\n", 501),
+        (b"\0\xff\r\n\r\n", 400),
+        (b"GET / HTTP/9.9\r\n\r\n", 505),
+        (b"GET /healthz HTTP/1.1\r\nContent-Length: 7\r\n\r\n", 200),
+        (b"GET http://[/healthz HTTP/1.1\r\n\r\n", 404),
+    ],
+)
+def test_odd_requests_are_answered(server: Server, said: bytes, status: int) -> None:
+    """Each with its status, and nothing else of theirs is waited for."""
+    with visitor(server) as odd:
+        odd.sendall(said)
+        assert b" %d " % status in odd.recv(1000)
+
+
+def test_a_page_that_fails_fails_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever asked for it gets none, and the others theirs."""
+
+    def broken(_: str) -> Page:
+        raise ZeroDivisionError
+
+    with Server("127.0.0.1:0", {"/": broken, "/small": lambda _: Page(b"")}) as server:
+        with visitor(server) as it:
+            it.sendall(b"GET / HTTP/1.1\r\n\r\n")
+            assert is_dropped(it)
+        assert get(server, "/small")[0] == 200
+
+
+def test_without_descriptors_the_oldest_connection_goes(server: Server) -> None:
+    """The one that asks now is answered; a limit that leaves nothing at all is outlasted."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with visitor(server) as silent, visitor(server), socket.socket() as late, socket.socket() as later:
+        assert get(server, "/healthz")[0] == 200
+        where = urlsplit(server.url)
+        resource.setrlimit(
+            resource.RLIMIT_NOFILE, (max(int(file.name) for file in Path("/proc/self/fd").iterdir()), hard)
+        )
+        free = []
+        try:
+            with contextlib.suppress(OSError):
+                while True:
+                    free.append(os.dup(silent.fileno()))
+            for it in (late, later):
+                it.settimeout(20)
+                it.connect((str(where.hostname), where.port))
+                it.sendall(b"GET /healthz HTTP/1.1\r\n\r\n")
+                assert b" 200 " in it.recv(1000)
+        finally:
+            for number in free:
+                os.close(number)
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        assert is_dropped(silent)

@@ -19,8 +19,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from indexer.cluster.client import connect, explain
 from indexer.cluster.tls import CertificateUnusable
+from indexer.dashboards.kibana_api import Api, KibanaNotSecure
 from indexer.errors import NotSecure, WrongUsage
-from indexer.settings import Connection
+from indexer.settings import Connection, Kibana
 from tests.guarded import Guarded, server_context
 
 NOW = datetime.datetime.now(datetime.UTC)
@@ -127,18 +128,27 @@ def forged(ca: trustme.CA) -> bytes:
     return leaf.public_bytes(serialization.Encoding.PEM) + ca.cert_pem.bytes() + private
 
 
+@pytest.mark.parametrize("by", ["ca_certs", "ca_fingerprint"])
 def test_a_copy_of_the_trusted_certificate_lets_nobody_in(
-    ca: trustme.CA, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ca: trustme.CA, ca_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, by: str
 ) -> None:
-    """Whoever shows the CA's certificate has to be certified by it, and is sent nothing otherwise."""
+    """Whoever shows the CA's certificate has to be certified by it, and is sent nothing otherwise; by Kibana's client either."""
     monkeypatch.setenv("INDEXER_API_KEY", "s3cret")
     pem = tmp_path / "forged.pem"
     pem.write_bytes(forged(ca))
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(pem)
     with Guarded(context) as server:
-        said = refused(Connection([server.url("localhost")], ca_fingerprint=fingerprint(ca)))
+        url = server.url("localhost")
+        trust: dict[str, Any] = {by: ca_file if by == "ca_certs" else fingerprint(ca)}
+        said = refused(Connection([url], **trust))
+        with (
+            Api(Connection(**trust), Kibana(kibana_url=url)) as kibana,
+            pytest.raises(KibanaNotSecure) as also,
+        ):
+            kibana.version()
     assert "its certificate is not trusted: certificate signature failure" in said
+    assert "its certificate is not trusted: certificate signature failure" in str(also.value)
     assert server.seen == []
 
 

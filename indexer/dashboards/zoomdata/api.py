@@ -9,6 +9,7 @@ from urllib.parse import unquote, urlencode
 import orjson
 from urllib3.util import Url, parse_url
 
+from indexer.cluster.failures import OTHER_FORM, how_other
 from indexer.cluster.plan import Call
 from indexer.cluster.tls import CertificateUnusable, Tls
 from indexer.dashboards.web import Answer, NoAnswer, Web, basic, http_address, shown
@@ -30,6 +31,8 @@ CONTENT = {"content-type": "application/vnd.composer.v3+json"}
 """Anything else is answered with 415."""
 PAGE = 200
 """Results of a list that are asked for at once."""
+MOST_PAGES = 1000
+"""Pages of a list."""
 TIMEOUT = 60.0
 """Seconds; describing an index of many fields takes Zoomdata a while."""
 ADMINISTRATOR = "an administrator of the account (privilege ROLE_MANAGE_CONNECTIONS, and to create sources)"
@@ -73,6 +76,8 @@ class Api:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._web.close()
+        if isinstance(error, OTHER_FORM):
+            raise WrongContext(url=self.url, tried=how_other(error)) from None
 
     def find(self) -> Self:
         """Find the context and the version. Raises WrongContext, ZoomdataUnreachable, ZoomdataNotSecure."""
@@ -97,7 +102,7 @@ class Api:
         It comes as {"content": […]}; what the next page's token is called there is not documented.
         """
         found: list[Any] = []
-        while True:
+        for _ in range(MOST_PAGES):
             body = self.get(path, doing, **question)
             if not isinstance(body, dict):
                 return found + list(body or [])
@@ -107,6 +112,7 @@ class Api:
             if not token or token == question.get("pageToken"):
                 return found
             question = question | {"pageToken": token}
+        raise WrongContext(url=self.url, tried=f"/api{path} has no last page")
 
     def ask(self, path: str, body: Any, doing: str) -> Any:
         """POST what changes nothing: a dry run sends it too. Raises Fatal."""

@@ -1,0 +1,201 @@
+"""Settings from an environment of whatever text: they make sense, or it is said in a sentence with the exit code 1 or 2."""
+
+import os
+from contextlib import suppress
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import typer
+from hypothesis import given
+from hypothesis import strategies as st
+from typer.main import get_command
+
+from indexer.cluster.client import connect, explain, shown
+from indexer.cluster.credentials import remedy, who
+from indexer.dashboards.kibana_api import Api as KibanaApi
+from indexer.dashboards.zoomdata.api import Api as ZoomdataApi
+from indexer.errors import Fatal, Unreachable
+from indexer.settings import (
+    PREFIX,
+    Connection,
+    Delivery,
+    Indices,
+    Kibana,
+    Monitoring,
+    Reader,
+    State,
+    Zoomdata,
+    options,
+    paths_in_environment,
+)
+
+SECRETS = (
+    "PASSWORD",
+    "API_KEY",
+    "BEARER_TOKEN",
+    "CLIENT_KEY_PASSWORD",
+    "ZOOMDATA_PASSWORD",
+    "READER_PASSWORD",
+)
+GROUPS = (Connection, State, Delivery, Monitoring, Indices, Kibana, Zoomdata, Reader)
+NAMES = [PREFIX + item.name.upper() for group in GROUPS for item in fields(group)]
+NAMES += [PREFIX + name for name in (*SECRETS, "PATHS")]
+WORDS = [
+    *(
+        "http://localhost:9200",
+        "https://u:p@[::1]:9200/a b",
+        "http://host:99999",
+        "http://[",
+        "//",
+        "http://\u00df:1",
+        "ftp://x",
+    ),
+    *(
+        "1",
+        "-1",
+        "0",
+        "1e400",
+        "nan",
+        "inf",
+        "9" * 5000,
+        "1_000",
+        "\u0661",
+        "0x10",
+        "1.5",
+        "true",
+        "",
+        " ",
+        "\t",
+        "\n",
+        "'",
+        '"',
+        "\\",
+    ),
+    *(
+        "30d",
+        "999999999d",
+        "forever",
+        "50gb",
+        "auto",
+        "none",
+        "127.0.0.1:9464",
+        "[::]:0",
+        "[:]:1",
+        ":1",
+        "a:\u0661",
+        "info",
+    ),
+    *(
+        "~",
+        "~nobody/x",
+        "/dev/null",
+        "/proc/self/mem",
+        "/",
+        "/etc/shadow",
+        ".",
+        "/nowhere/x",
+        "a" * 5000,
+        "name:Y2xvdWQ=",
+    ),
+    *(
+        "*",
+        "a,b",
+        "../_all",
+        "\ud800".encode("utf-8", "surrogatepass").decode("utf-8", "surrogateescape"),
+        "\x1b[2J",
+        "\u202e",
+        "ab" * 32,
+    ),
+]
+TEXTS = st.lists(st.sampled_from(WORDS) | st.text(max_size=8), min_size=1, max_size=3).map("".join)
+VALUES = TEXTS.map(
+    lambda text: text.replace("\0", "").encode("utf-8", "surrogateescape").decode("utf-8", "surrogateescape")
+)
+
+
+@st.composite
+def environments(draw: st.DrawFn) -> dict[str, str]:
+    """A few variables, with nearly what they may hold."""
+    return draw(st.dictionaries(st.sampled_from(NAMES), st.sampled_from(WORDS) | VALUES, max_size=4))
+
+
+def made(given: dict[str, Any]) -> typer.Typer:
+    app = typer.Typer()
+
+    @app.command()
+    @options
+    def command(
+        connection: Connection,
+        state: State,
+        delivery: Delivery,
+        monitoring: Monitoring,
+        indices: Indices,
+        kibana: Kibana,
+        zoomdata: Zoomdata,
+        reader: Reader,
+    ) -> None:
+        """Take all groups."""
+        given["all"] = connection, state, delivery, monitoring, indices, kibana, zoomdata, reader
+
+    return app
+
+
+GIVEN: dict[str, Any] = {}
+COMMAND = get_command(made(GIVEN))
+
+
+@given(environments())
+def test_settings_make_sense_or_are_a_sentence(environment: dict[str, str]) -> None:
+    """What is made of them at the start of each command raises nothing but what becomes a sentence."""
+    before = {name: os.environ.pop(name) for name in [*os.environ] if name.startswith(PREFIX)}
+    os.environ.update(environment)
+    GIVEN.clear()
+    try:
+        code = ended()
+    finally:
+        for name in environment:
+            os.environ.pop(name, None)
+        os.environ.update(before)
+    assert code in {0, 1, 2}
+
+
+def ended() -> object:
+    """The exit code of a command that makes of its settings what all commands do."""
+    try:
+        COMMAND.main([], prog_name="indexer")
+    except Fatal as error:
+        return error.exit_code
+    except SystemExit as end:
+        if end.code == 0:
+            use(*GIVEN["all"])
+        return end.code
+    return None
+
+
+def use(
+    connection: Connection,
+    state: State,
+    delivery: Delivery,
+    monitoring: Monitoring,
+    indices: Indices,
+    kibana: Kibana,
+    zoomdata: Zoomdata,
+    reader: Reader,
+) -> None:
+    """As the commands do, each on its own; nothing is sent."""
+    assert isinstance(state.state_dir, Path)
+    assert delivery.batch_bytes > 0
+    for make in (
+        lambda: connect(connection).close(),
+        lambda: KibanaApi(connection, kibana),
+        lambda: ZoomdataApi(zoomdata),
+        lambda: reader.reader_password,
+        lambda: indices.retained,
+        paths_in_environment,
+    ):
+        with suppress(Fatal, typer.BadParameter):
+            make()
+    told = [shown(connection), who(connection), remedy(connection), monitoring.monitoring_address or ""]
+    assert all(isinstance(text, str) for text in told)
+    assert str(explain(Unreachable(url=shown(connection), reason="r"), connection))

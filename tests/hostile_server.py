@@ -1,0 +1,70 @@
+"""A server that means harm: each connection is answered with what it is given, as raw bytes."""
+
+import contextlib
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+
+Say = Callable[[bytes], Iterable[bytes]]
+"""The pieces of an answer to a request; a piece that is empty is a pause of a twentieth of a second."""
+HEADER = b"HTTP/1.1 200 OK\r\nX-Elastic-Product: Elasticsearch\r\nContent-Type: application/json\r\n"
+
+
+@contextlib.contextmanager
+def hostile(say: Say) -> Iterator[str]:
+    """Serve on a free port until the end of the block; give the address."""
+    over = threading.Event()
+
+    def speak(connection: socket.socket) -> None:
+        with connection, contextlib.suppress(OSError):
+            connection.settimeout(20)
+            while not over.is_set() and (request := _request(connection)):
+                for piece in say(request):
+                    if over.is_set():
+                        return
+                    if piece:
+                        connection.sendall(piece)
+                    else:
+                        time.sleep(0.05)
+
+    def serve() -> None:
+        with contextlib.suppress(OSError):
+            while not over.is_set():
+                connection, _ = listening.accept()
+                threading.Thread(target=speak, args=(connection,), daemon=True).start()
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        threading.Thread(target=serve, daemon=True).start()
+        try:
+            yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+        finally:
+            over.set()
+            listening.shutdown(socket.SHUT_RDWR)
+
+
+def whole(body: bytes, status: int = 200) -> bytes:
+    """One complete answer of Elasticsearch's."""
+    return HEADER.replace(b"200 OK", b"%d X" % status) + b"Content-Length: %d\r\n\r\n%b" % (len(body), body)
+
+
+def _request(connection: socket.socket) -> bytes:
+    data = b""
+    while b"\r\n\r\n" not in data:
+        if not (piece := connection.recv(65536)):
+            return b""
+        data += piece
+    head, _, body = data.partition(b"\r\n\r\n")
+    length = next(
+        (
+            int(line.split(b":")[1])
+            for line in head.split(b"\r\n")
+            if line.lower().startswith(b"content-length")
+        ),
+        0,
+    )
+    while len(body) < length:
+        if not (piece := connection.recv(65536)):
+            return b""
+        body += piece
+    return head + b"\r\n\r\n" + body
