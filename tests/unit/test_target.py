@@ -90,14 +90,6 @@ def test_an_index_that_does_not_tell_is_not_taken_for_empty(server: FakeElastics
         delivered(server.client, [ONE], [b"a"])
 
 
-@pytest.mark.parametrize("count", [0, 1, 3])
-def test_an_answer_to_something_else_tells_nothing(server: FakeElasticsearch, count: int) -> None:
-    """Answers stand in the order of the questions: fewer or more of them cannot be told apart."""
-    server.question_step = lambda *_: {"docs": [{"found": True}] * count}
-    with pytest.raises(Unknown, match=f"{ONE} does not tell what it holds: {count} answers to 2 questions"):
-        delivered(server.client, [ONE], [b"a", b"b"])
-
-
 def test_what_the_client_raises_is_raised(server: FakeElasticsearch) -> None:
     """A refusal is for the caller to judge."""
     server.question_step = status(403)
