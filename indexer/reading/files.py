@@ -10,6 +10,7 @@ import glob
 import os
 import stat
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -157,7 +158,8 @@ class _Guard:
         self._given = {os.path.realpath(path) for path in given if os.path.isdir(path)}  # noqa: PTH112
         self._secrets = {key for path in scope.secrets if (key := _key(path))}
         self._systems = _devices(SYSTEM) - _devices(["/", MEMORY])
-        self._state = None if scope.state is None else os.path.realpath(scope.state)
+        state = "" if scope.state is None else os.path.realpath(scope.state)
+        self._state = (state, f"{state}/rejected") if state else ()
         self._linked_state: set[tuple[int, int]] | None = None
         self._directories: dict[str, str] = {}
 
@@ -190,18 +192,26 @@ class _Guard:
             key in self._secrets
             or status.st_dev in self._systems
             or (any(_within(real, system) for system in SYSTEM) and not _within(real, MEMORY))
-            or (self._state is not None and _within(real, self._state))
+            or self._is_state(real)
             or (status.st_nlink > 1 and key in self._files_of_state())
         )
 
     def _files_of_state(self) -> set[tuple[int, int]]:
         """What a hard link might show; looked for only if there is one."""
         if self._linked_state is None:
-            paths = (
-                Path(directory) / name for directory, _, names in os.walk(self._state or "") for name in names
-            )
-            self._linked_state = {key for path in paths if (key := _key(path))}
+            self._linked_state = set()
+            for directory in self._state:
+                with suppress(OSError), os.scandir(directory) as entries:
+                    ours = (Path(entry.path) for entry in entries if self._is_state(entry.path))
+                    self._linked_state |= {key for path in ours if (key := _key(path))}
         return self._linked_state
+
+    def _is_state(self, real: str) -> bool:
+        """Tell what we keep there from logs that lie in the same directory."""
+        directory, name = os.path.split(real)
+        return directory in self._state[1:] or (
+            directory in self._state and not fnmatch.fnmatch(name, LOGS_IN_DIRECTORY)
+        )
 
 
 def _within(path: str, directory: str) -> bool:

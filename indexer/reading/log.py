@@ -231,7 +231,7 @@ class Log:
     def read(self, now: float, *, once: bool) -> tuple[int, Run | None]:
         """Read a block; return how many bytes it had and what it completes. Raises OSError, Changed."""
         grown = self.grown(now)
-        if (self._caught_up and not grown) or self._lacks_room():
+        if (self._caught_up and not grown) or self._lacks_room(grown=grown):
             return 0, None
         most = min(min(self._places) - self.position, BLOCK) if self.comparing else BLOCK
         read = self._next_block(most)
@@ -272,9 +272,15 @@ class Log:
         entries, pieces = self._lines([part])
         return self._made(entries, pieces, self._read, 0)
 
-    def _lacks_room(self) -> bool:
-        """Tell whether it still waits for room for a line too long to hold."""
-        if self.needs and self._spool is not None and self._spool.room() >= self.needs:
+    def _lacks_room(self, *, grown: bool) -> bool:
+        """Tell whether it still waits for room for a line too long to hold. Raises OSError, Changed."""
+        if not self.needs or self._spool is None:
+            return False
+        shorter = False
+        if grown and not self.window.sequential:
+            self._next_block(0)  # is it what it was?
+            shorter = self.window.status().st_size < self.position + self.needs
+        if shorter or self._spool.room() >= self.needs:
             self.needs = 0
         return self.needs > 0
 

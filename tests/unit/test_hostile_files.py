@@ -183,6 +183,20 @@ def test_our_secrets_and_our_state_are_never_read(
         assert (look.found, list(look.unreadable.values())) == ([], [NEVER])
 
 
+@pytest.mark.parametrize("where", [".", "logs", "a/logs"])
+def test_logs_may_lie_in_the_state_directory(tmp_path: Path, where: str) -> None:
+    """What we keep there has other names; a backup of hard links changes nothing."""
+    state = tmp_path / "state"
+    (state / where).mkdir(parents=True)
+    (state / "checkpoint.json").write_bytes(FIRST)
+    append(state / where / NAME, FIRST)
+    (tmp_path / "backup").hardlink_to(state / where / NAME)
+    (state / where / "b-activity.log").symlink_to(state / "checkpoint.json")
+    look = find([str(state / where)], Scope(follow_symlinks=True, state=state))
+    assert [Path(facts.path).name for facts in look.found] == [NAME]
+    assert list(look.unreadable.values()) == [NEVER]
+
+
 def test_a_hard_link_that_is_nobodys_secret_is_a_log(tmp_path: Path, logs: Path, log: Path) -> None:
     """As a backup makes it."""
     append(log, FIRST)

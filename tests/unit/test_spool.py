@@ -99,6 +99,24 @@ def test_it_goes_on_once_there_is_room(
     assert world.arrived + there_is(kept) == there_is(data)
 
 
+@pytest.mark.parametrize("kept", [0, 1, 30, 100])
+def test_a_log_that_is_cut_while_it_waits_goes_on(world: World, kept: int) -> None:
+    """By an operator, or by a copy-truncate: with what it holds then."""
+    before = lines("a", 5)
+    path = world.write("bad", [*before, TOO_LONG])
+    start = path.stat().st_size - len(TOO_LONG) - 1
+    after = lines("b", 20)
+
+    def cut() -> None:
+        os.truncate(path, start + kept if kept else 0)
+        with path.open("ab") as file:
+            file.write(b"".join(b"\n" + line for line in after) + b"\n")
+
+    world.stop = Stop(during={60: cut}, last=200)
+    world.run(once=False)
+    assert world.arrived == there_is([*before, *after, *([TOO_LONG[:kept]] if kept else [])])
+
+
 def test_with_once_a_line_that_finds_no_room_ends_its_log(world: World) -> None:
     """It is told in the end; the next run with more room goes on."""
     world.write("bad", [*lines("a", 20), TOO_LONG, *lines("b", 20)])
