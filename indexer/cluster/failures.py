@@ -36,7 +36,15 @@ class NotAnAnswer(elastic_transport.SerializationError):
         return str(self.message)
 
 
-OTHER_FORM = (LookupError, TypeError, AttributeError, ValueError, StopIteration, RecursionError)
+OTHER_FORM = (
+    LookupError,
+    TypeError,
+    AttributeError,
+    ValueError,
+    OverflowError,
+    StopIteration,
+    RecursionError,
+)
 """What Python raises for an answer of another form than it is read as: a key is missing, a list stands for an object."""
 
 

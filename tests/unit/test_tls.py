@@ -5,6 +5,8 @@ import datetime
 import hashlib
 import socket
 import ssl
+import threading
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -26,6 +28,7 @@ from tests.guarded import Guarded, server_context
 
 NOW = datetime.datetime.now(datetime.UTC)
 DAY = datetime.timedelta(days=1)
+NO_ANSWER = (elastic_transport.ConnectionTimeout, elastic_transport.ConnectionError)
 
 
 @pytest.fixture(scope="module")
@@ -347,3 +350,44 @@ def test_a_server_that_is_not_there_is_said() -> None:
     assert str(explain(caught.value, connection)).startswith(
         f"No answer from Elasticsearch at {url} ([Errno "
     )
+
+
+@pytest.mark.parametrize("takes", [True, False])
+def test_a_server_that_takes_its_time_over_tls_holds_up_nobody(
+    ca: trustme.CA, ca_file: Path, takes: bool
+) -> None:  # noqa: FBT001
+    """The timeout is for the whole answer, and for taking the whole request: it does not begin again with each record."""
+    over = threading.Event()
+
+    def serve() -> None:
+        with contextlib.suppress(OSError):
+            plain, _ = listening.accept()
+            with server_context(ca.issue_cert("127.0.0.1")).wrap_socket(
+                plain, server_side=True
+            ) as connection:
+                if takes:
+                    while b"\r\n\r\n" not in connection.recv(1_000_000):
+                        pass
+                    connection.sendall(b"HTTP/1.1 200 OK\r\nX: ")
+                while not over.wait(0.05):
+                    if takes:
+                        connection.sendall(b"x")
+                    else:
+                        connection.recv(16 * 1024)
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        thread = threading.Thread(target=serve)
+        thread.start()
+        url = f"https://127.0.0.1:{listening.getsockname()[1]}"
+        connection = Connection([url], ca_certs=ca_file, request_timeout=0.5)
+        started = time.monotonic()
+        with connect(connection) as client, pytest.raises(NO_ANSWER):
+            client.perform_request(
+                "GET" if takes else "POST",
+                "/_bulk",
+                headers={"accept": "application/json", "content-type": "application/x-ndjson"},
+                body=None if takes else b" " * 50_000_000,
+            )
+        assert time.monotonic() - started < 20
+        over.set()
+        thread.join()
