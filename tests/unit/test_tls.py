@@ -354,8 +354,8 @@ def test_a_server_that_is_not_there_is_said() -> None:
 
 @pytest.mark.parametrize("takes", [True, False])
 def test_a_server_that_takes_its_time_over_tls_holds_up_nobody(
-    ca: trustme.CA, ca_file: Path, takes: bool
-) -> None:  # noqa: FBT001
+    ca: trustme.CA, ca_file: Path, *, takes: bool
+) -> None:
     """The timeout is for the whole answer, and for taking the whole request: it does not begin again with each record."""
     over = threading.Event()
 
