@@ -240,7 +240,7 @@ class Log:
         if self._caught_up:
             self._hole_since = None
         self._dry = not read and self.window.complete
-        if not block or self._overflows(block, once=once):
+        if not (block := self._fitting(block, once=once)):
             return 0, None
         start, before, skipped = self._read.offset, self._recent, self._splitter.skipped
         parts = self._splitter.feed(block)
@@ -284,26 +284,34 @@ class Log:
             self.needs = 0
         return self.needs > 0
 
-    def _overflows(self, block: bytes, *, once: bool) -> bool:
-        """Tell whether a block has more of lines too long to hold than there is room for: then it waits before them.
+    def _fitting(self, block: bytes, *, once: bool) -> bytes:
+        """What of a block there is room for: all, or the lines before the first one that is too long to hold.
 
-        What it has sent of such a line is taken back, so that it is in nobody's way. Raises OSError with `once`.
+        If that is the first, the log waits before it; what it has spooled of it is taken back, so that it is in nobody's
+        way. Raises OSError with `once`.
         """
         length = self._splitter.length
         if self._spool is None or self.comparing or length + len(block) <= self._limit:
-            return False
-        first, *others = block.strip(NUL).split(LF)
-        size = sum(n for n in (length + len(first), *map(len, others)) if n > self._limit)
-        spooled = 0 if self._long_line is None else length
-        if size - spooled <= self._spool.room():
-            return False
+            return block
+        room, at = self._spool.room() + (0 if self._long_line is None else length), 0
+        for part in block.split(LF):
+            size = len(part.strip(NUL)) + (0 if at else length)
+            room -= size if size > self._limit else 0
+            if room < 0:
+                break
+            at += len(part) + 1
+        else:
+            return block
+        self._caught_up = False
+        if at:
+            return block[:at]
         if self._long_line is not None:
             self._spool.discard(self._line_name(self._splitter.start))
         if once:
             raise OSError(0, NO_ROOM.format(size=size))
         self.needs = size
         self._start_at(self._read)
-        return True
+        return b""
 
     def _skip_hole(self, now: float, *, once: bool) -> None:
         """Pass over the rest of a hole that stays, without reading it. Raises OSError."""
