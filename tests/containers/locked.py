@@ -142,7 +142,7 @@ def main(what: str) -> None:
     if what == "outdated":
         show_outdated()
         return
-    moment = datetime.fromtimestamp(float(os.environ.get("SOURCE_DATE_EPOCH", time.time())), UTC)
+    moment = datetime.fromtimestamp(float(os.environ.get("SOURCE_DATE_EPOCH") or time.time()), UTC)
     made = bill_of_materials(LOCKS[0].read_text(), moment)
     sys.stdout.buffer.write(orjson.dumps(made, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
 
