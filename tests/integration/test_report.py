@@ -83,9 +83,9 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
         yield page
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def page(browser: Page, report: Report) -> Page:
-    """The page, opened."""
+    """The page, opened anew: another test may have opened another one."""
     browser.open(report.file)
     return browser
 
