@@ -17,7 +17,7 @@ test: .venv/installed
 	$(BIN)/pytest tests/containers
 
 # The servers that Zoomdata's own connectors read; they need a Java 17.
-# FEWER leaves out what is about this machine and not about the server: it would take two more minutes a version.
+# FEWER leaves out what is about this machine and not about the server.
 MACHINE := commands disk_faults kill resources signals surroundings two_nodes embedded demo logback logrotate archives \
 	hostile_files report_injection outside_delivery monitoring
 FEWER := $(MACHINE:%=--ignore tests/integration/test_%.py)

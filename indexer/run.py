@@ -80,7 +80,7 @@ def run(
         if ageing is not None:
             start_turning(connection, ageing, told, stop)
         if not files.find(paths, scope).found and not once:
-            told.waiting(f"No log file at {', '.join(map(files.printable, paths))} yet.")
+            told.waiting(f"No log file at {', '.join(map(files.as_text, paths))} yet.")
         local = LocalRejects(held.directory, delivery.max_spool_bytes)
         local.sweep(held)
         tail = Tail(

@@ -71,7 +71,7 @@ def _logs_at(path: str, scope: Scope) -> Iterator[Finding]:
         cure = (
             "`indexer run` waits for it. Else give a file, a glob, or a directory with *activity*.log* in it."
         )
-        yield odd(Topic.LOGS, f"there is no log file at {files.printable(path)} yet", cure)
+        yield odd(Topic.LOGS, f"there is no log file at {files.as_text(path)} yet", cure)
         return
     unreadable = [facts for facts in found if not _readable(facts)]
     for facts in unreadable:
@@ -79,7 +79,7 @@ def _logs_at(path: str, scope: Scope) -> Iterator[Finding]:
     if found and not unreadable:
         size = sum(facts.size for facts in found) / MEBIBYTE
         count = f"{len(found):,} log file{'s' if len(found) > 1 else ''}"
-        yield fine(Topic.LOGS, f"{files.printable(path)}: {count} of {size:,.1f} MiB, readable")
+        yield fine(Topic.LOGS, f"{files.as_text(path)}: {count} of {size:,.1f} MiB, readable")
 
 
 def _barrier(path: str) -> Path | None:

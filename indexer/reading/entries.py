@@ -112,9 +112,8 @@ def nested_too_deeply(line: bytes) -> bool:
     """Tell whether a line opens more than `DEEPEST` objects and arrays within each other, or may do so."""
     if len(line) <= SHORTEST_DEEP or line.count(b"{") + line.count(b"[") <= DEEPEST:
         return False
-    if (
-        NUL in line
-    ):  # JSON has none, but in UTF-16 and UTF-32, in which a quote's byte may be a part of another sign
+    # JSON has no NUL but in UTF-16 and UTF-32, in which a quote's byte may be a part of another sign.
+    if NUL in line:
         return True
     depth = 0
     for bracket in _UNSEEN.sub(b"", line).translate(None, _NO_BRACKETS):

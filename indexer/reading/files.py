@@ -25,7 +25,7 @@ NEVER = "it belongs to the system, to our secrets or to our own state, and is ne
 OUTSIDE = "it is a link to {real}, outside the directories given: give that as a PATH, or --follow-symlinks"
 
 
-def printable(path: str) -> str:
+def as_text(path: str) -> str:
     """A path as text that can be stored and shown, whatever bytes it has."""
     return os.fsencode(path).decode(errors="replace")
 
@@ -56,7 +56,7 @@ class FileFacts:
     @property
     def name(self) -> str:
         """The path as text that can be stored and shown, whatever bytes it has."""
-        return printable(self.path)
+        return as_text(self.path)
 
     @property
     def archive(self) -> bool:
@@ -146,7 +146,7 @@ def find(patterns: Iterable[str], scope: Scope = DEFAULT_SCOPE) -> Look:
 def _cannot(path: str, error: OSError, unreadable: dict[str, str]) -> None:
     """Note why a path cannot be looked at, unless it is not there."""
     if not isinstance(error, FileNotFoundError | NotADirectoryError):
-        unreadable[printable(path.rstrip("/") or "/")] = error.strerror or str(error)
+        unreadable[as_text(path.rstrip("/") or "/")] = error.strerror or str(error)
 
 
 class _Guard:
@@ -183,7 +183,7 @@ class _Guard:
         if self._never(real, status):
             raise OSError(0, NEVER)
         if not self._anywhere and not any(_within(real, given) for given in (root, *self._given)):
-            raise OSError(0, OUTSIDE.format(real=printable(real)))
+            raise OSError(0, OUTSIDE.format(real=as_text(real)))
         return _facts(path, status, real)
 
     def _never(self, real: str, status: os.stat_result) -> bool:
@@ -356,4 +356,4 @@ def require(patterns: Sequence[str], scope: Scope = DEFAULT_SCOPE) -> None:
     for pattern in patterns:
         look = find([pattern], scope)
         if pattern != STANDARD_INPUT and not look.found and not look.unreadable:
-            raise NoSuchLog(path=printable(pattern))
+            raise NoSuchLog(path=as_text(pattern))

@@ -171,10 +171,9 @@ class Archive(PlainFile):
                 piece = self._inflate.decompress(given, size)
             except zlib.error as error:
                 self._inflate = before
+                # What it had inflated is lost with the error: less of it comes before the damage.
                 if size > 1:
-                    size //= (
-                        2  # what it had inflated is lost with the error: less of it comes before the damage
-                    )
+                    size //= 2
                     continue
                 self._damage = f"not a sound gzip archive after {self._position} bytes of the log ({error})"
                 break
