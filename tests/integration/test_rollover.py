@@ -118,10 +118,13 @@ def test_a_rollover_between_the_question_and_the_request(faulty: FaultyLab) -> N
 
 
 def test_an_index_is_deleted_while_the_indexer_runs(faulty: FaultyLab) -> None:
-    """What was in it is gone, as was asked; all else is there once, and what is sent again is not lost with it."""
+    """What was in it is gone, as was asked; all else is there once, and what is sent again is not lost with it.
+
+    One sender: another's request might be answered, and so delivered, by the old index just before it is deleted.
+    """
     old, new = entries(500), entries(1500, start=500)
     faulty.append(old)
-    with faulty.following(batch_bytes=SMALL) as following:
+    with faulty.following(batch_bytes=SMALL, senders=1) as following:
         until_read(following, 500)
         (oldest,) = faulty.behind()
         faulty.roll_over()
