@@ -21,7 +21,7 @@ from indexer.shipment import Shipment, progress
 from indexer.writing.batches import Batch, Batcher
 from indexer.writing.bulk import Sender, Stopped
 from indexer.writing.checkpoint import Checkpoint, State
-from indexer.writing.rejects import Rejects
+from indexer.writing.dead_letters import Rejects
 from indexer.writing.target import Target
 
 AHEAD = 8

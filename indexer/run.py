@@ -10,8 +10,8 @@ import elastic_transport
 import elasticsearch
 from elasticsearch import Elasticsearch
 
-from indexer.cluster.client import connect, explained, shown
-from indexer.cluster.failures import of_form
+from indexer.elastic.client import connect, explained, shown
+from indexer.elastic.failures import of_form
 from indexer.errors import Fatal, StateUnusable
 from indexer.events import Broadcast, Events, Totals
 from indexer.pipeline import Pipeline
@@ -19,11 +19,11 @@ from indexer.reading import files
 from indexer.reading.files import Scope
 from indexer.reading.tail import Tail
 from indexer.settings import Ageing, Connection, Delivery, Monitoring, State
-from indexer.turning import start_turning
+from indexer.setup.rollover import start_turning
 from indexer.writing import checkpoint
 from indexer.writing.bulk import Sender
 from indexer.writing.checkpoint import Checkpoint
-from indexer.writing.rejects import PROMPT, LocalRejects, Rejects
+from indexer.writing.dead_letters import PROMPT, LocalRejects, Rejects
 from indexer.writing.target import Backing, Target, backing
 
 ASK_AGAIN = 2.0

@@ -19,7 +19,7 @@ from rich.measure import Measurement
 from rich.padding import Padding
 from rich.text import Text
 
-from indexer.foreign import printable, printable_json
+from indexer.escaping import printable, printable_json
 
 BAR_WIDTH = 8
 EPOCH = datetime.fromtimestamp(0, UTC)

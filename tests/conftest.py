@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 from elasticsearch import Elasticsearch
 
-from indexer.cluster.client import connect, inspect_server
 from indexer.demo.embedded import Embedded
 from indexer.demo.installation import DEFAULT, RELEASES
+from indexer.elastic.client import connect, inspect_server
 from indexer.settings import Connection
 
-pytest_plugins = ["tests.secured"]
+pytest_plugins = ["tests.support.secured"]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

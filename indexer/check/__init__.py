@@ -12,7 +12,7 @@ from indexer.check import cluster, local
 from indexer.check.cluster import Looking
 from indexer.check.findings import Finding, Topic, failed, not_tried
 from indexer.check.findings import State as How
-from indexer.cluster.client import explained
+from indexer.elastic.client import explained
 from indexer.errors import Fatal, Refused
 from indexer.reading.files import Scope
 from indexer.settings import Connection, Indices, State

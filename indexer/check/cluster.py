@@ -15,16 +15,16 @@ from elasticsearch import Elasticsearch
 
 from indexer.check import judgements
 from indexer.check.findings import Finding, Topic, failed, fine, not_tried, odd, wrong
-from indexer.cluster import fields as counting
-from indexer.cluster import promises
-from indexer.cluster.alias import NoWriteIndex
-from indexer.cluster.client import Server, connect, explain, inspect_server, shown
-from indexer.cluster.failures import NotAnAnswer
-from indexer.cluster.plan import left_out, managed
-from indexer.cluster.roles import roles
-from indexer.cluster.templates import examine_templates
+from indexer.elastic import fields as counting
+from indexer.elastic.alias import NoWriteIndex
+from indexer.elastic.client import Server, connect, explain, inspect_server, shown
+from indexer.elastic.failures import NotAnAnswer
 from indexer.errors import AliasIsIndex, Fatal, Refused
 from indexer.settings import Connection, Indices, Lifecycle
+from indexer.setup import invariants
+from indexer.setup.plan import left_out, managed
+from indexer.setup.roles import roles
+from indexer.setup.templates import examine_templates
 from indexer.writing import answers
 from indexer.writing.target import Backing, backing
 
@@ -164,7 +164,7 @@ def template(looking: Looking) -> Iterator[Finding]:
     client, it, server = looking.client, looking.connection, _known(looking.server)
     yield judgements.templates(examine_templates(client, it, server, looking.indices))
     with suppress(NoWriteIndex, AliasIsIndex):  # the next step says so
-        found = promises.of_next(client, it, server, lifecycle=managed(server, looking.indices))
+        found = invariants.of_next(client, it, server, lifecycle=managed(server, looking.indices))
         yield from judgements.promised(Topic.TEMPLATE, found)
 
 
@@ -181,7 +181,7 @@ def index(looking: Looking) -> Iterator[Finding]:
     """The write index is as promised."""
     it, server = looking.connection, _known(looking.server)
     lifecycle = managed(server, looking.indices)
-    found = promises.of_write_index(looking.client, it, server, lifecycle=lifecycle)
+    found = invariants.of_write_index(looking.client, it, server, lifecycle=lifecycle)
     yield from judgements.promised(Topic.INDEX, found)
     write = _known(looking.behind).write
     if not found:
@@ -194,7 +194,7 @@ def write(looking: Looking) -> Iterator[Finding]:
     """An entry gets as far as the write index. None is left there: see PROBE."""
     try:
         answer = looking.client.bulk(
-            operations=PROBE,  # type: ignore[arg-type] # bytes go out as they are: cluster/client.py
+            operations=PROBE,  # type: ignore[arg-type] # bytes go out as they are: elastic/client.py
             index=looking.connection.alias,
             require_alias=True,
             timeout=PRIMARY_WITHIN,

@@ -4,13 +4,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from indexer.check.findings import Finding, Topic, fine, odd, wrong
-from indexer.cluster import promises
-from indexer.cluster.client import Server
-from indexer.cluster.fields import Fields, Ignored
-from indexer.cluster.plan import Body, Kind
-from indexer.cluster.promises import Severity
-from indexer.cluster.roles import WRITER
-from indexer.cluster.templates import Step
+from indexer.elastic.client import Server
+from indexer.elastic.fields import Fields, Ignored
+from indexer.setup import invariants
+from indexer.setup.invariants import Severity
+from indexer.setup.plan import Body, Kind
+from indexer.setup.roles import WRITER
+from indexer.setup.templates import Step
 from indexer.writing import answers
 from indexer.writing.answers import Answer, Verdict
 
@@ -101,7 +101,7 @@ def templates(steps: Sequence[Step]) -> Finding:
     return fine(topic, f"version {version} is installed, as shipped")
 
 
-def promised(topic: Topic, found: Iterable[promises.Finding]) -> Iterator[Finding]:
+def promised(topic: Topic, found: Iterable[invariants.Finding]) -> Iterator[Finding]:
     """What is wrong, or odd, about an index."""
     for each in found:
         tell = wrong if each.severity is Severity.BROKEN else odd

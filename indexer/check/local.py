@@ -13,7 +13,7 @@ from indexer.check.findings import Finding, Topic, failed, fine, odd, wrong
 from indexer.errors import StateUnusable
 from indexer.reading import files
 from indexer.reading.files import FileFacts, Scope
-from indexer.reading.windows import open_log
+from indexer.reading.sources import open_log
 from indexer.settings import MEBIBYTE, STANDARD_INPUT
 from indexer.writing import checkpoint
 

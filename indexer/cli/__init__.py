@@ -11,10 +11,10 @@ from typing import Annotated, Any
 import typer
 
 from indexer import __version__
-from indexer.cli import check, kibana, logs, rejected, report, roles, streams, template, zoomdata
+from indexer.cli import check, kibana, rejected, report, roles, run, streams, template, zoomdata
 from indexer.cli.common import say
 from indexer.errors import Fatal
-from indexer.foreign import printable
+from indexer.escaping import printable
 
 
 class _Commands(typer.core.TyperGroup):
@@ -56,7 +56,7 @@ _kibana = typer.Typer(help="Dashboards, saved searches and alerts in Kibana.", n
 _zoomdata = typer.Typer(help="Zoomdata's connection to the index, and what it logs.", no_args_is_help=True)
 _rejected = typer.Typer(help="Lines that Elasticsearch or the reader refused.", no_args_is_help=True)
 
-for command in (logs.run, logs.status, logs.verify, logs.summary):
+for command in (run.run, run.status, run.verify, run.summary):
     app.command()(command)
 app.add_typer(_template, name="template")
 _template.command()(template.install)
@@ -73,7 +73,7 @@ for command in (zoomdata.connect, zoomdata.remove, zoomdata.logging):
     _zoomdata.command()(command)
 app.command()(report.report)
 app.command()(check.check)
-app.command()(logs.demo)
+app.command()(run.demo)
 
 
 def main() -> None:

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from indexer.cli.streams import write_data
-from indexer.foreign import printable
+from indexer.escaping import printable
 from indexer.settings import DEFAULT_PATH, PREFIX, STANDARD_INPUT, paths_in_environment, plain
 
 if TYPE_CHECKING:
     from indexer.events import Events
     from indexer.show import Tabular
-    from indexer.watch import Moment
+    from indexer.status.watch import Moment
 
 
 def _paths(
@@ -98,8 +98,8 @@ def follow(moments: "Iterable[Moment]", json: bool) -> None:
 def progress(paths: Sequence[str], doing: str = "Indexing", level: str = "info") -> Iterator["Events"]:
     """Give the listener of a run that ends: a bar on a terminal, logs elsewhere."""
     from indexer import monitoring  # noqa: PLC0415
+    from indexer.cli.progress_bar import ProgressBar  # noqa: PLC0415
     from indexer.events import Broadcast  # noqa: PLC0415
-    from indexer.progress import ProgressBar  # noqa: PLC0415
     from indexer.reading import files  # noqa: PLC0415
 
     if not sys.stderr.isatty():

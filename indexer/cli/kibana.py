@@ -31,15 +31,15 @@ def install(
 
     Example: indexer kibana install --kibana-url https://kibana.example:5601 --space audit --alerts
     """
-    from indexer.dashboards import kibana as dashboards  # noqa: PLC0415
+    from indexer.kibana import install as dashboards  # noqa: PLC0415
 
     if not dry_run:
         show(dashboards.install(connection, kibana, alerts=alerts, export_rows=export_rows), json)
         return
-    from indexer.dashboards import objects, rules  # noqa: PLC0415
+    from indexer.kibana import rules, saved_objects  # noqa: PLC0415
 
     naming = dashboards.naming(connection, kibana)
-    write_data(objects.ndjson(objects.saved_objects(naming)).decode().removesuffix("\n"))
+    write_data(saved_objects.ndjson(saved_objects.saved_objects(naming)).decode().removesuffix("\n"))
     say("Nothing was sent. Kibana imports this file at Stack Management, Saved Objects, Import.", error=True)
     if alerts:
         from indexer.show import as_json  # noqa: PLC0415

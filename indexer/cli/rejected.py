@@ -20,7 +20,7 @@ def list_(
 
     Example: indexer rejected list --json | jq -r '.lines[].reason' | sort | uniq -c
     """
-    from indexer.rejected import listing  # noqa: PLC0415
+    from indexer.writing.replay import listing  # noqa: PLC0415
 
     show(listing(connection, state, limit), json)
 
@@ -31,7 +31,7 @@ def replay(connection: Connection, delivery: Delivery, state: State, json: Json 
 
     Example: indexer rejected replay --elasticsearch-url http://localhost:9200
     """
-    from indexer.rejected import replay as send_again  # noqa: PLC0415
+    from indexer.writing.replay import replay as send_again  # noqa: PLC0415
 
     replayed = send_again(connection, delivery, state, stop_on_signals())
     show(replayed, json)

@@ -10,7 +10,7 @@ from indexer.cli.common import say
 from indexer.settings import PREFIX, Connection, milliseconds, options
 
 if TYPE_CHECKING:
-    from indexer.report.questions import Period
+    from indexer.report.queries import Period
 
 MOMENT = "TIME"
 END_OF_DAY = timedelta(days=1) - timedelta(milliseconds=1)
@@ -49,7 +49,7 @@ def report(
 
 
 def _period(start: str | None, end: str | None, last: str) -> "Period":
-    from indexer.report.questions import Period  # noqa: PLC0415
+    from indexer.report.queries import Period  # noqa: PLC0415
 
     until = _moment(end, of_day=END_OF_DAY) if end else datetime.now(UTC)
     length = timedelta(milliseconds=milliseconds(last))

@@ -26,8 +26,8 @@ def roles(
 
     Example: indexer template roles | jq '."zoomdata-activity-writer"'
     """
-    from indexer.cluster import roles as defined  # noqa: PLC0415
-    from indexer.cluster.client import connect, explained  # noqa: PLC0415
+    from indexer.elastic.client import connect, explained  # noqa: PLC0415
+    from indexer.setup import roles as defined  # noqa: PLC0415
     from indexer.show import as_json  # noqa: PLC0415
 
     if not install:

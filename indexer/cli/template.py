@@ -15,9 +15,9 @@ from indexer.settings import Ageing, Connection, Indices, options
 if TYPE_CHECKING:
     from elasticsearch import Elasticsearch
 
-    from indexer.cluster.client import Server
-    from indexer.cluster.plan import Call
-    from indexer.cluster.templates import Outcome
+    from indexer.elastic.client import Server
+    from indexer.setup.plan import Call
+    from indexer.setup.templates import Outcome
 
 DryRun = Annotated[
     bool, typer.Option("--dry-run", help="Send nothing that changes anything; print what would be sent.")
@@ -45,7 +45,7 @@ def install(
 
     Example: indexer template install --retain 90d --dry-run
     """
-    from indexer.cluster import templates  # noqa: PLC0415
+    from indexer.setup import templates  # noqa: PLC0415
 
     with _cluster(connection) as (client, server):
         if dry_run:
@@ -63,7 +63,7 @@ def show_(connection: Connection, indices: Indices, json: Json = False) -> None:
 
     Example: indexer template show --json | jq '.things[] | select(.kind == "lifecycle policy").body'
     """
-    from indexer.cluster import inventory, templates  # noqa: PLC0415
+    from indexer.setup import inventory, templates  # noqa: PLC0415
 
     with _cluster(connection) as (client, server):
         steps = templates.examine(client, connection, server, indices)
@@ -76,7 +76,7 @@ def diff(connection: Connection, indices: Indices, json: Json = False) -> None:
 
     Example: indexer template diff --retain 90d
     """
-    from indexer.cluster import inventory, templates  # noqa: PLC0415
+    from indexer.setup import inventory, templates  # noqa: PLC0415
 
     with _cluster(connection) as (client, server):
         comparison = inventory.compare(templates.examine(client, connection, server, indices))
@@ -101,7 +101,7 @@ def remove(
 
     Example: indexer template remove --dry-run
     """
-    from indexer.cluster import removal  # noqa: PLC0415
+    from indexer.setup import removal  # noqa: PLC0415
 
     if delete_data and not dry_run:
         _confirm(connection.alias, confirm)
@@ -120,13 +120,13 @@ def views(connection: Connection, dry_run: DryRun = False, json: Json = False) -
 
     Example: indexer template views
     """
-    from indexer.cluster import viewing  # noqa: PLC0415
+    from indexer.setup import view_install  # noqa: PLC0415
 
     with _cluster(connection) as (client, server):
         if dry_run:
-            _print_calls(viewing.look(client, connection, server).calls, json)
+            _print_calls(view_install.look(client, connection, server).calls, json)
             return
-        show(viewing.add(client, connection, server), json)
+        show(view_install.add(client, connection, server), json)
 
 
 @options
@@ -135,7 +135,7 @@ def rollover(connection: Connection, ageing: Ageing, dry_run: DryRun = False, js
 
     Example: indexer template rollover --max-age 7d --max-size 30gb --retain 90d
     """
-    from indexer.cluster import rollover as turning  # noqa: PLC0415
+    from indexer.setup import rollover as turning  # noqa: PLC0415
     from indexer.show import as_json  # noqa: PLC0415
 
     with _cluster(connection) as (client, _):
@@ -152,7 +152,7 @@ def rollover(connection: Connection, ageing: Ageing, dry_run: DryRun = False, js
 
 @contextmanager
 def _cluster(connection: Connection) -> Iterator[tuple["Elasticsearch", "Server"]]:
-    from indexer.cluster.client import connect, explained, inspect_server  # noqa: PLC0415
+    from indexer.elastic.client import connect, explained, inspect_server  # noqa: PLC0415
 
     with connect(connection) as client, explained(connection):
         yield client, inspect_server(client)
@@ -173,7 +173,7 @@ def _tell(server: "Server", outcomes: Iterable["Outcome"], json: bool) -> None:
 
 def _print_calls(calls: Sequence["Call"], json: bool) -> None:
     """As lines of shell, the arguments of which go to each curl; or as JSON."""
-    from indexer.cluster.plan import as_curl  # noqa: PLC0415
+    from indexer.setup.plan import as_curl  # noqa: PLC0415
     from indexer.show import as_json  # noqa: PLC0415
 
     if json:

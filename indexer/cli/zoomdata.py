@@ -9,8 +9,8 @@ from indexer.cli.streams import write_data
 from indexer.settings import Connection, Reader, Zoomdata, options
 
 if TYPE_CHECKING:
-    from indexer.dashboards.zoomdata.api import Api
     from indexer.show import Tabular
+    from indexer.zoomdata.api import Api
 
 DryRun = Annotated[
     bool,
@@ -41,10 +41,10 @@ def connect(
 
     Example: indexer zoomdata connect --zoomdata-url https://zoomdata:8443 --zoomdata-username admin --reader-username zoomdata --views
     """
-    from indexer.cluster.client import connect as to_elasticsearch  # noqa: PLC0415
-    from indexer.cluster.client import explained, inspect_server  # noqa: PLC0415
-    from indexer.dashboards.zoomdata.api import Api  # noqa: PLC0415
-    from indexer.dashboards.zoomdata.connecting import Connecting  # noqa: PLC0415
+    from indexer.elastic.client import connect as to_elasticsearch  # noqa: PLC0415
+    from indexer.elastic.client import explained, inspect_server  # noqa: PLC0415
+    from indexer.zoomdata.api import Api  # noqa: PLC0415
+    from indexer.zoomdata.connect import Connecting  # noqa: PLC0415
 
     given = dict(_pair(each) for each in parameter or ())
     with (
@@ -62,11 +62,11 @@ def remove(connection: Connection, zoomdata: Zoomdata, dry_run: DryRun = False, 
 
     Example: indexer zoomdata remove --dry-run
     """
-    from indexer.dashboards.zoomdata import removing  # noqa: PLC0415
-    from indexer.dashboards.zoomdata.api import Api  # noqa: PLC0415
+    from indexer.zoomdata import remove  # noqa: PLC0415
+    from indexer.zoomdata.api import Api  # noqa: PLC0415
 
     with Api(zoomdata, dry=dry_run) as api:
-        _tell(api, removing.remove(api, connection.alias), json)
+        _tell(api, remove.remove(api, connection.alias), json)
 
 
 @options
@@ -85,8 +85,8 @@ def logging(
 
     Example: indexer zoomdata logging --zoomdata-username supervisor --on all --off REQUEST
     """
-    from indexer.dashboards.zoomdata import activities  # noqa: PLC0415
-    from indexer.dashboards.zoomdata.api import SUPERVISOR, Api  # noqa: PLC0415
+    from indexer.zoomdata import activities  # noqa: PLC0415
+    from indexer.zoomdata.api import SUPERVISOR, Api  # noqa: PLC0415
 
     with Api(zoomdata, SUPERVISOR, dry=dry_run) as api:
         _tell(api, activities.switch(api, _types(on), _types(off)), json)
@@ -94,8 +94,8 @@ def logging(
 
 def _tell(api: "Api", result: "Tabular", json: bool, secret: str | None = None) -> None:
     """Show the result, or of a dry run the requests without this secret."""
-    from indexer.dashboards.zoomdata.connectors import masked  # noqa: PLC0415
     from indexer.show import as_json  # noqa: PLC0415
+    from indexer.zoomdata.connectors import masked  # noqa: PLC0415
 
     if not api.dry:
         show(result, json)

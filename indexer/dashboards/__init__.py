@@ -1,1 +1,1 @@
-"""Pictures over the index: what Kibana is given. Reads nothing of the log, writes nothing to Elasticsearch."""
+"""What the dashboards of Kibana and the report share: the description of a panel, and HTTP to their servers."""

@@ -8,19 +8,19 @@ from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from indexer.cluster.client import connect, explained, inspect_server
-from indexer.cluster.summary import summarise
-from indexer.cluster.templates import install
-from indexer.cluster.verify import verify
 from indexer.demo import sample
 from indexer.demo.embedded import Embedded
+from indexer.elastic.client import connect, explained, inspect_server
 from indexer.events import Events
-from indexer.rejected import listing
-from indexer.report.questions import Period
+from indexer.report.queries import Period
 from indexer.report.report import ExtraMissing, available, write
 from indexer.run import run
 from indexer.settings import Connection, Delivery, State
+from indexer.setup.templates import install
 from indexer.show import Tabular
+from indexer.status.summary import summarise
+from indexer.verify.log_files import verify
+from indexer.writing.replay import listing
 
 
 def demonstrate(

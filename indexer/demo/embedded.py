@@ -22,8 +22,8 @@ from typing import Any, Self
 import orjson
 
 from indexer.demo.installation import DEFAULT, Installation, Step, prepare, unheard
-from indexer.demo.looking import status_of, until
 from indexer.errors import EmbeddedFailed
+from indexer.polling import status_of, until
 
 FAST_START = ("-XX:TieredStopAtLevel=1", "-Xss4m")
 """Without the optimising compiler: ready after 6 s instead of 7.5 (measured, 9.1.5, 2 cores), and slower under load.

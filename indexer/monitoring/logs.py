@@ -14,8 +14,8 @@ from datetime import timedelta
 
 import structlog
 
+from indexer.escaping import printable
 from indexer.events import Events, Fault, Progress, Recognition, Totals
-from indexer.foreign import printable
 from indexer.settings import plain
 from indexer.show import duration
 

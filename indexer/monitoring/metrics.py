@@ -17,7 +17,7 @@ from prometheus_client.metrics_core import Metric as Family
 from prometheus_client.registry import Collector
 
 from indexer.monitoring.health import Problem, judge
-from indexer.monitoring.numbers import BOUNDS
+from indexer.monitoring.recorder import BOUNDS
 from indexer.monitoring.snapshot import Latency, LogNumbers, Snapshot
 
 MOST_LOGS = 100

@@ -7,12 +7,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from indexer.events import Broadcast, Events
-from indexer.monitoring import running
+from indexer.monitoring import discovery
+from indexer.monitoring.cluster_probe import Lookout
 from indexer.monitoring.health import judge
-from indexer.monitoring.lookout import Lookout
+from indexer.monitoring.http_server import Page, Pages, Server
 from indexer.monitoring.metrics import exposition
-from indexer.monitoring.numbers import Numbers
-from indexer.monitoring.server import Page, Pages, Server
+from indexer.monitoring.recorder import Numbers
 from indexer.monitoring.snapshot import Snapshot
 from indexer.settings import Connection
 from indexer.show import as_json
@@ -26,14 +26,14 @@ def monitored(address: str, connection: Connection, state: Path, events: Events)
     instance = secrets.token_hex(8)
     with Server(address, pages(numbers.snapshot, instance)) as server:
         with contextlib.suppress(OSError):  # a full disk keeps `indexer status` from finding us, no more
-            running.announce(state, server.url, instance)
+            discovery.announce(state, server.url, instance)
         events.serving(server.url)
         try:
             yield Broadcast(events, numbers, lookout)
         finally:
             lookout.close()
             with contextlib.suppress(OSError):  # what is left of it is not believed
-                running.withdraw(state)
+                discovery.withdraw(state)
 
 
 def pages(ask: Callable[[], Snapshot], instance: str) -> Pages:

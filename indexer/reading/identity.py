@@ -18,7 +18,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from indexer.reading.files import FileFacts
-from indexer.reading.windows import Window
+from indexer.reading.sources import Window
 
 HEAD = 64 * 1024
 """At most so many bytes of a file's first line make its generation."""

@@ -12,7 +12,7 @@ from indexer.reading.entries import Entries, entries_of, entry_id, offset_of
 from indexer.reading.files import FileFacts
 from indexer.reading.identity import START, FileRecord, Place
 from indexer.reading.lines import LF, NUL, Fragment, Lines, LineSplitter
-from indexer.reading.windows import Archive, PlainFile, open_log
+from indexer.reading.sources import Archive, PlainFile, open_log
 from indexer.settings import STANDARD_INPUT
 
 BLOCK = 256 * 1024

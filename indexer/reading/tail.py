@@ -21,7 +21,7 @@ from indexer.reading import files, identity
 from indexer.reading.files import FileFacts, Scope
 from indexer.reading.identity import START, FileRecord, Key, Place
 from indexer.reading.log import NO_ROOM, Changed, Log, Mark, Run, Spool
-from indexer.reading.windows import PlainFile, no_pause
+from indexer.reading.sources import PlainFile, no_pause
 from indexer.settings import STANDARD_INPUT
 
 INPUT = (0, 0)

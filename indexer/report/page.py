@@ -7,11 +7,11 @@ from typing import Any
 
 from indexer import __version__
 from indexer.dashboards.panels import Panel, Time, Top
-from indexer.report import wording
-from indexer.report.answers import Row
-from indexer.report.described import Listing, Section, Shown
-from indexer.report.drawing import Picture, Point, svg
-from indexer.report.questions import INTERVALS, Period
+from indexer.report import formatting
+from indexer.report.charts import Picture, Point, svg
+from indexer.report.queries import INTERVALS, Period
+from indexer.report.results import Row
+from indexer.report.sections import Listing, Section, Shown
 
 WIDTHS = {1: 1096, 2: 516, 3: 324}
 """How wide a picture is that shares a row with so many, in CSS pixels."""
@@ -119,9 +119,9 @@ def render(found: Found, sections: Sequence[Section], made: datetime) -> str:
     return pages.get_template("page.html.jinja").render(
         alias=found.alias,
         entries=found.entries,
-        start=wording.day(found.period.start),
-        end=wording.day(found.period.end),
-        made=wording.day(made.astimezone(UTC)),
+        start=formatting.day(found.period.start),
+        end=formatting.day(found.period.end),
+        made=formatting.day(made.astimezone(UTC)),
         version=__version__,
         figures=[figure for section in sections for figure in _figures(found, section)],
         sections=[_block(found, section) for section in sections] if found.entries else [],
@@ -132,8 +132,8 @@ def _figures(found: Found, section: Section) -> Iterator[Figure]:
     for panel in section.panels:
         if panel.kind == "number" and (rows := found.rows[section.id, panel.id]):
             raw = rows[0][0] or 0
-            exact = wording.number(raw)
-            yield Figure(f"{section.id}-{panel.id}", panel.title, wording.short(raw), exact, raw)
+            exact = formatting.number(raw)
+            yield Figure(f"{section.id}-{panel.id}", panel.title, formatting.short(raw), exact, raw)
 
 
 def _block(found: Found, section: Section) -> Block:
@@ -165,7 +165,7 @@ def _card(found: Found, section: Section, shown: Shown, beside: Sequence[Shown])
     return Card(
         id_,
         shown.title,
-        f"each bar: {wording.span(picture.bar)}" if picture.kind == "bars" else "",
+        f"each bar: {formatting.span(picture.bar)}" if picture.kind == "bars" else "",
         _pivoted(found, shown, picture) if picture.kind != "donut" else _sheet(found, shown, rows),
         _legend(shown, picture),
         wide,
@@ -196,19 +196,19 @@ def _points(found: Found, panel: Panel, rows: Sequence[Row]) -> Iterator[Point]:
     for row in rows:
         keys, figures = row[: len(panel.by)], row[len(panel.by) :]
         if panel.kind == "donut":
-            yield Point("", wording.value(keys[0], kinds[0]), figures[0])
+            yield Point("", formatting.value(keys[0], kinds[0]), figures[0])
         elif len(keys) == 1:
             for label, figure in zip(panel.show, figures, strict=True):
                 yield Point(_place(keys[0]), label, figure)
         elif panel.kind == "rows":
-            yield Point(_place(keys[0]), wording.value(keys[1], kinds[1]), figures[0])
+            yield Point(_place(keys[0]), formatting.value(keys[1], kinds[1]), figures[0])
         else:
-            yield Point(keys[1], wording.value(keys[0], kinds[0]), figures[0])
+            yield Point(keys[1], formatting.value(keys[0], kinds[0]), figures[0])
 
 
 def _place(key: Any) -> Any:
     """Where a figure stands: a time, a number, or a name as it can be drawn."""
-    return wording.value(key) if isinstance(key, str) else key
+    return formatting.value(key) if isinstance(key, str) else key
 
 
 def _kinds(found: Found, panel: Panel) -> list[str | None]:
@@ -240,7 +240,7 @@ def _legend(panel: Panel, picture: Picture) -> tuple[Item, ...]:
     }
     whole = sum(totals.values()) or 1
     texts = {
-        name: wording.percentage(total / whole) if picture.kind == "donut" else wording.short(total)
+        name: formatting.percentage(total / whole) if picture.kind == "donut" else formatting.short(total)
         for name, total in totals.items()
     }
     return tuple(
@@ -258,9 +258,10 @@ def _pivoted(found: Found, panel: Panel, picture: Picture) -> Sheet:
     rows = [
         (
             Cell(
-                wording.moment(at, picture.bar) if over_time else wording.value(at), at if over_time else None
+                formatting.moment(at, picture.bar) if over_time else formatting.value(at),
+                at if over_time else None,
             ),
-            *(Cell(wording.value(figures.get(name), kind), figures.get(name)) for name in picture.series),
+            *(Cell(formatting.value(figures.get(name), kind), figures.get(name)) for name in picture.series),
         )
         for at, figures in (sorted(by_place.items()) if over_time else by_place.items())
     ]
@@ -275,7 +276,7 @@ def _sheet(found: Found, panel: Panel, rows: Sequence[Row]) -> Sheet:
     cells = [
         tuple(
             Cell(
-                wording.value(value, kind),
+                formatting.value(value, kind),
                 value if at >= keys else None,
                 (value or 0) / largest if at == keys else None,
             )
@@ -291,8 +292,8 @@ def _listing(listing: Listing, rows: Sequence[Row]) -> Sheet:
     used = [at for at in range(len(listing.columns)) if any(row[at + 1] is not None for row in rows)]
     cells = [
         (
-            Cell(f"{row[0]:%a %d %b %H:%M:%S}" if row[0] else wording.NOTHING),
-            *(Cell(wording.value(row[at + 1])) for at in used),
+            Cell(f"{row[0]:%a %d %b %H:%M:%S}" if row[0] else formatting.NOTHING),
+            *(Cell(formatting.value(row[at + 1])) for at in used),
         )
         for row in rows
     ]

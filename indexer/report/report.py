@@ -10,14 +10,14 @@ from urllib.parse import quote
 
 from elasticsearch import Elasticsearch
 
-from indexer.cluster.client import connect, explained
 from indexer.dashboards.panels import Panel
+from indexer.elastic.client import connect, explained
 from indexer.errors import Fatal
-from indexer.report import answers
-from indexer.report.answers import Row
-from indexer.report.described import Listing, Section, fields, formats, sections
+from indexer.report import results
 from indexer.report.page import Found, render
-from indexer.report.questions import TIME, Period, aggregations, where
+from indexer.report.queries import TIME, Period, aggregations, where
+from indexer.report.results import Row
+from indexer.report.sections import Listing, Section, fields, formats, sections
 from indexer.settings import Connection
 from indexer.show import moment
 
@@ -102,7 +102,7 @@ def find(client: Elasticsearch, alias: str, period: Period, shown: Sequence[Sect
         answer = _search(client, alias, period, aggs=aggregations(asked, period))
         entries = answer["hits"]["total"]["value"]
         for panel in asked:
-            rows[section.id, panel.id] = answers.rows(panel, answer["aggregations"][panel.id])
+            rows[section.id, panel.id] = results.rows(panel, answer["aggregations"][panel.id])
         for listing in section.listings:
             rows[section.id, listing.id], listed[listing.id] = _newest(client, alias, period, listing)
     return Found(alias, period, entries, rows, listed, left_out, formats())

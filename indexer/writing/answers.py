@@ -14,7 +14,7 @@ from typing import Any
 
 import orjson
 
-from indexer.cluster.failures import KEPT, NotAnAnswer, causes
+from indexer.elastic.failures import KEPT, NotAnAnswer, causes
 from indexer.events import Fault
 
 FILTER_PATH = (
@@ -191,7 +191,7 @@ def read_answer(data: object, count: int) -> Answer:
     Nearly always it says `count` times the same: created, in one index. That is recognised by its bytes, which costs
     a twentieth of parsing it (measured: 0.02 against 0.4 µs an entry); anything else is parsed.
     """
-    if not isinstance(data, bytes):  # cluster/client.py leaves all bulk answers as bytes, and nothing else
+    if not isinstance(data, bytes):  # elastic/client.py leaves all bulk answers as bytes, and nothing else
         raise NotAnAnswer(f"not a bulk answer: {reprlib.repr(data)[:200]}")
     same = _same_for_all(data, count)
     try:

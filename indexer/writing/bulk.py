@@ -16,7 +16,7 @@ import elastic_transport
 import elasticsearch
 from elasticsearch import Elasticsearch
 
-from indexer.cluster.failures import NotAnAnswer, in_short, in_words, reason_of
+from indexer.elastic.failures import NotAnAnswer, in_short, in_words, reason_of
 from indexer.errors import Fatal
 from indexer.events import Events, Fault
 from indexer.reading.entries import Rejection, offset_of
@@ -84,7 +84,7 @@ def post(client: Elasticsearch, body: Body, index: str) -> Answer:
     """Send one bulk request to an index by its own name. Raises Undelivered."""
     try:
         answer = client.bulk(
-            operations=body.data,  # type: ignore[arg-type] # bytes go out as they are: cluster/client.py
+            operations=body.data,  # type: ignore[arg-type] # bytes go out as they are: elastic/client.py
             index=index,
             filter_path=answers.FILTER_PATH,
         )

@@ -18,7 +18,7 @@ from typing import Any
 import orjson
 from elasticsearch import Elasticsearch, NotFoundError
 
-from indexer.cluster.failures import LONGEST, of_form
+from indexer.elastic.failures import LONGEST, of_form
 from indexer.errors import AliasIsIndex, NotInstalled
 
 LOOK_EVERY = 1.0

@@ -20,8 +20,8 @@ import orjson
 import platformdirs
 import yaml
 
-from indexer.cluster.plan import DEFAULT_ALIAS
-from indexer.demo.looking import until
+from indexer.polling import until
+from indexer.setup.plan import DEFAULT_ALIAS
 
 RELEASE = "2.31.0"
 """The newest when this was written; it needs Python 3.12."""

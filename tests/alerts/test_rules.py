@@ -13,12 +13,12 @@ from typing import Any
 import pytest
 from elasticsearch import Elasticsearch
 
-from indexer.cluster.client import connect, inspect_server
-from indexer.cluster.templates import install
+from indexer.elastic.client import connect, inspect_server
 from indexer.settings import Connection
+from indexer.setup.templates import install
 from tests.alerts.elastalert import NAMES, ElastAlert, environment
 from tests.conftest import TestServer, delete_all
-from tests.secured import Secured
+from tests.support.secured import Secured
 
 NOW = datetime.now(UTC).replace(microsecond=0) - timedelta(minutes=2)
 """Shortly before the first look."""

@@ -24,11 +24,11 @@ from elasticsearch import Elasticsearch
 from rich.console import Console
 from rich.table import Column, Table
 
-from indexer.cluster.client import connect, inspect_server
-from indexer.cluster.templates import install
 from indexer.demo import sample
 from indexer.demo.embedded import Embedded
+from indexer.elastic.client import connect, inspect_server
 from indexer.settings import Connection, Delivery
+from indexer.setup.templates import install
 
 HERE = Path(__file__).parent
 SHIPPED = f"polling {Delivery().poll_interval * 1000:.0f}"

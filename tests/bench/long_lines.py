@@ -9,10 +9,10 @@ import sys
 import tempfile
 from pathlib import Path
 
-from indexer.cluster.client import connect, inspect_server
-from indexer.cluster.templates import install
 from indexer.demo.embedded import Embedded
+from indexer.elastic.client import connect, inspect_server
 from indexer.settings import Connection
+from indexer.setup.templates import install
 from tests.conftest import in_memory
 
 MEGABYTE = 1_000_000

@@ -13,10 +13,10 @@ from pathlib import Path
 
 from elasticsearch import Elasticsearch
 
-from indexer.cluster.client import connect, inspect_server
-from indexer.cluster.templates import install
 from indexer.demo.embedded import Embedded
+from indexer.elastic.client import connect, inspect_server
 from indexer.settings import Connection
+from indexer.setup.templates import install
 from tests.conftest import in_memory
 
 IDLE = 15.0

@@ -23,11 +23,11 @@ from zlib import crc32
 
 from elasticsearch import Elasticsearch
 
-from indexer.cluster.client import connect, inspect_server
-from indexer.cluster.plan import plan
 from indexer.demo.embedded import Embedded
 from indexer.demo.sample import entries
+from indexer.elastic.client import connect, inspect_server
 from indexer.settings import Connection
+from indexer.setup.plan import plan
 
 INDEX = "bench-mapping"
 BODY_BYTES = 5 * 1024 * 1024

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import mapping
 from contenders import Bench, Contender, Job, Usage
 
-from indexer.cluster.client import inspect_server
-from indexer.cluster.templates import install
+from indexer.elastic.client import inspect_server
+from indexer.setup.templates import install
 
 QUIET = 0.1
 """A server that uses less than this of a core is at rest."""

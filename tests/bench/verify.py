@@ -23,9 +23,9 @@ from rich.console import Console
 from rich.table import Table
 from turns import Turns, middle, ratio, turn
 
-from indexer.cluster.client import connect, inspect_server
 from indexer.demo.embedded import Embedded
 from indexer.demo.sample import entries
+from indexer.elastic.client import connect, inspect_server
 from indexer.settings import Connection
 
 END = datetime(2026, 11, 23, tzinfo=UTC)

@@ -9,10 +9,10 @@ import bcrypt
 import orjson
 import trustme
 
-from indexer.cluster.roles import roles
 from indexer.demo.embedded import FAST_START, LOGGING
 from indexer.demo.installation import prepare
 from indexer.settings import Connection
+from indexer.setup.roles import roles
 
 VERSION = "9.5.0"
 """Of the server; that of compose/compose.yaml."""

@@ -15,7 +15,7 @@ from typing import Any
 import orjson
 from elasticsearch import Elasticsearch
 
-from indexer.cluster.client import connect
+from indexer.elastic.client import connect
 from indexer.settings import Connection
 from tests.containers.parts import Secrets
 

@@ -6,7 +6,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from indexer.cluster.failures import NotAnAnswer, in_words
+from indexer.elastic.failures import NotAnAnswer, in_words
 from indexer.writing.answers import Verdict, judge_item, judge_request, read_answer
 
 WORDS = [

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from hypothesis import given
 from hypothesis import strategies as st
 
-from indexer.reading.windows import Archive
+from indexer.reading.sources import Archive
 from tests.fuzz.foreign import foreign
 
 ARCHIVES = foreign(

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from indexer.cluster.hits import Held, read_hits
+from indexer.verify.hits import Held, read_hits
 
 IDS = [b"0" * 28, b"1" * 28]
 PIECES = [

@@ -11,11 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from typer.main import get_command
 
-from indexer.cluster.client import connect, explain, shown
-from indexer.cluster.credentials import remedy, who
-from indexer.dashboards.kibana_api import Api as KibanaApi
-from indexer.dashboards.zoomdata.api import Api as ZoomdataApi
+from indexer.elastic.client import connect, explain, shown
+from indexer.elastic.credentials import remedy, who
 from indexer.errors import Fatal, Unreachable
+from indexer.kibana.api import Api as KibanaApi
 from indexer.settings import (
     PREFIX,
     Connection,
@@ -29,6 +28,7 @@ from indexer.settings import (
     options,
     paths_in_environment,
 )
+from indexer.zoomdata.api import Api as ZoomdataApi
 
 SECRETS = (
     "PASSWORD",

@@ -20,12 +20,12 @@ import orjson
 import pytest
 from elasticsearch import Elasticsearch
 
-from indexer.cluster.client import inspect_server
-from indexer.cluster.templates import install
+from indexer.elastic.client import inspect_server
 from indexer.events import Broadcast, Events, Totals
-from indexer.rejected import Listing, listing
 from indexer.run import Report, run
 from indexer.settings import Connection, Delivery, State
+from indexer.setup.templates import install
+from indexer.writing.replay import Listing, listing
 
 PATIENCE = 30.0
 """Seconds after which something that has not happened never will."""

@@ -10,8 +10,8 @@ import pytest
 from indexer.events import Fault
 from indexer.writing.target import LOOK_EVERY
 from tests.integration.conftest import Lab
-from tests.real_faults.actions import lost
-from tests.real_faults.laboratory import (
+from tests.support.real_faults.actions import lost
+from tests.support.real_faults.laboratory import (
     SMALL,
     FaultyLab,
     behind_proxy,
@@ -19,7 +19,7 @@ from tests.real_faults.laboratory import (
     failures,
     until_read,
 )
-from tests.real_faults.proxy import carried_out
+from tests.support.real_faults.proxy import carried_out
 
 
 @pytest.fixture

@@ -11,8 +11,8 @@ import pytest
 
 from indexer.check import check
 from indexer.check.findings import Finding, State, Topic
-from indexer.cluster import fields
-from indexer.cluster.client import inspect_server
+from indexer.elastic import fields
+from indexer.elastic.client import inspect_server
 from indexer.settings import Connection, Indices, Lifecycle
 from tests.integration.conftest import Lab, address, always, joined, numbered, serving
 

@@ -9,13 +9,13 @@ from elasticsearch import BadRequestError, Elasticsearch
 
 from indexer.check import check
 from indexer.check.findings import Finding, State, Topic
-from indexer.cluster.client import connect, inspect_server
-from indexer.cluster.requests import send
-from indexer.cluster.roles import calls
-from indexer.cluster.templates import install
+from indexer.elastic.client import connect, inspect_server
 from indexer.settings import Connection, Indices
 from indexer.settings import State as Directory
-from tests.secured import ADMIN, Secured
+from indexer.setup.requests import send
+from indexer.setup.roles import calls
+from indexer.setup.templates import install
+from tests.support.secured import ADMIN, Secured
 
 ALIAS = "checked-activity"
 ROLES = ("setup", "writer", "replayer", "reader", "zoomdata")

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from elasticsearch import Elasticsearch
 
-from indexer.cluster.client import connect
 from indexer.demo.embedded import Embedded
+from indexer.elastic.client import connect
 from indexer.settings import Connection, State
 from tests.integration.conftest import LOG, Lab, numbered
 from tests.integration.test_follow import writing

@@ -15,8 +15,8 @@ import pytest
 from indexer.writing import checkpoint
 from indexer.writing.checkpoint import DAMAGED, NAME
 from tests.integration.conftest import LOG, Lab, until
-from tests.real_faults.disk import SmallDisk, small_disk
-from tests.real_faults.laboratory import SMALL, FaultyLab, behind_proxy, entries, until_read
+from tests.support.real_faults.disk import SmallDisk, small_disk
+from tests.support.real_faults.laboratory import SMALL, FaultyLab, behind_proxy, entries, until_read
 
 
 @pytest.fixture

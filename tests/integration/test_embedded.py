@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 from elasticsearch import Elasticsearch
 
-from indexer.cluster.client import connect, inspect_server
 from indexer.demo import installation
 from indexer.demo.embedded import Embedded
+from indexer.elastic.client import connect, inspect_server
 from indexer.errors import EmbeddedFailed
 from indexer.settings import Connection
 

@@ -15,14 +15,14 @@ from threading import Event
 
 import pytest
 
-from indexer.cluster.findings import Verification
-from indexer.cluster.verify import verify
 from indexer.events import Events
 from indexer.settings import Delivery, State
+from indexer.verify.findings import Verification
+from indexer.verify.log_files import verify
 from indexer.writing.target import LOOK_EVERY
 from tests.integration.conftest import Lab, joined, numbered, until
-from tests.real_faults.laboratory import behind_proxy, entries
-from tests.real_faults.proxy import Answer, CarryOut, Request, Silence
+from tests.support.real_faults.laboratory import behind_proxy, entries
+from tests.support.real_faults.proxy import Answer, CarryOut, Request, Silence
 
 
 def verified(lab: Lab, *, repair: bool = False, state: State | None = None) -> Verification:

@@ -7,7 +7,7 @@ from enum import Enum, auto
 import pytest
 
 from indexer.demo.sample import entries
-from indexer.writing.rejects import LocalRejects
+from indexer.writing.dead_letters import LocalRejects
 from tests.conftest import TestServer
 from tests.integration.conftest import Lab, joined, numbered
 

@@ -10,18 +10,18 @@ import orjson
 import pytest
 from elasticsearch import Elasticsearch
 
-from indexer.cluster.client import connect, inspect_server
-from indexer.cluster.templates import install
-from indexer.dashboards import rules
-from indexer.dashboards.objects import Naming, SavedObject, saved_objects
 from indexer.demo import sample
+from indexer.elastic.client import connect, inspect_server
 from indexer.events import Events
+from indexer.kibana import rules
+from indexer.kibana.saved_objects import Naming, SavedObject, saved_objects
 from indexer.run import run
 from indexer.settings import Connection, Delivery, State
-from tests import kibana_counted as counted
-from tests import kibana_lens as lens
+from indexer.setup.templates import install
 from tests.conftest import TestServer, delete_all
-from tests.kibana_lens import Range, Row
+from tests.support import kibana_counted as counted
+from tests.support import kibana_lens as lens
+from tests.support.kibana_lens import Range, Row
 
 END = datetime(2026, 5, 11, 6, 30, tzinfo=UTC)
 WEEK = Range((END - timedelta(days=7)).isoformat(), END.isoformat())

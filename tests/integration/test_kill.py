@@ -4,9 +4,9 @@ import random
 import threading
 import time
 
-from indexer.cluster.verify import verify
 from indexer.events import Events
 from indexer.settings import Delivery
+from indexer.verify.log_files import verify
 from tests.integration.conftest import LOG, Lab, numbered, until
 from tests.integration.test_follow import writing
 

@@ -1,6 +1,6 @@
 """Elasticsearch's lifecycle management looks after the indices: its parser reads our policies, its rules are carried out.
 
-The server is a real one with the stand-in of `tests/lifecycle_plugin`, which looks at the indices once a second.
+The server is a real one with the stand-in of `tests/support/lifecycle_plugin`, which looks at the indices once a second.
 """
 
 import shutil
@@ -14,19 +14,19 @@ import pytest
 import indexer
 from indexer.check import check
 from indexer.check.findings import State, Topic
-from indexer.cluster import plan
-from indexer.cluster.client import inspect_server
-from indexer.cluster.findings import Verification
-from indexer.cluster.removal import remove
-from indexer.cluster.rollover import turn
-from indexer.cluster.templates import NotAccepted, Outcome, Result, install
-from indexer.cluster.verify import verify
+from indexer.elastic.client import inspect_server
 from indexer.events import Events
 from indexer.settings import Ageing, Delivery, Indices, Lifecycle
-from indexer.status import status
+from indexer.setup import plan
+from indexer.setup.removal import remove
+from indexer.setup.rollover import turn
+from indexer.setup.templates import NotAccepted, Outcome, Result, install
+from indexer.status.status import status
+from indexer.verify.findings import Verification
+from indexer.verify.log_files import verify
 from tests.conftest import TestServer, in_memory
 from tests.integration.conftest import LOG, Lab, joined, numbered, until
-from tests.lifecycle_plugin.build import managed
+from tests.support.lifecycle_plugin.build import managed
 
 POLICY = "lifecycle policy"
 

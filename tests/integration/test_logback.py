@@ -6,8 +6,8 @@ import pytest
 
 from indexer.demo.installation import prepare
 from tests.integration.conftest import LOG, Lab
-from tests.writers.followed import KILLS, Course, Writer, follow
-from tests.writers.logback import VERSIONS, class_path
+from tests.support.writers.followed import KILLS, Course, Writer, follow
+from tests.support.writers.logback import VERSIONS, class_path
 
 CONFIGURATION = """
 <configuration>

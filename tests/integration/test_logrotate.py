@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from tests.integration.conftest import LOG, Lab
-from tests.writers import appender
-from tests.writers.followed import KILLS, Course, Writer, follow
+from tests.support.writers import appender
+from tests.support.writers.followed import KILLS, Course, Writer, follow
 
 LOGROTATE = shutil.which("logrotate") or shutil.which("logrotate", path="/usr/sbin")
 

@@ -21,9 +21,9 @@ import orjson
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from indexer.cluster.client import connect
 from indexer.demo.embedded import Embedded
-from indexer.monitoring import health, lookout
+from indexer.elastic.client import connect
+from indexer.monitoring import cluster_probe, health
 from indexer.reading.tail import Tail
 from indexer.run import run
 from indexer.settings import Connection, Delivery, Monitoring, State
@@ -102,8 +102,8 @@ class Watched(Following):
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Looks at the cluster follow each other quickly."""
-    monkeypatch.setattr(lookout, "LOOK_EVERY", 0.1)
-    monkeypatch.setattr(lookout, "FIELDS_EVERY", 0.1)
+    monkeypatch.setattr(cluster_probe, "LOOK_EVERY", 0.1)
+    monkeypatch.setattr(cluster_probe, "FIELDS_EVERY", 0.1)
 
 
 def append(lab: Lab, lines: list[bytes]) -> None:

@@ -5,10 +5,10 @@ from typing import Any
 import pytest
 from elasticsearch import BadRequestError
 
-from indexer.cluster.alias import write_index
-from indexer.cluster.client import inspect_server
-from indexer.cluster.promises import Severity, findings
-from indexer.cluster.templates import PromisesBroken, Result, examine, require_promises
+from indexer.elastic.alias import write_index
+from indexer.elastic.client import inspect_server
+from indexer.setup.invariants import Severity, findings
+from indexer.setup.templates import PromisesBroken, Result, examine, require_promises
 from tests.integration.conftest import Lab
 from tests.integration.test_templates_admin import OURS, outranking, set_up, setting, with_result
 

@@ -11,9 +11,9 @@ import pytest
 
 from indexer import run as running
 from tests.integration.conftest import LOG, Lab, joined, numbered, until
-from tests.real_faults.actions import page, short_by_one, status, truncated
-from tests.real_faults.laboratory import FaultyLab, behind_proxy
-from tests.real_faults.proxy import Action, Answer, CarryOut, Request, Rule, carried_out
+from tests.support.real_faults.actions import page, short_by_one, status, truncated
+from tests.support.real_faults.laboratory import FaultyLab, behind_proxy
+from tests.support.real_faults.proxy import Action, Answer, CarryOut, Request, Rule, carried_out
 
 LINES = [b'{"n":0}', b'{"n":1,"user":"x"}', b"not an object", b'{"n":2}', b'{"n":', b'{"n":3}']
 """Good and bad ones; the second is refused by a mapping in which `user` is a number and nothing else."""

@@ -12,20 +12,20 @@ from typing import Any
 import orjson
 import pytest
 
-from indexer.cluster.client import connect, inspect_server
-from indexer.cluster.templates import install
 from indexer.dashboards.panels import Panel, Time, Top
 from indexer.demo import sample
+from indexer.elastic.client import connect, inspect_server
 from indexer.events import Events
-from indexer.report.answers import OTHERS
-from indexer.report.described import Listing, sections
-from indexer.report.questions import Period
+from indexer.report.queries import Period
 from indexer.report.report import write
+from indexer.report.results import OTHERS
+from indexer.report.sections import Listing, sections
 from indexer.run import run
 from indexer.settings import Connection, Delivery, State
-from tests import kibana_counted as counted
-from tests.browser import Page, chromium, executable
+from indexer.setup.templates import install
 from tests.conftest import TestServer, delete_all
+from tests.support import kibana_counted as counted
+from tests.support.browser import Page, chromium, executable
 
 pytestmark = pytest.mark.skipif(executable() is None, reason="no Chromium: apt-get install chromium")
 

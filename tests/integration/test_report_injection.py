@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from indexer.report.described import sections
 from indexer.report.page import render
+from indexer.report.sections import sections
 from indexer.show import text
-from tests.browser import Page, chromium, executable
-from tests.hostile import MARKUP, SIGNS, report_of
+from tests.support.browser import Page, chromium, executable
+from tests.support.hostile import MARKUP, SIGNS, report_of
 
 pytestmark = pytest.mark.skipif(executable() is None, reason="no Chromium: apt-get install chromium")
 

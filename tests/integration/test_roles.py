@@ -10,10 +10,10 @@ from http.server import BaseHTTPRequestHandler
 import orjson
 import pytest
 
-from indexer.cluster.client import connect
-from indexer.cluster.roles import NoSecurity, install, roles
-from indexer.cluster.templates import Foreign, Result
+from indexer.elastic.client import connect
 from indexer.settings import Connection
+from indexer.setup.roles import NoSecurity, install, roles
+from indexer.setup.templates import Foreign, Result
 from tests.integration.conftest import Lab, address, answer, serving
 
 ALIAS = "activity"

@@ -9,8 +9,8 @@ import pytest
 from indexer.writing import checkpoint
 from indexer.writing.target import LOOK_EVERY
 from tests.integration.conftest import Following, Lab, joined
-from tests.real_faults.actions import late, lost, reset
-from tests.real_faults.laboratory import (
+from tests.support.real_faults.actions import late, lost, reset
+from tests.support.real_faults.laboratory import (
     SMALL,
     FaultyLab,
     behind_proxy,
@@ -19,7 +19,7 @@ from tests.real_faults.laboratory import (
     first,
     until_read,
 )
-from tests.real_faults.proxy import carried_out
+from tests.support.real_faults.proxy import carried_out
 
 
 @pytest.fixture

@@ -10,14 +10,14 @@ from typing import Any
 
 import pytest
 
-from indexer import turning
-from indexer.cluster.alias import write_index
-from indexer.cluster.client import connect
-from indexer.cluster.rollover import CannotRollOver, Turned, look, turn
+from indexer.elastic.alias import write_index
+from indexer.elastic.client import connect
 from indexer.errors import NotInstalled
 from indexer.events import Events
 from indexer.run import Report, run
 from indexer.settings import Ageing, Delivery
+from indexer.setup import rollover
+from indexer.setup.rollover import CannotRollOver, Turned, look, turn
 from tests.integration.conftest import LOG, Following, Lab, joined, numbered, until
 from tests.integration.test_follow import writing
 
@@ -139,7 +139,7 @@ def test_without_an_alias_there_is_nothing_to_roll_over(bare: Lab) -> None:
 @pytest.fixture
 def turning_often(monkeypatch: pytest.MonkeyPatch) -> None:
     """Look all the time instead of every few minutes."""
-    monkeypatch.setattr(turning, "EVERY", 0.05)
+    monkeypatch.setattr(rollover, "EVERY", 0.05)
 
 
 def following(lab: Lab, ageing: Ageing) -> Following:
@@ -212,7 +212,7 @@ def test_a_rollover_survives_what_nobody_foresaw(filled: Lab, monkeypatch: pytes
             raise errors.pop(0)
         return real(*how)
 
-    monkeypatch.setattr(turning, "turn", odd)
+    monkeypatch.setattr(rollover, "turn", odd)
     with following(filled, AT_ONCE) as indexing:
         indexing.until(lambda: indexing.heard.of("index_begun"))
     said = [sentence for (sentence,) in indexing.heard.of("rollover_failed")]
@@ -250,7 +250,7 @@ def test_a_server_that_rolls_over_no_more_is_noticed(filled: Lab, monkeypatch: p
     """What it does itself is told once; when it does so no more, we do. The servers of these tests have no ILM: faked."""
     managed = [Turned(managed="policy")] * 5
     real = turn
-    monkeypatch.setattr(turning, "turn", lambda *how: managed.pop() if managed else real(*how))
+    monkeypatch.setattr(rollover, "turn", lambda *how: managed.pop() if managed else real(*how))
     with following(filled, AT_ONCE) as indexing:
         indexing.until(lambda: indexing.heard.of("index_begun"))
     assert indexing.heard.of("rollover_managed") == [("policy",)]

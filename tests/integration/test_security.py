@@ -12,14 +12,14 @@ from subprocess import CompletedProcess
 import pytest
 from elasticsearch import Elasticsearch
 
-from indexer.cluster.client import connect, explained
+from indexer.elastic.client import connect, explained
 from indexer.errors import NotSecure, Unreachable
 from indexer.events import Fault
 from indexer.settings import Connection, State
 from tests.conftest import delete_all
-from tests.guarded import Guarded
 from tests.integration.conftest import Lab, address, joined, numbered, relaying, serving
-from tests.secured import Secured
+from tests.support.guarded import Guarded
+from tests.support.secured import Secured
 
 BROKEN = b'{"n":1,"n":2}'
 """Elasticsearch refuses it: the same key twice."""

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from indexer.cluster.client import connect
 from indexer.demo.embedded import Embedded
+from indexer.elastic.client import connect
 from indexer.events import Fault
 from indexer.settings import Connection, State
 from tests.integration.conftest import Lab
-from tests.real_faults.actions import (
+from tests.support.real_faults.actions import (
     every,
     items,
     lost,
@@ -24,7 +24,7 @@ from tests.real_faults.actions import (
     torn,
     truncated,
 )
-from tests.real_faults.laboratory import (
+from tests.support.real_faults.laboratory import (
     SMALL,
     FaultyLab,
     behind_proxy,
@@ -34,7 +34,7 @@ from tests.real_faults.laboratory import (
     said,
     until_read,
 )
-from tests.real_faults.proxy import Action, Answer, CarryOut, Request, carried_out
+from tests.support.real_faults.proxy import Action, Answer, CarryOut, Request, carried_out
 
 FAULTS: dict[str, tuple[Action, Fault]] = {
     "429": (status(429), Fault.TOO_MANY_REQUESTS),

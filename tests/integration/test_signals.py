@@ -9,9 +9,9 @@ from contextlib import contextmanager
 import pytest
 
 from tests.integration.conftest import Lab, until
-from tests.real_faults.actions import lost, reset, silent, status
-from tests.real_faults.laboratory import SMALL, FaultyLab, behind_proxy, entries
-from tests.real_faults.proxy import Action, carried_out
+from tests.support.real_faults.actions import lost, reset, silent, status
+from tests.support.real_faults.laboratory import SMALL, FaultyLab, behind_proxy, entries
+from tests.support.real_faults.proxy import Action, carried_out
 
 SOON = 10.0
 """Seconds within which a stop has to end the process."""

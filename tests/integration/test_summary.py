@@ -10,13 +10,13 @@ import orjson
 import pytest
 from elasticsearch import Elasticsearch
 
-from indexer.cluster.client import inspect_server
-from indexer.cluster.figures import Count, Deletion, FailedLogIns, SlowVisual
-from indexer.cluster.summary import NOT_SET, summarise
-from indexer.cluster.templates import install
 from indexer.demo.sample import entries
+from indexer.elastic.client import inspect_server
 from indexer.settings import Connection
+from indexer.setup.templates import install
 from indexer.show import as_json, text
+from indexer.status.summary import NOT_SET, summarise
+from indexer.status.summary_model import Count, Deletion, FailedLogIns, SlowVisual
 
 END = datetime(2026, 5, 11, 6, 30, tzinfo=UTC)
 Entry = dict[str, Any]

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from indexer.cluster.client import connect
+from indexer.elastic.client import connect
 from indexer.settings import Connection, State
 from tests.integration.conftest import LOG, Lab, address, always, joined, numbered, serving
 

@@ -7,11 +7,11 @@ import orjson
 import pytest
 from elasticsearch import BadRequestError, Elasticsearch
 
-from indexer.cluster.alias import NoAlias, NoWriteIndex, write_index
-from indexer.cluster.client import inspect_server
-from indexer.cluster.templates import Outcome, Result, install
+from indexer.elastic.alias import NoAlias, NoWriteIndex, write_index
+from indexer.elastic.client import inspect_server
 from indexer.errors import AliasIsIndex
 from indexer.settings import Connection
+from indexer.setup.templates import Outcome, Result, install
 
 OBJECTS = 8, 3, 0
 """From this version on a field may be an object in one entry and none in another (`subobjects`)."""

@@ -11,11 +11,12 @@ from urllib.request import urlopen
 import pytest
 from elasticsearch import Elasticsearch
 
-from indexer.cluster import templates
-from indexer.cluster.alias import write_index
-from indexer.cluster.client import inspect_server
-from indexer.cluster.plan import Request, plan
-from indexer.cluster.templates import (
+from indexer.elastic.alias import write_index
+from indexer.elastic.client import inspect_server
+from indexer.settings import Connection, Indices
+from indexer.setup import templates
+from indexer.setup.plan import Request, plan
+from indexer.setup.templates import (
     Foreign,
     NewerInstalled,
     NotAccepted,
@@ -25,7 +26,6 @@ from indexer.cluster.templates import (
     examine,
     install,
 )
-from indexer.settings import Connection, Indices
 from tests.integration.conftest import Lab
 
 OURS = {"managed_by": "zoomdata-indexer"}

@@ -10,11 +10,11 @@ import pytest
 
 from indexer.check import check
 from indexer.check.findings import State, Topic
-from indexer.cluster.client import inspect_server
-from indexer.cluster.inventory import compare
-from indexer.cluster.plan import Body, Kind, Request, plan
-from indexer.cluster.templates import Outcome, Result, examine, install
+from indexer.elastic.client import inspect_server
 from indexer.settings import Indices
+from indexer.setup.inventory import compare
+from indexer.setup.plan import Body, Kind, Request, plan
+from indexer.setup.templates import Outcome, Result, examine, install
 from tests.integration.conftest import Lab
 
 Tamper = Callable[[Body], object]

@@ -7,12 +7,12 @@ from threading import Event
 
 import pytest
 
-from indexer.cluster.verify import verify
 from indexer.events import Events
 from indexer.settings import Delivery
+from indexer.verify.log_files import verify
 from tests.integration.conftest import LOG, Lab
-from tests.real_faults.actions import late
-from tests.real_faults.laboratory import SMALL, FaultyLab, behind_proxy, entries, until_read
+from tests.support.real_faults.actions import late
+from tests.support.real_faults.laboratory import SMALL, FaultyLab, behind_proxy, entries, until_read
 
 
 @pytest.fixture

@@ -16,10 +16,10 @@ import orjson
 import pytest
 from elasticsearch import Elasticsearch
 
-from indexer.cluster.findings import SHOWN, Line, Verification
-from indexer.cluster.verify import Repair, verify
 from indexer.events import Events
 from indexer.settings import Connection, Delivery, State
+from indexer.verify.findings import SHOWN, Line, Verification
+from indexer.verify.log_files import Repair, verify
 from indexer.writing.bulk import Sender
 from indexer.writing.target import Target, backing
 from tests.integration.conftest import (
@@ -35,7 +35,7 @@ from tests.integration.conftest import (
 )
 
 if TYPE_CHECKING:
-    from indexer.writing.rejects import Rejects
+    from indexer.writing.dead_letters import Rejects
 
 GARBAGE = b"not an object"
 LINES = [*numbered(5), GARBAGE, b'{"n": 5.0, "user":"\\u00e9"}', b'{"n":', *numbered(5, start=10)]
@@ -87,7 +87,7 @@ def put(client: Elasticsearch, index: str, documents: dict[str, bytes]) -> None:
         b'{"index":{"_id":"%b"}}\n%b\n' % (identity.encode(), source)
         for identity, source in documents.items()
     )
-    told = client.bulk(operations=lines, index=index, filter_path="errors")  # type: ignore[arg-type] # bytes: cluster/client.py
+    told = client.bulk(operations=lines, index=index, filter_path="errors")  # type: ignore[arg-type] # bytes: elastic/client.py
     assert told.body == b'{"errors":false}'
 
 

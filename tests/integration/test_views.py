@@ -9,17 +9,17 @@ import orjson
 import pytest
 from elasticsearch import AuthorizationException, BadRequestError, Elasticsearch
 
-from indexer.cluster import removal
-from indexer.cluster.alias import write_index
-from indexer.cluster.client import connect, inspect_server
-from indexer.cluster.plan import Call, views_name
-from indexer.cluster.requests import send
-from indexer.cluster.templates import NotAccepted, PromisesBroken, Result, install, require_promises
-from indexer.cluster.viewing import NoViews, Views, add, look
+from indexer.elastic.alias import write_index
+from indexer.elastic.client import connect, inspect_server
 from indexer.errors import NotInstalled
+from indexer.setup import removal
+from indexer.setup.plan import Call, views_name
+from indexer.setup.requests import send
+from indexer.setup.templates import NotAccepted, PromisesBroken, Result, install, require_promises
+from indexer.setup.view_install import NoViews, Views, add, look
 from tests.conftest import delete_all
 from tests.integration.conftest import Lab, until
-from tests.secured import Secured
+from tests.support.secured import Secured
 
 
 def entries(**types: int) -> bytes:
@@ -151,7 +151,7 @@ def test_types_without_a_possible_name_are_told(lab: Lab) -> None:
 
 def test_rare_types_beyond_a_number_get_no_view(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     """Somebody's flood of types makes no flood of aliases."""
-    monkeypatch.setattr("indexer.cluster.viewing.TYPES", 2)
+    monkeypatch.setattr("indexer.setup.view_install.TYPES", 2)
     indexed(lab, ONE=5, TWO=4, THREE=2)
     found = added(lab)
     assert {it.type for it in found.views if it.added} == {"ONE", "TWO"}

@@ -16,12 +16,15 @@ import orjson
 import pytest
 from elasticsearch import Elasticsearch
 
-from indexer.cluster.client import Server, connect, inspect_server
-from indexer.cluster.viewing import add
-from indexer.dashboards.zoomdata.api import Api
-from indexer.dashboards.zoomdata.connecting import Connected, Connecting
-from indexer.dashboards.zoomdata.facts import access, address, fields_by_type
-from indexer.dashboards.zoomdata.failures import (
+from indexer.demo.sample import write
+from indexer.elastic.client import Server, connect, inspect_server
+from indexer.errors import WrongUsage
+from indexer.settings import Connection, Reader, Zoomdata
+from indexer.setup.view_install import add
+from indexer.zoomdata.api import Api
+from indexer.zoomdata.connect import Connected, Connecting
+from indexer.zoomdata.facts import access, address, fields_by_type
+from indexer.zoomdata.failures import (
     ConnectorNotEnabled,
     ElasticsearchTooOld,
     ForeignSource,
@@ -31,12 +34,9 @@ from indexer.dashboards.zoomdata.failures import (
     ZoomdataForbids,
     ZoomdataTooOld,
 )
-from indexer.dashboards.zoomdata.removing import Removed, remove
-from indexer.demo.sample import write
-from indexer.errors import WrongUsage
-from indexer.settings import Connection, Reader, Zoomdata
+from indexer.zoomdata.remove import Removed, remove
 from tests.integration.conftest import Lab
-from tests.zoomdata_stand_in import PARAMETERS, StandIn, as_described, connector
+from tests.support.zoomdata_stand_in import PARAMETERS, StandIn, as_described, connector
 
 PASSWORD = "the-reader's-s3cret"
 KINDS = {"date": "TIME", "double": "NUMBER"}

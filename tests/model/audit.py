@@ -18,7 +18,7 @@ import orjson
 from indexer.reading.entries import entry_in
 from indexer.reading.identity import FileRecord
 from indexer.writing import checkpoint
-from tests.fakes import FakeElasticsearch
+from tests.support.fakes import FakeElasticsearch
 
 REFUSED = b'{"bad":'
 """How an entry begins that Elasticsearch refuses."""

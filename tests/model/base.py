@@ -11,14 +11,14 @@ from typing import Any
 
 import pytest
 
-from tests import faults
-from tests.fakes import FakeElasticsearch, Refusal
-from tests.faults import CarryOut, Request, Step
 from tests.model.audit import REFUSED, Audit, Ids
 from tests.model.disk import Disk, File
 from tests.model.history import one, step
 from tests.model.stage import PROMPT, Actor, Stage, oldest_first
 from tests.model.subject import LONGEST_LINE, Subject, World
+from tests.support import faults
+from tests.support.fakes import FakeElasticsearch, Refusal
+from tests.support.faults import CarryOut, Request, Step
 
 FAULTS: dict[str, Step] = {
     "lost": faults.lost,

@@ -17,7 +17,7 @@ from indexer.writing import answers, bulk, target
 from indexer.writing.answers import Answer
 from indexer.writing.batches import EMPTY, Body
 from indexer.writing.bulk import Outcome, Sender, Undelivered
-from indexer.writing.rejects import Rejects
+from indexer.writing.dead_letters import Rejects
 from indexer.writing.target import Target
 
 Patch = pytest.MonkeyPatch

@@ -1,4 +1,4 @@
-"""The indexers on a stage: their real parts, put together as `indexer/run.py` and `indexer/cluster/verify.py` do.
+"""The indexers on a stage: their real parts, put together as `indexer/run.py` and `indexer/cluster/log_files.py` do.
 
 They die and start again as told; all share the files and the cluster, and each has a state of its own.
 """
@@ -13,26 +13,26 @@ from typing import cast
 import pytest
 
 from indexer import pipeline
-from indexer.cluster import verify
-from indexer.cluster.findings import Line
-from indexer.cluster.hits import Held
-from indexer.cluster.lookup import Lookup
-from indexer.cluster.verify import Checker, Repair
 from indexer.errors import Stopped
 from indexer.events import Events, Recognition, Totals
 from indexer.pipeline import Pipeline
 from indexer.reading import identity, log
 from indexer.reading.files import FileFacts
+from indexer.reading.sources import PlainFile, open_log
 from indexer.reading.tail import Tail
-from indexer.reading.windows import PlainFile, open_log
 from indexer.settings import Connection
+from indexer.verify import log_files
+from indexer.verify.findings import Line
+from indexer.verify.hits import Held
+from indexer.verify.log_files import Checker, Repair
+from indexer.verify.lookup import Lookup
 from indexer.writing import bulk, checkpoint, target
 from indexer.writing.bulk import Sender
-from indexer.writing.rejects import LocalRejects, Rejects
+from indexer.writing.dead_letters import LocalRejects, Rejects
 from indexer.writing.target import Target, backing, delivered
-from tests.fakes import FakeElasticsearch
 from tests.model.audit import HEAD, Audit
 from tests.model.stage import Actor, Order, Stage, Stop
+from tests.support.fakes import FakeElasticsearch
 
 BLOCK, TAIL = 100, 80
 """Bytes; real ones are so large that no short history would have a second block."""
@@ -59,7 +59,7 @@ class World:
             (pipeline, "time", stage.time),
             (target, "threading", stage.threading),
             (bulk, "time", stage.time),
-            (verify, "time", stage.time),
+            (log_files, "time", stage.time),
             (log, "time", stage.time),
             (log, "BLOCK", BLOCK),
             (log, "open_log", self._open),
@@ -204,7 +204,7 @@ class Subject:
         tail = self._follow([], events, once=True)
         tail.scan()
         with suppress(Stopped):
-            for portion in verify._portions(verify._lines(tail), BATCH):
+            for portion in log_files._portions(log_files._lines(tail), BATCH):
                 checker.check(portion)
             checker.look_again()
 

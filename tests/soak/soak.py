@@ -28,10 +28,10 @@ from typing import IO, Self
 import orjson
 from elasticsearch import Elasticsearch
 
-from indexer.cluster.client import connect, inspect_server
-from indexer.cluster.templates import install
 from indexer.demo.embedded import Embedded
+from indexer.elastic.client import connect, inspect_server
 from indexer.settings import Connection
+from indexer.setup.templates import install
 
 ROUND = 25
 """Steps between two comparisons."""

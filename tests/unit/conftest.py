@@ -12,8 +12,8 @@ from indexer.reading import log as log_module
 from indexer.reading.files import FileFacts
 from indexer.reading.identity import FileRecord
 from indexer.reading.log import QUIET, Mark, Run
+from indexer.reading.sources import PlainFile, open_log
 from indexer.reading.tail import QUIET_EVERY, Tail
-from indexer.reading.windows import PlainFile, open_log
 
 LIMIT = 1024 * 1024
 Delivered = Counter[tuple[str, bytes]]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from indexer.dashboards.web import http_address, shown
+from indexer.dashboards.http import http_address, shown
 from indexer.errors import WrongUsage
 
 

@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from indexer.cluster.alias import following, is_ours, number
-from indexer.cluster.plan import Call
-from indexer.cluster.rollover import Turn, expired, rollover_call
+from indexer.elastic.alias import following, is_ours, number
 from indexer.settings import Ageing
+from indexer.setup.plan import Call
+from indexer.setup.rollover import Turn, expired, rollover_call
 
 ALIAS = "zoomdata-activity"
 DAY = 86_400_000

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from indexer.cluster.failures import NotAnAnswer
+from indexer.elastic.failures import NotAnAnswer
 from indexer.events import Fault
 from indexer.writing.answers import (
     ITEM,

@@ -4,9 +4,9 @@ import threading
 
 import pytest
 
-from indexer.background import repeat
 from indexer.errors import NoSuchLog
-from tests.observed import Stop
+from indexer.polling import repeat
+from tests.support.observed import Stop
 
 
 @pytest.mark.parametrize(

@@ -10,9 +10,9 @@ from indexer.reading.entries import Rejection, entry_id
 from indexer.writing.batches import Body
 from indexer.writing.bulk import FAST, SLOW, Stopped
 from indexer.writing.target import LOOK_EVERY
-from tests import faults
-from tests.fakes import Refusal
-from tests.sending import FILE, GENERATION, ONE, TWO, Lab, counts, pairs, stored
+from tests.support import faults
+from tests.support.fakes import Refusal
+from tests.support.sending import FILE, GENERATION, ONE, TWO, Lab, counts, pairs, stored
 
 TOO_MANY = Refusal(429, "es_rejected_execution_exception", "queue is full")
 

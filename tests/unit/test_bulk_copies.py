@@ -11,9 +11,9 @@ from indexer.events import Fault
 from indexer.writing.batches import Body
 from indexer.writing.bulk import Stopped
 from indexer.writing.target import GRACE, LOOK_EVERY
-from tests import faults
-from tests.fakes import FakeElasticsearch, Refusal
-from tests.sending import ONE, THREE, TWO, Lab, counts, pairs, stored
+from tests.support import faults
+from tests.support.fakes import FakeElasticsearch, Refusal
+from tests.support.sending import ONE, THREE, TWO, Lab, counts, pairs, stored
 
 TOO_MANY = Refusal(429, "es_rejected_execution_exception", "queue is full")
 

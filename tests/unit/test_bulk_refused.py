@@ -10,10 +10,10 @@ from indexer.reading.entries import entry_id
 from indexer.writing.batches import Body, Pair
 from indexer.writing.bulk import FAST, SLOW, TRIES, Outcome, Stopped
 from indexer.writing.target import LOOK_EVERY
-from tests import faults
-from tests.fakes import Refusal
-from tests.faults import Request
-from tests.sending import GENERATION, Lab, counts, pairs, stored
+from tests.support import faults
+from tests.support.fakes import Refusal
+from tests.support.faults import Request
+from tests.support.sending import GENERATION, Lab, counts, pairs, stored
 
 
 @pytest.fixture

@@ -9,14 +9,14 @@ from indexer import check
 from indexer.check import Step, judgements
 from indexer.check.cluster import Looking
 from indexer.check.findings import Finding, State, Topic, fine, wrong
-from indexer.cluster.client import Server
-from indexer.cluster.compare import differences
-from indexer.cluster.fields import Fields, Ignored
-from indexer.cluster.plan import Kind, Request, plan
-from indexer.cluster.roles import roles
-from indexer.cluster.templates import Step as Installed
+from indexer.elastic.client import Server
+from indexer.elastic.fields import Fields, Ignored
 from indexer.errors import NotInstalled, Refused
 from indexer.settings import Connection
+from indexer.setup.compare import differences
+from indexer.setup.plan import Kind, Request, plan
+from indexer.setup.roles import roles
+from indexer.setup.templates import Step as Installed
 from indexer.writing.answers import Answer, Item
 
 ALIAS = Connection().alias

@@ -8,9 +8,9 @@ from http.server import BaseHTTPRequestHandler
 import elasticsearch
 import pytest
 
-from indexer.cluster import node
-from indexer.cluster.client import connect, explained, shown
-from indexer.cluster.failures import reason_of
+from indexer.elastic import node
+from indexer.elastic.client import connect, explained, shown
+from indexer.elastic.failures import reason_of
 from indexer.errors import NotElasticsearch, WrongUsage
 from indexer.settings import Connection
 from tests.integration.conftest import address, always, answer, serving

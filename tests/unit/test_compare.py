@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from indexer.cluster.client import Server
-from indexer.cluster.compare import OF_THE_SERVER, differences
-from indexer.cluster.plan import Body, Kind, Request, plan
+from indexer.elastic.client import Server
 from indexer.settings import Connection, Indices
+from indexer.setup.compare import OF_THE_SERVER, differences
+from indexer.setup.plan import Body, Kind, Request, plan
 
 SERVERS = [
     Server(version, lifecycle=version >= (8, 0, 0)) for version in ((7, 17, 28), (8, 19, 16), (9, 5, 0))

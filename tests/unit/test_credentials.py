@@ -8,11 +8,11 @@ from typing import Any
 import elasticsearch
 import pytest
 
-from indexer.cluster.client import connect, explain
-from indexer.cluster.credentials import Credentials
+from indexer.elastic.client import connect, explain
+from indexer.elastic.credentials import Credentials
 from indexer.errors import Fatal, Unauthenticated, WrongUsage
 from indexer.settings import Connection, SecretUnusable
-from tests.guarded import Guarded
+from tests.support.guarded import Guarded
 
 
 @pytest.fixture(autouse=True)

@@ -8,7 +8,7 @@ import pytest
 import urllib3
 from elastic_transport import ApiResponseMeta, HttpHeaders, NodeConfig
 
-from indexer.cluster.failures import in_short, in_words, innermost, reason_of
+from indexer.elastic.failures import in_short, in_words, innermost, reason_of
 
 BULK = "create_doc,create,delete,index,write,all"
 NAMED = "one of the index privileges create_doc, create, delete, index, write, all is missing"

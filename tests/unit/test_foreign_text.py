@@ -18,14 +18,14 @@ import indexer
 from indexer import cli
 from indexer.cli import app
 from indexer.cli.common import say
+from indexer.cli.progress_bar import ProgressBar
 from indexer.errors import Fatal
+from indexer.escaping import printable, printable_json
 from indexer.events import Broadcast, Events, Fault, Progress, Recognition, Totals
-from indexer.foreign import printable, printable_json
 from indexer.monitoring import Logs, logger
-from indexer.progress import ProgressBar
 from indexer.show import as_json, text
-from tests.hostile import SIGNS
 from tests.integration.conftest import address, always, serving
+from tests.support.hostile import SIGNS
 
 EVIL = "".join(SIGNS.values())
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from indexer.cluster.client import connect
+from indexer.elastic.client import connect
 from indexer.errors import WrongUsage
 from indexer.settings import Connection
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import rule
 
 from indexer.reading.identity import FileRecord
-from tests.rotation import Followed
+from tests.support.rotation import Followed
 from tests.unit.conftest import Delivered, Reader, expected
 
 FILES = st.integers(0, 5)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from indexer.cluster.hits import Held, read_hits
+from indexer.verify.hits import Held, read_hits
 
 TRICKS = [
     '{"_index":"x","_id":"y","_source":{}}',

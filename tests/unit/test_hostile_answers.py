@@ -13,21 +13,21 @@ import orjson
 import pytest
 from elasticsearch import Elasticsearch
 
-from indexer.cluster.client import connect, explained, inspect_server
-from indexer.cluster.failures import NotAnAnswer
-from indexer.cluster.rollover import look
-from indexer.dashboards.kibana import install
-from indexer.dashboards.web import NoAnswer, Web, http_address
-from indexer.dashboards.zoomdata import activities, removing
-from indexer.dashboards.zoomdata.api import Api
+from indexer.dashboards.http import NoAnswer, Web, http_address
+from indexer.elastic.client import connect, explained, inspect_server
+from indexer.elastic.failures import NotAnAnswer
 from indexer.errors import Fatal, NotElasticsearch, Unreachable
 from indexer.events import Fault
+from indexer.kibana.install import install
 from indexer.settings import Ageing, Connection, Kibana, Zoomdata
+from indexer.setup.rollover import look
 from indexer.writing.answers import ITEM, read_answer
 from indexer.writing.batches import Body
 from indexer.writing.bulk import Undelivered, post
 from indexer.writing.target import backing, delivered
-from tests.hostile_server import HEADER, hostile, whole
+from indexer.zoomdata import activities, remove
+from indexer.zoomdata.api import Api
+from tests.support.hostile_server import HEADER, hostile, whole
 
 BODY = Body.of([(b"0" * 28, b'{"a":1}')])
 MEBIBYTE = 1024 * 1024
@@ -312,7 +312,7 @@ def ask_kibana(url: str) -> None:
 
 def ask_zoomdata(url: str) -> None:
     with Api(Zoomdata(zoomdata_url=f"{url.replace('//', '//admin:s3cret@')}/composer"), dry=True) as api:
-        removing.remove(api, "a")
+        remove.remove(api, "a")
 
 
 def log_zoomdata(url: str) -> None:

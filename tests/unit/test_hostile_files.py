@@ -15,9 +15,9 @@ import pytest
 from indexer.check import local
 from indexer.reading import files
 from indexer.reading.files import NEVER, Scope, find, look_at
+from indexer.reading.sources import open_log
 from indexer.reading.tail import CLAIMABLE
-from indexer.reading.windows import open_log
-from tests.rotation import FIRST, SECOND, THIRD
+from tests.support.rotation import FIRST, SECOND, THIRD
 from tests.unit.conftest import Reader, append, expected
 
 NAME = "zoomdata-activity.log"

@@ -7,19 +7,19 @@ from pathlib import Path
 
 import pytest
 
-from indexer.cluster.verify import _go_on, _lines
 from indexer.errors import Stopped
 from indexer.monitoring.health import NAMED, judge
 from indexer.monitoring.logs import FILES, FORGOTTEN, Logs
-from indexer.monitoring.numbers import UNREADABLE, UNREADABLE_FOR, Numbers
+from indexer.monitoring.recorder import UNREADABLE, UNREADABLE_FOR, Numbers
 from indexer.pipeline import Interrupted
-from indexer.reading import windows
+from indexer.reading import sources
 from indexer.reading.files import look_at
+from indexer.reading.sources import Archive, PlainFile, open_log
 from indexer.reading.tail import RETRIED
-from indexer.reading.windows import Archive, PlainFile, open_log
-from tests.observed import Stop
+from indexer.verify.log_files import _go_on, _lines
+from tests.support.observed import Stop
+from tests.support.world import World, there_is
 from tests.unit.conftest import Reader, append, expected, lines
-from tests.world import World, there_is
 
 HEAD = b'{"the":"same"}\n'
 EMPTY = gzip.compress(b"", mtime=0)
@@ -85,7 +85,7 @@ def archive(path: Path, data: bytes) -> Archive:
 
 def test_empty_members_cost_what_their_number_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """By the ten thousand, with something behind them; four times as many cost four times as much, with a margin."""
-    monkeypatch.setattr(windows, "CHUNK", 16 * 1024 * 1024)
+    monkeypatch.setattr(sources, "CHUNK", 16 * 1024 * 1024)
     spent = []
     for count in (20_000, 80_000):
         window = archive(tmp_path / "a.gz", EMPTY * count + gzip.compress(b"end\n"))
@@ -103,8 +103,8 @@ def test_members_and_padding_in_any_slices_give_the_same_bytes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, padding: bytes, piece: int
 ) -> None:
     """Wherever slices and chunks end."""
-    monkeypatch.setattr(windows, "SLICE", piece)
-    monkeypatch.setattr(windows, "CHUNK", 3 * piece + 1 if piece > 1 else 64)
+    monkeypatch.setattr(sources, "SLICE", piece)
+    monkeypatch.setattr(sources, "CHUNK", 3 * piece + 1 if piece > 1 else 64)
     content = lines(0, 200)
     members = (gzip.compress(content[start : start + 999]) for start in range(0, len(content), 999))
     window = archive(tmp_path / "a.gz", EMPTY + padding.join([*members, EMPTY]) + padding)

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 import trustme
 
-from indexer.dashboards import kibana
-from indexer.dashboards.kibana import Installed
-from indexer.dashboards.kibana_api import KibanaNotSecure, KibanaUnauthenticated
-from indexer.dashboards.objects import Naming, saved_objects
+from indexer.kibana import install as installing
+from indexer.kibana.api import KibanaNotSecure, KibanaUnauthenticated
+from indexer.kibana.install import Installed
+from indexer.kibana.saved_objects import Naming, saved_objects
 from indexer.settings import Connection, Kibana
-from tests.kibana_stand_in import StandIn
+from tests.support.kibana_stand_in import StandIn
 
 ALL = saved_objects(Naming())
 SECRET = "s3cret-of-elastic"
@@ -39,7 +39,7 @@ def url(stand_in: StandIn) -> Iterator[str]:
 
 def install(url: str, **options: Any) -> Installed:
     """Install with these options."""
-    return kibana.install(
+    return installing.install(
         Connection(**{"request_timeout": 5.0} | options), Kibana(url), alerts=False, export_rows=500
     )
 

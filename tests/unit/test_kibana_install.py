@@ -9,20 +9,21 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from indexer import cli
-from indexer.dashboards import kibana, objects
-from indexer.dashboards.kibana import ImportFailed, Installed, KibanaTooOld
-from indexer.dashboards.kibana_api import (
+from indexer.errors import WrongUsage
+from indexer.kibana import install as installing
+from indexer.kibana import saved_objects as objects
+from indexer.kibana.api import (
     KibanaForbids,
     KibanaUnauthenticated,
     KibanaUnreachable,
     NoSuchSpace,
     NotKibana,
 )
-from indexer.dashboards.objects import Naming, ndjson, saved_objects
-from indexer.dashboards.rules import AlertingNotReady
-from indexer.errors import WrongUsage
+from indexer.kibana.install import ImportFailed, Installed, KibanaTooOld
+from indexer.kibana.rules import AlertingNotReady
+from indexer.kibana.saved_objects import Naming, ndjson, saved_objects
 from indexer.settings import Connection, Kibana
-from tests.kibana_stand_in import StandIn
+from tests.support.kibana_stand_in import StandIn
 
 ALL = saved_objects(Naming())
 SECRET = "s3cret-of-elastic"
@@ -49,7 +50,7 @@ def url(stand_in: StandIn) -> Iterator[str]:
 def install(url: str, *, alerts: bool = False, space: str | None = None, **options: Any) -> Installed:
     """Install as user elastic."""
     given: dict[str, Any] = {"username": "elastic", "request_timeout": 5.0} | options
-    return kibana.install(Connection(**given), Kibana(url, space), alerts=alerts, export_rows=500)
+    return installing.install(Connection(**given), Kibana(url, space), alerts=alerts, export_rows=500)
 
 
 def run(*arguments: str) -> Result:
@@ -113,7 +114,7 @@ def test_base_path(stand_in: StandIn) -> None:
 
 def test_dry_run() -> None:
     """A dry run sends nothing and prints the very file that is imported."""
-    result = run("--dry-run", "--kibana-url", "http://kibana.invalid:5601")
+    result = run("--dry-run", "--kibana-url", "http://install.invalid:5601")
     assert result.exit_code == 0
     assert result.stdout.encode() == ndjson(ALL)
     assert "Import" in result.stderr

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.kibana_kql import query
+from tests.support.kibana_kql import query
 
 A, B, C = ({"match": {name: "1"}} for name in "abc")
 

@@ -9,11 +9,11 @@ import orjson
 import pytest
 
 from indexer.dashboards import panels
-from indexer.dashboards.objects import DASHBOARDS, WIDTH, Naming, SavedObject, ndjson, saved_objects
 from indexer.dashboards.panels import Filters, Measure, Time, Top
-from tests import kibana_lens as lens
-from tests.kibana_kql import query
-from tests.kibana_stand_in import FORM
+from indexer.kibana.saved_objects import DASHBOARDS, WIDTH, Naming, SavedObject, ndjson, saved_objects
+from tests.support import kibana_lens as lens
+from tests.support.kibana_kql import query
+from tests.support.kibana_stand_in import FORM
 
 OBJECTS = saved_objects(Naming())
 LINES = {(it.type, it.id): orjson.loads(it.line) for it in OBJECTS}

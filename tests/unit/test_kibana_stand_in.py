@@ -8,13 +8,14 @@ import orjson
 import pytest
 import urllib3
 
-from indexer.dashboards import kibana, rules
-from indexer.dashboards.kibana import ImportFailed
-from indexer.dashboards.kibana_api import Api, KibanaUnexpected
-from indexer.dashboards.objects import Naming
 from indexer.errors import Fatal
+from indexer.kibana import install as installing
+from indexer.kibana import rules
+from indexer.kibana.api import Api, KibanaUnexpected
+from indexer.kibana.install import ImportFailed
+from indexer.kibana.saved_objects import Naming
 from indexer.settings import Connection, Kibana
-from tests.kibana_stand_in import StandIn
+from tests.support.kibana_stand_in import StandIn
 
 Break = Callable[[pytest.MonkeyPatch], None]
 
@@ -28,7 +29,7 @@ def url() -> Iterator[str]:
 
 def install(url: str) -> None:
     """Install everything."""
-    kibana.install(Connection(request_timeout=5.0), Kibana(url), alerts=True, export_rows=500)
+    installing.install(Connection(request_timeout=5.0), Kibana(url), alerts=True, export_rows=500)
 
 
 def sent(change: Callable[[dict[str, Any]], None]) -> Break:
@@ -59,7 +60,7 @@ def lines(change: Callable[[dict[str, Any]], None], only: str = "zoomdata-activi
                 content += orjson.dumps(line) + b"\n"
             return content
 
-        monkeypatch.setattr(kibana, "ndjson", changed)
+        monkeypatch.setattr(installing, "ndjson", changed)
 
     return apply
 

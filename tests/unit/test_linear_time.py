@@ -19,9 +19,9 @@ import orjson
 import pytest
 
 import indexer
-from indexer.cluster.hits import read_hits
 from indexer.reading.entries import DEEPEST, Reason, entries_of, entry_in, nested_too_deeply
 from indexer.reading.lines import Lines, LineSplitter
+from indexer.verify.hits import read_hits
 from indexer.writing.checkpoint import Checkpoint
 
 TEXTS: dict[str, Callable[[re.Pattern[Any], Any], object]] = {

@@ -17,8 +17,8 @@ import structlog
 from indexer.events import Broadcast, Events, Fault, Progress, Recognition, Totals
 from indexer.monitoring import Logs, logger
 from indexer.monitoring.logs import SAID_AGAIN
-from indexer.monitoring.numbers import Numbers
-from tests.observed import Heard
+from indexer.monitoring.recorder import Numbers
+from tests.support.observed import Heard
 
 Said = dict[str, Any]
 

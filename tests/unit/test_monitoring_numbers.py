@@ -6,10 +6,9 @@ from dataclasses import replace
 import pytest
 
 from indexer.events import Broadcast, Fault, LogProgress, Progress, Recognition, Totals
-from indexer.monitoring import backlog, health
-from indexer.monitoring.backlog import Backlog
+from indexer.monitoring import health, recorder
 from indexer.monitoring.health import Problem, judge
-from indexer.monitoring.numbers import BOUNDS, KINDS, OTHER, UNREADABLE_FOR, Numbers
+from indexer.monitoring.recorder import BOUNDS, KINDS, OTHER, UNREADABLE_FOR, Backlog, Numbers
 from indexer.monitoring.snapshot import Fields, InFlight
 
 
@@ -76,7 +75,7 @@ def test_the_age_of_a_lag_is_that_of_its_oldest_byte(
 
 def test_an_outage_of_days_takes_no_more_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     """However often is looked, few samples are kept, and the oldest byte is as old as it is."""
-    monkeypatch.setattr(backlog, "MOST", 20)
+    monkeypatch.setattr(recorder, "MOST", 20)
     it = Backlog()
     assert [it.look(second, 0, 10 + second) for second in range(100_000)][-1] == 99_999
     assert len(it._found) <= 20

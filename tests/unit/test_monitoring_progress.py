@@ -8,9 +8,9 @@ import pytest
 from indexer import pipeline
 from indexer.events import LogProgress, Progress, Totals
 from indexer.reading import log
-from tests import faults
-from tests.observed import Stop
-from tests.world import World, lines
+from tests.support import faults
+from tests.support.observed import Stop
+from tests.support.world import World, lines
 
 
 @pytest.fixture(autouse=True)

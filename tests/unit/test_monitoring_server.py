@@ -18,15 +18,15 @@ import pytest
 
 from indexer.errors import Unreachable
 from indexer.events import Events, LogProgress, Progress, Totals
-from indexer.monitoring import lookout, running
-from indexer.monitoring import server as server_module
-from indexer.monitoring.lookout import Lookout
-from indexer.monitoring.numbers import Numbers
-from indexer.monitoring.server import MOST, CannotListen, Page, Server
+from indexer.monitoring import cluster_probe, discovery
+from indexer.monitoring import http_server as server_module
+from indexer.monitoring.cluster_probe import Lookout
+from indexer.monitoring.http_server import MOST, CannotListen, Page, Server
+from indexer.monitoring.recorder import Numbers
 from indexer.monitoring.service import monitored, pages
 from indexer.settings import Connection
-from tests.hostile_server import hostile
-from tests.observed import Heard
+from tests.support.hostile_server import hostile
+from tests.support.observed import Heard
 
 INSTANCE = "0123456789abcdef"
 LOG = LogProgress("a.log", (1, 2, 3), copy=False, size=100, delivered=60, lag=40)
@@ -155,53 +155,53 @@ def test_where_it_is_reached(address: str, host: str) -> None:
 
 def test_a_running_indexer_is_found(tmp_path: Path, server: Server, numbers: Numbers) -> None:
     """By the file in its state directory; what it says is what it counts."""
-    running.announce(tmp_path, server.url, INSTANCE)
+    discovery.announce(tmp_path, server.url, INSTANCE)
     assert (tmp_path / "monitoring.json").read_bytes() == (
         b'{"address":"%b","instance":"%b"}\n' % (server.url.encode(), INSTANCE.encode())
     )
-    it = running.ask(tmp_path)
+    it = discovery.ask(tmp_path)
     assert it is not None
     assert (it.ready, it.problems, it.totals) == (False, ("No answer from Elasticsearch.",), None)
     numbers.connected("uuid", "index-000001")
     numbers.heartbeat(lambda: PROGRESS)
-    it = running.ask(tmp_path)
+    it = discovery.ask(tmp_path)
     assert it is not None
     assert (it.ready, it.problems, it.totals) == (True, (), PROGRESS.totals)
     assert (it.address, it.batches, it.bytes) == (server.url, 2, 300)
-    assert it.logs == {"a.log": running.RunningLog(100, 60, 40, 0.0)}
+    assert it.logs == {"a.log": discovery.RunningLog(100, 60, 40, 0.0)}
 
 
 def test_what_is_left_of_another_indexer_is_not_believed(tmp_path: Path, server: Server) -> None:
     """No file, a damaged one, a port that is closed, or one that is another program's now: none is running."""
-    assert running.ask(tmp_path) is None
+    assert discovery.ask(tmp_path) is None
     for content in (b"", b"[]", b"{}", b'{"address":7,"instance":"x"}', b'{"address":"","instance":"x"}'):
         (tmp_path / "monitoring.json").write_bytes(content)
-        assert running.ask(tmp_path) is None
-    running.announce(tmp_path, server.url, "of another run")
-    assert running.ask(tmp_path) is None
+        assert discovery.ask(tmp_path) is None
+    discovery.announce(tmp_path, server.url, "of another run")
+    assert discovery.ask(tmp_path) is None
     odd = b'{"instance":"%b","now":{"ever":null,"retries":[]},"health":[]}' % INSTANCE.encode()
     for body in (b"<html>", b"{}", b'{"instance":"%b"}' % INSTANCE.encode(), odd, b"[" * 100_000):
         with Server("127.0.0.1:0", {"/status": partial(lambda page, _: page, Page(body))}) as other:
-            running.announce(tmp_path, other.url, INSTANCE)
-            assert running.ask(tmp_path) is None
-    assert running.ask(tmp_path) is None, "it is closed by now"
+            discovery.announce(tmp_path, other.url, INSTANCE)
+            assert discovery.ask(tmp_path) is None
+    assert discovery.ask(tmp_path) is None, "it is closed by now"
 
 
 def test_what_answers_without_end_is_no_indexer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Another program may have the port by now: `indexer status` waits no longer than it says, and takes no more."""
-    monkeypatch.setattr(running, "WITHIN", 0.5)
+    monkeypatch.setattr(discovery, "WITHIN", 0.5)
     start = b"HTTP/1.1 200 OK\r\n\r\n"
     for pieces in (itertools.repeat(b" " * 1_000_000), itertools.cycle([b" ", b""])):
         with hostile(lambda _, pieces=pieces: itertools.chain([start], pieces)) as url:  # type: ignore[misc]
-            running.announce(tmp_path, url, INSTANCE)
-            assert running.ask(tmp_path) is None
+            discovery.announce(tmp_path, url, INSTANCE)
+            assert discovery.ask(tmp_path) is None
 
 
 def test_no_proxy_is_asked(tmp_path: Path, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     """An environment with a proxy for everything does not keep us from our own machine."""
     monkeypatch.setenv("http_proxy", "http://192.0.2.1:3128")
-    running.announce(tmp_path, server.url, INSTANCE)
-    assert running.ask(tmp_path) is not None
+    discovery.announce(tmp_path, server.url, INSTANCE)
+    assert discovery.ask(tmp_path) is not None
 
 
 def test_a_run_is_served_from_beginning_to_end(tmp_path: Path) -> None:
@@ -209,15 +209,15 @@ def test_a_run_is_served_from_beginning_to_end(tmp_path: Path) -> None:
     heard = Heard()
     with monitored("127.0.0.1:0", Connection(), tmp_path, heard) as told:
         ((address,),) = heard.of("serving")
-        it = running.ask(tmp_path)
+        it = discovery.ask(tmp_path)
         assert it is not None
         assert it.address == address
         told.waiting("No answer.")
-        it = running.ask(tmp_path)
+        it = discovery.ask(tmp_path)
         assert it is not None
         assert it.problems == ("No answer.",)
         assert heard.of("waiting") == [("No answer.",)]
-    assert running.ask(tmp_path) is None
+    assert discovery.ask(tmp_path) is None
     assert list(tmp_path.iterdir()) == []
 
 
@@ -229,9 +229,9 @@ def test_a_state_directory_without_room_keeps_no_run_from_being_served(
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(running, "write_durably", full)
+    monkeypatch.setattr(discovery, "write_durably", full)
     with monitored("127.0.0.1:0", Connection(), tmp_path, Events()):
-        assert running.ask(tmp_path) is None
+        assert discovery.ask(tmp_path) is None
 
 
 # ---- looking out
@@ -274,8 +274,8 @@ def test_a_lookout_survives_what_nobody_foresaw(tmp_path: Path, monkeypatch: pyt
     def backing(*_: object) -> None:
         raise next(answers)
 
-    monkeypatch.setattr(lookout, "backing", backing)
-    monkeypatch.setattr(lookout, "LOOK_EVERY", 0.0)
+    monkeypatch.setattr(cluster_probe, "backing", backing)
+    monkeypatch.setattr(cluster_probe, "LOOK_EVERY", 0.0)
     numbers = Numbers()
     told: list[str | None] = []
     monkeypatch.setattr(numbers, "cluster_seen", told.append)

@@ -8,17 +8,17 @@ from pathlib import Path
 import pytest
 
 from indexer.events import LogProgress, Progress, Totals
-from indexer.monitoring import running
-from indexer.monitoring.numbers import Numbers
-from indexer.monitoring.server import Server
+from indexer.monitoring import discovery
+from indexer.monitoring.http_server import Server
+from indexer.monitoring.recorder import Numbers
 from indexer.monitoring.service import pages
 from indexer.reading.identity import FileRecord
 from indexer.settings import Connection
 from indexer.settings import State as Where
-from indexer.status import LogStatus, Status, known
-from indexer.watch import Moment, looking, moments
+from indexer.status.status import LogStatus, Status, known
+from indexer.status.watch import Moment, looking, moments
 from indexer.writing.checkpoint import Checkpoint, State
-from tests.observed import Stop
+from tests.support.observed import Stop
 
 REMEMBERED = Totals(10, 10, bytes=600)
 NOW = Totals(30, 28, 1, 1, 0, 900)
@@ -62,7 +62,7 @@ def numbers(where: Where) -> Iterator[Numbers]:
     there = LogProgress(str(log), (1, 2, 3), copy=False, size=1000, delivered=900, lag=100)
     numbers.heartbeat(lambda: Progress((there,), 1, 5000, 0.1, NOW))
     with Server("127.0.0.1:0", pages(numbers.snapshot, "instance")) as server:
-        running.announce(where.state_dir, server.url, "instance")
+        discovery.announce(where.state_dir, server.url, "instance")
         yield numbers
 
 

@@ -11,14 +11,14 @@ from indexer.check import local
 from indexer.events import Broadcast
 from indexer.monitoring.health import judge
 from indexer.monitoring.logs import Logs, logger
-from indexer.monitoring.numbers import Numbers
+from indexer.monitoring.recorder import Numbers
 from indexer.reading import log
 from indexer.reading.files import Scope, find
 from indexer.settings import Connection, State
 from indexer.show import as_json
-from indexer.status import known
-from tests.observed import Heard, Stop
-from tests.world import World, there_is
+from indexer.status.status import known
+from tests.support.observed import Heard, Stop
+from tests.support.world import World, there_is
 
 NAMES = {
     "a line feed": b"activity\n.log",

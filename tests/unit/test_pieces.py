@@ -6,8 +6,8 @@ import pytest
 
 from indexer.reading import log as log_module
 from indexer.reading.log import Run
-from indexer.writing.rejects import LocalRejects
-from tests.observed import in_files
+from indexer.writing.dead_letters import LocalRejects
+from tests.support.observed import in_files
 from tests.unit.conftest import Reader
 
 LONG = 1000

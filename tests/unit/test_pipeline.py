@@ -13,10 +13,10 @@ from indexer.pipeline import Pipeline
 from indexer.reading import log
 from indexer.writing import checkpoint
 from indexer.writing.checkpoint import Checkpoint
-from tests import faults
-from tests.fakes import Refusal
-from tests.observed import Stop
-from tests.world import World, lines, there_is
+from tests.support import faults
+from tests.support.fakes import Refusal
+from tests.support.observed import Stop
+from tests.support.world import World, lines, there_is
 
 TIMEOUT = 30
 """Seconds after which a test that waits for another thread has failed."""

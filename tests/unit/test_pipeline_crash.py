@@ -9,10 +9,10 @@ import pytest
 from indexer import pipeline
 from indexer.reading import log
 from indexer.writing.checkpoint import Checkpoint
-from tests import faults
-from tests.fakes import Refusal
-from tests.observed import Stop
-from tests.world import Crash, World, lines, there_is
+from tests.support import faults
+from tests.support.fakes import Refusal
+from tests.support.observed import Stop
+from tests.support.world import Crash, World, lines, there_is
 
 DATA = {"one": lines("a", 32), "two": lines("b", 18)}
 Dying = Callable[[World, int], None]

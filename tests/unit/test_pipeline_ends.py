@@ -12,10 +12,10 @@ from indexer import pipeline
 from indexer.events import Fault, Totals
 from indexer.reading import log
 from indexer.writing.checkpoint import Checkpoint
-from indexer.writing.rejects import LocalRejects
-from tests import faults
-from tests.observed import Stop
-from tests.world import World, lines, there_is
+from indexer.writing.dead_letters import LocalRejects
+from tests.support import faults
+from tests.support.observed import Stop
+from tests.support.world import World, lines, there_is
 
 TIMEOUT = 30
 """Seconds after which a test that waits for another thread has failed."""

@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from indexer.cluster.client import Server
-from indexer.cluster.plan import Kind, plan
-from indexer.cluster.promises import PROMISES, Made, judge, judge_lifecycle, winner_of
+from indexer.elastic.client import Server
 from indexer.settings import Connection
+from indexer.setup.invariants import PROMISES, Made, judge, judge_lifecycle, winner_of
+from indexer.setup.plan import Kind, plan
 
 NEW = Server(version=(9, 1, 5), lifecycle=True)
 OLD = Server(version=(7, 17, 28), lifecycle=True)

@@ -16,8 +16,8 @@ import pytest
 from indexer.events import Recognition
 from indexer.reading.identity import FileRecord
 from indexer.reading.tail import CLAIMABLE
-from tests import rotation
-from tests.rotation import FIRST, SECOND, THIRD, compress, rename, rotated
+from tests.support import rotation
+from tests.support.rotation import FIRST, SECOND, THIRD, compress, rename, rotated
 from tests.unit.conftest import Reader, append, expected, lines
 
 LOG = FIRST + SECOND

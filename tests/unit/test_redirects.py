@@ -4,16 +4,16 @@ from collections.abc import Callable
 
 import pytest
 
-from indexer.cluster.client import connect, explained
-from indexer.dashboards.kibana_api import Api, NotKibana
-from indexer.dashboards.zoomdata import api as zoomdata_api
-from indexer.dashboards.zoomdata.failures import WrongContext
+from indexer.elastic.client import connect, explained
 from indexer.errors import Fatal
 from indexer.events import Fault
+from indexer.kibana.api import Api, NotKibana
 from indexer.settings import Connection, Kibana, Zoomdata
 from indexer.writing.batches import Body
 from indexer.writing.bulk import Undelivered, post
-from tests.hostile_server import HEADER, hostile, whole
+from indexer.zoomdata import api as zoomdata_api
+from indexer.zoomdata.failures import WrongContext
+from tests.support.hostile_server import HEADER, hostile, whole
 
 STATUSES = [300, 301, 302, 303, 305, 307, 308]
 ELSEWHERE = {

@@ -15,10 +15,10 @@ from indexer.events import Fault
 from indexer.reading.entries import Rejection
 from indexer.writing.batches import Body
 from indexer.writing.bulk import Stopped
-from indexer.writing.rejects import LARGEST, READABLE, REST, TRIES, LocalRejects, Rejects
-from tests import faults
-from tests.fakes import ALIAS, FakeElasticsearch, Refusal
-from tests.observed import Heard, Stop, in_files
+from indexer.writing.dead_letters import LARGEST, READABLE, REST, TRIES, LocalRejects, Rejects
+from tests.support import faults
+from tests.support.fakes import ALIAS, FakeElasticsearch, Refusal
+from tests.support.observed import Heard, Stop, in_files
 
 INDEX = f"{ALIAS}-rejected"
 FILE = "/opt/zoomdata/logs/zoomdata-activity.log"

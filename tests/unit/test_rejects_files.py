@@ -13,8 +13,8 @@ from indexer.reading.entries import Reason, Rejection
 from indexer.reading.log import Piece
 from indexer.writing import checkpoint
 from indexer.writing.checkpoint import State
-from indexer.writing.rejects import LocalRejects
-from tests.observed import in_files
+from indexer.writing.dead_letters import LocalRejects
+from tests.support.observed import in_files
 
 FILE = "/opt/zoomdata/logs/zoomdata-activity.log"
 

@@ -7,13 +7,12 @@ from typing import Any, cast
 import pytest
 from elasticsearch import Elasticsearch
 
-from indexer.cluster.client import Server
-from indexer.cluster.marks import made_by_us
-from indexer.cluster.plan import Body, Kind, Request, plan
-from indexer.cluster.removal import calls, remove
-from indexer.cluster.requests import held
-from indexer.cluster.templates import Result
+from indexer.elastic.client import Server
 from indexer.settings import Connection
+from indexer.setup.plan import Body, Kind, Request, plan
+from indexer.setup.removal import calls, made_by_us, remove
+from indexer.setup.requests import held
+from indexer.setup.templates import Result
 from indexer.writing.target import backing
 from tests.unit.test_templates import from_file
 

@@ -13,9 +13,9 @@ from typer.testing import CliRunner
 
 from indexer.cli import app
 from indexer.cli.report import _period
-from indexer.report import report, wording
-from indexer.report.drawing import Picture, Point, svg
-from indexer.report.questions import Period, where
+from indexer.report import formatting, report
+from indexer.report.charts import Picture, Point, svg
+from indexer.report.queries import Period, where
 from indexer.report.report import ExtraMissing, NotWritten, write
 from indexer.settings import Connection
 
@@ -63,7 +63,7 @@ def test_questions() -> None:
 )
 def test_words(value: object, kind: str | None, text: str) -> None:
     """A value is written as people read it."""
-    assert wording.value(value, kind) == text
+    assert formatting.value(value, kind) == text
 
 
 @pytest.mark.parametrize(
@@ -71,7 +71,7 @@ def test_words(value: object, kind: str | None, text: str) -> None:
 )
 def test_shares(share: float, text: str) -> None:
     """What is there is never shown as none."""
-    assert wording.percentage(share) == text
+    assert formatting.percentage(share) == text
 
 
 def test_days() -> None:
@@ -147,7 +147,7 @@ FIGURES = (0.0, -0.0, -5.0, 5e-324, 1e308, -1e308, 1.7976931348623157e308, None,
 def test_any_name_and_any_figure_is_drawn(kind: str, unit: str | None) -> None:
     """The library that draws ends the process for some characters, and for what no number can be."""
     day = 86_400_000
-    named = [wording.value(name) for name in ODD]
+    named = [formatting.value(name) for name in ODD]
     points = [
         Point(name if kind == "rows" else at * day if kind != "donut" else "", series, figure)
         for at, (name, figure) in enumerate(product(named, FIGURES))
@@ -160,7 +160,7 @@ def test_any_name_and_any_figure_is_drawn(kind: str, unit: str | None) -> None:
 @pytest.mark.parametrize("value", ODD)
 def test_names_are_shown_without_what_steers(value: str) -> None:
     """Neither a control character nor half a pair is left."""
-    assert all(sign.isprintable() for sign in wording.value(value))
+    assert all(sign.isprintable() for sign in formatting.value(value))
 
 
 @pytest.mark.parametrize("kind", [None, "milliseconds", "bytes", "code"])
@@ -168,14 +168,14 @@ def test_names_are_shown_without_what_steers(value: str) -> None:
 def test_any_figure_fits_a_table(kind: str | None, value: float | None) -> None:
     """A number of 300 digits is not written out."""
     if value is None or math.isfinite(value) or kind != "milliseconds":
-        assert 0 < len(wording.value(value, kind)) < 25
-    assert 0 < len(wording.short(value or 0)) < 25
+        assert 0 < len(formatting.value(value, kind)) < 25
+    assert 0 < len(formatting.short(value or 0)) < 25
 
 
 @pytest.mark.parametrize("milliseconds", [-(2**63), -62_135_596_800_001, 0, 253_402_300_799_999])
 def test_a_bar_may_begin_before_all_time(milliseconds: int) -> None:
     """Bars are as long as they are, and the first one begins before the period does."""
-    assert re.search(r"\d{2}:\d{2}$|\d{1,4}$", wording.moment(milliseconds, timedelta(days=30)))
+    assert re.search(r"\d{2}:\d{2}$|\d{1,4}$", formatting.moment(milliseconds, timedelta(days=30)))
 
 
 @pytest.mark.parametrize(

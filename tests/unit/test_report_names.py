@@ -6,11 +6,11 @@ from html.parser import HTMLParser
 
 import pytest
 
-from indexer.cluster.figures import Count, Deletion, Durations, FailedLogIns, SlowVisual, Summary
-from indexer.report.described import sections
 from indexer.report.page import render
+from indexer.report.sections import sections
 from indexer.show import as_json, text
-from tests.hostile import END, MARKUP, SIGNS, report_of
+from indexer.status.summary_model import Count, Deletion, Durations, FailedLogIns, SlowVisual, Summary
+from tests.support.hostile import END, MARKUP, SIGNS, report_of
 
 SHOWN = sections()
 NAMES = {**SIGNS, **MARKUP}

@@ -2,9 +2,9 @@
 
 import pytest
 
-from indexer.cluster.plan import OURS, Body
-from indexer.cluster.roles import calls, roles
 from indexer.settings import Connection
+from indexer.setup.plan import OURS, Body
+from indexer.setup.roles import calls, roles
 
 ALIAS = Connection().alias
 

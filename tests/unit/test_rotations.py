@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import invariant, rule
 
-from tests.rotation import Followed
+from tests.support.rotation import Followed
 from tests.unit.conftest import Reader
 
 

@@ -14,9 +14,7 @@ from typer.testing import CliRunner
 
 from indexer import cli
 from indexer.cli.common import Paths
-from indexer.cluster.client import Server
-from indexer.cluster.plan import plan
-from indexer.cluster.roles import roles
+from indexer.elastic.client import Server
 from indexer.errors import StateUnusable
 from indexer.settings import (
     ALIAS_BYTES,
@@ -33,6 +31,8 @@ from indexer.settings import (
     milliseconds,
     options,
 )
+from indexer.setup.plan import plan
+from indexer.setup.roles import roles
 
 GROUPS = (Connection, State, Delivery, Monitoring, Indices)
 NAMES = [(group, item.name) for group in GROUPS for item in fields(group)]

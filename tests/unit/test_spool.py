@@ -13,19 +13,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from indexer.monitoring.health import Problem, judge
-from indexer.monitoring.numbers import Numbers
+from indexer.monitoring.recorder import Numbers
 from indexer.reading import lines as lines_module
 from indexer.reading import log as log_module
 from indexer.reading.lines import HOLE, Fragment, Lines, LineSplitter
 from indexer.reading.log import Piece
-from indexer.writing import rejects
+from indexer.writing import dead_letters
 from indexer.writing.checkpoint import State
-from indexer.writing.rejects import LocalRejects
-from tests.fakes import Refusal
-from tests.observed import Stop
-from tests.rotation import FIRST, SECOND
+from indexer.writing.dead_letters import LocalRejects
+from tests.support.fakes import Refusal
+from tests.support.observed import Stop
+from tests.support.rotation import FIRST, SECOND
+from tests.support.world import REJECTED, World, lines, there_is
 from tests.unit.conftest import Reader, append, expected
-from tests.world import REJECTED, World, lines, there_is
 
 MOST = 5000
 LONG = b"x" * 4000
@@ -36,7 +36,7 @@ MEBIBYTE = 1024 * 1024
 @pytest.fixture
 def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(log_module, "BLOCK", 300)
-    monkeypatch.setattr(rejects, "COUNTED_EVERY", 0.0)
+    monkeypatch.setattr(dead_letters, "COUNTED_EVERY", 0.0)
 
 
 @pytest.fixture
@@ -162,7 +162,7 @@ def test_what_waits_for_room_is_lag_and_is_named(logs: Path, tmp_path: Path, *, 
 
 def test_room_is_what_the_option_and_the_disk_leave(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """All that is kept counts, whoever kept it; some of the disk is left to checkpoints."""
-    monkeypatch.setattr(rejects, "COUNTED_EVERY", 0.0)
+    monkeypatch.setattr(dead_letters, "COUNTED_EVERY", 0.0)
     local = LocalRejects(tmp_path, 1000)
     assert local.room() == 1000
     local.spool(Piece("f", "n", 0, b"x" * 300, first=True, id=None))
@@ -198,7 +198,7 @@ def test_long_rejected_lines_beyond_the_limit_go_to_the_index(
     world: World, monkeypatch: pytest.MonkeyPatch, *, refused: bool
 ) -> None:
     """Be they refused by the reader or by Elasticsearch: no file of log fills the disk, and no log waits."""
-    monkeypatch.setattr(rejects, "LARGEST", 100)
+    monkeypatch.setattr(dead_letters, "LARGEST", 100)
     data = [b"%s%d%s" % (b"{" if refused else b"", n, b"x" * 400) for n in range(40)]
     if refused:
         world.server.refuse = lambda _, entry: Refusal(400, "kind", "no") if entry.endswith(b"x}") else None

@@ -8,7 +8,7 @@ import pytest
 
 from indexer.events import Recognition
 from indexer.reading.tail import CLAIMABLE
-from tests.rotation import FIRST, HALF, SECOND, compress, rename, rotated
+from tests.support.rotation import FIRST, HALF, SECOND, compress, rename, rotated
 from tests.unit.conftest import Reader, append, expected, lines
 
 

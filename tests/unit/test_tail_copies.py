@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from indexer.reading.tail import CLAIMABLE
-from tests.rotation import FIRST, HALF, SECOND, THIRD, copy_truncate, rename, rotated
+from tests.support.rotation import FIRST, HALF, SECOND, THIRD, copy_truncate, rename, rotated
 from tests.unit.conftest import Opened, Reader, append, expected, lines
 
 # ---- copy-truncate

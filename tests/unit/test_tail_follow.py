@@ -9,7 +9,7 @@ import pytest
 from indexer.events import Recognition
 from indexer.reading import log as log_module
 from indexer.reading.log import QUIET
-from tests.rotation import FIRST, HALF, REST, SECOND, THIRD, rename, rotated
+from tests.support.rotation import FIRST, HALF, REST, SECOND, THIRD, rename, rotated
 from tests.unit.conftest import Reader, append, expected, lines
 
 # ---- appearing and growing

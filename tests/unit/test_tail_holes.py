@@ -9,7 +9,7 @@ import pytest
 
 from indexer.reading import log as log_module
 from indexer.reading.log import FILLED_WITHIN, QUIET
-from tests.rotation import FIRST, SECOND, THIRD, copy_truncate, rename, rotated
+from tests.support.rotation import FIRST, SECOND, THIRD, copy_truncate, rename, rotated
 from tests.unit.conftest import Reader, append, expected, lines
 
 WHOLE = FIRST + SECOND

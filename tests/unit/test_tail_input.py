@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from indexer.reading.windows import StandardInput
-from tests.rotation import FIRST, HALF, SECOND, THIRD
+from indexer.reading.sources import StandardInput
+from tests.support.rotation import FIRST, HALF, SECOND, THIRD
 from tests.unit.conftest import Reader, append, expected
 
 

@@ -11,7 +11,7 @@ import pytest
 from indexer.events import Recognition
 from indexer.reading import log as log_module
 from indexer.reading.tail import CLAIMABLE, LIVELY
-from tests.rotation import FIRST, HALF, REST, SECOND, THIRD, rename, rotated
+from tests.support.rotation import FIRST, HALF, REST, SECOND, THIRD, rename, rotated
 from tests.unit.conftest import Delivered, Opened, Reader, append, expected, lines
 
 MOST = 3

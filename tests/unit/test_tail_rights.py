@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from tests.rotation import FIRST, SECOND, THIRD
+from tests.support.rotation import FIRST, SECOND, THIRD
 from tests.unit.conftest import append, expected
 
 NOBODY = 65534

@@ -11,7 +11,7 @@ import pytest
 from indexer.events import Recognition
 from indexer.reading import files
 from indexer.reading.tail import CLAIMABLE
-from tests.rotation import FIRST, HALF, SECOND, THIRD, rename, rotated
+from tests.support.rotation import FIRST, HALF, SECOND, THIRD, rename, rotated
 from tests.unit.conftest import Opened, Reader, append, expected, lines
 
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from indexer.reading.sources import PlainFile
 from indexer.reading.tail import CLAIMABLE, RETRIED
-from indexer.reading.windows import PlainFile
-from tests.rotation import FIRST, HALF, SECOND, THIRD, rename, rotated
+from tests.support.rotation import FIRST, HALF, SECOND, THIRD, rename, rotated
 from tests.unit.conftest import Opened, Reader, append, expected, lines
 
 

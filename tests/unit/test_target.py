@@ -5,8 +5,8 @@ import pytest
 from indexer.errors import AliasIsIndex, NotInstalled
 from indexer.writing import target as target_module
 from indexer.writing.target import GRACE, LOOK_EVERY, Backing, Target, Unknown, backing, delivered
-from tests.fakes import ALIAS, FakeElasticsearch
-from tests.faults import no_connection, status
+from tests.support.fakes import ALIAS, FakeElasticsearch
+from tests.support.faults import no_connection, status
 
 URL = "http://somewhere"
 ONE, TWO, THREE = (f"{ALIAS}-{n:06}" for n in (1, 2, 3))

@@ -4,9 +4,9 @@ import threading
 from typing import Any
 
 from indexer.writing.target import GRACE, Target, backing
-from tests.fakes import ALIAS, FakeElasticsearch
-from tests.faults import CarryOut, Request
-from tests.sending import ONE, TWO
+from tests.support.fakes import ALIAS, FakeElasticsearch
+from tests.support.faults import CarryOut, Request
+from tests.support.sending import ONE, TWO
 
 
 def test_a_look_from_before_the_start_is_not_believed() -> None:

@@ -7,12 +7,12 @@ from urllib.parse import unquote
 import pytest
 
 import indexer
-from indexer.cluster import roles
-from indexer.cluster.client import Server
-from indexer.cluster.compare import Difference, differences, lacking, leaves
-from indexer.cluster.plan import Body, Call, Kind, Request, as_curl, directory, left_out, plan
-from indexer.cluster.rollover import rollover_call
+from indexer.elastic.client import Server
 from indexer.settings import Connection, Indices, Lifecycle
+from indexer.setup import roles
+from indexer.setup.compare import Difference, differences, lacking, leaves
+from indexer.setup.plan import Body, Call, Kind, Request, as_curl, directory, left_out, plan
+from indexer.setup.rollover import rollover_call
 
 FILES = directory(Path(indexer.__file__).parent)
 NEW = Server(version=(9, 1, 5), lifecycle=True)

@@ -19,12 +19,12 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from indexer.cluster.client import connect, explain
-from indexer.cluster.tls import CertificateUnusable
-from indexer.dashboards.kibana_api import Api, KibanaNotSecure
+from indexer.elastic.client import connect, explain
+from indexer.elastic.tls import CertificateUnusable
 from indexer.errors import NotSecure, WrongUsage
+from indexer.kibana.api import Api, KibanaNotSecure
 from indexer.settings import Connection, Kibana
-from tests.guarded import Guarded, server_context
+from tests.support.guarded import Guarded, server_context
 
 NOW = datetime.datetime.now(datetime.UTC)
 DAY = datetime.timedelta(days=1)

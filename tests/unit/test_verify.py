@@ -10,8 +10,12 @@ from typing import cast
 
 import pytest
 
-from indexer.cluster import verify
-from indexer.cluster.findings import (
+from indexer.errors import Stopped
+from indexer.events import Events
+from indexer.reading.tail import Tail
+from indexer.settings import Connection
+from indexer.verify import log_files
+from indexer.verify.findings import (
     DEFECTS,
     SHOWN,
     Finding,
@@ -21,9 +25,8 @@ from indexer.cluster.findings import (
     judge,
     report,
 )
-from indexer.cluster.hits import Held
-from indexer.cluster.lookup import Lookup
-from indexer.cluster.verify import (
+from indexer.verify.hits import Held
+from indexer.verify.log_files import (
     AGAIN_AFTER,
     ASKED_AT_ONCE,
     LIVE,
@@ -34,11 +37,8 @@ from indexer.cluster.verify import (
     _portions,
     _size,
 )
-from indexer.errors import Stopped
-from indexer.events import Events
-from indexer.reading.tail import Tail
-from indexer.settings import Connection
-from tests.observed import Stop
+from indexer.verify.lookup import Lookup
+from tests.support.observed import Stop
 
 SAME, OTHER = Held(b"id", "one", same=True), Held(b"id", "two", same=False)
 
@@ -296,7 +296,7 @@ def test_what_is_on_its_way_is_not_repaired() -> None:
 
 def test_no_more_waits_than_there_is_room_for(monkeypatch: pytest.MonkeyPatch) -> None:
     """The oldest lines are missing at once then; all are counted."""
-    monkeypatch.setattr(verify, "PUT_OFF", 10 * _size(line()))
+    monkeypatch.setattr(log_files, "PUT_OFF", 10 * _size(line()))
     index = Arriving(*range(100))
     checker = Checker(cast("Lookup", index), None, index.stop)
     for number in range(0, 100, 5):

@@ -3,9 +3,9 @@
 import orjson
 import pytest
 
-from indexer.cluster.plan import Kind, plan, views_name
-from indexer.cluster.views import LONGEST, assigned, name_of, type_of, view_of, views_in
 from indexer.settings import Connection
+from indexer.setup.plan import Kind, plan, views_name
+from indexer.setup.views import LONGEST, assigned, name_of, type_of, view_of, views_in
 from tests.unit.test_templates import ANOTHER, DEFAULT, FILES, NEW
 
 SHIPPED = orjson.loads((FILES / "views.json").read_bytes())["template"]["aliases"]

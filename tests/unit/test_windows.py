@@ -12,9 +12,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from indexer.reading import windows
+from indexer.reading import sources
 from indexer.reading.files import FileFacts, look_at
-from indexer.reading.windows import Archive, PlainFile, StandardInput, open_log
+from indexer.reading.sources import Archive, PlainFile, StandardInput, open_log
 
 NOISE = random.Random(4).randbytes(5000)  # hardly compressible
 TEXT = b'{"activityType":"VIS"}\n' * 3000  # highly compressible
@@ -41,11 +41,11 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "activity.log.1.gz"
 
 
-@pytest.fixture(params=[7, 1000, windows.CHUNK], ids=lambda size: f"chunks of {size}")
+@pytest.fixture(params=[7, 1000, sources.CHUNK], ids=lambda size: f"chunks of {size}")
 def chunk(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
     """So many compressed bytes are read at once: each boundary is met."""
     size: int = request.param
-    monkeypatch.setattr(windows, "CHUNK", size)
+    monkeypatch.setattr(sources, "CHUNK", size)
     return size
 
 

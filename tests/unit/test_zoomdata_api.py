@@ -9,10 +9,12 @@ from typing import Any
 import pytest
 import trustme
 
-from indexer.cluster.tls import CertificateUnusable
-from indexer.dashboards.web import Answer
-from indexer.dashboards.zoomdata.api import Api, reason_in, version_in
-from indexer.dashboards.zoomdata.failures import (
+from indexer.dashboards.http import Answer
+from indexer.elastic.tls import CertificateUnusable
+from indexer.errors import WrongUsage
+from indexer.settings import Zoomdata
+from indexer.zoomdata.api import Api, reason_in, version_in
+from indexer.zoomdata.failures import (
     WrongContext,
     ZoomdataForbids,
     ZoomdataNotSecure,
@@ -20,10 +22,8 @@ from indexer.dashboards.zoomdata.failures import (
     ZoomdataUnexpected,
     ZoomdataUnreachable,
 )
-from indexer.errors import WrongUsage
-from indexer.settings import Zoomdata
 from tests.integration.conftest import address, always, serving
-from tests.zoomdata_stand_in import StandIn
+from tests.support.zoomdata_stand_in import StandIn
 
 
 @pytest.fixture(autouse=True)

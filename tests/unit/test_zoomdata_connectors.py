@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from indexer.dashboards.zoomdata.connectors import (
+from indexer.errors import WrongUsage
+from indexer.zoomdata.connectors import (
     MASK,
     Access,
     Connector,
@@ -14,8 +15,7 @@ from indexer.dashboards.zoomdata.connectors import (
     fill,
     masked,
 )
-from indexer.errors import WrongUsage
-from tests.zoomdata_stand_in import PARAMETERS, TYPES, connector
+from tests.support.zoomdata_stand_in import PARAMETERS, TYPES, connector
 
 ACCESS = Access("https://es:9200", "log-cluster", "zoomdata", "s3cret")
 SEVEN, EIGHT = connectors(TYPES)

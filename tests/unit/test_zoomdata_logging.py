@@ -7,10 +7,10 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from indexer import cli
-from indexer.dashboards.zoomdata.activities import properties, switches
-from indexer.dashboards.zoomdata.failures import NotSwitched, ZoomdataForbids
 from indexer.errors import WrongUsage
-from tests.zoomdata_stand_in import StandIn
+from indexer.zoomdata.activities import properties, switches
+from indexer.zoomdata.failures import NotSwitched, ZoomdataForbids
+from tests.support.zoomdata_stand_in import StandIn
 
 NOW = {"ACCOUNT": True, "USER": True, "VIS_DATA": False, "RAW_DATA_EXPORT": False}
 

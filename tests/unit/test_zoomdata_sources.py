@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from indexer.dashboards.zoomdata.sources import (
+from indexer.zoomdata.sources import (
     Wanted,
     beyond,
     connection_name,
@@ -19,7 +19,7 @@ from indexer.dashboards.zoomdata.sources import (
     time_field,
     with_time_bar,
 )
-from tests.zoomdata_stand_in import as_described
+from tests.support.zoomdata_stand_in import as_described
 
 ALL = Wanted("logs", "logs")
 VIS = Wanted("logs.vis", "logs", "VIS", frozenset({"eventDate", "user", "timeline.A"}))

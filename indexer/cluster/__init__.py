@@ -1,1 +1,0 @@
-"""What is set up, asked and compared on the Elasticsearch side."""

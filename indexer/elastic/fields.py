@@ -1,0 +1,78 @@
+"""How near an index is to its limit of fields, and how many entries have values that no search finds."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import elasticsearch
+from elasticsearch import Elasticsearch
+
+from indexer.elastic import counting
+
+LIMIT = "index.mapping.total_fields.limit"
+IGNORES = "index.mapping.total_fields.ignore_dynamic_beyond_limit"
+DEFAULT_LIMIT = 1000
+"""Of an index that sets none (Elasticsearch guide, "Mapping limit settings")."""
+NAMED = 10
+"""So many of the fields are named."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fields:
+    """The fields of an index, as the server counts them against its limit."""
+
+    index: str
+    mapped: int
+    limit: int
+    ignored_beyond: bool
+    """At the limit, new fields go into `_source` alone; else an entry that has one is refused."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ignored:
+    """Entries with a value that is in `_source` and that no search finds (`_ignored`): "n/a" in a number, a long text."""
+
+    entries: int
+    fields: dict[str, int] | None
+    """Entries by field, the most frequent; None where the server cannot tell (indices made before 8.15)."""
+
+
+def count(mappings: Mapping[str, Any]) -> int:
+    """Count objects, leaves, multi-fields, aliases and runtime fields, all of which the limit is about.
+
+    That is the server's own count (measured on 8.19.16 and 9.1.5); 7.17.28 leaves out runtime fields.
+    """
+    below = mappings.get("properties", {}).values()
+    here = len(below) + len(mappings.get("fields", {})) + len(mappings.get("runtime", {}))
+    return here + sum(count(each) for each in below)
+
+
+def fields(client: Elasticsearch, index: str) -> Fields:
+    """Count an index's fields; needs `view_index_metadata`. Raises what the client raises."""
+    mappings = client.indices.get_mapping(index=index)[index]["mappings"]
+    answer = client.indices.get_settings(index=index, name=[LIMIT, IGNORES], flat_settings=True)
+    settings = answer.get(index, {}).get("settings", {})
+    return Fields(
+        index, count(mappings), int(settings.get(LIMIT, DEFAULT_LIMIT)), settings.get(IGNORES) == "true"
+    )
+
+
+def ignored(client: Elasticsearch, alias: str) -> Ignored:
+    """Count entries with ignored values; needs `read`. Raises what the client raises."""
+    search = partial(
+        client.search,
+        index=alias,
+        size=0,
+        track_total_hits=True,
+        allow_partial_search_results=False,
+        query={"exists": {"field": "_ignored"}},
+    )
+    by_field = {"fields": counting.terms("_ignored", NAMED)}
+    try:
+        answer = search(aggs=by_field)
+    except elasticsearch.BadRequestError:  # an index made before 8.15 keeps no values of _ignored
+        answer = search()
+    buckets = answer.get("aggregations", {}).get("fields", {}).get("buckets")
+    named = None if buckets is None else {bucket["key"]: counting.count(bucket) for bucket in buckets}
+    return Ignored(answer["hits"]["total"]["value"], named)

@@ -1,0 +1,197 @@
+"""One node of a cluster as the client library talks to it: authenticated, verified, and known to be Elasticsearch."""
+
+import json
+import socket
+import ssl
+import time
+from dataclasses import dataclass, replace
+from typing import Any
+
+import elastic_transport
+import elasticsearch
+from elastic_transport.client_utils import DEFAULT
+from urllib3.connection import HTTPConnection
+
+from indexer.elastic.bounded import Plain, Secure, TooLarge
+from indexer.elastic.credentials import Credentials
+from indexer.elastic.failures import NotAnAnswer, innermost, of_form
+from indexer.elastic.tls import Tls
+
+PRODUCT = "x-elastic-product"
+"""The header of every answer of Elasticsearch from 7.14 on; the library itself looks for it on the first success only."""
+ITS_OWN = {401, 403, 407, 408, 413, 429}
+"""What a proxy in front of Elasticsearch may answer in its place, besides 5xx."""
+EXTRA = "_indexer"
+"""The key under which a node's configuration carries what is ours (documented: extras of third parties)."""
+
+
+IDLE = 10.0
+"""Seconds after which a connection is not used again: a balancer or firewall on the way may have dropped it without a word
+(the shortest that is common is a minute), and a request on it would wait for its whole timeout."""
+PROBES = (
+    ("SO_KEEPALIVE", socket.SOL_SOCKET, 1),
+    ("TCP_KEEPIDLE", socket.IPPROTO_TCP, 10),
+    ("TCP_KEEPINTVL", socket.IPPROTO_TCP, 5),
+    ("TCP_KEEPCNT", socket.IPPROTO_TCP, 3),
+)
+"""While an answer is waited for: a peer that is gone is noticed within 25 s, and the way is not taken for unused."""
+
+
+LONGEST = 10_000
+"""Bytes of a page that are kept."""
+
+
+class _Ageing:
+    """A connection that counts as dropped once it was idle for too long; its pool then makes it anew."""
+
+    _answered = float("inf")
+
+    def getresponse(self) -> Any:
+        answer = super().getresponse()  # type: ignore[misc] # of the connections that this is mixed into
+        self._answered = time.monotonic()
+        return answer
+
+    @property
+    def is_connected(self) -> bool:
+        fresh = time.monotonic() - self._answered < IDLE
+        return fresh and super().is_connected  # type: ignore[misc]
+
+
+class _Plain(_Ageing, Plain):
+    pass
+
+
+class _Secure(_Ageing, Secure):
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class Security:
+    """What all nodes of a cluster share."""
+
+    credentials: Credentials
+    tls: Tls | None
+    """None if no node speaks https."""
+    expects: int = 0
+    """Bytes that one answer may have beside what any answer may."""
+
+
+def _readable(answer: Any) -> Any:
+    """An answer under the type that it has, whatever it claims: a success is JSON, or else no answer.
+
+    A failure is text if it is no JSON, or cannot be shown for its depth: the library would forget its status.
+    """
+    meta, content = answer
+    kind = "application/json"
+    if not 200 <= meta.status < 299:  # as the library sees it
+        try:
+            str(json.loads(content or b"null"))
+        except (ValueError, RecursionError):
+            kind, content = "text/plain", content[:LONGEST].decode(errors="replace").encode()
+    headers = elastic_transport.HttpHeaders({**meta.headers, "content-type": kind})
+    return answer._replace(meta=replace(meta, headers=headers), body=content)
+
+
+class Node(elastic_transport.Urllib3HttpNode):
+    """Sends with the credentials and certificates of the moment; tells answers that are not Elasticsearch's; logs no body.
+
+    A body may be megabytes of other people's data, and what would log it fails on a memoryview.
+    """
+
+    def __init__(self, config: elastic_transport.NodeConfig) -> None:
+        super().__init__(config)
+        security: Security = config._extras[EXTRA]  # noqa: SLF001 - the library's way to hand something to a node
+        self._credentials = security.credentials
+        self._tls = security.tls if config.scheme == "https" else None
+        self._context = config.ssl_context
+        kind = _Plain if self._tls is None else _Secure
+        self.pool.ConnectionCls = type(kind.__name__, (kind,), {"expects": security.expects})
+        self.pool.conn_kw["socket_options"] = [
+            *HTTPConnection.default_socket_options,
+            *(
+                (level, getattr(socket, name), value)
+                for name, level, value in PROBES
+                if hasattr(socket, name)
+            ),
+        ]
+        if self._tls is not None:
+            self.pool.ca_certs = None  # type: ignore[attr-defined] # else certifi's are trusted beside those of the context
+
+    def perform_request(
+        self,
+        method: str,
+        target: str,
+        body: bytes | None = None,
+        headers: elastic_transport.HttpHeaders | None = None,
+        request_timeout: Any = DEFAULT,
+    ) -> Any:
+        """Send and receive; once more if who we are was refused, and is somebody else by now.
+
+        Raises UnsupportedProductError, AuthorizationException for a HEAD, NotAnAnswer, and what the library raises.
+        """
+        sent = self._credentials.header
+        meta, content = answer = self._send(method, target, body, headers, request_timeout, sent)
+        if meta.status in {401, 403} and self._credentials.renewed(sent):
+            sent = self._credentials.header
+            meta, content = answer = self._send(method, target, body, headers, request_timeout, sent)
+        if (
+            method == "HEAD" and meta.status == 403
+        ):  # which has no words to say why: ask again in a way that has
+            meta, content = self._send("GET", target, body, headers, request_timeout, sent)
+            raise elasticsearch.AuthorizationException("refused", meta, content)
+        if PRODUCT not in meta.headers and 200 <= meta.status < 500 and meta.status not in ITS_OWN:
+            raise elasticsearch.UnsupportedProductError("not Elasticsearch", meta=meta, body=content)
+        return _readable(answer)
+
+    def _send(
+        self,
+        method: str,
+        target: str,
+        body: bytes | None,
+        headers: elastic_transport.HttpHeaders | None,
+        timeout: Any,
+        authorization: str | None,
+    ) -> Any:
+        if authorization is not None:
+            headers = elastic_transport.HttpHeaders(headers or {})
+            headers["authorization"] = authorization
+        if self._tls is None:
+            return self._exchange(method, target, body, headers, timeout)
+        used = self._context
+        try:
+            self._find_anchor(self._tls, timeout)
+            return self._exchange(method, target, body, headers, timeout)
+        except elastic_transport.ConnectionError:
+            # What failed is tried again by whoever sent it, with the certificates that are there then.
+            if used is not None and self._tls.renewed(used):
+                self._adopt(self._tls.context)
+            raise
+
+    def _exchange(self, *request: Any) -> Any:
+        """Send once. Raises what the library raises for a way that fails, NotAnAnswer for what comes and is none."""
+        try:
+            with of_form():  # else what the library makes of headers that are none is raised as it is
+                return super().perform_request(*request)
+        except elastic_transport.ConnectionError as error:
+            if isinstance(cause := innermost(error), TooLarge):
+                raise NotAnAnswer(str(cause)) from None
+            raise
+
+    def _find_anchor(self, tls: Tls, timeout: Any) -> None:
+        seconds = self.config.request_timeout if timeout is DEFAULT else timeout
+        try:
+            tls.find_anchor(self.host, self.port, seconds)
+        except ssl.SSLError as error:
+            raise elastic_transport.TlsError(str(error), errors=(error,)) from error
+        except TimeoutError as error:
+            raise elastic_transport.ConnectionTimeout(str(error), errors=(error,)) from error
+        except OSError as error:
+            raise elastic_transport.ConnectionError(str(error), errors=(error,)) from error
+
+    def _adopt(self, context: ssl.SSLContext) -> None:
+        """Connect anew from now on; connections that are in use come to their end."""
+        fresh = type(self)(self.config.replace(ssl_context=context))
+        self._config, self._context, self.pool = fresh.config, context, fresh.pool
+
+    def _log_request(self, *_: Any, **__: Any) -> None:
+        pass

@@ -1,0 +1,292 @@
+"""Counts what is told, for whoever asks: told per batch and per second, asked by other threads."""
+
+import os
+import threading
+import time
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from indexer import __version__
+from indexer.events import Events, Fault, LogProgress, Progress, Recognition, Totals
+from indexer.monitoring.snapshot import Fields, InFlight, Latency, LogNumbers, Repeated, Snapshot
+
+BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+"""Seconds of a request, in a histogram."""
+KINDS = 50
+"""Reasons of rejection that are told apart; they come from Elasticsearch, or from what stands in its place."""
+OTHER = "other"
+UNREADABLE = 1000
+"""Paths that cannot be read that are told apart; that many are trouble enough."""
+UNREADABLE_FOR = 30.0
+"""Seconds for which a log counts as unreadable; while it is, that is told every ten."""
+
+
+MOST = 600
+"""Samples kept of one log; beyond that two become one, and lags are told more coarsely, none too small."""
+
+
+@dataclass(slots=True)
+class _Ongoing:
+    since: float
+    detail: str = ""
+    tries: int = 0
+
+
+class Backlog:
+    """Remembers of one log how much of it was there when, as long as that is not delivered."""
+
+    def __init__(self) -> None:
+        self._found: list[tuple[float, int]] = []
+        """When it was first seen to reach beyond the sample before, and the offset that it reached until the next."""
+        self._spacing = 0.0
+
+    def look(self, now: float, delivered: int, lag: int) -> float:
+        """Note that `lag` bytes after the offset `delivered` are there; return the age of the oldest, in seconds."""
+        self._found = [(time, end) for time, end in self._found if lag and end > delivered]
+        if lag:
+            self._add(now, delivered + lag)
+        return now - self._found[0][0] if self._found else 0.0
+
+    def _add(self, now: float, end: int) -> None:
+        found = self._found
+        if not found:
+            self._found, self._spacing = [(now, end)], 0.0
+        elif end > found[-1][1]:
+            if now - found[-1][0] < self._spacing:
+                found[-1] = found[-1][0], end
+            else:
+                found.append((now, end))
+        if len(found) > MOST:
+            ends = [end for _, end in found[1::2]] + [found[-1][1]]
+            self._found = [(time, end) for (time, _), end in zip(found[::2], ends, strict=False)]
+            self._spacing = (now - found[0][0]) / (MOST // 2)
+
+
+class Numbers(Events):
+    """Hears of everything. May be told and asked by several threads at once."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._began = self._alive = clock()
+        self._connected = False
+        self._waiting: str | None = None
+        self._cluster_problem: str | None = None
+        self._faults: dict[Fault, _Ongoing] = {}
+        self._checkpoint_problem: str | None = None
+        self._checkpoint_failures = 0
+        self._listener_failures = 0
+        self._saved: float | None = None
+        self._acknowledged: float | None = None
+        self._lines = Totals()
+        self._ever: Totals | None = None
+        self._read = self._lost = self._holes = 0
+        self._rejected: Counter[str] = Counter()
+        self._retries = Counter({fault.value: 0 for fault in Fault})
+        self._found = Counter({recognition.value: 0 for recognition in Recognition})
+        self._in_flight = InFlight()
+        self._latency = [0] * (len(BOUNDS) + 1)
+        self._latency_total = 0.0
+        self._backlogs: dict[tuple[int, int, int], Backlog] = {}
+        self._logs: tuple[LogNumbers, ...] = ()
+        self._unreadable: dict[str, tuple[float, str]] = {}
+        self._fields: Fields | None = None
+        self._free: int | None = None
+
+    # ---- the run
+
+    def waiting(self, sentence: str) -> None:
+        """Note what it waits for; once connected, a delivery that fails tells more."""
+        with self._lock:
+            if not self._connected:  # else it may be a sender that waits, while the main loop hangs
+                self._alive = self._clock()
+            self._waiting = sentence
+
+    def connected(self, cluster: str | None, write_index: str) -> None:
+        """Note that it need not wait any longer."""
+        with self._lock:
+            self._alive = self._clock()
+            self._connected, self._waiting, self._checkpoint_problem = True, None, None
+
+    def heartbeat(self, look: Callable[[], Progress]) -> None:
+        """Note how far all logs are."""
+        now = self._clock()
+        with self._lock:
+            self._alive = now
+            self._unreadable = {
+                path: told for path, told in self._unreadable.items() if now - told[0] < UNREADABLE_FOR
+            }
+        progress = look()
+        logs = self._measured(now, progress.logs)
+        with self._lock:
+            self._logs = logs
+            self._in_flight = InFlight(progress.batches, progress.bytes, progress.oldest)
+            self._ever = progress.totals
+
+    def _measured(self, now: float, logs: Iterable[LogProgress]) -> tuple[LogNumbers, ...]:
+        """Of each path once: a log that was truncated may still be on its way as what it was."""
+        before, self._backlogs = self._backlogs, {}
+        found: dict[str, LogNumbers] = {}
+        for log in logs:
+            backlog = self._backlogs[log.identity] = before.get(log.identity) or Backlog()
+            numbers = LogNumbers(
+                path=log.path,
+                copy=log.copy,
+                size=log.size,
+                delivered=log.delivered,
+                lag=log.lag,
+                lag_seconds=backlog.look(now, log.delivered, log.lag),
+            )
+            found[log.path] = _together(found[log.path], numbers) if log.path in found else numbers
+        return tuple(found.values())
+
+    # ---- logs
+
+    def file_found(self, path: str, recognition: Recognition, offset: int) -> None:
+        """Count it; it can be read."""
+        with self._lock:
+            self._alive = self._clock()
+            self._found[recognition.value] += 1
+            self._unreadable.pop(path, None)
+
+    def file_lost(self, path: str, unread: int) -> None:
+        """Count what nobody can read any more."""
+        with self._lock:
+            self._lost += unread
+
+    def hole_skipped(self, path: str, size: int) -> None:
+        """Count what was never written; only the main thread reads."""
+        self._holes += size
+
+    def file_unreadable(self, path: str, reason: str) -> None:
+        """Note it, for a while."""
+        with self._lock:
+            if path in self._unreadable or len(self._unreadable) < UNREADABLE:
+                self._unreadable[path] = self._clock(), reason
+
+    def block_read(self, path: str, size: int) -> None:
+        """Count bytes; only the main thread reads."""
+        self._read += size
+
+    # ---- delivery
+
+    def answered(self, seconds: float) -> None:
+        """Count a request into the histogram."""
+        with self._lock:
+            self._latency[bisect_left(BOUNDS, seconds)] += 1
+            self._latency_total += seconds
+
+    def batch_acknowledged(self, totals: Totals, seconds: float) -> None:
+        """Count what became of its lines."""
+        with self._lock:
+            self._lines += totals
+            self._acknowledged = self._clock()
+
+    def rejected(self, kind: str, count: int) -> None:
+        """Count lines by the reason."""
+        with self._lock:
+            known = kind in self._rejected or len(self._rejected) < KINDS
+            self._rejected[kind if known else OTHER] += count
+
+    def delivery_failed(self, fault: Fault, detail: str, wait: float) -> None:
+        """Count a try, and note that it goes on."""
+        with self._lock:
+            self._retries[fault.value] += 1
+            ongoing = self._faults.setdefault(fault, _Ongoing(self._clock()))
+            ongoing.detail = detail
+            ongoing.tries += 1
+
+    def delivery_recovered(self) -> None:
+        """Note that it is over."""
+        with self._lock:
+            self._faults.clear()
+
+    def checkpoint_written(self) -> None:
+        """Note when."""
+        with self._lock:
+            self._saved, self._checkpoint_problem = self._clock(), None
+
+    def checkpoint_failed(self, path: str, reason: str) -> None:
+        """Count it, and note that it goes on."""
+        with self._lock:
+            self._checkpoint_failures += 1
+            self._checkpoint_problem = f"The checkpoint cannot be written to {path}: {reason}."
+
+    def listener_failed(self, listener: str, reason: str) -> None:
+        """Count it."""
+        with self._lock:
+            self._listener_failures += 1
+
+    # ---- what is looked for
+
+    def cluster_seen(self, problem: str | None) -> None:
+        """Note what a look at the cluster found."""
+        with self._lock:
+            self._cluster_problem = problem
+
+    def fields_counted(self, fields: Fields | None) -> None:
+        """Note how many fields are mapped; None if that may not be asked."""
+        with self._lock:
+            self._fields = fields
+
+    def room_seen(self, free: int | None) -> None:
+        """Note how many bytes are free where the state is kept."""
+        with self._lock:
+            self._free = free
+
+    # ---- asked
+
+    def snapshot(self) -> Snapshot:
+        """All of it at this moment."""
+        with self._lock:
+            now = self._clock()
+            return Snapshot(
+                version=__version__,
+                process=os.getpid(),
+                uptime=now - self._began,
+                sign_of_life=now - self._alive,
+                connected=self._connected,
+                waiting=self._waiting,
+                cluster_problem=self._cluster_problem,
+                faults=tuple(
+                    Repeated(fault.value, it.detail, now - it.since, it.tries)
+                    for fault, it in self._faults.items()
+                ),
+                checkpoint_problem=self._checkpoint_problem,
+                checkpoint_failures=self._checkpoint_failures,
+                listener_failures=self._listener_failures,
+                checkpoint_age=None if self._saved is None else now - self._saved,
+                acknowledged=None if self._acknowledged is None else now - self._acknowledged,
+                lines=self._lines,
+                ever=self._ever,
+                read_bytes=self._read,
+                lost_bytes=self._lost,
+                hole_bytes=self._holes,
+                rejected=dict(self._rejected),
+                retries=dict(self._retries),
+                found=dict(self._found),
+                in_flight=self._in_flight,
+                latency=Latency(tuple(self._latency), self._latency_total),
+                logs=self._logs,
+                unreadable={
+                    path: reason
+                    for path, (told, reason) in self._unreadable.items()
+                    if now - told < UNREADABLE_FOR
+                },
+                fields=self._fields,
+                free_bytes=self._free,
+            )
+
+
+def _together(one: LogNumbers, other: LogNumbers) -> LogNumbers:
+    newer = one if one.lag_seconds < other.lag_seconds else other
+    return LogNumbers(
+        newer.path,
+        newer.copy,
+        newer.size,
+        newer.delivered,
+        one.lag + other.lag,
+        max(one.lag_seconds, other.lag_seconds),
+    )

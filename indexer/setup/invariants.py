@@ -1,0 +1,256 @@
+"""What every index of entries has to be like, whatever else is installed on the server.
+
+`judge` decides, and asks nobody: what an index is like → which promises it breaks. `findings` asks: it simulates the next
+index with all templates of the server, looks at the write index as it is, and names other templates that interfere.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from fnmatch import fnmatchcase
+
+from elasticsearch import Elasticsearch
+
+from indexer.elastic.alias import following, write_index
+from indexer.elastic.client import Server
+from indexer.settings import Connection
+from indexer.setup.compare import leaves
+from indexer.setup.plan import CUSTOM, FIRST, Body
+
+LOG_DATE = "yyyy-MM-dd HH:mm:ss.SSS"
+"""The form of `eventDate` (Zoomdata documentation, "Activity logging")."""
+
+
+class Severity(StrEnum):
+    """What a finding means."""
+
+    BROKEN = "broken"
+    """Entries would be changed, refused, lost or not found."""
+    WARNING = "warning"
+    """Nothing is wrong as it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that somebody should know, or mend."""
+
+    severity: Severity
+    where: str
+    """The index or template, in words."""
+    what: str
+    cure: str
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """What an index is, or would be, like: each value as text under its whole path (`index.codec`, `_source.enabled`)."""
+
+    settings: dict[str, str]
+    mappings: dict[str, str]
+    aliases: frozenset[str] = frozenset()
+
+    @classmethod
+    def of(cls, body: Body) -> "Made":
+        """From `settings`, `mappings` and `aliases` as the server gives them, nested or flat."""
+        return cls(
+            leaves(body.get("settings", {})),
+            leaves(body.get("mappings", {})),
+            frozenset(body.get("aliases", {})),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Promise:
+    """A property, where it has to hold, and what it means if it does not."""
+
+    kept: Callable[[Made], bool]
+    otherwise: str
+    asked: Callable[[Server], bool] = lambda _: True
+    """The server can do it."""
+
+
+def _setting(name: str, *good: str | None) -> Callable[[Made], bool]:
+    return lambda made: made.settings.get(name) in good
+
+
+def _mapping(name: str, *good: str | None) -> Callable[[Made], bool]:
+    return lambda made: made.mappings.get(name) in good
+
+
+PROMISES = (
+    Promise(
+        _setting("index.default_pipeline", None, "_none"), "a default_pipeline may change or drop each entry"
+    ),
+    Promise(
+        _setting("index.final_pipeline", None, "_none"), "a final_pipeline may change or drop each entry"
+    ),
+    Promise(_mapping("_source.enabled", None, "true"), "_source is switched off: entries are not kept"),
+    Promise(_mapping("_source.includes", None, "[]"), "_source.includes: parts of each entry are not kept"),
+    Promise(_mapping("_source.excludes", None, "[]"), "_source.excludes: parts of each entry are not kept"),
+    Promise(
+        lambda made: (
+            (made.mappings.get("_source.mode") or "stored").lower() == "stored"
+            and (made.settings.get("index.mapping.source.mode") or "stored").lower() == "stored"
+        ),
+        "_source is not stored but rebuilt (synthetic): entries do not come back as they were",
+    ),
+    Promise(
+        _setting("index.mode", None, "standard"),
+        "index.mode is not 'standard': entries are rebuilt, or refused for lack of fields",
+    ),
+    Promise(
+        _mapping("dynamic", None, "true"), "dynamic is not true: new fields are refused, or not searchable"
+    ),
+    Promise(_mapping("_routing.required", None, "false"), "_routing is required: each entry is refused"),
+    Promise(
+        _setting("index.mapping.ignore_malformed", "true"),
+        "ignore_malformed is off: an entry with one odd value is refused",
+    ),
+    Promise(
+        _mapping("subobjects", "false"),
+        "subobjects is not false: a field that is an object in one entry and none in another is refused",
+        lambda server: server.subobjects,
+    ),
+    Promise(
+        _setting("index.mapping.total_fields.ignore_dynamic_beyond_limit", "true"),
+        "ignore_dynamic_beyond_limit is off: once the limit of fields is reached, entries are refused",
+        lambda server: server.ignores_fields_beyond_limit,
+    ),
+    Promise(
+        lambda made: (
+            made.mappings.get("properties.eventDate.type") in {"date", "date_nanos"}
+            and LOG_DATE in made.mappings.get("properties.eventDate.format", "").split("||")
+        ),
+        f"eventDate is no date in the log's form ({LOG_DATE}): entries are not found by time",
+    ),
+    Promise(
+        _setting("index.translog.durability", None, "request", "REQUEST"),
+        "translog.durability is not 'request': a power cut loses entries that were acknowledged",
+    ),
+    Promise(
+        lambda made: (
+            not any(made.settings.get(f"index.blocks.{it}") == "true" for it in ("write", "read_only"))
+        ),
+        "index.blocks keeps entries out",
+    ),
+)
+
+
+def judge(made: Made, server: Server) -> list[str]:
+    """What is wrong with an index, a sentence each."""
+    return [it.otherwise for it in PROMISES if it.asked(server) and not it.kept(made)]
+
+
+def judge_lifecycle(made: Made, alias: str) -> list[str]:
+    """What keeps the server's lifecycle management from looking after an index."""
+    kept = (
+        made.settings.get("index.lifecycle.name") is not None
+        and made.settings.get("index.lifecycle.rollover_alias") == alias
+    )
+    return [] if kept else ["it has no lifecycle policy, or another rollover alias: it does not roll over"]
+
+
+def winner_of(templates: Mapping[str, Body], index: str) -> str | None:
+    """The name of the index template that an index gets (Elasticsearch guide, "Index templates"); None if none matches."""
+    matching = [
+        (held.get("priority", 0), name)
+        for name, held in templates.items()
+        if any(fnmatchcase(index, pattern) for pattern in held["index_patterns"])
+    ]
+    return max(matching)[1] if matching else None
+
+
+def findings(
+    client: Elasticsearch, connection: Connection, server: Server, *, lifecycle: bool = False
+) -> list[Finding]:
+    """Everything that is wrong, or odd, about the next index, the write index and the index of rejected lines.
+
+    lifecycle   the server is to look after them.
+    Raises AliasIsIndex, NoWriteIndex and what the client raises.
+    """
+    return [
+        *of_next(client, connection, server, lifecycle=lifecycle),
+        *of_write_index(client, connection, server, lifecycle=lifecycle),
+    ]
+
+
+def of_next(
+    client: Elasticsearch, connection: Connection, server: Server, *, lifecycle: bool = False
+) -> list[Finding]:
+    """What is wrong, or odd, about indices that will be made. Raises as `findings` does."""
+    writing = write_index(client, connection)
+    alias = connection.alias
+    upcoming = (following(writing) if writing else None) or alias + FIRST
+    found = [
+        *_templates(client, upcoming, alias),
+        *_templates(client, connection.rejected, connection.rejected),
+    ]
+    if any(it.severity is Severity.BROKEN for it in found):
+        return found
+    made = Made.of(simulated(client, upcoming))
+    wrong = judge(made, server)
+    if lifecycle:
+        wrong += judge_lifecycle(made, alias)
+    if alias in made.aliases:
+        wrong += [f"a template gives it the alias {alias}: a rollover is refused"]
+    wrong += [
+        f"there is an index {name}, and a template gives it an alias of that name: a rollover is refused"
+        for name in _indices_named(client, made.aliases)
+    ]
+    cure = f"Look at the component template {alias}{CUSTOM}; `indexer template diff` shows what else was changed."
+    return found + [Finding(Severity.BROKEN, f"the next index {upcoming}", what, cure) for what in wrong]
+
+
+def of_write_index(
+    client: Elasticsearch, connection: Connection, server: Server, *, lifecycle: bool = False
+) -> list[Finding]:
+    """What is wrong about the index that is being written; nothing if there is none. Raises as `findings` does."""
+    writing = write_index(client, connection)
+    if writing is None:
+        return []
+    made = Made.of(client.indices.get(index=writing)[writing])
+    wrong = judge(made, server)
+    if lifecycle:
+        wrong += judge_lifecycle(made, connection.alias)
+    cure = "`indexer template install --rollover` begins a new one that is right."
+    return [Finding(Severity.BROKEN, f"the write index {writing}", what, cure) for what in wrong]
+
+
+def simulated(client: Elasticsearch, index: str) -> Body:
+    """The template that a new index of this name would get from all that the server holds; empty if none."""
+    template: Body = client.indices.simulate_index_template(name=index).get("template", {})
+    return template
+
+
+def _indices_named(client: Elasticsearch, names: frozenset[str]) -> list[str]:
+    """The indices that bear one of these names themselves, and not as an alias."""
+    if not names:
+        return []
+    found = client.options(ignore_status=404).indices.get_settings(
+        index=sorted(names), name="index.uuid", ignore_unavailable=True
+    )
+    return sorted(names & found.body.keys())
+
+
+def _templates(client: Elasticsearch, index: str, ours: str) -> Iterator[Finding]:
+    """Tell whether our template is the one for this index, and which others match it."""
+    where, winner = f"index template {ours}", _winner(client, index)
+    if winner is None:
+        yield Finding(Severity.BROKEN, where, "it is not installed", "Run `indexer template install`.")
+    elif winner != ours:
+        what = f"the index template {winner} has a higher priority, and takes its place for {index}"
+        cure = f"Give {winner} a lower priority, or patterns that do not match {index}."
+        yield Finding(Severity.BROKEN, where, what, cure)
+    else:
+        overlapping = client.indices.simulate_index_template(name=index).get("overlapping", [])
+        for other in sorted(it["name"] for it in overlapping):
+            what = f"the template {other} matches {index} too"
+            cure = "It has no effect there while its priority is lower, or it is a legacy one."
+            yield Finding(Severity.WARNING, where, what, cure)
+
+
+def _winner(client: Elasticsearch, index: str) -> str | None:
+    """The index template with the highest priority for an index."""
+    wanted = ("name", "index_template.priority", "index_template.index_patterns")
+    answer = client.indices.get_index_template(filter_path=[f"index_templates.{it}" for it in wanted])
+    return winner_of({it["name"]: it["index_template"] for it in answer.get("index_templates", [])}, index)

@@ -1,0 +1,111 @@
+"""Taking away what `indexer template install` made, and, if that is wanted, the entries too.
+
+What Elasticsearch still needs it refuses to delete: a policy that indices are under goes on looking after them, a
+component template that another template uses stays. An admin's own `<alias>@custom` is never touched, nor is what bears
+one of our names and not our mark (`made_by_us`).
+"""
+
+from collections.abc import Iterable, Iterator
+
+import elasticsearch
+from elasticsearch import Elasticsearch
+
+from indexer.elastic.alias import is_ours
+from indexer.elastic.client import Server
+from indexer.settings import Connection
+from indexer.setup.plan import CUSTOM, OURS, Body, Call, Kind, Request, plan
+from indexer.setup.requests import held, reason_of, send
+from indexer.setup.templates import Outcome, Result, Step
+
+ORDER = (Kind.INDEX, Kind.TEMPLATE, Kind.COMPONENT, Kind.POLICY)
+"""What is needed by others goes after them."""
+SORTED_BY = ["activityType", "eventDate"]
+OTHER_NAME = {"type": "alias", "path": "eventDate"}
+REJECTED_LINE = {"@timestamp", "file", "offset", "type", "reason", "bytes", "size", "text"}
+
+
+def remove(client: Elasticsearch, connection: Connection, server: Server, *, data: bool) -> list[Outcome]:
+    """Remove the templates, their components and the policy; with `data` the indices too. Raises what the client raises."""
+    outcomes = [_remove(client, step) for step in _there(client, connection, server, data=data)]
+    return outcomes + list(_left(client, connection, data=data))
+
+
+def calls(client: Elasticsearch, connection: Connection, server: Server, *, data: bool) -> list[Call]:
+    """Tell what `remove` would send now, in order. Raises what the client raises."""
+    steps = _there(client, connection, server, data=data)
+    return [_call(step.request) for step in steps if not step.foreign]
+
+
+def _there(client: Elasticsearch, connection: Connection, server: Server, *, data: bool) -> list[Step]:
+    """All that is there to be removed, in the order in which that goes."""
+    planned = [it for it in plan(server, connection) if it.kind is not Kind.INDEX]
+    steps = [Step(request, found) for request in planned if (found := held(client, request)) is not None]
+    if data:
+        ours = [name for name, deletable in _indices(client, connection).items() if deletable]
+        steps += [Step(Request(Kind.INDEX, name, {}), {}) for name in ours]
+    return sorted(steps, key=lambda step: ORDER.index(step.request.kind))
+
+
+def _indices(client: Elasticsearch, connection: Connection) -> dict[str, bool]:
+    """The indices behind the alias and the one of rejected lines, and which of them are ours: by name, and by mark."""
+    alias = connection.alias
+    answer = client.options(ignore_status=404).indices.get_alias(name=alias)
+    holders = {} if answer.meta.status == 404 else answer.body
+    behind = sorted(name for name, its in holders.items() if alias in its["aliases"])
+    there = existing(client, dict.fromkeys([*behind, connection.rejected]))
+    return {
+        name: marked and (name == connection.rejected or is_ours(name, alias))
+        for name, marked in there.items()
+    }
+
+
+def _left(client: Elasticsearch, connection: Connection, *, data: bool) -> Iterator[Outcome]:
+    """What stays, and why."""
+    reason = "not one of ours" if data else "data is never deleted without --delete-data"
+    for index in _indices(client, connection):
+        yield Outcome(f"{Kind.INDEX} {index}", Result.KEPT, reason)
+    custom = Request(Kind.COMPONENT, connection.alias + CUSTOM, {})
+    if held(client, custom) is not None:
+        yield Outcome(custom.what, Result.KEPT, "it is your own")
+
+
+def _call(request: Request) -> Call:
+    return Call("DELETE", request.path)
+
+
+def _remove(client: Elasticsearch, step: Step) -> Outcome:
+    what = step.request.what
+    if step.foreign:
+        return Outcome(what, Result.KEPT, "`indexer template install` has not made it")
+    try:
+        send(client.options(ignore_status=404), _call(step.request))
+    except elasticsearch.BadRequestError as error:
+        return Outcome(what, Result.KEPT, f"it is still needed: {reason_of(error)}")
+    return Outcome(what, Result.REMOVED)
+
+
+def made_by_us(index: Body) -> bool:
+    """Tell by an index's settings (flat) and mappings, as the server gives them, whether our templates made it.
+
+    Each index has the mark `_meta.managed_by` in its mapping. Those that 0.1 made have none; they are recognised by what
+    only its templates set: the sort order and the field alias of an index of entries, the exact fields of rejected lines.
+    """
+    mappings, settings = index.get("mappings", {}), index.get("settings", {})
+    fields = mappings.get("properties", {})
+    marked = mappings.get("_meta", {}).get("managed_by") == OURS
+    entries = settings.get("index.sort.field") == SORTED_BY and fields.get("@timestamp") == OTHER_NAME
+    rejected = mappings.get("dynamic") == "strict" and fields.keys() == REJECTED_LINE
+    return bool(marked or entries or (rejected and fields["bytes"] == {"type": "binary"}))
+
+
+def existing(client: Elasticsearch, names: Iterable[str]) -> dict[str, bool]:
+    """Which indices of these very names there are, and whether we made them; an alias of such a name is none.
+
+    Raises what the client raises.
+    """
+    there: dict[str, bool] = {}
+    for name in names:
+        answer = client.options(ignore_status=404).indices.get(index=name, flat_settings=True)
+        if answer.meta.status != 404 and name in answer:
+            there[name] = made_by_us(answer[name])
+    return there

@@ -1,0 +1,41 @@
+"""The requests of a plan on their way: what the server holds under a name, sending, and what a refusal says."""
+
+import elasticsearch
+from elasticsearch import Elasticsearch
+
+from indexer.elastic.failures import KEPT, causes
+from indexer.setup.plan import Body, Call, Kind, Request
+
+
+def held(client: Elasticsearch, request: Request) -> Body | None:
+    """What the server holds under the request's very name, whatever else it answers; None if nothing."""
+    client = client.options(ignore_status=404)
+    name = request.name
+    match request.kind:
+        case Kind.POLICY:
+            found = client.ilm.get_lifecycle(name=name).body
+        case Kind.COMPONENT:
+            answer = client.cluster.get_component_template(name=name)
+            found = {it["name"]: it["component_template"] for it in answer.get("component_templates", [])}
+        case Kind.TEMPLATE:
+            answer = client.indices.get_index_template(name=name)
+            found = {it["name"]: it["index_template"] for it in answer.get("index_templates", [])}
+        case Kind.INDEX:
+            found = {name: {}} if client.indices.exists(index=name) else {}
+    body: Body | None = found.get(name)
+    return body
+
+
+def send(client: Elasticsearch, call: Call) -> None:
+    """Send a request that changes something. Raises what the client raises."""
+    headers = {"accept": "application/json", "content-type": "application/json"}
+    client.perform_request(call.method, call.path, headers=headers, body=call.body)
+
+
+def reason_of(error: elasticsearch.ApiError) -> str:
+    """What the server says is wrong, with its first cause: a parser tells each field on the way down to the odd one."""
+    told = causes(error.body.get("error")) if isinstance(error.body, dict) else []
+    if not told:
+        return str(error.error)[:KEPT]
+    reason, first = told[0], told[-1]
+    return f"{reason} ({first})" if first not in reason else reason

@@ -1,0 +1,65 @@
+"""What a view is: a filtered alias that shows the entries of one activity type, and holds no copy. Asks nobody.
+
+    <alias>.<type in lower case>  →  {"filter": {"term": {"activityType": TYPE}}, "is_write_index": false}
+
+The views of all documented types are in `mappings/views.json`; those of types met later are beside them in the same
+component template, where `indexer template install` leaves them. Nothing can be written through a view.
+"""
+
+from collections.abc import Mapping
+
+from indexer.settings import PLAIN
+from indexer.setup.plan import Body
+
+LONGEST = 255
+"""Bytes of an alias's name (Elasticsearch guide, "Create index API", on names)."""
+
+
+def name_of(alias: str, activity_type: str) -> str | None:
+    """The name of the type's view; None if Elasticsearch would take no such name."""
+    name = f"{alias}.{activity_type.lower()}"
+    fits = len(name.encode("utf-8", "replace")) <= LONGEST and activity_type.isprintable()
+    return name if fits and PLAIN.fullmatch(activity_type) else None
+
+
+def view_of(activity_type: str) -> Body:
+    """What stands under that name, in a template and in an index."""
+    return {"filter": {"term": {"activityType": activity_type}}, "is_write_index": False}
+
+
+def type_of(view: Body) -> str | None:
+    """The type whose entries an alias shows; None if it is no view of ours."""
+    match view:
+        case {"filter": {"term": {"activityType": str(activity_type)}}} if view == view_of(activity_type):
+            return activity_type
+    return None
+
+
+def views_in(aliases: Mapping[str, Body], alias: str) -> dict[str, Body]:
+    """Those of these aliases that are views of ours, under the name that is theirs."""
+    return {
+        name: body
+        for name, body in aliases.items()
+        if (found := type_of(body)) is not None and name_of(alias, found) == name
+    }
+
+
+def assigned(types: Mapping[str, int], known: Mapping[str, Body], alias: str) -> tuple[Body, dict[str, str]]:
+    """Decide which types get a view that have none yet, and why others cannot have one.
+
+    types   entries by type.
+    known   the views that there are already.
+    Of types that differ in case alone the one that is known has the view, else the most frequent.
+    """
+    taken = {name: type_of(body) for name, body in known.items()}
+    fresh: Body = {}
+    without: dict[str, str] = {}
+    for each in sorted(types, key=lambda it: (-types[it], it)):
+        name = name_of(alias, each)
+        if name is None:
+            without[each] = "an alias may not have such a name"
+        elif taken.setdefault(name, each) != each:
+            without[each] = f"{name} is the view of {taken[name]}"
+        elif name not in known:
+            fresh[name] = view_of(each)
+    return fresh, without

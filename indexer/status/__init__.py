@@ -1,0 +1,1 @@
+"""What the indexer and the cluster say of the delivery, and what users did."""

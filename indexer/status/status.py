@@ -1,0 +1,236 @@
+"""`indexer status`: what the running indexer, or else the state directory, and the cluster say of the delivery."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Any
+
+from elasticsearch import AuthorizationException, Elasticsearch
+
+from indexer.elastic import fields as counting
+from indexer.elastic.client import connect, explained, shown
+from indexer.elastic.fields import Fields, Ignored
+from indexer.errors import Fatal
+from indexer.events import Totals
+from indexer.monitoring import discovery
+from indexer.monitoring.discovery import Running
+from indexer.reading import files
+from indexer.reading.files import Scope
+from indexer.settings import Connection, State
+from indexer.show import Cell, Share, Table
+from indexer.writing import checkpoint
+from indexer.writing.target import backing
+
+STATS = (
+    "indices.*.primaries.docs,indices.*.primaries.store,indices.*.primaries.segments.index_writer_memory_in_bytes,"
+    "indices.*.shards.*.routing.primary,indices.*.shards.*.seq_no.max_seq_no"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class LogStatus:
+    """A log file. Offsets, sizes and lag in bytes; of an archive, the lag is not known before it is read."""
+
+    path: str
+    state: str
+    """following, finished, waiting (found, not read yet), or gone."""
+    delivered: int
+    size: int | None
+    lag: int | None
+    lag_seconds: float | None = None
+    """Since the oldest byte that is not delivered was found; only a running indexer knows."""
+
+
+@dataclass(frozen=True, slots=True)
+class IndexStatus:
+    """An index behind the alias, or the one of rejected lines."""
+
+    index: str
+    writing: bool
+    entries: int
+    """That were counted at the last refresh."""
+    unsearchable: int
+    """Entries since then: acknowledged, kept, and not found by searches yet. More than there are, if some were deleted."""
+    bytes: int
+    lifecycle: str | None
+    """The policy that it is under, if any."""
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """All that is known without reading a log."""
+
+    alias: str
+    state_dir: str
+    totals: Totals
+    logs: tuple[LogStatus, ...]
+    indices: tuple[IndexStatus, ...]
+    rejected: int | None
+    """Rejected lines that are kept, in the index and in files."""
+    problem: str | None
+    """Why the cluster could not be asked."""
+    fields: Fields | None = None
+    """Of the write index, against its limit; None if it could not be asked."""
+    ignored: Ignored | None = None
+    """Entries with values that no search finds; None if they could not be counted (it takes `read`)."""
+    running: Running | None = None
+    """The indexer that runs with this state directory, if it is served and reached: all above is as it knows it."""
+
+    def tables(self) -> Iterable[Table]:
+        """For people to read."""
+        yield from self._indexer()
+        done = self.totals
+        counts: tuple[tuple[Cell, ...], ...] = (
+            ("read", done.read),
+            ("created", done.created),
+            ("duplicates", done.duplicates),
+            ("rejected", done.rejected),
+            ("blank", done.blank),
+        )
+        yield Table("Lines, since this state directory began", ("What", "Lines"), counts, "")
+        logs = tuple(
+            (log.path, log.state, log.delivered, log.size, log.lag, _span(log.lag_seconds))
+            for log in self.logs
+        )
+        nothing = f"No log file was read yet with the state directory {self.state_dir}."
+        yield Table("Log files", ("File", "State", "Delivered", "Size", "Lag", "For"), logs, nothing)
+        indices = tuple((i.index, i.writing, i.entries, i.bytes, i.lifecycle or "none") for i in self.indices)
+        columns = ("Index", "Written", "Entries", "Bytes", "Lifecycle")
+        yield Table(f"Behind the alias {self.alias}", columns, indices, self.problem or "No index.")
+        fresh = tuple((it.index, it.unsearchable) for it in self.indices if it.unsearchable)
+        if fresh:
+            yield Table(
+                "Not searchable yet, in some seconds it is", ("Index", "Entries more, at most"), fresh, ""
+            )
+        if self.fields is not None:
+            yield Table("Fields", ("What", "Count", "Of", "Share"), tuple(self._growth(self.fields)), "")
+
+    def _indexer(self) -> Iterator[Table]:
+        it = self.running
+        rows: tuple[tuple[Cell, ...], ...] = ()
+        if it is not None:
+            times = _span(it.uptime), _span(it.acknowledged), _span(it.checkpoint)
+            rows = ((it.ready, *times, it.batches, it.bytes, it.retries),)
+        columns = ("Ready", "Up", "Acknowledged", "Checkpoint", "On their way", "Bytes", "Retries")
+        nothing = "None answers (`indexer run --monitoring-address`): this is what the last checkpoint says."
+        yield Table("The running indexer", columns, rows, nothing)
+        if it is not None and it.problems:
+            yield Table("Not ready", ("Why",), tuple((problem,) for problem in it.problems), "")
+
+    def _growth(self, fields: Fields) -> Iterator[tuple[Cell, ...]]:
+        used = Share(fields.mapped, fields.limit)
+        yield f"mapped in {fields.index}, of its limit", fields.mapped, fields.limit, used
+        if self.ignored is not None:
+            entries = sum(index.entries for index in self.indices)
+            share = Share(self.ignored.entries, entries)
+            yield "entries with values that searches do not find", self.ignored.entries, entries, share
+
+
+def _span(seconds: float | None) -> timedelta | None:
+    return None if seconds is None else timedelta(seconds=seconds)
+
+
+def status(
+    paths: Sequence[str], connection: Connection, state: State, *, follow_symlinks: bool = False
+) -> Status:
+    """Look at the files, the state directory and the cluster. Raises StateUnusable; an unreachable cluster is said."""
+    found = known(paths, connection, state, follow_symlinks=follow_symlinks)
+    return with_cluster(found, connection, state)
+
+
+def known(
+    paths: Sequence[str], connection: Connection, state: State, *, follow_symlinks: bool = False
+) -> Status:
+    """What is known without asking the cluster. Raises StateUnusable."""
+    remembered = checkpoint.read(state.state_dir) or checkpoint.Checkpoint()
+    scope = Scope.of(
+        paths, follow_symlinks=follow_symlinks, state=state.state_dir, secrets=connection.secret_files
+    )
+    logs = {log.path: log for log in _logs(paths, remembered, scope)}
+    totals = remembered.totals
+    it = discovery.ask(state.state_dir)
+    if it is not None:
+        logs |= {
+            path: LogStatus(path, "following", log.delivered, log.size, log.lag, log.lag_seconds)
+            for path, log in it.logs.items()
+        }
+        totals = it.totals or totals
+    shown_logs = tuple(logs[path] for path in sorted(logs))
+    return Status(connection.alias, str(state.state_dir), totals, shown_logs, (), None, None, running=it)
+
+
+def with_cluster(known: Status, connection: Connection, state: State) -> Status:
+    """Add what the cluster says, or why it does not."""
+    kept = len(list((state.state_dir / "rejected").glob("*.json")))
+    try:
+        with connect(connection) as client, explained(connection):
+            return _with_cluster(known, client, connection, kept)
+    except Fatal as reason:
+        return replace(known, problem=str(reason))
+
+
+def _logs(paths: Iterable[str], remembered: checkpoint.Checkpoint, scope: Scope) -> Iterable[LogStatus]:
+    known = {record.key: record for record in remembered.files}
+    found = {
+        facts.key: facts
+        for facts in files.find([*paths, *(record.path for record in remembered.files)], scope).found
+    }
+    for key, facts in found.items():
+        record = known.get(key)
+        offset = record.offset if record else 0
+        finished = record is not None and record.ended and record.size == facts.size
+        lag = 0 if finished else None if facts.archive else max(0, facts.size - offset)
+        yield LogStatus(
+            facts.name,
+            "finished" if finished else "following" if record else "waiting",
+            offset,
+            facts.size,
+            lag,
+        )
+    for key, record in known.items():
+        if key not in found:
+            yield LogStatus(record.path, "gone", record.offset, None, max(0, record.size - record.offset))
+
+
+def _unsearchable(stats: Mapping[str, Any]) -> int:
+    """Entries that came after the last refresh, if any did: then something is in memory that is in no segment yet.
+
+    Each operation of a primary shard has a number, and either a document or one that was deleted; merges let go of the
+    latter (measured on 7.17.28, 8.19.16 and 9.1.5).
+    """
+    if not stats["primaries"]["segments"]["index_writer_memory_in_bytes"]:
+        return 0
+    copies = (copy for copies in stats.get("shards", {}).values() for copy in copies)
+    operations = sum(it["seq_no"]["max_seq_no"] + 1 for it in copies if it["routing"]["primary"])
+    docs = stats["primaries"]["docs"]
+    return int(max(0, operations - docs["count"] - docs["deleted"]))
+
+
+def _with_cluster(known: Status, client: Elasticsearch, connection: Connection, kept: int) -> Status:
+    """Add what the cluster says. Raises Fatal, or what the client raises."""
+    behind = backing(client, connection.alias, shown(connection))
+    stats = client.indices.stats(
+        index=f"{connection.alias}*", metric="docs,store,segments", level="shards", filter_path=STATS
+    ).get("indices", {})
+    settings = client.indices.get_settings(
+        index=",".join(behind.indices), name="index.lifecycle.name", flat_settings=True
+    )
+    indices = tuple(
+        IndexStatus(
+            name,
+            name == behind.write,
+            stats[name]["primaries"]["docs"]["count"],
+            _unsearchable(stats[name]),
+            stats[name]["primaries"]["store"]["size_in_bytes"],
+            settings.get(name, {}).get("settings", {}).get("index.lifecycle.name"),
+        )
+        for name in behind.indices
+        if name in stats
+    )
+    rejected = stats.get(connection.rejected, {}).get("primaries", {}).get("docs", {}).get("count", 0)
+    ignored = None
+    with suppress(AuthorizationException):  # it takes more than all before
+        ignored = counting.ignored(client, connection.alias)
+    fields = counting.fields(client, behind.write)
+    return replace(known, indices=indices, rejected=rejected + kept, fields=fields, ignored=ignored)

@@ -1,0 +1,213 @@
+"""What users did: the figures of `indexer summary`, counted by the server over all entries behind the alias.
+
+Which duration means what: VIS_COMMAND (status FINISHED) is a visualisation from the command to its last data, VIS_DATA
+until data is there, RDD the read from the source within it, TOPOLOGY and TOPOLOGY_PERFORMANCE the engine's part,
+RAW_DATA_EXPORT* an export. The source of a VIS_COMMAND is named only inside `request`, a text that cannot be grouped
+by; so durations are grouped by type and `storageType`, and the slowest visualisations are single ones, named by
+whatever other entry with their `cid` has a `visualizationName`.
+"""
+
+from typing import Any
+
+from elasticsearch import Elasticsearch
+
+from indexer.elastic import counting
+from indexer.elastic.counting import COUNTED, OF_ENTRIES, figure
+from indexer.show import moment
+from indexer.status.summary_model import Count, Deletion, Durations, FailedLogIns, SlowVisual, Summary
+
+Json = dict[str, Any]
+TOP = 10
+VISUALS = ["VIS_COMMAND", "VIS_DATA"]
+NAMES = ("name", "sourceName", "userName", "label", "bookmarkName", "visualizationName", "clientName")
+"""Fields that name what an entry is about, by type; `userFullName` and ids say less or may be missing."""
+NOT_SET = "(not set)"
+UNSPECIFIED = "::"
+"""Stands for an address that is missing or none at all: aggregations of `ip` fields take only addresses."""
+FIRST, LAST = -62_135_596_800_000, 253_402_300_799_999
+"""Epoch ms of the first and the last moment that can be written with four digits for the year.
+
+Elasticsearch fails to write those at the ends of what it can hold, in any format, and closes the connection (measured on
+8.19.16 and 9.1.5). Only the values that it has sorted by are answered as they are.
+"""
+
+
+def _dates(**within: object) -> Json:
+    return {"range": {"eventDate": {"format": "epoch_millis", **within}}}
+
+
+DATED: Json = {
+    "bool": {
+        "filter": _dates(gte=FIRST, lte=LAST),
+        "must_not": [
+            _dates(lt=FIRST),
+            _dates(gt=LAST),
+        ],  # an entry may have several dates, and one odd one is enough
+    }
+}
+
+
+def summarise(client: Elasticsearch, alias: str) -> Summary:
+    """Ask the server for the figures: three searches, a fourth for names. Raises what the client raises.
+
+    Counts are exact, but percentiles, and the number of users above some thousand, are the server's estimates. An alias
+    without entries gives empty tables.
+    """
+    answer = client.search(index=alias, size=0, track_total_hits=True, aggs=_figures())
+    found, failures = answer["aggregations"], answer["aggregations"]["failures"]
+    deleted = _deleted(client, alias)
+    return Summary(
+        alias=alias,
+        entries=answer["hits"]["total"]["value"],
+        first=moment(figure(found["dated"]["first"]["value"])),
+        last=moment(figure(found["dated"]["last"]["value"])),
+        users=found["users"]["value"],
+        failed=counting.count(failures),
+        deleted=deleted["total"]["value"],
+        by_type=_counts(found["by_type"]),
+        by_status=_counts(found["by_status"]),
+        by_user=_counts(found["by_user"]),
+        failed_log_ins=_failed_log_ins(failures["by_user"]),
+        durations=_durations(found["timed"]["by_type"]),
+        slowest=_slowest(client, alias),
+        deletions=tuple(_deletion(hit) for hit in deleted["hits"]),
+    )
+
+
+def _figures() -> Json:
+    failed = [{"term": {"activityType": "AUTHENTICATION"}}, {"term": {"status": "FAILED"}}]
+    ends = {
+        end: {which: {"field": "eventDate", "format": "epoch_millis"}}
+        for end, which in (("first", "min"), ("last", "max"))
+    }
+    dated = {"dated": {"filter": DATED, "aggs": ends}}
+    by_address = counting.terms("ip", TOP, dated, missing=UNSPECIFIED)
+    spread = {
+        "spread": {"percentiles": {"field": "duration", "percents": [50, 95]}},
+        "longest": {"max": {"field": "duration"}},
+    }
+    by_storage = counting.terms("storageType", TOP, spread, missing="")
+    return {
+        **dated,
+        "users": {"cardinality": {"field": "user"}},
+        "by_type": _terms("activityType", 5 * TOP),
+        "by_status": _terms("status", 2 * TOP),
+        "by_user": _terms("user", TOP),
+        "failures": {
+            "filter": {"bool": {"filter": failed}},
+            # More users than are shown, as one with many addresses has few attempts from each.
+            "aggs": {"by_user": _terms("user", 10 * TOP, {"by_address": by_address}), COUNTED: OF_ENTRIES},
+        },
+        "timed": {
+            "filter": {"exists": {"field": "duration"}},
+            "aggs": {"by_type": _terms("activityType", 5 * TOP, {"by_storage": by_storage})},
+        },
+    }
+
+
+def _terms(field: str, size: int, inside: Json | None = None) -> Json:
+    return counting.terms(field, size, inside, missing=NOT_SET)
+
+
+def _counts(terms: Json) -> tuple[Count, ...]:
+    return tuple(Count(str(bucket["key"]), counting.count(bucket)) for bucket in terms["buckets"])
+
+
+def _failed_log_ins(terms: Json) -> tuple[FailedLogIns, ...]:
+    rows = [
+        FailedLogIns(
+            user=str(user["key"]),
+            ip=None if address["key"] == UNSPECIFIED else address["key"],
+            attempts=counting.count(address),
+            last=moment(figure(address["dated"]["last"]["value"])),
+        )
+        for user in terms["buckets"]
+        for address in user["by_address"]["buckets"]
+    ]
+    return tuple(sorted(rows, key=lambda row: (-row.attempts, row.user, row.ip or ""))[:TOP])
+
+
+def _durations(terms: Json) -> tuple[Durations, ...]:
+    rows = [
+        Durations(
+            activity_type=str(kind["key"]),
+            storage_type=storage["key"] or None,
+            entries=counting.count(storage),
+            median_ms=figure(storage["spread"]["values"]["50.0"]),
+            p95_ms=figure(storage["spread"]["values"]["95.0"]),
+            max_ms=figure(storage["longest"]["value"]),
+        )
+        for kind in terms["buckets"]
+        for storage in kind["by_storage"]["buckets"]
+    ]
+    return tuple(sorted(rows, key=lambda row: -(row.p95_ms or 0))[: 2 * TOP])
+
+
+def _slowest(client: Elasticsearch, alias: str) -> tuple[SlowVisual, ...]:
+    """Find the slowest visualisations, each `cid` once: its command and its data both took long."""
+    hits = client.search(
+        index=alias,
+        size=5 * TOP,
+        query={"bool": {"filter": [{"terms": {"activityType": VISUALS}}, {"exists": {"field": "duration"}}]}},
+        sort=[{"duration": {"order": "desc", "unmapped_type": "double"}}, {"eventDate": "asc"}],
+        docvalue_fields=_values("user", "cid"),
+        source=False,
+    )["hits"]["hits"]
+    by_cid: dict[Any, Any] = {}
+    for hit in hits:
+        by_cid.setdefault(_first(_found(hit), "cid") or hit["_id"], hit)
+    slowest = list(by_cid.values())[:TOP]
+    names = _names(client, alias, [cid for hit in slowest if (cid := _first(_found(hit), "cid"))])
+    return tuple(_slow_visual(hit, names) for hit in slowest)
+
+
+def _slow_visual(hit: Json, names: dict[str, str]) -> SlowVisual:
+    fields, (duration, when) = _found(hit), hit["sort"]
+    cid = _first(fields, "cid")
+    name = names.get(cid) if cid else None
+    return SlowVisual(moment(when), name, _first(fields, "user"), cid, duration)
+
+
+def _names(client: Elasticsearch, alias: str, cids: list[str]) -> dict[str, str]:
+    named = {"names": {"terms": {"field": "visualizationName", "size": 1}}}
+    by_cid = {"by_cid": {"terms": {"field": "cid", "size": TOP}, "aggs": named}}
+    answer = client.search(index=alias, size=0, query={"terms": {"cid": cids}}, aggs=by_cid)
+    buckets = answer["aggregations"]["by_cid"]["buckets"]
+    return {cid["key"]: name["key"] for cid in buckets for name in cid["names"]["buckets"]}
+
+
+def _deleted(client: Elasticsearch, alias: str) -> Json:
+    answer = client.search(
+        index=alias,
+        size=2 * TOP,
+        track_total_hits=True,
+        query={"term": {"status": "DELETED"}},
+        sort=[{"eventDate": "desc"}],
+        docvalue_fields=_values("activityType", "user", *NAMES),
+        source=False,
+    )
+    hits: Json = answer["hits"]
+    return hits
+
+
+def _deletion(hit: Json) -> Deletion:
+    fields = _found(hit)
+    name = next((_first(fields, field) for field in NAMES if field in fields), None)
+    return Deletion(
+        moment(hit["sort"][0]), _first(fields, "activityType") or NOT_SET, name, _first(fields, "user")
+    )
+
+
+def _values(*fields: str) -> list[Json]:
+    return [{"field": field} for field in fields]
+
+
+def _found(hit: Json) -> Json:
+    """Give the values asked for; where none is found, there is not even the object."""
+    fields: Json = hit.get("fields", {})
+    return fields
+
+
+def _first(fields: Json, field: str) -> str | None:
+    values = fields.get(field)
+    return str(values[0]) if values else None

@@ -1,0 +1,1 @@
+"""Comparing what was read with what Elasticsearch holds, byte for byte."""

@@ -1,0 +1,175 @@
+"""What `indexer verify` finds: how each line of the files compares with the index, and the report of all of them."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import NamedTuple
+from zlib import crc32
+
+from indexer.reading.entries import ID_LENGTH, OFFSET, Reason
+from indexer.show import Table
+from indexer.verify.hits import Held
+
+SHOWN = 5
+"""Findings of each kind that are told one by one."""
+_CHECKSUM = slice(OFFSET.stop, ID_LENGTH)
+
+
+class Kind(StrEnum):
+    """How a line compares."""
+
+    PRESENT = "present"
+    """One index has it, with the same bytes."""
+    MISSING = "missing"
+    """It is neither in the index nor kept as rejected."""
+    DIFFERENT = "different"
+    """Other bytes are there under its id."""
+    DOUBLED = "doubled"
+    """More than one index has it."""
+    REJECTED = "rejected"
+    """It is kept as rejected, with its bytes."""
+    UNFINISHED = "unfinished"
+    """A last line without line end that is not there yet: its writer may be about to go on."""
+
+
+DEFECTS = (Kind.MISSING, Kind.DIFFERENT, Kind.DOUBLED)
+
+
+class Line(NamedTuple):  # one for each line of the files: a tuple is made in half the time of a dataclass
+    """What is expected: an entry, or a line that is kept as rejected."""
+
+    id: bytes
+    data: bytes | None
+    """None of a line too long to hold."""
+    file: str
+    offset: int
+    refused: Reason | None
+    """Why it does not belong into the index."""
+    final: bool
+    """It is complete; without its line end, it may not have been sent yet."""
+    live: bool = False
+    """Its file is being written: it may be in flight."""
+
+    @property
+    def checksum(self) -> int:
+        """CRC-32 of the whole line, its CR included."""
+        return int(self.id[_CHECKSUM], 16)
+
+    def is_same(self, data: bytes) -> bool:
+        """Tell whether an entry has its bytes; of a line too long to hold, whether it has its checksum."""
+        if self.data is not None:
+            return data == self.data
+        return self.checksum in {crc32(data), crc32(b"\r", crc32(data))}
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line that does not agree."""
+
+    kind: Kind
+    file: str
+    offset: int
+    id: str
+    where: tuple[str, ...]
+    """The indices, or the state directory, that have something under its id."""
+
+
+def judge(line: Line, copies: Sequence[Held], kept: Sequence[Held]) -> Kind:
+    """Compare a line with its copies in the index, and with what is kept of it as rejected."""
+    if copies:
+        if not all(one.same for one in copies):
+            return Kind.DIFFERENT
+        return Kind.PRESENT if len(copies) == 1 else Kind.DOUBLED
+    if kept:
+        return Kind.REJECTED if any(one.same for one in kept) else Kind.DIFFERENT
+    return Kind.MISSING if line.final else Kind.UNFINISHED
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """How files and index compare: `read` is the sum of the six kinds."""
+
+    alias: str
+    read: int = 0
+    """Lines that are not blank."""
+    present: int = 0
+    missing: int = 0
+    different: int = 0
+    doubled: int = 0
+    rejected: int = 0
+    unfinished: int = 0
+    repaired: int = 0
+    """Of the missing ones, those that were indexed, or kept as rejected, now."""
+    findings: tuple[Finding, ...] = ()
+    """The first few of each kind of defect."""
+    unreadable: dict[str, str] = field(default_factory=dict)
+    """Files that could not be read to their end, with the reason."""
+    agrees: bool = field(init=False)
+    """Every line is where it should be, once and unchanged."""
+
+    def __post_init__(self) -> None:
+        whole = self.missing == self.repaired and not (self.different or self.doubled or self.unreadable)
+        object.__setattr__(self, "agrees", whole)
+
+    def tables(self) -> Iterable[Table]:
+        """For people to read."""
+        names = ("read", *Kind, "repaired")
+        counts = tuple((str(name), int(getattr(self, name))) for name in names)
+        yield Table(f"Lines of the files against {self.alias}", ("What", "Lines"), counts, "")
+        if self.findings:
+            rows = tuple(
+                (f.kind.value, f"{f.file}:{f.offset}", f.id, ", ".join(f.where)) for f in self.findings
+            )
+            yield Table(f"The first {SHOWN} of each", ("What", "File and offset", "Id", "In"), rows, "")
+        if self.unreadable:
+            yield Table("Not read to their end", ("File", "Reason"), tuple(self.unreadable.items()), "")
+
+    def __add__(self, other: "Verification") -> "Verification":
+        return Verification(
+            self.alias,
+            self.read + other.read,
+            self.present + other.present,
+            self.missing + other.missing,
+            self.different + other.different,
+            self.doubled + other.doubled,
+            self.rejected + other.rejected,
+            self.unfinished + other.unfinished,
+            self.repaired + other.repaired,
+            _first_few([*self.findings, *other.findings]),
+            self.unreadable | other.unreadable,
+        )
+
+
+def report(
+    alias: str, judged: Sequence[tuple[Kind, Line]], where: Mapping[bytes, Sequence[Held]], repaired: int
+) -> Verification:
+    """Sum up what was found of some lines; `where` tells, of a line's id, what there is."""
+    kinds = Counter(kind for kind, _ in judged)
+    return Verification(
+        alias,
+        read=len(judged),
+        present=kinds[Kind.PRESENT],
+        missing=kinds[Kind.MISSING],
+        different=kinds[Kind.DIFFERENT],
+        doubled=kinds[Kind.DOUBLED],
+        rejected=kinds[Kind.REJECTED],
+        unfinished=kinds[Kind.UNFINISHED],
+        repaired=repaired,
+        findings=_first_few(
+            [
+                Finding(kind, line.file, line.offset, line.id.decode(), _places(where.get(line.id, ())))
+                for kind, line in judged
+                if kind in DEFECTS
+            ]
+        ),
+    )
+
+
+def _places(held: Sequence[Held]) -> tuple[str, ...]:
+    return tuple(one.where for one in held)
+
+
+def _first_few(findings: Sequence[Finding]) -> tuple[Finding, ...]:
+    """The first of each kind."""
+    return tuple(found for kind in DEFECTS for found in [f for f in findings if f.kind is kind][:SHOWN])

@@ -1,0 +1,267 @@
+"""`indexer verify`: log files against the index, byte for byte.
+
+The files are read as the indexer reads them, without its checkpoint; each entry is looked for by its id in all indices
+behind the alias. Present is what is there once with the same bytes; a line that is no entry, or that Elasticsearch
+refused, is accounted for when it is kept as rejected, with its bytes. What is missing of a file that is being written may
+be in flight: it is looked for again at the end. Memory is bounded: a few portions at a time, each of some thousand lines
+and no more bytes than a bulk request.
+"""
+
+import threading
+import time
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+
+from elasticsearch import Elasticsearch
+
+from indexer.elastic.client import connect, explained, shown
+from indexer.errors import StateUnusable, Stopped
+from indexer.events import Events
+from indexer.reading import files
+from indexer.reading.entries import EXPLANATION, Reason, Rejection
+from indexer.reading.files import Scope
+from indexer.reading.log import Run
+from indexer.reading.tail import Tail
+from indexer.settings import Connection, Delivery, State
+from indexer.verify.findings import Kind, Line, Verification, judge, report
+from indexer.verify.hits import Held
+from indexer.verify.lookup import Lookup
+from indexer.writing import bulk
+from indexer.writing.batches import Batch, Body
+from indexer.writing.bulk import Sender
+from indexer.writing.dead_letters import PROMPT, LocalRejects, Rejects
+from indexer.writing.target import GRACE, Target, backing
+
+ASKED_AT_ONCE = 4000
+"""Entries looked for in one search. Fewer cost more each (measured: 1,000 at a time are a third slower)."""
+LIVE = 60.0
+"""Seconds since it was last written for which a file's lines may be in flight."""
+AGAIN_AFTER = GRACE + 2.0
+"""Seconds after which what was missing is looked for again: a sender may have waited for a new index to settle."""
+PUT_OFF = 64 * 1024 * 1024
+"""Bytes of lines that wait for that, at most."""
+
+
+def verify(
+    paths: Sequence[str],
+    connection: Connection,
+    delivery: Delivery,
+    state: State,
+    events: Events,
+    stop: threading.Event,
+    *,
+    repair: bool,
+    follow_symlinks: bool = False,
+) -> Verification:
+    """Compare log files with the alias; with `repair`, index what is missing. Raises Fatal."""
+    scope = Scope.of(
+        paths, follow_symlinks=follow_symlinks, state=state.state_dir, secrets=connection.secret_files
+    )
+    files.require(paths, scope)
+    expects = 2 * (delivery.batch_bytes + delivery.max_line_bytes)
+    with (
+        connect(connection, expects=expects) as client,
+        connect(connection, raw=True, expects=expects) as raw,
+        explained(connection),
+    ):
+        behind = backing(client, connection.alias, shown(connection))
+        target = Target(client, connection.alias, shown(connection), behind, None)
+        lookup = Lookup(client, raw, connection, state)
+        lookup.refresh()
+        repairer = None
+        if repair:
+            sender = Sender(client, target, events, stop)
+            repairer = Repair(sender, _rejects(client, connection, delivery, state, events, stop, sender))
+        tail = Tail(paths, [], limit=delivery.max_line_bytes, once=True, events=events, scope=scope)
+        tail.pause = partial(_go_on, stop)
+        tail.scan()
+        checker = Checker(lookup, repairer, stop)
+        portions = _portions(_lines(tail), delivery.batch_bytes)
+        total = sum(_checked(portions, checker, delivery.senders), Verification(connection.alias))
+        total += checker.look_again()
+    return total + Verification(connection.alias, unreadable=tail.failures)
+
+
+def _rejects(
+    client: Elasticsearch,
+    connection: Connection,
+    delivery: Delivery,
+    state: State,
+    events: Events,
+    stop: threading.Event,
+    sender: Sender,
+) -> Rejects:
+    try:
+        state.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise StateUnusable(path=state.state_dir, reason=error.strerror) from None
+    prompt = client.options(request_timeout=min(connection.request_timeout, PROMPT))
+    local = LocalRejects(state.state_dir)
+    return Rejects(
+        prompt, connection.rejected, local, delivery.batch_bytes, events, stop, takes=sender.understands
+    )
+
+
+def _go_on(stop: threading.Event) -> None:
+    """Raises Stopped."""
+    if stop.is_set():
+        raise Stopped
+
+
+def _lines(tail: Tail) -> Iterator[Line]:
+    """All lines of all files but blank ones."""
+    while not tail.exhausted:
+        for run in tail.read():
+            yield from _lines_of(run)
+            tail.acknowledge(run.mark)  # for the reader, that is all there is to do with it
+
+
+def _lines_of(run: Run) -> Iterator[Line]:
+    file = run.file
+    live = _is_live(file)
+    for identity, entry in zip(run.entries.ids, run.entries.entries, strict=True):
+        yield Line(identity, entry, file, int(identity[8:20], 16), None, run.final, live)
+    for refused in run.entries.rejections:
+        yield Line(
+            refused.id.encode(), refused.line, file, refused.offset, Reason(refused.kind), run.final, live
+        )
+    for piece in run.pieces:
+        if piece.id is not None:
+            yield Line(piece.id.encode(), None, file, piece.start, Reason.LINE_TOO_LONG, run.final, live)
+
+
+def _is_live(path: str) -> bool:
+    """Tell whether a file was written lately; of one that is not found under its name, or is hidden, assume it."""
+    try:
+        facts = files.look_at(path)
+    except OSError:
+        return True
+    return facts is None or time.time() - facts.modified < LIVE
+
+
+def _portions(lines: Iterable[Line], limit: int) -> Iterator[list[Line]]:
+    """Group lines until they are enough for one search, or have `limit` bytes."""
+    portion: list[Line] = []
+    size = 0
+    for line in lines:
+        portion.append(line)
+        size += len(line.data or b"")
+        if len(portion) >= ASKED_AT_ONCE or size >= limit:
+            yield portion
+            portion, size = [], 0
+    if portion:
+        yield portion
+
+
+class Checker:
+    """Looks lines up and judges them. May be used by several threads."""
+
+    def __init__(self, lookup: Lookup, repair: "Repair | None", stop: threading.Event) -> None:
+        self._lookup = lookup
+        self._repair = repair
+        self._stop = stop
+        self._again: deque[Line] = deque()
+        """What may be in flight."""
+        self._bytes = 0
+        self._lock = threading.Lock()
+
+    def check(self, lines: Sequence[Line]) -> Verification:
+        """Look some lines up, and judge all but those that are to be looked for again. Raises Fatal, Stopped."""
+        if self._stop.is_set():
+            raise Stopped
+        return self._judge(lines, again=True)
+
+    def look_again(self) -> Verification:
+        """Judge what may have been in flight. Raises Fatal, Stopped."""
+        total = Verification(self._lookup.connection.alias)
+        if not self._again:
+            return total
+        if self._stop.wait(AGAIN_AFTER):
+            raise Stopped
+        while lines := [self._again.popleft() for _ in range(min(ASKED_AT_ONCE, len(self._again)))]:
+            total += self._judge(lines, again=False)
+        return total
+
+    def _judge(self, lines: Sequence[Line], *, again: bool) -> Verification:
+        lookup = self._lookup
+        copies = _by_id(lookup.entries([line for line in lines if line.refused is None]))
+        absent = [line for line in lines if line.id not in copies]
+        kept = _by_id(lookup.rejected(absent))
+        # What was once refused may have been delivered since, by `indexer rejected replay`.
+        copies |= _by_id(lookup.now([line for line in absent if line.refused and line.id not in kept]))
+        judged = [(judge(line, copies.get(line.id, ()), kept.get(line.id, ())), line) for line in lines]
+        if again:
+            judged = self._put_off(judged)
+        missing = [line for kind, line in judged if kind is Kind.MISSING]
+        repaired = self._repair(missing) if self._repair and missing else 0
+        return report(lookup.connection.alias, judged, copies | kept, repaired)
+
+    def _put_off(self, judged: Sequence[tuple[Kind, Line]]) -> list[tuple[Kind, Line]]:
+        """Leave out what may be in flight; if there is too much of it, the oldest of it is missing."""
+        left: list[tuple[Kind, Line]] = []
+        with self._lock:
+            for kind, line in judged:
+                if kind is Kind.MISSING and line.live:
+                    self._again.append(line)
+                    self._bytes += _size(line)
+                else:
+                    left.append((kind, line))
+            while self._bytes > PUT_OFF:
+                line = self._again.popleft()
+                self._bytes -= _size(line)
+                left.append((Kind.MISSING, line))
+        return left
+
+
+def _size(line: Line) -> int:
+    """Bytes that it takes in memory, roughly."""
+    return 500 + len(line.data or b"")
+
+
+def _checked(portions: Iterator[list[Line]], checker: Checker, at_once: int) -> Iterator[Verification]:
+    """Check portions, some at once; the results come in the order of the files. Raises Fatal, Stopped."""
+    with ThreadPoolExecutor(at_once) as pool:
+        under_way: deque[Future[Verification]] = deque()
+        for portion in portions:
+            under_way.append(pool.submit(checker.check, portion))
+            if len(under_way) > at_once:
+                yield under_way.popleft().result()
+        for future in under_way:
+            yield future.result()
+
+
+def _by_id(held: Iterable[Held]) -> dict[bytes, list[Held]]:
+    found: dict[bytes, list[Held]] = {}
+    for one in held:
+        found.setdefault(one.id, []).append(one)
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Repair:
+    """Sends what is missing, as the indexer would; but a line too long to hold stays missing."""
+
+    sender: Sender
+    rejects: Rejects
+
+    def __call__(self, lines: Sequence[Line]) -> int:
+        """Index some lines, or keep them as rejected; return how many. Raises Stopped."""
+        pairs = [(line.id, line.data) for line in lines if line.refused is None and line.data is not None]
+        refused = [
+            Rejection(
+                line.id.decode(), line.file, line.offset, line.refused, EXPLANATION[line.refused], line.data
+            )
+            for line in lines
+            if line.refused is not None and line.data is not None
+        ]
+        names = {line.id[:8]: line.file for line in lines}
+        try:
+            _, rejections = self.sender.deliver(Batch(Body.of(pairs), refused, files=names))
+            if rejections:
+                self.rejects.keep(rejections)
+        except bulk.Stopped:
+            raise Stopped from None
+        return len(pairs) + len(refused)

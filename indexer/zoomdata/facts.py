@@ -1,0 +1,126 @@
+"""What Zoomdata has to be told of Elasticsearch: its address, its name, and which fields the entries of a type have."""
+
+from collections import defaultdict
+from urllib.parse import quote, urlsplit
+
+from elasticsearch import Elasticsearch
+
+from indexer.elastic.client import shown
+from indexer.errors import WrongUsage
+from indexer.settings import Connection, Reader
+from indexer.setup.view_install import TYPES
+from indexer.setup.views import assigned, type_of, views_in
+from indexer.zoomdata.connectors import Access
+from indexer.zoomdata.sources import Wanted
+
+AT_ONCE = 300
+"""Fields that are asked for in one search: times TYPES it stays below 65,536 buckets (`search.max_buckets`)."""
+
+
+def access(client: Elasticsearch, connection: Connection, reader: Reader) -> Access:
+    """How Zoomdata reaches Elasticsearch; needs the cluster privilege `monitor`. Raises WrongUsage, SecretUnusable."""
+    user, password = reader.reader_username, reader.reader_password
+    if (user is None) != (password is None):
+        raise WrongUsage(
+            what="--reader-username and its password belong together",
+            remedy="Give --reader-username with INDEXER_READER_PASSWORD or --reader-password-file",
+        )
+    if user is None and (connection.identities or "@" in "".join(connection.elasticsearch_url)):
+        raise WrongUsage(
+            what="Zoomdata needs an Elasticsearch user of its own",
+            remedy=f"Give --reader-username, with the role {connection.alias}-zoomdata (`indexer template roles`), and its "
+            "password by INDEXER_READER_PASSWORD or --reader-password-file",
+        )
+    if "@" in (reader.reader_url or ""):
+        raise WrongUsage(
+            what="--reader-url holds a user", remedy="Give --reader-username and its password instead"
+        )
+    cluster = client.nodes.info(node_id="_local", filter_path="cluster_name")["cluster_name"]
+    return Access(reader.reader_url or address(shown(connection)), str(cluster), user, password)
+
+
+def address(urls: str) -> str:
+    """The addresses of several nodes as Zoomdata's connector wants them: scheme://host:port,host:port/path.
+
+    Raises WrongUsage if they differ in more than host and port.
+    """
+    parts = [urlsplit(url) for url in urls.split(", ")]
+    if len({(it.scheme, it.path.rstrip("/")) for it in parts}) != 1 or not parts[0].hostname:
+        raise WrongUsage(
+            what=f"{urls} cannot be one address for Zoomdata", remedy="Give it with --reader-url"
+        )
+    standard = 443 if parts[0].scheme == "https" else 80
+    nodes = [f"[{it.hostname}]" if ":" in str(it.hostname) else str(it.hostname) for it in parts]
+    ports = [it.port or standard for it in parts]
+    listed = ",".join(f"{node}:{port}" for node, port in zip(nodes, ports, strict=True))
+    return f"{parts[0].scheme}://{listed}{parts[0].path.rstrip('/')}"
+
+
+def wanted(client: Elasticsearch, connection: Connection, *, views: bool) -> list[Wanted]:
+    """The sources that are to be made: over everything, and with `views` one for each type that has a view and entries.
+
+    Needs `read` and `view_index_metadata`. Raises what the client raises.
+    """
+    everything = Wanted(connection.alias, connection.alias)
+    if not views:
+        return [everything]
+    found = fields_by_type(client, connection.alias)
+    return [
+        everything,
+        *(
+            Wanted(name, connection.alias, activity_type, found[activity_type])
+            for name, activity_type in sorted(_views(client, connection.alias).items())
+            if activity_type in found
+        ),
+    ]
+
+
+def without_view(client: Elasticsearch, connection: Connection) -> list[str]:
+    """Types in the index that `indexer template views` would give a view, and that have none yet."""
+    types = dict.fromkeys(_types(client, connection.alias), 1)
+    have = set(_views(client, connection.alias).values())
+    fresh, _ = assigned({it: n for it, n in types.items() if it not in have}, {}, connection.alias)
+    return sorted(str(type_of(view)) for view in fresh.values())
+
+
+def fields_by_type(client: Elasticsearch, alias: str) -> dict[str, frozenset[str]]:
+    """For each activity type the fields that at least one of its entries has."""
+    mapped = _fields(client, alias)
+    found: dict[str, set[str]] = defaultdict(set)
+    for start in range(0, len(mapped), AT_ONCE):
+        exists = {name: {"exists": {"field": name}} for name in mapped[start : start + AT_ONCE]}
+        having = {"fields": {"filters": {"filters": exists}}}
+        aggs = {"types": {"terms": {"field": "activityType", "size": TYPES}, "aggs": having}}
+        answer = client.search(
+            index=alias, size=0, aggs=aggs, track_total_hits=False, allow_partial_search_results=False
+        )
+        for bucket in answer["aggregations"]["types"]["buckets"]:
+            has = (name for name, each in bucket["fields"]["buckets"].items() if each["doc_count"])
+            found[bucket["key"]].update(has)
+    return {activity_type: frozenset(fields) for activity_type, fields in found.items()}
+
+
+def _fields(client: Elasticsearch, alias: str) -> list[str]:
+    """All fields that can be searched, but for Elasticsearch's own."""
+    # By the address: the library's own method puts `fields` into the body, where 7.17 does not look for it (measured).
+    path = f"/{quote(alias)}/_field_caps?fields=*"
+    capabilities = client.perform_request("GET", path, headers={"accept": "application/json"})["fields"]
+    return sorted(
+        name
+        for name, kinds in capabilities.items()
+        if not any(it.get("metadata_field") for it in kinds.values())
+        and not kinds.keys() & {"object", "nested"}
+    )
+
+
+def _types(client: Elasticsearch, alias: str) -> list[str]:
+    terms = {"types": {"terms": {"field": "activityType", "size": TYPES}}}
+    answer = client.search(index=alias, size=0, aggs=terms, track_total_hits=False)
+    return [bucket["key"] for bucket in answer["aggregations"]["types"]["buckets"]]
+
+
+def _views(client: Elasticsearch, alias: str) -> dict[str, str]:
+    """The types of the views that every index behind the alias has, by the view's name."""
+    held = [views_in(it["aliases"], alias) for it in client.indices.get_alias(index=alias).values()]
+    common = set.intersection(*(set(each) for each in held)) if held else set()
+    return {name: found for name in common if (found := type_of(held[0][name])) is not None}

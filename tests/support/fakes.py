@@ -1,0 +1,233 @@
+"""An Elasticsearch in memory.
+
+`FakeElasticsearch` is a fake: no server of any kind. It stands in for the client object so that a test can put a fault
+at one exact moment (an answer lost after its request was carried out, a rollover between that and the next try, a
+crash after the n-th request), which a real server cannot be made to do. It obeys Elasticsearch's rules as far as the
+indexer relies on them, with the answers of 9.1.5; that they are the rules is for the tests in integration/ to show.
+"""
+
+import json
+import threading
+from collections import Counter, deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+import orjson
+from elasticsearch import Elasticsearch
+
+from indexer.elastic.client import FOUND_ANSWER
+from indexer.writing.target import FOUND
+from tests.support.faults import CarryOut, Request, Step, carried_out, refused
+
+ALIAS = "zoomdata-activity"
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """What Elasticsearch says of an entry that it does not take."""
+
+    status: int
+    type: str
+    reason: str
+
+
+class Answered:
+    """A response of the client."""
+
+    def __init__(self, body: Any) -> None:
+        self.body = body
+
+
+class FakeElasticsearch:
+    """One alias with its backing indices, and whatever other indices come to be. May be used by several threads."""
+
+    def __init__(self, alias: str = ALIAS) -> None:
+        """Begin with a first index, and the alias written to it."""
+        self.alias = alias
+        first = f"{alias}-000001"
+        self.documents: dict[str, dict[str, bytes]] = {first: {}}
+        """What each index holds: the source of each id, in the order of arrival."""
+        self.behind: list[str] = [first]
+        """The indices behind the alias."""
+        self.write: str | None = first
+        self.blocked: set[str] = set()
+        """Indices that may not be written (a read-only block, as a full disk leaves it)."""
+        self.refuse: Callable[[str, bytes], Refusal | None] = lambda _id, _entry: None
+        """What it has against an entry, besides what it has against all that is no JSON object."""
+        self.bulk_steps: deque[Step] = deque()
+        """What becomes of the next bulk requests, one each; after that, `bulk_step` of all."""
+        self.bulk_step: Step = carried_out
+        self.question_steps: deque[Step] = deque()
+        """The same for all other requests."""
+        self.question_step: Step = carried_out
+        self.largest = 100 * 1024 * 1024
+        """Bytes of the largest request (http.max_content_length)."""
+        self.requests: list[Request] = []
+        """Each bulk request that came, whatever became of it."""
+        self.questions: list[Request] = []
+        """Each other request."""
+        self.indices = _Indices(self)
+        self._lock = threading.RLock()
+
+    @property
+    def client(self) -> Elasticsearch:
+        """This, for whoever wants a client."""
+        return cast("Elasticsearch", self)
+
+    # ---- what the indexer uses
+
+    def bulk(
+        self,
+        *,
+        operations: bytes | memoryview,
+        index: str,
+        filter_path: str | None = None,
+    ) -> Answered:
+        """Carry out creates, item by item; any other operation finds no such document."""
+        assert filter_path is not None, "the answers here are the filtered ones"
+        body = bytes(operations)
+        with self._lock:
+            if len(body) > self.largest:
+                self.requests.append(Request(index))
+                refused(413, "content_too_long_exception", "entity content is too long")
+            if not body.endswith(b"\n"):
+                refused(400, "illegal_argument_exception", "The bulk request must be terminated by a newline")
+            request = _bulk_request(index, body)
+            self.requests.append(request)
+            step = self.bulk_steps.popleft() if self.bulk_steps else self.bulk_step
+        return Answered(step(request, lambda: self._bulk(request)))
+
+    def mget(self, *, index: str, ids: Sequence[str], source: bool, filter_path: str) -> Any:
+        """Tell which ids an index holds."""
+        assert not source
+        assert filter_path == FOUND, "the answers here are the filtered ones"
+        told = self._ask(Request(index, ids=tuple(ids)), lambda: self._mget(index, ids))
+        data = orjson.dumps(told)
+        return Answered(data if data.startswith(FOUND_ANSWER) else told)  # as the client does
+
+    # ---- what an administrator does
+
+    def rollover(self) -> None:
+        """Let the alias be written to a new index."""
+        with self._lock:
+            self.write = f"{self.alias}-{int(self.behind[-1][-6:]) + 1:06}"
+            self.behind.append(self.write)
+            self.documents[self.write] = {}
+
+    def delete(self, index: str) -> None:
+        """Delete an index that gave way."""
+        with self._lock:
+            self.behind.remove(index)
+            self.documents.pop(index)
+
+    # ---- what tests ask
+
+    def holdings(self) -> list[tuple[str, str, bytes]]:
+        """Index, id and source of all that a search on the alias finds."""
+        with self._lock:
+            return [(index, *document) for index in self.behind for document in self.documents[index].items()]
+
+    @property
+    def entries(self) -> dict[str, bytes]:
+        """What the alias holds; an id that it holds twice is an error."""
+        assert not self.twice, f"more than one copy: {self.twice}"
+        return {identity: source for _, identity, source in self.holdings()}
+
+    @property
+    def twice(self) -> list[str]:
+        """The ids of which the alias has more than one copy."""
+        copies = Counter(identity for _, identity, _ in self.holdings())
+        return [identity for identity, count in copies.items() if count > 1]
+
+    # ---- inside
+
+    def _ask(self, request: Request, carry_out: CarryOut) -> Any:
+        with self._lock:
+            self.questions.append(request)
+            step = self.question_steps.popleft() if self.question_steps else self.question_step
+        return step(request, carry_out)
+
+    def _bulk(self, request: Request) -> bytes:
+        with self._lock:
+            items = [
+                {operation: self._item(operation, request.target, pair)}
+                for operation, pair in zip(request.operations, request.pairs, strict=True)
+            ]
+        errors = any("error" in result for item in items for result in item.values())
+        return orjson.dumps({"errors": errors, "items": items})
+
+    def _item(self, operation: str, index: str, pair: tuple[str, bytes]) -> Mapping[str, object]:
+        identity, source = pair
+        if index not in self.documents and index.startswith(f"{self.alias}-0"):  # allow_auto_create is false
+            return _error(index, 404, "index_not_found_exception", _NO_INDEX.format(index))
+        if index in self.blocked:
+            return _error(index, 403, "cluster_block_exception", _BLOCKED.format(index))
+        there = self.documents.setdefault(index, {})
+        if operation != "create":
+            return _error(index, 404, "document_missing_exception", f"[{identity}]: document missing")
+        if identity in there:
+            return _error(index, 409, "version_conflict_engine_exception", f"[{identity}]: version conflict")
+        refusal = self.refuse(identity, source) or _not_an_object(source)
+        if refusal is not None:
+            return _error(index, refusal.status, refusal.type, refusal.reason)
+        there[identity] = source
+        return {"_index": index, "status": 201}
+
+    def _mget(self, index: str, ids: Sequence[str]) -> Any:
+        there = self.documents.get(index)
+        if there is None:
+            return {"docs": [{"error": {"type": "index_not_found_exception"}}] * len(ids)}
+        return {"docs": [{"found": identity in there} for identity in ids]}
+
+
+class _Indices:
+    """The client's namespace of that name."""
+
+    def __init__(self, server: FakeElasticsearch) -> None:
+        self._server = server
+
+    def get_alias(self, *, name: str) -> Any:
+        """Tell what is behind an alias; 404 if there is none."""
+        return self._server._ask(Request(name), lambda: self._get_alias(name))
+
+    def exists(self, *, index: str) -> bool:
+        """Tell whether there is an index, or an alias, of this name."""
+        there = self._server.documents
+        return bool(self._server._ask(Request(index), lambda: index in there))
+
+    def _get_alias(self, name: str) -> Any:
+        server = self._server
+        if name != server.alias or not server.behind:
+            refused(404, "alias_not_found", f"alias [{name}] missing")
+        return {
+            index: {"aliases": {name: {"is_write_index": index == server.write}}} for index in server.behind
+        }
+
+
+_NO_INDEX = "no such index [{}] and composable template forbids index auto creation"
+_BLOCKED = "index [{}] blocked by: [FORBIDDEN/8/index write (api)];"
+
+
+def _bulk_request(target: str, body: bytes) -> Request:
+    lines = body[:-1].split(b"\n")
+    actions = [orjson.loads(action) for action in lines[0::2]]
+    operations = [operation for action in actions for operation in action]
+    ids = [meta["_id"] for action in actions for meta in action.values()]
+    return Request(target, list(zip(ids, lines[1::2], strict=True)), operations)
+
+
+def _not_an_object(source: bytes) -> Refusal | None:
+    if not source.lstrip().startswith(b"{"):
+        return Refusal(
+            500, "not_x_content_exception", "Compressor detection can only be called on some xcontent"
+        )
+    try:
+        json.loads(source)
+    except ValueError as error:
+        return Refusal(400, "document_parsing_exception", f"failed to parse: {error}")
+    return None
+
+
+def _error(index: str, status: int, kind: str, reason: str) -> Mapping[str, object]:
+    return {"_index": index, "status": status, "error": {"type": kind, "reason": reason}}

@@ -1,0 +1,259 @@
+"""What each picture has to show, counted in Python from the lines of the log; knows nothing of Kibana's objects.
+
+A picture is told apart by the end of its id. Its rows are those of `tests.support.kibana_lens.rows`: keys, then figures.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from ipaddress import IPv4Address, ip_address
+from math import ceil, floor
+from typing import Any
+
+Entry = dict[str, Any]
+Entries = Sequence[Entry]
+Row = tuple[Any, ...]
+Key = Callable[[Entry], Any]
+Figure = Callable[[Entries], Any]
+HOUR = 3_600_000  # ms
+HEALTH = "/zoomdata/service/health"
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """A percentile: Elasticsearch's is an estimate, so it only has to lie among its neighbours in rank."""
+
+    values: tuple[float, ...]
+    percent: float
+    leeway: float = 4
+
+    def __eq__(self, other: object) -> bool:
+        last = len(self.values) - 1
+        low = max(floor(last * (self.percent - self.leeway) / 100), 0)
+        high = min(ceil(last * (self.percent + self.leeway) / 100), last)
+        return isinstance(other, float) and self.values[low] <= other <= self.values[high]
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+def moment(entry: Entry) -> int:
+    """When, as epoch ms."""
+    return round(datetime.fromisoformat(entry["eventDate"]).replace(tzinfo=UTC).timestamp() * 1000)
+
+
+def every(hours: int) -> tuple[Key, None]:
+    """Grouped by time."""
+    return lambda entry: moment(entry) // (hours * HOUR) * hours * HOUR, None
+
+
+def top(size: int, field: str) -> tuple[Key, int]:
+    """Grouped by a field's values."""
+    return lambda entry: entry.get(field), size
+
+
+def count(entries: Entries) -> int:
+    """So many entries."""
+    return len(entries)
+
+
+def values(entries: Entries, field: str) -> list[float]:
+    """A field's values, sorted."""
+    return sorted(float(entry[field]) for entry in entries if field in entry)
+
+
+def total(field: str) -> Figure:
+    """The sum of a field."""
+    return lambda entries: sum(values(entries, field))
+
+
+def largest(field: str) -> Figure:
+    """The largest value."""
+    return lambda entries: values(entries, field)[-1]
+
+
+def mean(field: str) -> Figure:
+    """The mean value."""
+    return lambda entries: sum(values(entries, field)) / len(values(entries, field))
+
+
+def different(field: str) -> Figure:
+    """So many different values."""
+    return lambda entries: len({entry[field] for entry in entries if field in entry})
+
+
+def percentile(percent: float, field: str) -> Figure:
+    """A percentile; None of no value."""
+    return lambda entries: About(tuple(values(entries, field)), percent) if values(entries, field) else None
+
+
+def grouped(
+    entries: Entries, keys: Iterable[tuple[Key, int | None]], *figures: Figure, rank: int = 0
+) -> list[Row]:
+    """Rows of nested groups: by time in its order, else the first `size` by the figure `rank`, then by value."""
+    inner = list(keys)
+    if not inner:
+        return [tuple(figure(entries) for figure in figures)]
+    key, size = inner.pop(0)
+    groups: dict[Any, list[Entry]] = defaultdict(list)
+    for entry in entries:
+        if (value := key(entry)) is not None:
+            groups[value].append(entry)
+    order = sorted(groups, key=_order)
+    if size is not None:
+        order.sort(key=lambda value: -figures[rank](groups[value]))
+    return [
+        (value, *row) for value in order[:size] for row in grouped(groups[value], inner, *figures, rank=rank)
+    ]
+
+
+def _order(value: Any) -> Any:
+    """How Elasticsearch orders values of equal rank: addresses as 16 bytes."""
+    try:
+        address = ip_address(str(value))
+    except ValueError:
+        return value
+    return (b"\0" * 10 + b"\xff" * 2 if isinstance(address, IPv4Address) else b"") + address.packed
+
+
+def of(entries: Entries, *kinds: str, status: str | None = None) -> list[Entry]:
+    """Those of some types, and maybe of one status."""
+    return [it for it in entries if it["activityType"] in kinds and status in {None, it["status"]}]
+
+
+def by_people(entries: Entries) -> list[Entry]:
+    """Without health checks."""
+    return [it for it in entries if it.get("uri") != HEALTH]
+
+
+def changed(entries: Entries) -> list[Entry]:
+    """What was created, changed or deleted."""
+    return [it for it in entries if it["status"] in {"CREATED", "SAVED", "UPDATED", "DELETED"}]
+
+
+def too_long(entries: Entries) -> list[Entry]:
+    """Those with a text that a keyword field does not take."""
+    long = {"request", "payload", "query", "queries", "readRequest", "sourceAsString"}
+    return [
+        it
+        for it in entries
+        if any(isinstance(value, str) and len(value) > 1024 for name, value in it.items() if name not in long)
+    ]
+
+
+def cached(entries: Entries) -> list[tuple[str, list[Entry]]]:
+    """Reads by where the answer came from."""
+    return [("the cache", of(entries, "RDD_CACHE")), ("the source", of(entries, "RDD"))]
+
+
+def ages(entries: Entries, now: int) -> list[Row]:
+    """Entries by their age."""
+    names = ("up to 1 minute", "1 to 5 minutes", "5 to 15 minutes", "15 minutes to 1 hour", "1 hour to 1 day")
+    limits = (-1, 1, 5, 15, 60, 24 * 60)
+    old = [(now - moment(it)) / 60_000 for it in entries]
+    return [
+        (name, sum(low < age <= high for age in old))
+        for name, low, high in zip(names, limits, limits[1:], strict=False)
+    ]
+
+
+EXPORTS = ("RAW_DATA_EXPORT", "RAW_DATA_EXPORT_CSV")
+KEYS = ("SECURITY_KEY", "OAUTH_CLIENT", "OAUTH_TOKEN")
+LOG_IN = "AUTHENTICATION"
+STATUS, BY = top(5, "status"), top(3, "user")
+QUANTILES = (50, 95, 99)
+
+
+def quantiles(entries: Entries, field: str, percents: Sequence[int] = QUANTILES) -> list[Row]:
+    """Percentiles over time."""
+    return grouped(entries, [every(3)], *(percentile(it, field) for it in percents))
+
+
+def slowest(entries: Entries, field: str) -> list[Row]:
+    """What is slowest in the mean."""
+    figures = (mean("duration"), percentile(95, "duration"), largest("duration"), count)
+    return grouped(of(entries, "RDD"), [top(15, field)], *figures)
+
+
+def requests(entries: Entries) -> list[Entry]:
+    """Requests of people."""
+    return by_people(of(entries, "REQUEST"))
+
+
+PICTURES: dict[str, Callable[[Entries], list[Row]]] = {
+    "activity-entries": lambda log: [(len(log),)],
+    "activity-users": lambda log: [(len({it["user"] for it in log}),)],
+    "activity-sessions": lambda log: [(len(of(log, LOG_IN, status="SUCCEEDED")),)],
+    "activity-views": lambda log: [(len(of(log, "VIS_COMMAND", status="STARTED")),)],
+    "activity-types": lambda log: grouped(log, [top(10, "activityType"), every(3)], count),
+    "activity-busiest": lambda log: grouped(by_people(log), [top(15, "user")], count),
+    "activity-outcomes": lambda log: grouped(log, [top(8, "status")], count),
+    "activity-days": lambda log: grouped(by_people(log), [every(24)], different("user")),
+    "activity-hours": lambda log: grouped(by_people(log), [every(1)], count),
+    "activity-sources": lambda log: grouped(of(log, "RDD"), [top(10, "storageType")], count),
+    "activity-edited": lambda log: grouped(
+        of(log, "VIS", "VIS_DEF", "CHART"), [top(10, "visualizationName"), BY], count
+    ),
+    "activity-all": lambda log: grouped(
+        log, [top(30, "activityType"), top(6, "status")], count, different("user")
+    ),
+    "audit-deleted": lambda log: [(sum(it["status"] == "DELETED" for it in log),)],
+    "audit-failed": lambda log: [(len(of(log, LOG_IN, status="FAILED")),)],
+    "audit-rows": lambda log: [(sum(it["count"] for it in of(log, *EXPORTS)),)],
+    "audit-keys": lambda log: [(len(of(log, *KEYS)),)],
+    "audit-log-ins": lambda log: grouped(of(log, LOG_IN), [STATUS, every(3)], count),
+    "audit-log-ins-by-user": lambda log: grouped(of(log, LOG_IN), [top(12, "user"), STATUS], count),
+    "audit-refused": lambda log: grouped(
+        of(log, LOG_IN, status="FAILED"), [top(15, "user"), top(5, "ip")], count
+    ),
+    "audit-addresses": lambda log: grouped(
+        of(log, LOG_IN), [top(15, "ip"), STATUS], count, different("user")
+    ),
+    "audit-changes": lambda log: grouped(changed(log), [STATUS, every(3)], count),
+    "audit-changes-by-user": lambda log: grouped(
+        changed(log), [top(15, "activityType"), STATUS, top(5, "user")], count
+    ),
+    "audit-users": lambda log: grouped(of(log, "USER"), [top(15, "userName"), STATUS, BY], count),
+    "audit-groups": lambda log: grouped(of(log, "GROUP"), [top(15, "label"), STATUS, BY], count),
+    "audit-accounts": lambda log: grouped(of(log, "ACCOUNT"), [top(15, "name"), STATUS, BY], count),
+    "audit-sources": lambda log: grouped(of(log, "SOURCE"), [top(15, "sourceName"), STATUS, BY], count),
+    "audit-tokens": lambda log: grouped(
+        of(log, *KEYS), [top(5, "activityType"), STATUS, top(5, "user")], count
+    ),
+    "audit-exported": lambda log: grouped(of(log, *EXPORTS), [top(5, "user"), every(3)], total("count")),
+    "audit-exporters": lambda log: grouped(
+        of(log, *EXPORTS), [top(15, "user")], total("count"), largest("count"), count
+    ),
+    "performance-visualisations": lambda log: quantiles(of(log, "VIS_COMMAND"), "duration"),
+    "performance-reads": lambda log: quantiles(of(log, "RDD"), "duration"),
+    "performance-requests": lambda log: quantiles(requests(log), "requestTime"),
+    "performance-storages": lambda log: slowest(log, "storageType"),
+    "performance-slowest": lambda log: slowest(log, "visualizationName"),
+    "performance-by-storage": lambda log: grouped(
+        of(log, "RDD"), [top(5, "storageType"), every(3)], mean("duration")
+    ),
+    "performance-single": lambda log: grouped(
+        [it for it in of(log, "VIS_COMMAND") if "duration" in it],
+        [top(15, "cid"), top(1, "user")],
+        largest("duration"),
+    ),
+    "performance-cached": lambda log: [
+        (name, *row) for name, reads in cached(log) for row in grouped(reads, [every(3)], count)
+    ],
+    "performance-cache-share": lambda log: [(name, len(reads)) for name, reads in cached(log)],
+    "performance-sizes": lambda log: quantiles(of(log, "RDD"), "responseSize", QUANTILES[:2]),
+    "performance-request-sizes": lambda log: quantiles(requests(log), "requestSize", QUANTILES[:2]),
+    "performance-codes": lambda log: grouped(requests(log), [top(8, "responseCode"), every(3)], count),
+    "delivery-arriving": lambda log: grouped(log, [every(3)], count),
+    "delivery-ignored": lambda log: [(len(too_long(log)),)],
+    "delivery-ignored-over-time": lambda log: grouped(
+        too_long(log), [top(8, "activityType"), every(3)], count
+    ),
+}
+SEARCHES: dict[str, Callable[[Entries], list[Entry]]] = {
+    "everything": list,
+    "deletions": lambda log: [it for it in log if it["status"] == "DELETED"],
+    "failed-log-ins": lambda log: of(log, LOG_IN, status="FAILED"),
+    "exports": lambda log: of(log, *EXPORTS),
+    "ignored": too_long,
+}

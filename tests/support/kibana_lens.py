@@ -1,0 +1,144 @@
+"""A Lens object or saved search, as it is imported → the search that Kibana makes of it, and the rows of its answer."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from tests.support.kibana_kql import query
+
+Json = dict[str, Any]
+Row = tuple[Any, ...]
+AUTO = "3h"
+"""What Kibana makes of the interval `auto` for a week, as it wants about 50 bars."""
+METRICS = {"unique_count": "cardinality", "sum": "sum", "average": "avg", "max": "max"}
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """The time range of a dashboard, and the moment that is now."""
+
+    start: str
+    end: str
+
+
+def layer(attributes: Json) -> Json:
+    """The one layer of a Lens object."""
+    layers = attributes["state"]["datasourceStates"]["indexpattern"]["layers"]
+    assert len(layers) == 1
+    only: Json = next(iter(layers.values()))
+    return only
+
+
+def columns(attributes: Json) -> list[tuple[str, Json]]:
+    """Its columns in their order: buckets from the outermost, then figures."""
+    found = layer(attributes)
+    return [(name, found["columns"][name]) for name in found["columnOrder"]]
+
+
+def search(attributes: Json, time_field: str, within: Range) -> Json:
+    """The search that a Lens object stands for."""
+    buckets = [(name, column) for name, column in columns(attributes) if column["isBucketed"]]
+    metrics = {name: column for name, column in columns(attributes) if not column["isBucketed"]}
+    aggregations = _metrics(metrics)
+    for name, column in reversed(buckets):
+        inside = aggregations | _ranking(column, metrics)
+        aggregations = {name: _bucket(column, metrics, within) | ({"aggs": inside} if inside else {})}
+    where = query(attributes["state"]["query"]["query"], within.end)
+    return {
+        "size": 0,
+        "track_total_hits": True,
+        "query": _during(where, time_field, within),
+        "aggs": aggregations,
+    }
+
+
+def hits(attributes: Json, time_field: str, within: Range) -> Json:
+    """The search that a saved search stands for."""
+    source = orjson.loads(attributes["kibanaSavedObjectMeta"]["searchSourceJSON"])
+    return {
+        "size": 500,
+        "track_total_hits": True,
+        "query": _during(query(source["query"]["query"], within.end), time_field, within),
+        "sort": [{field: order} for field, order in attributes["sort"]],
+        "fields": [*attributes["columns"], time_field],
+    }
+
+
+def rows(attributes: Json, answer: Any) -> list[Row]:
+    """What the picture shows: the keys of its buckets, then its figures."""
+    whole = answer.get("aggregations", {}) | {"doc_count": answer["hits"]["total"]["value"]}
+    return list(_rows(columns(attributes), whole))
+
+
+def others(attributes: Json, answer: Mapping[str, Any]) -> int:
+    """How many entries are in the bucket of the others of the outermost terms."""
+    name, _ = columns(attributes)[0]
+    left_out: int = answer["aggregations"][name]["sum_other_doc_count"]
+    return left_out
+
+
+def _during(where: Json, time_field: str, within: Range) -> Json:
+    between = {"gte": within.start, "lte": within.end, "format": "strict_date_optional_time"}
+    return {"bool": {"filter": [where, {"range": {time_field: between}}]}}
+
+
+def _bucket(column: Json, metrics: Mapping[str, Json], within: Range) -> Json:
+    params = column["params"]
+    match column["operationType"]:
+        case "date_histogram":
+            interval = AUTO if params["interval"] == "auto" else params["interval"]
+            kind = "calendar_interval" if interval.startswith("1") else "fixed_interval"
+            return {"date_histogram": {"field": column["sourceField"], kind: interval, "min_doc_count": 1}}
+        case "filters":
+            asked = {it["label"]: query(it["input"]["query"], within.end) for it in params["filters"]}
+            return {"filters": {"filters": asked}}
+        case "terms":
+            rank = params["orderBy"]["columnId"]
+            by = "_count" if metrics[rank]["operationType"] == "count" else rank
+            order = {by: params["orderDirection"]}
+            return {"terms": {"field": column["sourceField"], "size": params["size"], "order": order}}
+    raise ValueError(column["operationType"])
+
+
+def _ranking(column: Json, metrics: Mapping[str, Json]) -> Json:
+    """The metric that terms are ordered by is needed where they are."""
+    if column["operationType"] != "terms":
+        return {}
+    rank = column["params"]["orderBy"]["columnId"]
+    return _metrics({rank: metrics[rank]})
+
+
+def _metrics(metrics: Mapping[str, Json]) -> Json:
+    return {name: _metric(column) for name, column in metrics.items() if column["operationType"] != "count"}
+
+
+def _metric(column: Json) -> Json:
+    if column["operationType"] == "percentile":
+        return {"percentiles": {"field": column["sourceField"], "percents": [column["params"]["percentile"]]}}
+    return {METRICS[column["operationType"]]: {"field": column["sourceField"]}}
+
+
+def _rows(left: list[tuple[str, Json]], inside: Mapping[str, Any]) -> Iterator[Row]:
+    if not left or not left[0][1]["isBucketed"]:
+        yield tuple(_figure(name, column, inside) for name, column in left)
+        return
+    name, column = left[0]
+    found = inside[name]["buckets"]
+    if column["operationType"] == "filters":  # shown in the object's order, answered in that of the alphabet
+        pairs = [(it["label"], found[it["label"]]) for it in column["params"]["filters"]]
+    else:
+        pairs = [(bucket["key"], bucket) for bucket in found]
+    for key, bucket in pairs:
+        for row in _rows(left[1:], bucket):
+            yield (key, *row)
+
+
+def _figure(name: str, column: Json, inside: Mapping[str, Any]) -> Any:
+    match column["operationType"]:
+        case "count":
+            return inside["doc_count"]
+        case "percentile":
+            return next(iter(inside[name]["values"].values()))
+    return inside[name]["value"]

@@ -1,0 +1,58 @@
+"""A stop that nobody waits for, a listener that keeps what it is told, and what files of rejected lines hold."""
+
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+from indexer.events import Events
+from indexer.writing.dead_letters import LocalRejects
+
+
+@dataclass(eq=False)
+class Stop(threading.Event):
+    """A stop that lets no one wait: it keeps how long each would have waited, and makes things happen meanwhile."""
+
+    during: Mapping[int, Callable[[], object]] = field(default_factory=dict)
+    """What happens in the n-th wait, counted from 1."""
+    last: int = 10_000
+    """Set in this wait, so that no test goes on for ever."""
+
+    def __post_init__(self) -> None:
+        super().__init__()
+        self.waits: list[float] = []
+        self.elapsed = 0.0
+        """How long all waits would have taken: the time, for a clock that goes by it."""
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Come back at once."""
+        assert timeout is not None, "a wait without end"
+        self.waits.append(timeout)
+        self.elapsed += timeout
+        self.during.get(len(self.waits), lambda: None)()
+        if len(self.waits) >= self.last:
+            self.set()
+        return self.is_set()
+
+
+class Heard(Events):
+    """Keeps all that is told, in order."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[str, tuple[Any, ...]]] = []
+        for name in vars(Events):
+            if not name.startswith("_"):
+                setattr(self, name, partial(self._hear, name))
+
+    def of(self, name: str) -> list[tuple[Any, ...]]:
+        """The facts of each event of this name."""
+        return [facts for told, facts in self.told if told == name]
+
+    def _hear(self, name: str, *facts: object) -> None:
+        self.told.append((name, facts))
+
+
+def in_files(local: LocalRejects) -> dict[str, bytes]:
+    """The bytes of each line that files hold."""
+    return {kept.id: local.line(kept.id) for kept in local.list()}
