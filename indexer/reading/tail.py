@@ -184,14 +184,14 @@ class Tail:
             and not self._is_closed(facts)
             and not self._is_unsound(facts)
         ]
-        # Standard input, which may never end, and archives, which may be copies of the others, come last; of the others,
-        # those whose last turn is longest ago come first.
+        # Whoever had no turn comes first, then those whose last turn is longest ago, so that everybody has one. Standard
+        # input, which may never end, and archives, which may be copies of the others, come after the others.
         self._turns = {key: turn for key, turn in self._turns.items() if key in found}
         wanted.sort(
             key=lambda facts: (
+                self._turns.get(facts.key, 0),
                 facts.key == INPUT,
                 facts.archive,
-                self._turns.get(facts.key, 0),
                 facts.path,
             )
         )

@@ -187,7 +187,7 @@ class Histories(Followed):
     def settle(self) -> None:
         """Leave the files alone for a while: all that they hold is delivered then."""
         self.reader.arrive()
-        for _ in range(3):
+        for _ in range(3 + len(self._files())):  # where they take turns, each is to have its turn
             self.reader.wait()
         self.reader.wait(70)
         for path in self._files():

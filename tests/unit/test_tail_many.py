@@ -92,6 +92,19 @@ def test_logs_whose_turn_is_longest_ago_come_first(few: Reader, logs: Path) -> N
     assert late == []
 
 
+def test_an_archive_has_its_turn_beside_logs_that_always_grow(few: Reader, logs: Path) -> None:
+    """It comes after them the first time only: it may be a copy of one of them."""
+    kept = lines(9000, 5, "archived")
+    (logs / "zoomdata-activity.log.1.gz").write_bytes(gzip.compress(kept))
+    for turn in range(60):
+        grow(logs, turn)
+        few.tail.scan()
+        few.now += 0.1
+        few._on_their_way += few.tail.read()
+        few.arrive()
+    assert expected(kept) <= few.delivered
+
+
 def test_quiet_logs_that_are_not_open_cost_nothing(few: Reader, logs: Path, opened: Opened) -> None:
     """They are not opened again before they change."""
     grow(logs, 1)
