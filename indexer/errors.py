@@ -35,130 +35,130 @@ class Fatal(Exception):  # noqa: N818 - named for what it means to the user
     """
 
     sentence: ClassVar[str] = "{what}"
-    cure: ClassVar[str] = ""
+    hint: ClassVar[str] = ""
     exit_code: ClassVar[int] = EXIT_FAILED
-    passing: ClassVar[bool] = False
+    retryable: ClassVar[bool] = False
     """Somebody may mend it while `run` waits."""
 
     def __init__(self, **facts: object) -> None:
         self.facts = facts
-        super().__init__(f"{self.sentence} {self.cure}".strip().format(**facts))
+        super().__init__(f"{self.sentence} {self.hint}".strip().format(**facts))
 
 
 class WrongUsage(Fatal):
     """Settings that make no sense together."""
 
     sentence = "{what}."
-    cure = "{remedy}."
+    hint = "{remedy}."
     exit_code = EXIT_USAGE
 
 
 class Unreachable(Fatal):
     """No connection, or no answer in time."""
 
-    passing = True
+    retryable = True
     sentence = "No answer from Elasticsearch at {url} ({reason})."
-    cure = "Is it running, and is --elasticsearch-url (INDEXER_ELASTICSEARCH_URL) its address?"
+    hint = "Is it running, and is --elasticsearch-url (INDEXER_ELASTICSEARCH_URL) its address?"
 
 
 class NotSecure(Fatal):
     """No TLS connection that can be trusted; nothing was sent."""
 
-    passing = True
+    retryable = True
     sentence = "No secure connection to Elasticsearch at {url}: {reason}."
-    cure = "{remedy}."
+    hint = "{remedy}."
 
 
 class Unexpected(Fatal):
     """A status that no other error stands for."""
 
     sentence = "Elasticsearch at {url} answers {status}: {reason}."
-    cure = "Look at its log."
+    hint = "Look at its log."
 
 
 class Unavailable(Unexpected):
     """429 or 5xx: overloaded, starting, without a master, or a proxy without a server behind it."""
 
-    passing = True
-    cure = "Look at its health and its log; it may pass by itself."
+    retryable = True
+    hint = "Look at its health and its log; it may pass by itself."
 
 
 class Refused(Fatal):
     """403."""
 
-    passing = True
+    retryable = True
     sentence = "Elasticsearch at {url} refuses {who}: {reason}."
-    cure = "`indexer template roles` prints a role for each task."
+    hint = "`indexer template roles` prints a role for each task."
 
 
 class Unauthenticated(Refused):
     """401."""
 
     sentence = "Elasticsearch at {url} does not accept {who}: {reason}."
-    cure = "{remedy}."
+    hint = "{remedy}."
 
 
 class NotElasticsearch(Fatal):
     """A proxy's page, a redirect, another product."""
 
-    passing = True
+    retryable = True
     sentence = "What answers at {url} is not Elasticsearch ({reason})."
-    cure = "Check --elasticsearch-url, its port and its path."
+    hint = "Check --elasticsearch-url, its port and its path."
 
 
 class NotInstalled(Fatal):
     """The write alias does not exist yet."""
 
-    passing = True
+    retryable = True
     sentence = "There is no alias {alias!r} with a write index on {url}."
-    cure = "Run `indexer template install` first."
+    hint = "Run `indexer template install` first."
 
 
 class AliasIsIndex(Fatal):
     """Something created a plain index under the alias's name."""
 
-    passing = True
+    retryable = True
     sentence = "{alias!r} on {url} is an index, and has to be an alias."
-    cure = "Reindex or delete that index, then run `indexer template install`."
+    hint = "Reindex or delete that index, then run `indexer template install`."
 
 
 class NoSuchLog(Fatal):
     """Nothing to read at that path, and nothing to wait for."""
 
     sentence = "No log file at {path}."
-    cure = "Give a file, a glob, or a directory with *activity*.log* in it."
+    hint = "Give a file, a glob, or a directory with *activity*.log* in it."
 
 
 class Unreadable(Fatal):
     """The operating system, or the file's own format, refuses to give the bytes of one or more files."""
 
     sentence = "Cannot read {files}."
-    cure = "Nothing is lost: fix that, and run the same command again."
+    hint = "Nothing is lost: fix that, and run the same command again."
 
 
 class StateUnusable(Fatal):
     """No checkpoint can be kept there."""
 
     sentence = "Cannot use the state directory {path}: {reason}."
-    cure = "Give a writable directory with --state-dir (INDEXER_STATE_DIR)."
+    hint = "Give a writable directory with --state-dir (INDEXER_STATE_DIR)."
 
 
 class StateInUse(Fatal):
     """Two indexers must not share a checkpoint."""
 
     sentence = "The state directory {path} is in use by {holder}."
-    cure = "Stop that indexer, or give this one a directory of its own with --state-dir."
+    hint = "Stop that indexer, or give this one a directory of its own with --state-dir."
 
 
 class Stopped(Fatal):
     """SIGINT or SIGTERM, in a command that was to run to its end."""
 
     sentence = "Stopped before the end."
-    cure = "What was delivered is remembered: run the same command again to go on."
+    hint = "What was delivered is remembered: run the same command again to go on."
 
 
 class EmbeddedFailed(Fatal):
     """The server zip or its Java runtime could not be had, or the server stopped while starting."""
 
     sentence = "The embedded Elasticsearch did not start: {reason}."
-    cure = "{hint}"
+    hint = "{hint}"

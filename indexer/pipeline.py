@@ -15,13 +15,13 @@ from functools import partial
 
 from indexer.errors import StateUnusable
 from indexer.events import Events, Fault, Progress, Totals
-from indexer.reading.log import Mark, Piece, Run
+from indexer.reading.log import AckPosition, OversizedFragment, ReadBatch
 from indexer.reading.tail import Tail
-from indexer.shipment import Shipment, progress
+from indexer.shipment import InFlightBatch, progress
 from indexer.writing.batches import Batch, Batcher
 from indexer.writing.bulk import Sender, Stopped
-from indexer.writing.checkpoint import Checkpoint, State
-from indexer.writing.dead_letters import Rejects
+from indexer.writing.checkpoint import Checkpoint, StateDirectory
+from indexer.writing.dead_letters import DeadLetterStore
 from indexer.writing.target import Target
 
 AHEAD = 8
@@ -54,8 +54,8 @@ class Pipeline:
         tail: Tail,
         sender: Sender,
         target: Target,
-        rejects: Rejects,
-        state: State,
+        rejects: DeadLetterStore,
+        state: StateDirectory,
         start: Checkpoint,
         events: Events,
         batch_bytes: int,
@@ -69,9 +69,9 @@ class Pipeline:
         self._state = state
         self._checkpoint = start
         self._events = events
-        self._batcher: Batcher[Mark] = Batcher(batch_bytes)
-        self._queue: queue.SimpleQueue[Shipment | None] = queue.SimpleQueue()
-        self._under_way: deque[Shipment] = deque()
+        self._batcher: Batcher[AckPosition] = Batcher(batch_bytes)
+        self._queue: queue.SimpleQueue[InFlightBatch | None] = queue.SimpleQueue()
+        self._in_flight: deque[InFlightBatch] = deque()
         self._at_once = senders
         self._progress = threading.Condition()
         self._totals = start.totals
@@ -146,17 +146,17 @@ class Pipeline:
 
     def _look(self) -> Progress:
         """How far it is. To be called by the thread that reads."""
-        return progress(self._under_way, self._tail.progress(), self._totals)
+        return progress(self._in_flight, self._tail.progress(), self._totals)
 
-    def _take(self, run: Run) -> None:
+    def _take(self, run: ReadBatch) -> None:
         self._tell()
-        for piece in run.pieces:
-            self._insist(partial(self._spool, piece))
+        for fragment in run.fragments:
+            self._insist(partial(self._spool, fragment))
         for batch in self._batcher.add(run.entries, run.mark, run.file):
             self._dispatch(batch)
 
-    def _spool(self, piece: Piece) -> None:
-        rejection = self._rejects.local.spool(piece)
+    def _spool(self, fragment: OversizedFragment) -> None:
+        rejection = self._rejects.local.spool(fragment)
         if rejection is not None:
             self._events.rejected(rejection.kind, 1)
 
@@ -166,7 +166,7 @@ class Pipeline:
 
     # ---- writing
 
-    def _dispatch(self, batch: Batch[Mark]) -> None:
+    def _dispatch(self, batch: Batch[AckPosition]) -> None:
         """Hand a batch over when there is room."""
         self._settle()
         self._save_if_due()
@@ -177,17 +177,17 @@ class Pipeline:
             self._save_if_due()
             self._look_around()
         if not self._stop.is_set():
-            shipment = Shipment(batch, time.monotonic())
-            self._under_way.append(shipment)
-            self._queue.put(shipment)
+            in_flight_batch = InFlightBatch(batch, time.monotonic())
+            self._in_flight.append(in_flight_batch)
+            self._queue.put(in_flight_batch)
 
     def _room(self) -> bool:
         """Some sender is idle, and not too much is delivered out of order."""
-        waiting = sum(not shipment.done.is_set() for shipment in self._under_way)
-        return waiting < self._at_once and len(self._under_way) < AHEAD * self._at_once
+        waiting = sum(not in_flight_batch.done.is_set() for in_flight_batch in self._in_flight)
+        return waiting < self._at_once and len(self._in_flight) < AHEAD * self._at_once
 
     def _await_oldest(self, seconds: float) -> None:
-        oldest = self._under_way[0]
+        oldest = self._in_flight[0]
         with self._progress:
             self._progress.wait_for(oldest.done.is_set, timeout=seconds)
         self._tell()
@@ -195,18 +195,18 @@ class Pipeline:
 
     def _deliver_all(self) -> None:
         """What a sender thread does all its life."""
-        while (shipment := self._queue.get()) is not None:
+        while (in_flight_batch := self._queue.get()) is not None:
             try:
-                shipment.totals = self._deliver(shipment.batch)
+                in_flight_batch.totals = self._deliver(in_flight_batch.batch)
             except Stopped:
                 pass
             except BaseException as failure:  # noqa: BLE001 - raised again by the thread that waits for it
-                shipment.failure = failure
-            shipment.done.set()
+                in_flight_batch.failure = failure
+            in_flight_batch.done.set()
             with self._progress:
                 self._progress.notify_all()
 
-    def _deliver(self, batch: Batch[Mark]) -> Totals:
+    def _deliver(self, batch: Batch[AckPosition]) -> Totals:
         outcome, rejections = self._sender.deliver(batch)
         if rejections:
             self._rejects.keep(rejections)
@@ -224,21 +224,23 @@ class Pipeline:
 
     def _settle(self) -> None:
         """Acknowledge what is delivered, in order and without a gap. Raises what a sender raised."""
-        for shipment in self._under_way:
-            if shipment.totals is not None:  # it may have to wait for an older one, without its bytes
-                self._batcher.reuse(shipment.batch)
-        while self._under_way and self._under_way[0].done.is_set():
-            shipment = self._under_way[0]
-            if shipment.failure is not None:
-                raise shipment.failure
-            if shipment.totals is None:
+        for in_flight_batch in self._in_flight:
+            if in_flight_batch.totals is not None:  # it may have to wait for an older one, without its bytes
+                self._batcher.reuse(in_flight_batch.batch)
+        while self._in_flight and self._in_flight[0].done.is_set():
+            in_flight_batch = self._in_flight[0]
+            if in_flight_batch.failure is not None:
+                raise in_flight_batch.failure
+            if in_flight_batch.totals is None:
                 return
-            self._under_way.popleft()
-            for mark in shipment.batch.tickets:
+            self._in_flight.popleft()
+            for mark in in_flight_batch.batch.tickets:
                 self._tail.acknowledge(mark)
-            self._totals += shipment.totals
+            self._totals += in_flight_batch.totals
             self._unsaved = True
-            self._events.batch_acknowledged(shipment.totals, time.monotonic() - shipment.started)
+            self._events.batch_acknowledged(
+                in_flight_batch.totals, time.monotonic() - in_flight_batch.started
+            )
 
     # ---- remembering
 
@@ -288,7 +290,7 @@ class Pipeline:
 
     def _all_delivered(self) -> bool:
         """Wait for what is under way, then tell whether there is nothing more to read."""
-        while self._under_way and not self._stop.is_set():
+        while self._in_flight and not self._stop.is_set():
             self._await_oldest(LOOK_UP)
             self._save_if_due()
         return self._tail.exhausted
@@ -296,8 +298,8 @@ class Pipeline:
     def _drain(self) -> None:
         """Leave requests under way a while to be answered."""
         deadline = time.monotonic() + DRAIN
-        while self._under_way and (left := deadline - time.monotonic()) > 0:
-            oldest = self._under_way[0]
+        while self._in_flight and (left := deadline - time.monotonic()) > 0:
+            oldest = self._in_flight[0]
             self._await_oldest(left)
-            if self._under_way and self._under_way[0] is oldest:
+            if self._in_flight and self._in_flight[0] is oldest:
                 return

@@ -10,20 +10,20 @@ import elastic_transport
 import elasticsearch
 from elasticsearch import Elasticsearch
 
-from indexer.elastic.client import connect, explained, shown
-from indexer.elastic.failures import of_form
+from indexer.elastic.client import connect, display_url, translate_errors
+from indexer.elastic.failures import reading_answer
 from indexer.errors import Fatal, StateUnusable
 from indexer.events import Broadcast, Events, Totals
 from indexer.pipeline import Pipeline
 from indexer.reading import files
 from indexer.reading.files import Scope
 from indexer.reading.tail import Tail
-from indexer.settings import Ageing, Connection, Delivery, Monitoring, State
-from indexer.setup.rollover import start_turning
+from indexer.settings import Connection, Delivery, Monitoring, RolloverPolicy, State
+from indexer.setup.rollover import start_rollover_loop
 from indexer.writing import checkpoint
 from indexer.writing.bulk import Sender
 from indexer.writing.checkpoint import Checkpoint
-from indexer.writing.dead_letters import PROMPT, LocalRejects, Rejects
+from indexer.writing.dead_letters import PROMPT, DeadLetterFiles, DeadLetterStore
 from indexer.writing.target import Backing, Target, backing
 
 ASK_AGAIN = 2.0
@@ -50,7 +50,7 @@ def run(
     stop: threading.Event,
     *,
     once: bool,
-    ageing: Ageing | None = None,
+    rollover_policy: RolloverPolicy | None = None,
     monitoring: Monitoring | None = None,
     follow_symlinks: bool = False,
 ) -> Report:
@@ -66,7 +66,7 @@ def run(
         files.require(paths, scope)
     _allow_many_files()
     with (
-        checkpoint.State(state.state_dir) as held,
+        checkpoint.StateDirectory(state.state_dir) as held,
         connect(connection) as client,
         _watched(monitoring, connection, held, events) as told,
     ):
@@ -77,11 +77,11 @@ def run(
             return Report(Totals(), {})
         start = _start(held, client, connection, told)
         told.connected(start.cluster, behind.write)
-        if ageing is not None:
-            start_turning(connection, ageing, told, stop)
+        if rollover_policy is not None:
+            start_rollover_loop(connection, rollover_policy, told, stop)
         if not files.find(paths, scope).found and not once:
             told.waiting(f"No log file at {', '.join(map(files.as_text, paths))} yet.")
-        local = LocalRejects(held.directory, delivery.max_spool_bytes)
+        local = DeadLetterFiles(held.directory, delivery.max_spool_bytes)
         local.sweep(held)
         tail = Tail(
             paths,
@@ -92,16 +92,16 @@ def run(
             scope=scope,
             spool=local,
         )
-        target = Target(client, connection.alias, shown(connection), behind, start.write_index)
+        target = Target(client, connection.alias, display_url(connection), behind, start.write_index)
         sender = Sender(client, target, told, stop)
-        rejects = Rejects(
+        rejects = DeadLetterStore(
             client.options(request_timeout=min(connection.request_timeout, PROMPT)),
             connection.rejected,
             local,
             delivery.batch_bytes,
             told,
             stop,
-            sender.understands,
+            sender.accepts_probe,
         )
         pipeline = Pipeline(
             tail=tail,
@@ -121,7 +121,7 @@ def run(
 
 @contextmanager
 def _watched(
-    monitoring: Monitoring | None, connection: Connection, held: checkpoint.State, events: Events
+    monitoring: Monitoring | None, connection: Connection, held: checkpoint.StateDirectory, events: Events
 ) -> Iterator[Events]:
     """Give the listener to tell; with an address, what it is told can be seen there. Raises CannotListen."""
     if monitoring is None or monitoring.monitoring_address is None:
@@ -147,10 +147,10 @@ def _wait_for_alias(
         client = client.options(request_timeout=connection.request_timeout)
     while not stop.is_set():
         try:
-            with explained(connection):
-                return backing(client, connection.alias, shown(connection))
+            with translate_errors(connection):
+                return backing(client, connection.alias, display_url(connection))
         except Fatal as reason:
-            if once or not reason.passing:
+            if once or not reason.retryable:
                 raise
             events.waiting(str(reason))
             stop.wait(ASK_AGAIN)
@@ -158,7 +158,7 @@ def _wait_for_alias(
 
 
 def _start(
-    held: checkpoint.State, client: Elasticsearch, connection: Connection, events: Events
+    held: checkpoint.StateDirectory, client: Elasticsearch, connection: Connection, events: Events
 ) -> Checkpoint:
     """The checkpoint to go on from. Raises StateUnusable if it speaks of another cluster or alias."""
     cluster = _cluster(client)
@@ -181,7 +181,7 @@ def _cluster(client: Elasticsearch) -> str | None:
     """The cluster's uuid, if we may know it."""
     try:
         prompt = client.options(request_timeout=ANSWERED_WITHIN)
-        with of_form():
+        with reading_answer():
             uuid = prompt.cluster.state(metric="version", filter_path="cluster_uuid").get("cluster_uuid")
     except (elasticsearch.ApiError, elastic_transport.TransportError):
         return None

@@ -6,15 +6,15 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from indexer.events import LogProgress, Progress, Totals
-from indexer.reading.log import Mark
+from indexer.reading.log import AckPosition
 from indexer.writing.batches import Batch
 
 
 @dataclass(slots=True)
-class Shipment:
+class InFlightBatch:
     """A batch on its way."""
 
-    batch: Batch[Mark]
+    batch: Batch[AckPosition]
     started: float
     done: threading.Event = field(default_factory=threading.Event)
     totals: Totals | None = None
@@ -22,13 +22,15 @@ class Shipment:
     failure: BaseException | None = None
 
 
-def progress(shipments: Iterable[Shipment], logs: Sequence[LogProgress], totals: Totals) -> Progress:
+def progress(batches: Iterable[InFlightBatch], logs: Sequence[LogProgress], totals: Totals) -> Progress:
     """How far all is, with those on their way that are not delivered."""
-    undelivered = [shipment for shipment in shipments if not shipment.done.is_set()]
+    undelivered = [in_flight_batch for in_flight_batch in batches if not in_flight_batch.done.is_set()]
     return Progress(
         logs=logs,
         batches=len(undelivered),
-        bytes=sum(len(shipment.batch.body.data) for shipment in undelivered),
-        oldest=max((time.monotonic() - shipment.started for shipment in undelivered), default=0.0),
+        bytes=sum(len(in_flight_batch.batch.body.data) for in_flight_batch in undelivered),
+        oldest=max(
+            (time.monotonic() - in_flight_batch.started for in_flight_batch in undelivered), default=0.0
+        ),
         totals=totals,
     )

@@ -9,10 +9,10 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 
 from indexer.check import cluster, local
-from indexer.check.cluster import Looking
+from indexer.check.cluster import CheckContext
 from indexer.check.findings import Finding, Topic, failed, not_tried
-from indexer.check.findings import State as How
-from indexer.elastic.client import explained
+from indexer.check.findings import Level as How
+from indexer.elastic.client import translate_errors
 from indexer.errors import Fatal, Refused
 from indexer.reading.files import Scope
 from indexer.settings import Connection, Indices, State
@@ -23,7 +23,7 @@ class Step:
     """Looks at one topic, once the topics that it needs are not wrong."""
 
     topic: Topic
-    look: Callable[[Looking], Iterable[Finding]]
+    look: Callable[[CheckContext], Iterable[Finding]]
     needs: tuple[Topic, ...]
 
 
@@ -53,7 +53,7 @@ def check(
 ) -> Iterator[Finding]:
     """Look at everything that `indexer run` needs; a finding as soon as it is known."""
     with ExitStack() as opened:
-        yield from _in_order(STEPS, Looking(connection, indices, opened))
+        yield from _in_order(STEPS, CheckContext(connection, indices, opened))
     scope = Scope.of(
         paths, follow_symlinks=follow_symlinks, state=state.state_dir, secrets=connection.secret_files
     )
@@ -61,21 +61,21 @@ def check(
     yield from local.state(state.state_dir, connection.alias)
 
 
-def _in_order(steps: Iterable[Step], looking: Looking) -> Iterator[Finding]:
+def _in_order(steps: Iterable[Step], context: CheckContext) -> Iterator[Finding]:
     missing: set[Topic] = set()
     for step in steps:
         needed = [topic for topic in step.needs if topic in missing]
-        found = [not_tried(step.topic, f"needs: {needed[0]}")] if needed else _look(step, looking)
+        found = [not_tried(step.topic, f"needs: {needed[0]}")] if needed else _look(step, context)
         for finding in found:
             if finding.state in {How.WRONG, How.NOT_TRIED}:
                 missing.add(step.topic)
             yield finding
 
 
-def _look(step: Step, looking: Looking) -> Iterator[Finding]:
+def _look(step: Step, context: CheckContext) -> Iterator[Finding]:
     try:
-        with explained(looking.connection):
-            yield from step.look(looking)
+        with translate_errors(context.connection):
+            yield from step.look(context)
     except Refused as error:
         yield not_tried(step.topic, failed(step.topic, error).what)
     except Fatal as error:

@@ -14,11 +14,11 @@ import elasticsearch
 from elasticsearch import Elasticsearch
 
 from indexer.check import judgements
-from indexer.check.findings import Finding, Topic, failed, fine, not_tried, odd, wrong
+from indexer.check.findings import Finding, Topic, fail, failed, not_tried, ok, warn
 from indexer.elastic import fields as counting
 from indexer.elastic.alias import NoWriteIndex
-from indexer.elastic.client import Server, connect, explain, inspect_server, shown
-from indexer.elastic.failures import NotAnAnswer
+from indexer.elastic.client import Server, connect, display_url, inspect_server, translate
+from indexer.elastic.failures import InvalidAnswer
 from indexer.errors import AliasIsIndex, Fatal, Refused
 from indexer.settings import Connection, Indices, Lifecycle
 from indexer.setup import invariants
@@ -61,7 +61,7 @@ class Probe:
 
 
 @dataclass(slots=True)
-class Looking:
+class CheckContext:
     """What is looked at, and what was learned so far."""
 
     connection: Connection
@@ -87,115 +87,115 @@ class Looking:
         return any(it.who for it in self.probes)
 
 
-def configuration(looking: Looking) -> Iterator[Finding]:
+def configuration(context: CheckContext) -> Iterator[Finding]:
     """The settings make sense. Raises Fatal."""
-    with connect(looking.connection):
+    with connect(context.connection):
         pass
-    it = looking.connection
-    yield fine(Topic.CONFIGURATION, f"alias {it.alias} on {shown(it)}")
+    it = context.connection
+    yield ok(Topic.CONFIGURATION, f"alias {it.alias} on {display_url(it)}")
 
 
-def connection(looking: Looking) -> Iterator[Finding]:
+def connection(context: CheckContext) -> Iterator[Finding]:
     """Elasticsearch answers at each address; one of them is enough."""
-    it = looking.connection
-    looking.probes = [_probe(replace(it, elasticsearch_url=[url])) for url in it.elasticsearch_url]
-    some = any(probe.reached for probe in looking.probes)
-    for probe in looking.probes:
+    it = context.connection
+    context.probes = [_probe(replace(it, elasticsearch_url=[url])) for url in it.elasticsearch_url]
+    some = any(probe.reached for probe in context.probes)
+    for probe in context.probes:
         if probe.reached or probe.fault is None:
-            yield fine(Topic.CONNECTION, f"{shown(probe.connection)} answers")
+            yield ok(Topic.CONNECTION, f"{display_url(probe.connection)} answers")
         elif some:
             told = failed(Topic.CONNECTION, probe.fault)
-            yield odd(Topic.CONNECTION, told.what, told.cure)
+            yield warn(Topic.CONNECTION, told.what, told.cure)
         else:
             yield failed(Topic.CONNECTION, probe.fault)
 
 
-def tls(looking: Looking) -> Iterator[Finding]:
+def tls(context: CheckContext) -> Iterator[Finding]:
     """What is sent is encrypted, and the server is who it says it is."""
-    for probe in looking.probes:
-        url = shown(probe.connection)
+    for probe in context.probes:
+        url = display_url(probe.connection)
         if probe.fault is not None and probe.tls:
             yield failed(Topic.TLS, probe.fault)
         elif url.startswith("https:"):
-            yield fine(Topic.TLS, f"the certificate of {url} is in order")
+            yield ok(Topic.TLS, f"the certificate of {url} is in order")
         elif probe.who and urlsplit(url).hostname not in LOOPBACK:
             what = f"passwords, keys and entries go to {url} as anybody can read them"
-            yield odd(Topic.TLS, what, "Use https, with --ca-certs.")
+            yield warn(Topic.TLS, what, "Use https, with --ca-certs.")
         else:
-            yield fine(Topic.TLS, f"{url} does without")
+            yield ok(Topic.TLS, f"{url} does without")
 
 
-def authentication(looking: Looking) -> Iterator[Finding]:
+def authentication(context: CheckContext) -> Iterator[Finding]:
     """The server knows who we are, if it asks."""
-    for fault in (probe.fault for probe in looking.probes if isinstance(probe.fault, Refused)):
+    for fault in (probe.fault for probe in context.probes if isinstance(probe.fault, Refused)):
         yield failed(Topic.AUTHENTICATION, fault)
-    for who in (probe.who for probe in looking.probes if probe.fault is None):
+    for who in (probe.who for probe in context.probes if probe.fault is None):
         if not who:
             what = "security is off: whoever reaches the server may read, change and delete entries"
-            yield odd(Topic.AUTHENTICATION, what, "Switch it on (xpack.security.enabled).")
+            yield warn(Topic.AUTHENTICATION, what, "Switch it on (xpack.security.enabled).")
         else:
             named = ", ".join(who.get("roles", ())) or "none"
             realm = who.get("authentication_realm", {}).get("name", "unknown")
-            yield fine(
+            yield ok(
                 Topic.AUTHENTICATION, f"user {who['username']!r} of realm {realm}, with the roles: {named}"
             )
         return
 
 
-def privileges(looking: Looking) -> Iterator[Finding]:
+def privileges(context: CheckContext) -> Iterator[Finding]:
     """We may do what `indexer run` does."""
-    if not looking.secured:
+    if not context.secured:
         yield not_tried(Topic.PRIVILEGES, "security is off: everybody may do everything")
         return
-    alias = looking.connection.alias
+    alias = context.connection.alias
     wanted = roles(alias)
-    answer = looking.client.security.has_privileges(**judgements.asked(wanted))
+    answer = context.client.security.has_privileges(**judgements.asked(wanted))
     yield judgements.privileges(wanted, alias, answer.body)
 
 
-def version(looking: Looking) -> Iterator[Finding]:
+def version(context: CheckContext) -> Iterator[Finding]:
     """The server's version is a supported one."""
-    looking.server = inspect_server(looking.client)
-    yield judgements.version(looking.server)
+    context.server = inspect_server(context.client)
+    yield judgements.version(context.server)
 
 
-def template(looking: Looking) -> Iterator[Finding]:
+def template(context: CheckContext) -> Iterator[Finding]:
     """What is installed is what these options would install, and nothing else gets in its way."""
-    client, it, server = looking.client, looking.connection, _known(looking.server)
-    yield judgements.templates(examine_templates(client, it, server, looking.indices))
+    client, it, server = context.client, context.connection, _known(context.server)
+    yield judgements.templates(examine_templates(client, it, server, context.indices))
     with suppress(NoWriteIndex, AliasIsIndex):  # the next step says so
-        found = invariants.of_next(client, it, server, lifecycle=managed(server, looking.indices))
+        found = invariants.of_next(client, it, server, lifecycle=managed(server, context.indices))
         yield from judgements.promised(Topic.TEMPLATE, found)
 
 
-def alias(looking: Looking) -> Iterator[Finding]:
+def alias(context: CheckContext) -> Iterator[Finding]:
     """The alias has a write index."""
-    it = looking.connection
-    looking.behind = behind = backing(looking.client, it.alias, shown(it))
+    it = context.connection
+    context.behind = behind = backing(context.client, it.alias, display_url(it))
     others = len(behind.indices) - 1
     with_others = f", with {others:,} older ones" if others else ""
-    yield fine(Topic.ALIAS, f"entries go into {behind.write}{with_others}")
+    yield ok(Topic.ALIAS, f"entries go into {behind.write}{with_others}")
 
 
-def index(looking: Looking) -> Iterator[Finding]:
+def index(context: CheckContext) -> Iterator[Finding]:
     """The write index is as promised."""
-    it, server = looking.connection, _known(looking.server)
-    lifecycle = managed(server, looking.indices)
-    found = invariants.of_write_index(looking.client, it, server, lifecycle=lifecycle)
+    it, server = context.connection, _known(context.server)
+    lifecycle = managed(server, context.indices)
+    found = invariants.of_write_index(context.client, it, server, lifecycle=lifecycle)
     yield from judgements.promised(Topic.INDEX, found)
-    write = _known(looking.behind).write
+    write = _known(context.behind).write
     if not found:
-        yield fine(Topic.INDEX, f"{write} keeps entries as they are")
-    answer = looking.client.indices.get_settings(index=write, name=REPLICAS, flat_settings=True)
+        yield ok(Topic.INDEX, f"{write} keeps entries as they are")
+    answer = context.client.indices.get_settings(index=write, name=REPLICAS, flat_settings=True)
     yield from judgements.replicated(server, write, int(answer[write]["settings"].get(REPLICAS, 0)))
 
 
-def write(looking: Looking) -> Iterator[Finding]:
+def write(context: CheckContext) -> Iterator[Finding]:
     """An entry gets as far as the write index. None is left there: see PROBE."""
     try:
-        answer = looking.client.bulk(
+        answer = context.client.bulk(
             operations=PROBE,  # type: ignore[arg-type] # bytes go out as they are: elastic/client.py
-            index=looking.connection.alias,
+            index=context.connection.alias,
             require_alias=True,
             timeout=PRIMARY_WITHIN,
             filter_path=answers.FILTER_PATH,
@@ -205,31 +205,31 @@ def write(looking: Looking) -> Iterator[Finding]:
         return
     try:
         yield judgements.written(answers.read_answer(answer.body, 1))
-    except NotAnAnswer as error:
-        cure = "Look at what stands between here and Elasticsearch."
-        yield wrong(Topic.WRITE, f"the answer is none of Elasticsearch's: {error}", cure)
+    except InvalidAnswer as error:
+        hint = "Look at what stands between here and Elasticsearch."
+        yield fail(Topic.WRITE, f"the answer is none of Elasticsearch's: {error}", hint)
 
 
-def lifecycle(looking: Looking) -> Iterator[Finding]:
+def lifecycle(context: CheckContext) -> Iterator[Finding]:
     """Somebody rolls the index over and deletes what is old."""
-    server, client = _known(looking.server), looking.client
-    if looking.indices.lifecycle is Lifecycle.NONE:
-        yield fine(Topic.LIFECYCLE, "--lifecycle none: nobody but you rolls over or deletes")
+    server, client = _known(context.server), context.client
+    if context.indices.lifecycle is Lifecycle.NONE:
+        yield ok(Topic.LIFECYCLE, "--lifecycle none: nobody but you rolls over or deletes")
         return
-    if not managed(server, looking.indices):
-        what, _, cure = list(left_out(server, looking.indices).values())[-1].partition(": ")
-        yield odd(Topic.LIFECYCLE, what, f"{cure}.")
+    if not managed(server, context.indices):
+        what, _, hint = list(left_out(server, context.indices).values())[-1].partition(": ")
+        yield warn(Topic.LIFECYCLE, what, f"{hint}.")
         return
     mode = client.options(ignore_status=403).ilm.get_status().get("operation_mode", "")
-    explained = client.ilm.explain_lifecycle(index=looking.connection.alias)
+    explained = client.ilm.explain_lifecycle(index=context.connection.alias)
     yield from judgements.lifecycle(mode, explained["indices"])
 
 
-def fields(looking: Looking) -> Iterator[Finding]:
+def fields(context: CheckContext) -> Iterator[Finding]:
     """There is room for new fields; values that are not found are counted."""
-    it = _known(looking.behind)
-    yield judgements.fields(counting.fields(looking.client, it.write))
-    yield judgements.ignored(counting.ignored(looking.client, looking.connection.alias))
+    it = _known(context.behind)
+    yield judgements.fields(counting.fields(context.client, it.write))
+    yield judgements.ignored(counting.ignored(context.client, context.connection.alias))
 
 
 def _probe(it: Connection) -> Probe:
@@ -240,7 +240,7 @@ def _probe(it: Connection) -> Probe:
         try:
             answer = lenient.security.authenticate()
         except (elasticsearch.ApiError, elastic_transport.TransportError) as error:
-            return Probe(it, fault=explain(error, hasty), tls=isinstance(error, elastic_transport.TlsError))
+            return Probe(it, fault=translate(error, hasty), tls=isinstance(error, elastic_transport.TlsError))
     return Probe(it, who=answer.body if answer.meta.status == 200 else {})
 
 

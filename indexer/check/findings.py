@@ -25,7 +25,7 @@ class Topic(StrEnum):
     STATE = "state"
 
 
-class State(StrEnum):
+class Level(StrEnum):
     """How it stands."""
 
     FINE = "fine"
@@ -42,7 +42,7 @@ class Finding:
     """One line."""
 
     topic: Topic
-    state: State
+    state: Level
     what: str
     cure: str = ""
 
@@ -56,26 +56,26 @@ class Report:
     findings: tuple[Finding, ...]
 
 
-def fine(topic: Topic, what: str) -> Finding:
+def ok(topic: Topic, what: str) -> Finding:
     """It is as it should be."""
-    return Finding(topic, State.FINE, what)
+    return Finding(topic, Level.FINE, what)
 
 
-def odd(topic: Topic, what: str, cure: str) -> Finding:
+def warn(topic: Topic, what: str, cure: str) -> Finding:
     """Somebody should know."""
-    return Finding(topic, State.ODD, what, cure)
+    return Finding(topic, Level.ODD, what, cure)
 
 
-def wrong(topic: Topic, what: str, cure: str) -> Finding:
+def fail(topic: Topic, what: str, cure: str) -> Finding:
     """Somebody has to mend it."""
-    return Finding(topic, State.WRONG, what, cure)
+    return Finding(topic, Level.WRONG, what, cure)
 
 
 def failed(topic: Topic, error: Fatal) -> Finding:
     """What an error says."""
-    return wrong(topic, error.sentence.format(**error.facts), error.cure.format(**error.facts))
+    return fail(topic, error.sentence.format(**error.facts), error.hint.format(**error.facts))
 
 
 def not_tried(topic: Topic, what: str, cure: str = "") -> Finding:
     """Nobody could look."""
-    return Finding(topic, State.NOT_TRIED, what, cure)
+    return Finding(topic, Level.NOT_TRIED, what, cure)

@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from indexer.check.findings import Finding, Topic, failed, fine, odd, wrong
+from indexer.check.findings import Finding, Topic, fail, failed, ok, warn
 from indexer.errors import StateUnusable
 from indexer.reading import files
 from indexer.reading.files import FileFacts, Scope
@@ -44,18 +44,18 @@ def state(directory: Path, alias: str) -> Iterator[Finding]:
         yield failed(Topic.STATE, StateUnusable(path=directory, reason=reason))
         return
     if remembered is None and (directory / checkpoint.NAME).exists():
-        cure = "`indexer run` puts it aside, reads all logs anew, and leaves out what is there already."
-        yield odd(Topic.STATE, f"{directory / checkpoint.NAME} is damaged", cure)
+        hint = "`indexer run` puts it aside, reads all logs anew, and leaves out what is there already."
+        yield warn(Topic.STATE, f"{directory / checkpoint.NAME} is damaged", hint)
     for each in checkpoint.open_to_others(directory):
-        cure = "Let nobody else: chmod go-w, as its owner. Whoever may write there can have logs sent again, or left out."
-        yield odd(Topic.STATE, f"others may write to {each}", cure)
+        hint = "Let nobody else: chmod go-w, as its owner. Whoever may write there can have logs sent again, or left out."
+        yield warn(Topic.STATE, f"others may write to {each}", hint)
     free = shutil.disk_usage(_existing(directory)).free
     if free < ROOM:
-        cure = "Make room, or give another directory with --state-dir."
-        yield odd(Topic.STATE, f"{directory} has only {free // MEBIBYTE} MiB left", cure)
+        hint = "Make room, or give another directory with --state-dir."
+        yield warn(Topic.STATE, f"{directory} has only {free // MEBIBYTE} MiB left", hint)
     else:
         known = f"knows {len(remembered.files):,} log files" if remembered else "is empty yet"
-        yield fine(Topic.STATE, f"{directory} can be written, and {known}")
+        yield ok(Topic.STATE, f"{directory} can be written, and {known}")
 
 
 def _logs_at(path: str, scope: Scope) -> Iterator[Finding]:
@@ -66,12 +66,12 @@ def _logs_at(path: str, scope: Scope) -> Iterator[Finding]:
     look = files.find([path], scope)
     found = look.found
     for name, reason in look.unreadable.items():
-        yield wrong(Topic.LOGS, f"{name} cannot be read", f"Because {reason}.")
+        yield fail(Topic.LOGS, f"{name} cannot be read", f"Because {reason}.")
     if not found and not look.unreadable:
-        cure = (
+        hint = (
             "`indexer run` waits for it. Else give a file, a glob, or a directory with *activity*.log* in it."
         )
-        yield odd(Topic.LOGS, f"there is no log file at {files.as_text(path)} yet", cure)
+        yield warn(Topic.LOGS, f"there is no log file at {files.as_text(path)} yet", hint)
         return
     unreadable = [facts for facts in found if not _readable(facts)]
     for facts in unreadable:
@@ -79,7 +79,7 @@ def _logs_at(path: str, scope: Scope) -> Iterator[Finding]:
     if found and not unreadable:
         size = sum(facts.size for facts in found) / MEBIBYTE
         count = f"{len(found):,} log file{'s' if len(found) > 1 else ''}"
-        yield fine(Topic.LOGS, f"{files.as_text(path)}: {count} of {size:,.1f} MiB, readable")
+        yield ok(Topic.LOGS, f"{files.as_text(path)}: {count} of {size:,.1f} MiB, readable")
 
 
 def _barrier(path: str) -> Path | None:
@@ -104,8 +104,8 @@ def _forbidden(path: Path) -> Finding:
     status = path.stat()
     us, group = _user(os.geteuid()), _group(status.st_gid)
     owned = f"{stat.filemode(status.st_mode)} {_user(status.st_uid)}:{group}"
-    cure = f"Let it: setfacl -m u:{us}:rX {path}; or put the user into the group {group}, if that may."
-    return wrong(Topic.LOGS, f"user {us} may not read {path} ({owned})", cure)
+    hint = f"Let it: setfacl -m u:{us}:rX {path}; or put the user into the group {group}, if that may."
+    return fail(Topic.LOGS, f"user {us} may not read {path} ({owned})", hint)
 
 
 def _unwritable(directory: Path) -> str | None:

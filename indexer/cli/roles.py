@@ -26,14 +26,14 @@ def roles(
 
     Example: indexer template roles | jq '."zoomdata-activity-writer"'
     """
-    from indexer.elastic.client import connect, explained  # noqa: PLC0415
+    from indexer.elastic.client import connect, translate_errors  # noqa: PLC0415
     from indexer.setup import roles as defined  # noqa: PLC0415
     from indexer.show import as_json  # noqa: PLC0415
 
     if not install:
         write_data(as_json(defined.roles(connection.alias)))
         return
-    with connect(connection) as client, explained(connection):
+    with connect(connection) as client, translate_errors(connection):
         outcomes = defined.install(client, connection, force=force)
     if json:
         write_data(as_json({"outcomes": outcomes}))

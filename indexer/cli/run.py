@@ -24,10 +24,10 @@ from indexer.settings import (
     DEFAULT_PATH,
     PREFIX,
     STANDARD_INPUT,
-    Ageing,
     Connection,
     Delivery,
     Monitoring,
+    RolloverPolicy,
     State,
     options,
 )
@@ -43,7 +43,7 @@ def run(
     delivery: Delivery,
     state: State,
     monitoring: Monitoring,
-    ageing: Ageing,
+    rollover_policy: RolloverPolicy,
     paths: Paths = None,
     once: Annotated[
         bool, typer.Option("--once", help="Index what is there, archives too, then stop.")
@@ -85,7 +85,7 @@ def run(
         Logs(logger(monitoring.log_level)),
         stop,
         once=False,
-        ageing=ageing if rollover else None,
+        rollover_policy=rollover_policy if rollover else None,
         monitoring=monitoring,
         follow_symlinks=follow_symlinks,
     )
@@ -196,10 +196,10 @@ def summary(connection: Connection, json: Json = False) -> None:
 
     Example: indexer summary --elasticsearch-url http://localhost:9200
     """
-    from indexer.elastic.client import connect, explained  # noqa: PLC0415
+    from indexer.elastic.client import connect, translate_errors  # noqa: PLC0415
     from indexer.status.summary import summarise  # noqa: PLC0415
 
-    with connect(connection) as client, explained(connection):
+    with connect(connection) as client, translate_errors(connection):
         show(summarise(client, connection.alias), json)
 
 

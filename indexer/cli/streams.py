@@ -31,7 +31,7 @@ class CannotPrint(Fatal):
     """Standard output takes nothing: a full disk."""
 
     sentence = "Cannot write to standard output: {reason}."
-    cure = "Send its output somewhere else."
+    hint = "Send its output somewhere else."
 
 
 def prepare() -> None:

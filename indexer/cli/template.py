@@ -10,7 +10,7 @@ import typer
 from indexer.cli.common import Json, say, show
 from indexer.cli.streams import write_data
 from indexer.errors import EXIT_FAILED
-from indexer.settings import Ageing, Connection, Indices, options
+from indexer.settings import Connection, Indices, RolloverPolicy, options
 
 if TYPE_CHECKING:
     from elasticsearch import Elasticsearch
@@ -54,7 +54,7 @@ def install(
             return
         outcomes = templates.install(client, connection, server, indices, force=force, rollover=rollover)
     _tell(server, outcomes, json)
-    templates.require_promises(outcomes, connection)
+    templates.require_invariants(outcomes, connection)
 
 
 @options
@@ -130,7 +130,9 @@ def views(connection: Connection, dry_run: DryRun = False, json: Json = False) -
 
 
 @options
-def rollover(connection: Connection, ageing: Ageing, dry_run: DryRun = False, json: Json = False) -> None:
+def rollover(
+    connection: Connection, rollover_policy: RolloverPolicy, dry_run: DryRun = False, json: Json = False
+) -> None:
     """Do what lifecycle management does, where the server has none: begin a new index, delete old ones. For cron.
 
     Example: indexer template rollover --max-age 7d --max-size 30gb --retain 90d
@@ -140,9 +142,9 @@ def rollover(connection: Connection, ageing: Ageing, dry_run: DryRun = False, js
 
     with _cluster(connection) as (client, _):
         if dry_run:
-            _print_calls(turning.look(client, connection, ageing).calls(ageing), json)
+            _print_calls(turning.look(client, connection, rollover_policy).calls(rollover_policy), json)
             return
-        turned = turning.turn(client, connection, ageing)
+        turned = turning.roll_over_if_due(client, connection, rollover_policy)
     if json:
         write_data(as_json(turned))
     else:
@@ -152,9 +154,9 @@ def rollover(connection: Connection, ageing: Ageing, dry_run: DryRun = False, js
 
 @contextmanager
 def _cluster(connection: Connection) -> Iterator[tuple["Elasticsearch", "Server"]]:
-    from indexer.elastic.client import connect, explained, inspect_server  # noqa: PLC0415
+    from indexer.elastic.client import connect, inspect_server, translate_errors  # noqa: PLC0415
 
-    with connect(connection) as client, explained(connection):
+    with connect(connection) as client, translate_errors(connection):
         yield client, inspect_server(client)
 
 

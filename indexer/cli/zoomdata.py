@@ -42,14 +42,14 @@ def connect(
     Example: indexer zoomdata connect --zoomdata-url https://zoomdata:8443 --zoomdata-username admin --reader-username zoomdata --views
     """
     from indexer.elastic.client import connect as to_elasticsearch  # noqa: PLC0415
-    from indexer.elastic.client import explained, inspect_server  # noqa: PLC0415
+    from indexer.elastic.client import inspect_server, translate_errors  # noqa: PLC0415
     from indexer.zoomdata.api import Api  # noqa: PLC0415
     from indexer.zoomdata.connect import Connecting  # noqa: PLC0415
 
     given = dict(_pair(each) for each in parameter or ())
     with (
         to_elasticsearch(connection) as client,
-        explained(connection),
+        translate_errors(connection),
         Api(zoomdata, dry=dry_run) as api,
     ):
         connecting = Connecting(client, connection, inspect_server(client), api)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from indexer.demo import sample
 from indexer.demo.embedded import Embedded
-from indexer.elastic.client import connect, explained, inspect_server
+from indexer.elastic.client import connect, inspect_server, translate_errors
 from indexer.events import Events
 from indexer.report.queries import Period
 from indexer.report.report import ExtraMissing, available, write
@@ -48,7 +48,7 @@ def demonstrate(
         _index(str(log), connection, state, say, progress)
         _verify(str(log), connection, state, say, show)
         show(listing(connection, state, limit=10))
-        with connect(connection) as client, explained(connection):
+        with connect(connection) as client, translate_errors(connection):
             client.indices.refresh(index=connection.alias)
             show(summarise(client, connection.alias))
         _report(connection, say)
@@ -61,7 +61,7 @@ def demonstrate(
 
 
 def _install(connection: Connection, say: Callable[[str], None]) -> None:
-    with connect(connection) as client, explained(connection):
+    with connect(connection) as client, translate_errors(connection):
         for outcome in install(client, connection, inspect_server(client)):
             say(f"  {outcome.result:<10} {outcome.what}" + (f": {outcome.detail}" if outcome.detail else ""))
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from elasticsearch import Elasticsearch
 
-from indexer.elastic.client import shown
+from indexer.elastic.client import display_url
 from indexer.errors import AliasIsIndex, Fatal
 from indexer.settings import Connection
 from indexer.setup.plan import FIRST
@@ -15,14 +15,14 @@ class NoWriteIndex(Fatal):
     """The alias holds several indices, and which of them takes entries is not set."""
 
     sentence = "The alias {alias!r} on {url} has no write index among {indices}."
-    cure = "Set is_write_index on the newest of them (POST _aliases)."
+    hint = "Set is_write_index on the newest of them (POST _aliases)."
 
 
 class NoAlias(Fatal):
     """The first index is there and the alias is not: a restored snapshot, or an alias that was removed."""
 
     sentence = "The index {index!r} exists on {url}, and no alias {alias!r}."
-    cure = "Add the alias to its indices, with is_write_index on the newest (POST _aliases), or delete them."
+    hint = "Add the alias to its indices, with is_write_index on the newest (POST _aliases), or delete them."
 
 
 def write_index(client: Elasticsearch, connection: Connection) -> str | None:
@@ -36,10 +36,10 @@ def write_index(client: Elasticsearch, connection: Connection) -> str | None:
         return None
     holders: dict[str, dict[str, Any]] = {name: held["aliases"].get(alias) for name, held in answer.items()}
     if None in holders.values():  # an index of that name, or a data stream
-        raise AliasIsIndex(alias=alias, url=shown(connection))
+        raise AliasIsIndex(alias=alias, url=display_url(connection))
     writing = [name for name, how in holders.items() if how.get("is_write_index", len(holders) == 1)]
     if not writing:
-        raise NoWriteIndex(alias=alias, url=shown(connection), indices=", ".join(sorted(holders)))
+        raise NoWriteIndex(alias=alias, url=display_url(connection), indices=", ".join(sorted(holders)))
     return writing[0]
 
 
@@ -52,11 +52,11 @@ def must_be_installed(client: Elasticsearch, connection: Connection) -> str | No
     there = client.indices.exists(index=first)  # asked first: both are made in one step
     writing = write_index(client, connection)
     if writing is None and there:
-        raise NoAlias(index=first, alias=connection.alias, url=shown(connection))
+        raise NoAlias(index=first, alias=connection.alias, url=display_url(connection))
     return writing
 
 
-def following(index: str) -> str | None:
+def next_index(index: str) -> str | None:
     """The name that a rollover gives the next index (Elasticsearch guide, "Rollover API"); None if this has no number."""
     beginning, dash, digits = index.rpartition("-")
     return f"{beginning}-{int(digits) + 1:06}" if dash and digits.isascii() and digits.isdecimal() else None

@@ -23,8 +23,8 @@ from elasticsearch.serializer import OrjsonSerializer
 
 from indexer.elastic import tls
 from indexer.elastic.addresses import is_address, refuse_queues, refused
-from indexer.elastic.credentials import Credentials, remedy, who
-from indexer.elastic.failures import NotAnAnswer, in_short, in_words, innermost, of_form, reason_of
+from indexer.elastic.credentials import Credentials, identity_of, remedy
+from indexer.elastic.failures import InvalidAnswer, describe, reading_answer, reason_of, root_cause, summarise
 from indexer.elastic.node import EXTRA, Node, Security
 from indexer.errors import (
     Fatal,
@@ -104,7 +104,7 @@ def connect(connection: Connection, *, raw: bool = False, expects: int = 0) -> E
     if given and len(secure) < len(nodes):
         option = "--" + given[0].replace("_", "-")
         raise WrongUsage(
-            what=f"{option} is given, and {shown(connection)} is not https", remedy="Give https://"
+            what=f"{option} is given, and {display_url(connection)} is not https", remedy="Give https://"
         )
     trust = tls.Tls(connection) if secure else None
     shared = {EXTRA: Security(Credentials(connection, next(iter(users), None)), trust, expects)}
@@ -166,7 +166,7 @@ def _node(url: str) -> NodeConfig | None:
         return None
 
 
-def shown(connection: Connection) -> str:
+def display_url(connection: Connection) -> str:
     """The addresses that are called, as a person may see them: without a user."""
     try:
         return ", ".join(map(_shown, _nodes(connection)))
@@ -179,33 +179,37 @@ def _shown(node: NodeConfig) -> str:
     return f"{node.scheme}://{host}:{node.port}{node.path_prefix}"
 
 
-def explain(error: Exception, connection: Connection) -> Fatal:
+def translate(error: Exception, connection: Connection) -> Fatal:
     """Turn what the client raised into the sentence for the person who meets it."""
-    url = shown(connection)
+    url = display_url(connection)
     match error:
         case Fatal():
             return error
         case elasticsearch.AuthenticationException():
             return Unauthenticated(
-                url=url, who=who(connection), reason=reason_of(error), remedy=remedy(connection)
+                url=url, who=identity_of(connection), reason=reason_of(error), remedy=remedy(connection)
             )
         case elasticsearch.AuthorizationException():
-            return Refused(url=url, who=who(connection), reason=in_words(reason_of(error), connection.alias))
+            return Refused(
+                url=url, who=identity_of(connection), reason=describe(reason_of(error), connection.alias)
+            )
         case elasticsearch.UnsupportedProductError():
             return NotElasticsearch(url=url, reason="its answers lack the header X-Elastic-Product")
-        case NotAnAnswer():
+        case InvalidAnswer():
             return NotElasticsearch(url=url, reason=str(error))
         case elastic_transport.SerializationError():
             return NotElasticsearch(url=url, reason="its answer is not JSON")
         case elastic_transport.TlsError():
-            reason, cure = tls.described(innermost(error))
-            return NotSecure(url=url, reason=reason, remedy=cure)
+            reason, hint = tls.describe(root_cause(error))
+            return NotSecure(url=url, reason=reason, remedy=hint)
         case elastic_transport.ConnectionTimeout():
             return Unreachable(url=url, reason=f"none within {connection.request_timeout:g} s")
         case elastic_transport.ConnectionError():
             # So does Elasticsearch if it wants https (measured on 7.17.28, 8.19.16 and 9.1.5).
-            hung_up = isinstance(innermost(error), http.client.RemoteDisconnected) and "http://" in url
-            return Unreachable(url=url, reason=in_short(error) + ("; does it want https?" if hung_up else ""))
+            hung_up = isinstance(root_cause(error), http.client.RemoteDisconnected) and "http://" in url
+            return Unreachable(
+                url=url, reason=summarise(error) + ("; does it want https?" if hung_up else "")
+            )
         case elasticsearch.NotFoundError() if error.error == "index_not_found_exception":
             return NotInstalled(url=url, alias=connection.alias)
         case elasticsearch.ApiError():
@@ -216,13 +220,13 @@ def explain(error: Exception, connection: Connection) -> Fatal:
 
 
 @contextmanager
-def explained(connection: Connection) -> Iterator[None]:
+def translate_errors(connection: Connection) -> Iterator[None]:
     """Raise what the client raises as Fatal, with its sentence; so an answer that is not of the form that is expected."""
     try:
-        with of_form():
+        with reading_answer():
             yield
     except (elasticsearch.ApiError, elastic_transport.TransportError) as error:
-        raise explain(error, connection) from None
+        raise translate(error, connection) from None
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,7 +40,7 @@ class Credentials:
             return self.header != refused
 
 
-def who(connection: Connection) -> str:
+def identity_of(connection: Connection) -> str:
     """Whom we say we are, without reading a secret."""
     kinds = connection.identities
     if "user" in kinds:

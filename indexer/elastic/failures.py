@@ -23,20 +23,20 @@ _REFUSAL = re.compile(
     r"(?: on (?:restricted )?indices \[(?P<indices>[^\[\]]*+)\])?"
     r", this action is granted by the (?P<scope>\w++) privileges \[(?P<privileges>[^\[\]]*+)\]"
 )
-LONGEST = 300
+MAX_SHOWN = 300
 """Characters of a reason that are shown."""
-KEPT = 10_000
+MAX_KEPT = 10_000
 """Characters of a reason that are kept."""
 
 
-class NotAnAnswer(elastic_transport.SerializationError):
+class InvalidAnswer(elastic_transport.SerializationError):
     """What came back is no answer of Elasticsearch's: too long, or of another form."""
 
     def __str__(self) -> str:
         return str(self.message)
 
 
-OTHER_FORM = (
+FORM_ERRORS = (
     LookupError,
     TypeError,
     AttributeError,
@@ -49,15 +49,15 @@ OTHER_FORM = (
 
 
 @contextmanager
-def of_form() -> Iterator[None]:
+def reading_answer() -> Iterator[None]:
     """Within it answers are read that should be of a certain form. Raises NotAnAnswer if one is of another."""
     try:
         yield
-    except OTHER_FORM as error:
-        raise NotAnAnswer(how_other(error)) from None
+    except FORM_ERRORS as error:
+        raise InvalidAnswer(describe_form_error(error)) from None
 
 
-def how_other(error: BaseException) -> str:
+def describe_form_error(error: BaseException) -> str:
     """What is wrong with the form of an answer, and where that was seen."""
     where = traceback.extract_tb(error.__traceback__)[-1]
     what = f"{type(error).__name__} {str(error)[:100]} at {PurePath(where.filename).name}:{where.lineno}"
@@ -94,10 +94,10 @@ def read_refusal(reason: str) -> Refusal | None:
     return Refusal(found["action"], found["scope"], tuple(found["privileges"].split(",")), indices)
 
 
-def in_words(reason: str, where: str = "") -> str:
+def describe(reason: str, where: str = "") -> str:
     """A reason that Elasticsearch gives, as the privilege that is missing if that is it; not too long."""
     refusal = read_refusal(reason)
-    return refusal.missing(where) if refusal else reason[:LONGEST]
+    return refusal.missing(where) if refusal else reason[:MAX_SHOWN]
 
 
 def reason_of(error: elasticsearch.ApiError) -> str:
@@ -110,30 +110,30 @@ def reason_of(error: elasticsearch.ApiError) -> str:
             body = None
     failure = body.get("error") if isinstance(body, dict) else None
     if isinstance(failure, dict):
-        return str(failure.get("reason") or failure.get("type"))[:KEPT]
-    return str(failure or f"status {error.status_code}")[:LONGEST]
+        return str(failure.get("reason") or failure.get("type"))[:MAX_KEPT]
+    return str(failure or f"status {error.status_code}")[:MAX_SHOWN]
 
 
 def causes(error: object) -> list[str]:
     """The reasons of an error down to its first cause, most general first, each told once."""
     reasons: dict[str, None] = {}
     while isinstance(error, dict):
-        if reason := str(error.get("reason") or error.get("type") or "")[:KEPT]:
+        if reason := str(error.get("reason") or error.get("type") or "")[:MAX_KEPT]:
             reasons[reason] = None
         error = error.get("caused_by")
     return list(reasons)
 
 
-def innermost(error: BaseException) -> BaseException:
+def root_cause(error: BaseException) -> BaseException:
     """What a library's error was in the beginning: they wrap each other."""
     for inner in (error.__cause__, *error.args):
         if isinstance(inner, BaseException):
-            return innermost(inner)
+            return root_cause(inner)
     return error
 
 
-def in_short(error: elastic_transport.TransportError) -> str:
+def summarise(error: elastic_transport.TransportError) -> str:
     """The reason why there was no answer, without the names of Python's classes."""
-    inner = innermost(error)
+    inner = root_cause(error)
     text = str(getattr(inner, "reason", None) or inner)
     return re.sub(r"<[^<>]*+>: ?|\(_ssl\.c:\d+\)", "", text).strip() or type(error).__name__

@@ -14,7 +14,7 @@ from urllib3.connection import HTTPConnection
 
 from indexer.elastic.bounded import Plain, Secure, TooLarge
 from indexer.elastic.credentials import Credentials
-from indexer.elastic.failures import NotAnAnswer, innermost, of_form
+from indexer.elastic.failures import InvalidAnswer, reading_answer, root_cause
 from indexer.elastic.tls import Tls
 
 PRODUCT = "x-elastic-product"
@@ -170,11 +170,11 @@ class Node(elastic_transport.Urllib3HttpNode):
     def _exchange(self, *request: Any) -> Any:
         """Send once. Raises what the library raises for a way that fails, NotAnAnswer for what comes and is none."""
         try:
-            with of_form():  # else what the library makes of headers that are none is raised as it is
+            with reading_answer():  # else what the library makes of headers that are none is raised as it is
                 return super().perform_request(*request)
         except elastic_transport.ConnectionError as error:
-            if isinstance(cause := innermost(error), TooLarge):
-                raise NotAnAnswer(str(cause)) from None
+            if isinstance(cause := root_cause(error), TooLarge):
+                raise InvalidAnswer(str(cause)) from None
             raise
 
     def _find_anchor(self, tls: Tls, timeout: Any) -> None:

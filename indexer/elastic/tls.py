@@ -29,7 +29,7 @@ class CertificateUnusable(Fatal):
     """A file that should hold certificates or a key does not."""
 
     sentence = "Cannot use {option} {path}: {reason}."
-    cure = "It has to be a PEM file that this user may read; a key with a password needs INDEXER_CLIENT_KEY_PASSWORD."
+    hint = "It has to be a PEM file that this user may read; a key with a password needs INDEXER_CLIENT_KEY_PASSWORD."
 
 
 class NoSuchFingerprint(ssl.SSLError):
@@ -182,7 +182,7 @@ _REMEDIES = {9: _CLOCK, 10: _CLOCK, 18: _TRUST, 19: _TRUST, 20: _TRUST, 21: _TRU
 _OURS = "Look at --client-cert and --client-key: the server wants a certificate of a CA that it trusts, which is still valid"
 
 
-def described(error: BaseException) -> tuple[str, str]:
+def describe(error: BaseException) -> tuple[str, str]:
     """What is wrong, and what to do about it."""
     if isinstance(error, NoSuchFingerprint):
         return str(

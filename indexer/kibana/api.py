@@ -11,8 +11,8 @@ import orjson
 from urllib3 import encode_multipart_formdata
 
 from indexer.dashboards.http import Answer, NoAnswer, Web, basic, http_address, shown
-from indexer.elastic.credentials import Credentials, remedy, who
-from indexer.elastic.failures import OTHER_FORM, how_other
+from indexer.elastic.credentials import Credentials, identity_of, remedy
+from indexer.elastic.failures import FORM_ERRORS, describe_form_error
 from indexer.elastic.tls import Tls
 from indexer.errors import Fatal
 from indexer.settings import Connection, Kibana
@@ -25,49 +25,49 @@ class KibanaUnreachable(Fatal):
     """No connection, or no answer in time."""
 
     sentence = "No answer from Kibana at {url} ({reason})."
-    cure = "Is it running, and is --kibana-url (INDEXER_KIBANA_URL) its address?"
+    hint = "Is it running, and is --kibana-url (INDEXER_KIBANA_URL) its address?"
 
 
 class KibanaNotSecure(Fatal):
     """No TLS connection that can be trusted; nothing was sent."""
 
     sentence = "No secure connection to Kibana at {url}: {reason}."
-    cure = "Give the certificate of the CA that signed it with --ca-certs (INDEXER_CA_CERTS), or that certificate's SHA-256 fingerprint with --ca-fingerprint."
+    hint = "Give the certificate of the CA that signed it with --ca-certs (INDEXER_CA_CERTS), or that certificate's SHA-256 fingerprint with --ca-fingerprint."
 
 
 class NotKibana(Fatal):
     """A proxy's page, a redirect, another product."""
 
     sentence = "What answers at {url} is not Kibana ({reason})."
-    cure = "Check --kibana-url, its port and its base path (server.basePath in kibana.yml)."
+    hint = "Check --kibana-url, its port and its base path (server.basePath in kibana.yml)."
 
 
 class KibanaUnauthenticated(Fatal):
     """401, or a status that is told to nobody."""
 
     sentence = "Kibana at {url} does not know {who}: {reason}."
-    cure = "{remedy}"
+    hint = "{remedy}"
 
 
 class KibanaForbids(Fatal):
     """403: known, and not allowed to."""
 
     sentence = "Kibana at {url} does not let {who} do this: {reason}."
-    cure = "It takes the Kibana privilege 'All' for {privileges}, in {space}."
+    hint = "It takes the Kibana privilege 'All' for {privileges}, in {space}."
 
 
 class NoSuchSpace(Fatal):
     """404 in a space."""
 
     sentence = "Kibana at {url} has no space {space!r} that {who} may see."
-    cure = "Create it (Stack Management, Spaces), or give another --space: the identifier in its address, not its name."
+    hint = "Create it (Stack Management, Spaces), or give another --space: the identifier in its address, not its name."
 
 
 class KibanaUnexpected(Fatal):
     """A status that no other error stands for."""
 
     sentence = "Kibana at {url} answers {status}: {reason}."
-    cure = "Look at its log."
+    hint = "Look at its log."
 
 
 class Api:
@@ -95,8 +95,8 @@ class Api:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._web.close()
-        if isinstance(error, OTHER_FORM):
-            raise NotKibana(url=self._base, reason=how_other(error)) from None
+        if isinstance(error, FORM_ERRORS):
+            raise NotKibana(url=self._base, reason=describe_form_error(error)) from None
 
     def version(self) -> tuple[int, ...]:
         """Ask which version it is, such as (7, 17, 28). Raises Fatal."""
@@ -170,7 +170,9 @@ def _identity(connection: Connection, in_address: str | None) -> tuple[str | Non
     if in_address:
         return basic(unquote(in_address)), "the user in the address"
     header = Credentials(connection).header
-    return header, who(connection) if header or connection.client_cert else "a request without credentials"
+    return header, identity_of(
+        connection
+    ) if header or connection.client_cert else "a request without credentials"
 
 
 def _message(body: Any) -> str:

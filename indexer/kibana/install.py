@@ -28,14 +28,14 @@ class KibanaTooOld(Fatal):
     """Its Lens has another form."""
 
     sentence = "Kibana at {url} is {version}; the dashboards need 7.17 or later."
-    cure = "Upgrade Kibana to 7.17, which works with Elasticsearch 7.17."
+    hint = "Upgrade Kibana to 7.17, which works with Elasticsearch 7.17."
 
 
 class ImportFailed(Fatal):
     """Not all objects are there; Kibana answers 200 all the same."""
 
     sentence = "Kibana at {url} took {done} of {all} objects. Not taken: {problems}."
-    cure = "Mend what it names and run the same command again: what is there already is replaced."
+    hint = "Mend what it names and run the same command again: what is there already is replaced."
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,7 +31,7 @@ class AlertingNotReady(Fatal):
     """Kibana cannot keep rules."""
 
     sentence = "Kibana at {url} cannot run rules: {reason}. The dashboards are installed."
-    cure = "{remedy}, then run the same command again."
+    hint = "{remedy}, then run the same command again."
 
 
 @dataclass(frozen=True, slots=True)

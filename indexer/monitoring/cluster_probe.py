@@ -9,10 +9,10 @@ from pathlib import Path
 import elasticsearch
 from elasticsearch import Elasticsearch
 
-from indexer.elastic.client import connect, explained, shown
+from indexer.elastic.client import connect, display_url, translate_errors
 from indexer.elastic.fields import fields
 from indexer.events import Events
-from indexer.monitoring.recorder import Numbers
+from indexer.monitoring.recorder import MetricsRecorder
 from indexer.monitoring.snapshot import Fields
 from indexer.polling import repeat
 from indexer.settings import Connection
@@ -26,10 +26,10 @@ ANSWERED_WITHIN = 4.0
 """Seconds for an answer, at most."""
 
 
-class Lookout(Events):
+class ClusterProbe(Events):
     """Looks in a thread of its own, from the moment when the run is connected until it is closed."""
 
-    def __init__(self, connection: Connection, state: Path, numbers: Numbers) -> None:
+    def __init__(self, connection: Connection, state: Path, numbers: MetricsRecorder) -> None:
         within = min(connection.request_timeout, ANSWERED_WITHIN)
         self._connection = replace(connection, request_timeout=within)
         self._state = state
@@ -49,8 +49,8 @@ class Lookout(Events):
     def look(self) -> None:
         """Look once, and tell the numbers. Raises Fatal: what is wrong with the cluster."""
         self._numbers.room_seen(_room(self._state))
-        with connect(self._connection) as client, explained(self._connection):
-            write = backing(client, self._connection.alias, shown(self._connection)).write
+        with connect(self._connection) as client, translate_errors(self._connection):
+            write = backing(client, self._connection.alias, display_url(self._connection)).write
             self._count_if_due(client, write)
         self._numbers.cluster_seen(None)
 

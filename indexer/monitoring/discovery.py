@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import orjson
 
 from indexer.elastic.bounded import Bare
-from indexer.elastic.failures import OTHER_FORM
+from indexer.elastic.failures import FORM_ERRORS
 from indexer.events import Totals
 from indexer.writing.checkpoint import write_durably
 
@@ -34,7 +34,7 @@ class RunningLog:
 
 
 @dataclass(frozen=True, slots=True)
-class Running:
+class RunningIndexer:
     """What a running indexer says of itself. Spans of time in seconds."""
 
     process: int
@@ -68,13 +68,13 @@ def withdraw(state: Path) -> None:
     (state / NAME).unlink(missing_ok=True)
 
 
-def ask(state: Path) -> Running | None:
+def ask(state: Path) -> RunningIndexer | None:
     """Ask the indexer that runs with this state directory; None if there is none, or none that is reached from here."""
     try:
         told = orjson.loads((state / NAME).read_bytes())
         page = _get(told["address"] + "/status")
         return _read(told["address"], page) if page["instance"] == told["instance"] else None
-    except (OSError, http.client.HTTPException, *OTHER_FORM):
+    except (OSError, http.client.HTTPException, *FORM_ERRORS):
         return None
 
 
@@ -89,10 +89,10 @@ def _get(url: str) -> Any:
         connection.close()
 
 
-def _read(address: str, page: Mapping[str, Any]) -> Running:
+def _read(address: str, page: Mapping[str, Any]) -> RunningIndexer:
     now, health = page["now"], page["health"]
     ever = now["ever"]
-    return Running(
+    return RunningIndexer(
         process=now["process"],
         address=address,
         version=now["version"],

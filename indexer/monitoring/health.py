@@ -58,7 +58,7 @@ class Health:
     problems: tuple[Finding, ...]
 
 
-def judge(now: Snapshot) -> Health:
+def assess(now: Snapshot) -> Health:
     """Say how it is."""
     problems = tuple(_problems(now))
     alive = all(finding.kind is not Problem.HUNG for finding in problems)

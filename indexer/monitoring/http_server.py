@@ -32,7 +32,7 @@ class CannotListen(Fatal):
     """The port is taken, or the address is not this machine's."""
 
     sentence = "Cannot serve monitoring at {address}: {reason}."
-    cure = "Give a free HOST:PORT with --monitoring-address (INDEXER_MONITORING_ADDRESS), or port 0."
+    hint = "Give a free HOST:PORT with --monitoring-address (INDEXER_MONITORING_ADDRESS), or port 0."
 
 
 @dataclass(frozen=True, slots=True)

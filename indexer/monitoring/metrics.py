@@ -16,7 +16,7 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.metrics_core import Metric as Family
 from prometheus_client.registry import Collector
 
-from indexer.monitoring.health import Problem, judge
+from indexer.monitoring.health import Problem, assess
 from indexer.monitoring.recorder import BOUNDS
 from indexer.monitoring.snapshot import Latency, LogNumbers, Snapshot
 
@@ -65,7 +65,7 @@ def _kept(now: Snapshot) -> Labelled:
 
 
 def _problems(now: Snapshot) -> Labelled:
-    found = {finding.kind for finding in judge(now).problems}
+    found = {finding.kind for finding in assess(now).problems}
     return ((kind.value, kind in found) for kind in Problem)
 
 
@@ -176,7 +176,7 @@ METRICS: tuple[Metric, ...] = (
     Metric(
         "indexer_ready",
         "1 if what is logged now is delivered now, as /readyz says.",
-        lambda n: judge(n).ready,
+        lambda n: assess(n).ready,
     ),
     Metric("indexer_problem", "1 for each kind of problem that /readyz tells.", _problems, "kind"),
     Metric("indexer_start_timestamp_seconds", "When this indexer was started.", lambda n: _moment(n.uptime)),

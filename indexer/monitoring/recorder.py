@@ -34,7 +34,7 @@ class _Ongoing:
     tries: int = 0
 
 
-class Backlog:
+class LagTracker:
     """Remembers of one log how much of it was there when, as long as that is not delivered."""
 
     def __init__(self) -> None:
@@ -64,7 +64,7 @@ class Backlog:
             self._spacing = (now - found[0][0]) / (MOST // 2)
 
 
-class Numbers(Events):
+class MetricsRecorder(Events):
     """Hears of everything. May be told and asked by several threads at once."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -89,7 +89,7 @@ class Numbers(Events):
         self._in_flight = InFlight()
         self._latency = [0] * (len(BOUNDS) + 1)
         self._latency_total = 0.0
-        self._backlogs: dict[tuple[int, int, int], Backlog] = {}
+        self._backlogs: dict[tuple[int, int, int], LagTracker] = {}
         self._logs: tuple[LogNumbers, ...] = ()
         self._unreadable: dict[str, tuple[float, str]] = {}
         self._fields: Fields | None = None
@@ -130,7 +130,7 @@ class Numbers(Events):
         before, self._backlogs = self._backlogs, {}
         found: dict[str, LogNumbers] = {}
         for log in logs:
-            backlog = self._backlogs[log.identity] = before.get(log.identity) or Backlog()
+            backlog = self._backlogs[log.identity] = before.get(log.identity) or LagTracker()
             numbers = LogNumbers(
                 path=log.path,
                 copy=log.copy,

@@ -8,11 +8,11 @@ from pathlib import Path
 
 from indexer.events import Broadcast, Events
 from indexer.monitoring import discovery
-from indexer.monitoring.cluster_probe import Lookout
-from indexer.monitoring.health import judge
+from indexer.monitoring.cluster_probe import ClusterProbe
+from indexer.monitoring.health import assess
 from indexer.monitoring.http_server import Page, Pages, Server
 from indexer.monitoring.metrics import exposition
-from indexer.monitoring.recorder import Numbers
+from indexer.monitoring.recorder import MetricsRecorder
 from indexer.monitoring.snapshot import Snapshot
 from indexer.settings import Connection
 from indexer.show import as_json
@@ -21,17 +21,17 @@ from indexer.show import as_json
 @contextmanager
 def monitored(address: str, connection: Connection, state: Path, events: Events) -> Iterator[Events]:
     """Serve at `address` what is told to the listener that is given; `events` is told as well. Raises CannotListen."""
-    numbers = Numbers()
-    lookout = Lookout(connection, state, numbers)
+    numbers = MetricsRecorder()
+    probe = ClusterProbe(connection, state, numbers)
     instance = secrets.token_hex(8)
     with Server(address, pages(numbers.snapshot, instance)) as server:
         with contextlib.suppress(OSError):  # a full disk keeps `indexer status` from finding us, no more
             discovery.announce(state, server.url, instance)
         events.serving(server.url)
         try:
-            yield Broadcast(events, numbers, lookout)
+            yield Broadcast(events, numbers, probe)
         finally:
-            lookout.close()
+            probe.close()
             with contextlib.suppress(OSError):  # what is left of it is not believed
                 discovery.withdraw(state)
 
@@ -41,17 +41,17 @@ def pages(ask: Callable[[], Snapshot], instance: str) -> Pages:
     expose = exposition(ask)
 
     def healthz(_: str) -> Page:
-        health = judge(ask())
+        health = assess(ask())
         return Page(as_json({"alive": health.alive}).encode(), status=200 if health.alive else 503)
 
     def readyz(_: str) -> Page:
-        health = judge(ask())
+        health = assess(ask())
         body = as_json({"ready": health.ready, "problems": health.problems})
         return Page(body.encode(), status=200 if health.ready else 503)
 
     def status(_: str) -> Page:
         now = ask()
-        return Page(as_json({"instance": instance, "health": judge(now), "now": now}).encode())
+        return Page(as_json({"instance": instance, "health": assess(now), "now": now}).encode())
 
     def metrics(accept: str) -> Page:
         return Page(*expose(accept))

@@ -18,7 +18,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from indexer.reading.files import FileFacts
-from indexer.reading.sources import Window
+from indexer.reading.sources import ByteSource
 
 HEAD = 64 * 1024
 """At most so many bytes of a file's first line make its generation."""
@@ -84,12 +84,12 @@ class Place:
 START = Place()
 
 
-def head_of(window: Window) -> bytes | None:
+def head_of(source: ByteSource) -> bytes | None:
     """The bytes that make a generation: up to the end of the first line that is not blank, 64 KiB at most.
 
     None if that line has no end yet. Raises OSError.
     """
-    start = window.read_at(0, HEAD)
+    start = source.read_at(0, HEAD)
     end = start.find(b"\n", len(start) - len(start.lstrip(b"\r\n\0")))
     if end < 0:
         return start if len(start) == HEAD else None
@@ -106,19 +106,19 @@ def begins_like(head: bytes, record: FileRecord) -> bool:
     return len(head) == record.head and zlib.crc32(head) == record.generation
 
 
-def starts_like(window: Window, record: FileRecord) -> bool:
+def starts_like(source: ByteSource, record: FileRecord) -> bool:
     """The file has the bytes that made the record's generation, and no others in its first line. Raises OSError."""
-    start = window.read_at(0, record.head + 1)
+    start = source.read_at(0, record.head + 1)
     ends = record.head == HEAD or start[record.head :] in {b"", b"\n"}
     return ends and begins_like(start[: record.head], record)
 
 
-def reads_like(window: Window, record: FileRecord) -> bool:
+def reads_like(source: ByteSource, record: FileRecord) -> bool:
     """The file has the record's first line and, before the record's offset, its last bytes. Raises OSError."""
-    if not starts_like(window, record):
+    if not starts_like(source, record):
         return False
     start = max(0, record.offset - TAIL)
-    tail = window.read_at(start, record.offset - start)
+    tail = source.read_at(start, record.offset - start)
     return len(tail) == record.offset - start and zlib.crc32(tail) == record.tail
 
 

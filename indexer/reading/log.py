@@ -12,7 +12,7 @@ from indexer.reading.entries import Entries, entries_of, entry_id, offset_of
 from indexer.reading.files import FileFacts
 from indexer.reading.identity import START, FileRecord, Place
 from indexer.reading.lines import LF, NUL, Fragment, Lines, LineSplitter
-from indexer.reading.sources import Archive, PlainFile, open_log
+from indexer.reading.sources import FileSource, GzipSource, open_log
 from indexer.settings import STANDARD_INPUT
 
 BLOCK = 256 * 1024
@@ -27,7 +27,7 @@ FILLED_WITHIN = 60.0
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class OversizedFragment:
     """A part of a line too long to hold, on its way to where rejected lines are kept."""
 
     file: str
@@ -41,7 +41,7 @@ class Piece:
 
 
 @dataclass(frozen=True, slots=True)
-class Mark:
+class AckPosition:
     """The end of a run, to be given back to the reader once the run is delivered."""
 
     log: int
@@ -57,13 +57,13 @@ class Mark:
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class ReadBatch:
     """Neighbouring lines of one file: what reading hands to writing."""
 
-    mark: Mark
+    mark: AckPosition
     file: str
     entries: Entries
-    pieces: Sequence[Piece]
+    fragments: Sequence[OversizedFragment]
     final: bool
     """They are complete lines, or the last of a file that grows no more."""
 
@@ -97,13 +97,13 @@ class Log:
         facts: FileFacts,
         limit: int,
         now: float,
-        window: PlainFile | None = None,
+        source: FileSource | None = None,
         spool: Spool | None = None,
     ) -> None:
         """Open it, unless its window is open already; `limit` is the longest line in bytes. Raises OSError."""
         self.number = number
         self.facts = facts
-        self.window = window or open_log(facts)
+        self.source = source or open_log(facts)
         self.record: FileRecord | None = None
         """Who it is; None until its first line is complete, or while it is compared."""
         self.recognition = Recognition.NEW
@@ -173,7 +173,7 @@ class Log:
         self._long_line = None
         self._caught_up = False
         start = max(0, place.offset - identity.TAIL)
-        self._recent = self.window.read_at(start, place.offset - start)
+        self._recent = self.source.read_at(start, place.offset - start)
 
     def is_complete(self, now: float, *, once: bool) -> bool:
         """Tell whether a copy that ends before the next place is not being made any more. Raises OSError."""
@@ -219,7 +219,7 @@ class Log:
         """Tell whether it may have changed since this was last asked. Raises OSError."""
         if self.facts.path == STANDARD_INPUT:
             return not self._dry
-        status = self.window.status()
+        status = self.source.status()
         seen = (status.st_size, status.st_mtime_ns)
         if seen == self._seen:
             return False
@@ -228,7 +228,7 @@ class Log:
         self._seen = seen
         return True
 
-    def read(self, now: float, *, once: bool) -> tuple[int, Run | None]:
+    def read(self, now: float, *, once: bool) -> tuple[int, ReadBatch | None]:
         """Read a block; return how many bytes it had and what it completes. Raises OSError, Changed."""
         grown = self.grown(now)
         if (self._caught_up and not grown) or self._lacks_room(grown=grown):
@@ -239,12 +239,12 @@ class Log:
         self._caught_up = len(block) == len(read) < most
         if self._caught_up:
             self._hole_since = None
-        self._dry = not read and self.window.complete
+        self._dry = not read and self.source.complete
         if not (block := self._fitting(block, once=once)):
             return 0, None
         start, before, skipped = self._read.offset, self._recent, self._splitter.skipped
         parts = self._splitter.feed(block)
-        if not (self.comparing or self.window.sequential or block.strip(NUL) or len(block) < identity.TAIL):
+        if not (self.comparing or self.source.sequential or block.strip(NUL) or len(block) < identity.TAIL):
             self._skip_hole(now, once=once)
         self.skipped += self._splitter.skipped - skipped
         self._recent = (
@@ -259,27 +259,27 @@ class Log:
             self.pending += 1
         return len(block), run
 
-    def finish(self) -> Run | None:
+    def finish(self) -> ReadBatch | None:
         """The file is final: try a last line without line end as an entry, and let the file go.
 
         What is delivered stays before it, so that it is read again should it be completed after all.
         """
         part = self._splitter.finish()
-        self.window.close()
+        self.source.close()
         if part is None:
             return None
         self.pending += 1
-        entries, pieces = self._lines([part])
-        return self._made(entries, pieces, self._read, 0)
+        entries, fragments = self._lines([part])
+        return self._made(entries, fragments, self._read, 0)
 
     def _lacks_room(self, *, grown: bool) -> bool:
         """Tell whether it still waits for room for a line too long to hold. Raises OSError, Changed."""
         if not self.needs or self._spool is None:
             return False
         shorter = False
-        if grown and not self.window.sequential:
+        if grown and not self.source.sequential:
             self._next_block(0)  # is it what it was?
-            shorter = self.window.status().st_size < self.position + self.needs
+            shorter = self.source.status().st_size < self.position + self.needs
         if shorter or self._spool.room() >= self.needs:
             self.needs = 0
         return self.needs > 0
@@ -315,8 +315,8 @@ class Log:
 
     def _skip_hole(self, now: float, *, once: bool) -> None:
         """Pass over the rest of a hole that stays, without reading it. Raises OSError."""
-        end = self.window.next_data(self.position)
-        end = self.window.status().st_size if end is None else end
+        end = self.source.next_data(self.position)
+        end = self.source.status().st_size if end is None else end
         if not once and not (self.rotated and now - self.changed_at >= QUIET):
             end = min(end, self._hole_end)
         self._splitter.skip(max(0, end - self.position))
@@ -327,14 +327,14 @@ class Log:
         return f"{known_as.generation:08x}{start:012x}-{self.number}"
 
     def _next_block(self, size: int) -> bytes:
-        if self.window.sequential:
-            return self.window.read_at(self.position, size)
+        if self.source.sequential:
+            return self.source.read_at(self.position, size)
         # The bytes before and the first line, looked at afterwards, are the proof that the rest belongs to the same
         # file. Lines that differ in their time alone end alike: the bytes before would not do.
         known = len(self._recent)
-        block = self.window.read_at(self.position - known, known + size)
+        block = self.source.read_at(self.position - known, known + size)
         record = self.record or self._compared
-        if not block.startswith(self._recent) or (record and not identity.starts_like(self.window, record)):
+        if not block.startswith(self._recent) or (record and not identity.starts_like(self.source, record)):
             self._seen = self._intact
             raise Changed
         self._intact = self._seen
@@ -356,7 +356,7 @@ class Log:
 
     def _decided(self, block: bytes, start: int, now: float, *, once: bool) -> int:
         """So many bytes of a block that starts there have no NULs that may yet be written over. Raises OSError."""
-        if NUL not in block or self.window.sequential:
+        if NUL not in block or self.source.sequential:
             return len(block)
         while (at := block.find(NUL, max(0, self._hole_end - start))) >= 0:
             end = start + len(block)
@@ -384,33 +384,33 @@ class Log:
         for _ in range(LOOKS_AHEAD):
             if rest:
                 return end - len(rest)
-            at = self.window.next_data(end)
+            at = self.source.next_data(end)
             if at is None:
                 return None
-            ahead = self.window.read_at(at, AHEAD)
+            ahead = self.source.read_at(at, AHEAD)
             rest = ahead.lstrip(NUL)
             end = at + len(ahead)
-        if rest or self.window.read_at(self.window.status().st_size - 1, 1) != NUL:
+        if rest or self.source.read_at(self.source.status().st_size - 1, 1) != NUL:
             return end - len(rest)
         return None
 
-    def _run(self, parts: Sequence[Lines | Fragment], block: bytes, before: bytes) -> Run:
+    def _run(self, parts: Sequence[Lines | Fragment], block: bytes, before: bytes) -> ReadBatch:
         """Make a run of what a block completes. `before` are the bytes before the block."""
         start, end = self._read.offset, self._splitter.start
-        entries, pieces = self._lines(parts)
+        entries, fragments = self._lines(parts)
         complete = len(block) - (self._splitter.position - end)
         tail = self._read.tail
         if complete > 0:
             last = block[max(0, complete - identity.TAIL) : complete]
             tail = zlib.crc32(last if len(last) == identity.TAIL else (before + last)[-identity.TAIL :])
-        self._read = Place(end, tail, _digest(entries, pieces, self._read.digest))
-        return self._made(entries, pieces, self._read, end - start)
+        self._read = Place(end, tail, _digest(entries, fragments, self._read.digest))
+        return self._made(entries, fragments, self._read, end - start)
 
-    def _lines(self, parts: Sequence[Lines | Fragment]) -> tuple[Entries, list[Piece]]:
+    def _lines(self, parts: Sequence[Lines | Fragment]) -> tuple[Entries, list[OversizedFragment]]:
         known_as = self.record or self._compared
         assert known_as is not None  # noqa: S101 - only a recognised log is read
         generation = known_as.generation
-        pieces: list[Piece] = []
+        fragments: list[OversizedFragment] = []
         found = Entries()
         for part in parts:
             if isinstance(part, Lines):
@@ -421,18 +421,22 @@ class Log:
                 line_id = entry_id(generation, part.start, checksum).decode() if part.last else None
                 name = self._line_name(part.start)
                 first = self._long_line is None
-                pieces.append(Piece(self.facts.name, name, part.start, part.data, first, line_id))
+                fragments.append(
+                    OversizedFragment(self.facts.name, name, part.start, part.data, first, line_id)
+                )
                 self._long_line = None if part.last else checksum
-        return found, pieces
+        return found, fragments
 
-    def _made(self, entries: Entries, pieces: Sequence[Piece], end: Place, size: int) -> Run:
-        too_long = sum(piece.id is not None for piece in pieces)
-        mark = Mark(self.number, end, size, entries.blank, too_long)
-        return Run(mark, self.facts.name, entries, pieces, size > 0 or self.rotated)
+    def _made(
+        self, entries: Entries, fragments: Sequence[OversizedFragment], end: Place, size: int
+    ) -> ReadBatch:
+        too_long = sum(fragment.id is not None for fragment in fragments)
+        mark = AckPosition(self.number, end, size, entries.blank, too_long)
+        return ReadBatch(mark, self.facts.name, entries, fragments, size > 0 or self.rotated)
 
     # ---- delivered
 
-    def acknowledge(self, mark: Mark) -> None:
+    def acknowledge(self, mark: AckPosition) -> None:
         """All lines up to the mark are delivered."""
         assert self.record is not None  # noqa: S101 - only a recognised log is delivered
         self.pending -= 1
@@ -458,17 +462,17 @@ class Log:
 
     def is_final(self, now: float, *, once: bool) -> bool:
         """Tell whether the file can grow no more; with `once`, none does that has an end. Raises OSError."""
-        if self.window.complete:
+        if self.source.complete:
             return True
         if self.facts.path == STANDARD_INPUT or self.waits or self.needs:
             return False
         quiet = now - self.changed_at >= QUIET
-        return once or (self.rotated and quiet and (self.gone or not self.window.sequential))
+        return once or (self.rotated and quiet and (self.gone or not self.source.sequential))
 
     @property
     def consumed(self) -> int:
         """Bytes on disk that were read: compressed ones, for an archive."""
-        return self.window.consumed if isinstance(self.window, Archive) else self.position
+        return self.source.consumed if isinstance(self.source, GzipSource) else self.position
 
     @property
     def size(self) -> int:
@@ -480,7 +484,7 @@ class Log:
     @property
     def unread(self) -> int:
         """Bytes on disk that have not become lines."""
-        read = self.consumed if self.window.sequential else self._splitter.start
+        read = self.consumed if self.source.sequential else self._splitter.start
         return max(0, self.size - read)
 
     def progress(self) -> LogProgress:
@@ -498,11 +502,13 @@ class Log:
         )
 
 
-def _digest(entries: Entries, pieces: Sequence[Piece], before: int | None) -> int | None:
+def _digest(entries: Entries, fragments: Sequence[OversizedFragment], before: int | None) -> int | None:
     """Go on with the checksum of all lines' ids, in the order of the lines."""
     if before is None:
         return None
-    refused = [rejection.id for rejection in entries.rejections] + [piece.id for piece in pieces if piece.id]
+    refused = [rejection.id for rejection in entries.rejections] + [
+        fragment.id for fragment in fragments if fragment.id
+    ]
     if not refused:
         return zlib.crc32(b"".join(entries.ids), before)
     ids = sorted([identity.decode() for identity in entries.ids] + refused, key=offset_of)

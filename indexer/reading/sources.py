@@ -27,7 +27,7 @@ def no_pause() -> None:
     """Go on at once."""
 
 
-class Window(Protocol):
+class ByteSource(Protocol):
     """Bytes of a log at an offset: fewer than asked for only at its present end."""
 
     def read_at(self, offset: int, size: int) -> bytes:
@@ -35,7 +35,7 @@ class Window(Protocol):
 
 
 GZIP = b"\x1f\x8b"
-PACKINGS = {
+COMPRESSION_FORMATS = {
     GZIP: "gzip",
     b"BZh": "bzip2",
     b"\xfd7zXZ\0": "xz",
@@ -55,14 +55,14 @@ that are read in turn took 175 and 318 MB, as gzip 55 MB (measured).
 """
 
 
-def refuse_packed(start: bytes) -> None:
+def refuse_compressed(start: bytes) -> None:
     """Raise OSError for what begins like a compressed file: it must not be cut into lines."""
-    name = next((name for magic, name in PACKINGS.items() if start.startswith(magic)), None)
+    name = next((name for magic, name in COMPRESSION_FORMATS.items() if start.startswith(magic)), None)
     if name is not None:
         raise OSError(0, f"compressed with {name}: unpack it")
 
 
-class PlainFile:
+class FileSource:
     """An open log; its descriptor outlives a rename or a deletion."""
 
     pause: Callable[[], None] = staticmethod(no_pause)
@@ -83,7 +83,7 @@ class PlainFile:
         """Read up to `size` bytes from `offset` on. Raises OSError."""
         block = os.pread(self._descriptor, size, offset)
         if offset == 0:
-            refuse_packed(block)
+            refuse_compressed(block)
         return block
 
     def require_whole(self) -> None:
@@ -107,7 +107,7 @@ class PlainFile:
         os.close(self._descriptor)
 
 
-class Archive(PlainFile):
+class GzipSource(FileSource):
     """An open gzip archive of one or more members, read front to back; going back starts again at the front.
 
     What is damaged, or is no archive behind the end of one, ends it: what lies before is given first.
@@ -201,7 +201,7 @@ class Archive(PlainFile):
         return bool(block)
 
 
-class StandardInput(PlainFile):
+class StdinSource(FileSource):
     """Standard input: what was read before the last offset asked for is gone."""
 
     sequential = True
@@ -230,17 +230,17 @@ class StandardInput(PlainFile):
             self._ended = not block
             self._buffer += block
         if offset == 0:
-            refuse_packed(self._buffer)
+            refuse_compressed(self._buffer)
         return self._buffer[:size]
 
     def close(self) -> None:
         """Leave it open: it is not ours."""
 
 
-def open_log(facts: FileFacts) -> PlainFile:
+def open_log(facts: FileFacts) -> FileSource:
     """Open a log, an archive or standard input. Raises OSError: FileNotFoundError if the path names another file now."""
     if facts.path == STANDARD_INPUT:
-        return StandardInput()
+        return StdinSource()
     descriptor = _open(facts.real or os.path.realpath(facts.path))
     try:
         status = os.fstat(descriptor)
@@ -252,7 +252,7 @@ def open_log(facts: FileFacts) -> PlainFile:
         raise
     # One that is being made may have no first bytes yet: only then does its name count.
     packed = start.startswith(GZIP) or (facts.archive and GZIP.startswith(start))
-    return Archive(descriptor) if packed else PlainFile(descriptor)
+    return GzipSource(descriptor) if packed else FileSource(descriptor)
 
 
 def _open(real: str) -> int:

@@ -20,8 +20,8 @@ from indexer.events import Events, LogProgress, Recognition
 from indexer.reading import files, identity
 from indexer.reading.files import FileFacts, Scope
 from indexer.reading.identity import START, FileRecord, Key, Place
-from indexer.reading.log import NO_ROOM, Changed, Log, Mark, Run, Spool
-from indexer.reading.sources import PlainFile, no_pause
+from indexer.reading.log import NO_ROOM, AckPosition, Changed, Log, ReadBatch, Spool
+from indexer.reading.sources import FileSource, no_pause
 from indexer.settings import STANDARD_INPUT
 
 INPUT = (0, 0)
@@ -135,7 +135,7 @@ class Tail:
         """With `once`: all that was found is read to its end."""
         return self.idle and not self._waiting and not self._open
 
-    def acknowledge(self, mark: Mark) -> None:
+    def acknowledge(self, mark: AckPosition) -> None:
         """All lines up to the mark are delivered."""
         log = self._logs[mark.log]
         log.acknowledge(mark)
@@ -293,7 +293,7 @@ class Tail:
                 else:
                     self._fail(facts, error)
                 continue
-            self._recognise(log)
+            self._identify(log)
             if self._once:
                 break
         if self._renamed and not self._waiting:
@@ -309,11 +309,11 @@ class Tail:
             if key not in self._waiting and key not in self._open and key not in self._closed:
                 self._fail(facts, error)
 
-    def _log(self, facts: FileFacts, window: PlainFile | None = None) -> Log:
+    def _log(self, facts: FileFacts, source: FileSource | None = None) -> Log:
         """Open a log. Raises OSError."""
         self._number += 1
-        log = Log(self._number, facts, self._limit, self._clock(), window, self._spool)
-        log.window.pause = self._pause
+        log = Log(self._number, facts, self._limit, self._clock(), source, self._spool)
+        log.source.pause = self._pause
         self._logs[log.number] = self._open[facts.key] = log
         self._turns[facts.key] = log.number
         self._lively.append(log)
@@ -342,27 +342,27 @@ class Tail:
     def _end_turn(self, logs: Sequence[Log]) -> bool:
         """Close a log that has more to read, if it was open for a while; an archive would have to be read anew."""
         over = self._clock() - TURN
-        log = next((log for log in logs if log.opened_at <= over and not log.window.sequential), None)
+        log = next((log for log in logs if log.opened_at <= over and not log.source.sequential), None)
         if log is None:
             return False
-        log.window.close()
+        log.source.close()
         self._leave(log)
         return True
 
-    def _recognise(self, log: Log, former: FileRecord | None = None) -> None:
+    def _identify(self, log: Log, former: FileRecord | None = None) -> None:
         """Find out who a log is and where to go on (see `identity.py`), once its first line is complete."""
         try:
             now = self._clock()
             log.grown(now)
-            head = identity.head_of(log.window)
+            head = identity.head_of(log.source)
             final = log.is_final(now, once=self._once)
             if head is None and final:
-                log.window.require_whole()
-                head = log.window.read_at(0, identity.HEAD)
+                log.source.require_whole()
+                head = log.source.read_at(0, identity.HEAD)
             if head and log.is_decided(head, now, once=final):
                 self._begin(log, head, former or self._former(log.facts.key))
             elif final and (self._once or log.gone):
-                log.window.require_whole()
+                log.source.require_whole()
                 self._let_go(log)
         except OSError as error:
             self._drop(log, error)
@@ -377,8 +377,8 @@ class Tail:
 
     def _begin(self, log: Log, head: bytes, former: FileRecord | None) -> None:
         """Read a log from where its inode's former record ends, or as another file. Raises OSError."""
-        window = log.window
-        if former is not None and identity.begins_like(head, former) and identity.reads_like(window, former):
+        source = log.source
+        if former is not None and identity.begins_like(head, former) and identity.reads_like(source, former):
             log.begin(former.at(log.facts), Place(former.offset, former.tail, former.digest))
             self._begun(log, Recognition.RESUMED)
             return
@@ -387,8 +387,8 @@ class Tail:
         size = 2**62
         if former is not None and log.facts.key != INPUT:
             recognition = Recognition.REPLACED
-            if not window.sequential:
-                size = window.status().st_size  # it will not grow again to what it was
+            if not source.sequential:
+                size = source.status().st_size  # it will not grow again to what it was
                 recognition = Recognition.REPLACED if size >= former.offset else Recognition.TRUNCATED
         places = identity.to_compare(known for known in self._known(record) if known.offset <= size)
         if places and log.facts.key != INPUT:
@@ -416,7 +416,7 @@ class Tail:
 
     # ---- what they hold
 
-    def read(self) -> Iterator[Run]:
+    def read(self) -> Iterator[ReadBatch]:
         """Yield what one block of each log completes (with `once`: all blocks); sets `idle`."""
         self.idle = True
         self._open_waiting()
@@ -442,11 +442,11 @@ class Tail:
         self._all_due = now + QUIET_EVERY
         return list(self._open.values())
 
-    def _read(self, log: Log) -> tuple[int, Run | None]:
+    def _read(self, log: Log) -> tuple[int, ReadBatch | None]:
         """Read on; return how many bytes were read, and what they complete."""
         now = self._clock()
         if log.record is None and not log.comparing:
-            self._recognise(log)
+            self._identify(log)
             begun = log.record is not None or log.comparing
             self.idle = self.idle and not begun
             return int(begun), None
@@ -464,7 +464,7 @@ class Tail:
             elif log.comparing and log.is_complete(now, once=self._once):
                 log.decide()
             elif not (log.comparing or log.behind) and log.is_final(now, once=self._once):
-                log.window.require_whole()
+                log.source.require_whole()
                 run = log.finish()
                 self._end(log)
             if comparing and not log.comparing:
@@ -488,7 +488,7 @@ class Tail:
     def _let_go(self, log: Log) -> None:
         """Close an open log of which nothing is in flight."""
         del self._open[log.facts.key], self._logs[log.number]
-        log.window.close()
+        log.source.close()
 
     def _end(self, log: Log) -> None:
         """An open log was read to its end."""
@@ -517,14 +517,14 @@ class Tail:
     def _begin_anew(self, log: Log) -> None:
         """The file holds something else now: a copy of what it was may go on from where it was."""
         former = log.remembered()
-        successor = self._log(log.facts, log.window)
+        successor = self._log(log.facts, log.source)
         self._leaving[log.number] = log
         self._settle(log)
-        self._recognise(successor, former)
+        self._identify(successor, former)
 
     def _drop(self, log: Log, error: OSError) -> None:
         """The file cannot be read on: keep what is known of it, and try again later."""
-        log.window.close()
+        log.source.close()
         self._leave(log)
         self._fail(log.facts, error)
 

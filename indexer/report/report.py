@@ -11,7 +11,7 @@ from urllib.parse import quote
 from elasticsearch import Elasticsearch
 
 from indexer.dashboards.panels import Panel
-from indexer.elastic.client import connect, explained
+from indexer.elastic.client import connect, translate_errors
 from indexer.errors import Fatal
 from indexer.report import results
 from indexer.report.page import Found, render
@@ -41,14 +41,14 @@ class ExtraMissing(Fatal):
     """The packages that draw are not installed."""
 
     sentence = "A report needs packages that are not installed."
-    cure = "Install them: pip install 'zoomdata-indexer[report]'"
+    hint = "Install them: pip install 'zoomdata-indexer[report]'"
 
 
 class NotWritten(Fatal):
     """The file cannot be written."""
 
     sentence = "Cannot write {file}: {reason}."
-    cure = "Choose another place with --out."
+    hint = "Choose another place with --out."
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,7 @@ def write(connection: Connection, period: Period, out: Path) -> Written:
     if not out.parent.is_dir():
         raise NotWritten(file=out, reason="there is no such directory")
     shown = sections()
-    with connect(connection) as client, explained(connection):
+    with connect(connection) as client, translate_errors(connection):
         found = find(client, connection.alias, period, shown)
     page = render(found, shown, datetime.now(UTC)).encode("utf-8", "backslashreplace")
     try:

@@ -17,7 +17,7 @@ list of processes.
 from indexer.settings.commandline import options
 from indexer.settings.connection import ALIAS_BYTES, DEFAULT_URL, PLAIN, Connection
 from indexer.settings.environment import PREFIX, SecretUnusable, paths_in_environment, plain
-from indexer.settings.indices import FOREVER, Ageing, Indices, Lifecycle, milliseconds
+from indexer.settings.indices import FOREVER, Indices, Lifecycle, RolloverPolicy, milliseconds
 from indexer.settings.kibana import Kibana
 from indexer.settings.running import (
     DEFAULT_PATH,
@@ -39,7 +39,6 @@ __all__ = [
     "PLAIN",
     "PREFIX",
     "STANDARD_INPUT",
-    "Ageing",
     "Connection",
     "Delivery",
     "Indices",
@@ -48,6 +47,7 @@ __all__ = [
     "LogLevel",
     "Monitoring",
     "Reader",
+    "RolloverPolicy",
     "SecretUnusable",
     "State",
     "Zoomdata",

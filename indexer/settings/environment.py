@@ -15,7 +15,7 @@ class SecretUnusable(Fatal):
     """A secret, or the file that should hold it, is not what it should be."""
 
     sentence = "Cannot use the secret in {where}: {reason}."
-    cure = "Check {variable}, or {variable}_FILE and that file's permissions."
+    hint = "Check {variable}, or {variable}_FILE and that file's permissions."
 
 
 def secret(variable: str, file: Path | None) -> str | None:

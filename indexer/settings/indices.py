@@ -48,7 +48,7 @@ def _size(value: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Ageing:
+class RolloverPolicy:
     """When the write index gives way to the next one, and when an old one is deleted."""
 
     rollover_size: Annotated[
@@ -83,7 +83,7 @@ class Ageing:
 
 
 @dataclass(frozen=True, slots=True)
-class Indices(Ageing):
+class Indices(RolloverPolicy):
     """What the indices behind the alias are like, and what becomes of them."""
 
     warm_after: Annotated[

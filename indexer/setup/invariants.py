@@ -1,6 +1,6 @@
 """What every index of entries has to be like, whatever else is installed on the server.
 
-`judge` decides, and asks nobody: what an index is like → which promises it breaks. `findings` asks: it simulates the next
+`violated` decides, and asks nobody: what an index is like → which promises it breaks. `findings` asks: it simulates the next
 index with all templates of the server, looks at the write index as it is, and names other templates that interfere.
 """
 
@@ -11,7 +11,7 @@ from fnmatch import fnmatchcase
 
 from elasticsearch import Elasticsearch
 
-from indexer.elastic.alias import following, write_index
+from indexer.elastic.alias import next_index, write_index
 from indexer.elastic.client import Server
 from indexer.settings import Connection
 from indexer.setup.compare import leaves
@@ -31,18 +31,18 @@ class Severity(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class Violation:
     """One thing that somebody should know, or mend."""
 
     severity: Severity
     where: str
     """The index or template, in words."""
     what: str
-    cure: str
+    hint: str
 
 
 @dataclass(frozen=True, slots=True)
-class Made:
+class EffectiveIndex:
     """What an index is, or would be, like: each value as text under its whole path (`index.codec`, `_source.enabled`)."""
 
     settings: dict[str, str]
@@ -50,7 +50,7 @@ class Made:
     aliases: frozenset[str] = frozenset()
 
     @classmethod
-    def of(cls, body: Body) -> "Made":
+    def of(cls, body: Body) -> "EffectiveIndex":
         """From `settings`, `mappings` and `aliases` as the server gives them, nested or flat."""
         return cls(
             leaves(body.get("settings", {})),
@@ -60,74 +60,74 @@ class Made:
 
 
 @dataclass(frozen=True, slots=True)
-class Promise:
+class Invariant:
     """A property, where it has to hold, and what it means if it does not."""
 
-    kept: Callable[[Made], bool]
+    kept: Callable[[EffectiveIndex], bool]
     otherwise: str
     asked: Callable[[Server], bool] = lambda _: True
     """The server can do it."""
 
 
-def _setting(name: str, *good: str | None) -> Callable[[Made], bool]:
+def _setting(name: str, *good: str | None) -> Callable[[EffectiveIndex], bool]:
     return lambda made: made.settings.get(name) in good
 
 
-def _mapping(name: str, *good: str | None) -> Callable[[Made], bool]:
+def _mapping(name: str, *good: str | None) -> Callable[[EffectiveIndex], bool]:
     return lambda made: made.mappings.get(name) in good
 
 
 PROMISES = (
-    Promise(
+    Invariant(
         _setting("index.default_pipeline", None, "_none"), "a default_pipeline may change or drop each entry"
     ),
-    Promise(
+    Invariant(
         _setting("index.final_pipeline", None, "_none"), "a final_pipeline may change or drop each entry"
     ),
-    Promise(_mapping("_source.enabled", None, "true"), "_source is switched off: entries are not kept"),
-    Promise(_mapping("_source.includes", None, "[]"), "_source.includes: parts of each entry are not kept"),
-    Promise(_mapping("_source.excludes", None, "[]"), "_source.excludes: parts of each entry are not kept"),
-    Promise(
+    Invariant(_mapping("_source.enabled", None, "true"), "_source is switched off: entries are not kept"),
+    Invariant(_mapping("_source.includes", None, "[]"), "_source.includes: parts of each entry are not kept"),
+    Invariant(_mapping("_source.excludes", None, "[]"), "_source.excludes: parts of each entry are not kept"),
+    Invariant(
         lambda made: (
             (made.mappings.get("_source.mode") or "stored").lower() == "stored"
             and (made.settings.get("index.mapping.source.mode") or "stored").lower() == "stored"
         ),
         "_source is not stored but rebuilt (synthetic): entries do not come back as they were",
     ),
-    Promise(
+    Invariant(
         _setting("index.mode", None, "standard"),
         "index.mode is not 'standard': entries are rebuilt, or refused for lack of fields",
     ),
-    Promise(
+    Invariant(
         _mapping("dynamic", None, "true"), "dynamic is not true: new fields are refused, or not searchable"
     ),
-    Promise(_mapping("_routing.required", None, "false"), "_routing is required: each entry is refused"),
-    Promise(
+    Invariant(_mapping("_routing.required", None, "false"), "_routing is required: each entry is refused"),
+    Invariant(
         _setting("index.mapping.ignore_malformed", "true"),
         "ignore_malformed is off: an entry with one odd value is refused",
     ),
-    Promise(
+    Invariant(
         _mapping("subobjects", "false"),
         "subobjects is not false: a field that is an object in one entry and none in another is refused",
         lambda server: server.subobjects,
     ),
-    Promise(
+    Invariant(
         _setting("index.mapping.total_fields.ignore_dynamic_beyond_limit", "true"),
         "ignore_dynamic_beyond_limit is off: once the limit of fields is reached, entries are refused",
         lambda server: server.ignores_fields_beyond_limit,
     ),
-    Promise(
+    Invariant(
         lambda made: (
             made.mappings.get("properties.eventDate.type") in {"date", "date_nanos"}
             and LOG_DATE in made.mappings.get("properties.eventDate.format", "").split("||")
         ),
         f"eventDate is no date in the log's form ({LOG_DATE}): entries are not found by time",
     ),
-    Promise(
+    Invariant(
         _setting("index.translog.durability", None, "request", "REQUEST"),
         "translog.durability is not 'request': a power cut loses entries that were acknowledged",
     ),
-    Promise(
+    Invariant(
         lambda made: (
             not any(made.settings.get(f"index.blocks.{it}") == "true" for it in ("write", "read_only"))
         ),
@@ -136,12 +136,12 @@ PROMISES = (
 )
 
 
-def judge(made: Made, server: Server) -> list[str]:
+def violated(made: EffectiveIndex, server: Server) -> list[str]:
     """What is wrong with an index, a sentence each."""
     return [it.otherwise for it in PROMISES if it.asked(server) and not it.kept(made)]
 
 
-def judge_lifecycle(made: Made, alias: str) -> list[str]:
+def violated_lifecycle(made: EffectiveIndex, alias: str) -> list[str]:
     """What keeps the server's lifecycle management from looking after an index."""
     kept = (
         made.settings.get("index.lifecycle.name") is not None
@@ -162,7 +162,7 @@ def winner_of(templates: Mapping[str, Body], index: str) -> str | None:
 
 def findings(
     client: Elasticsearch, connection: Connection, server: Server, *, lifecycle: bool = False
-) -> list[Finding]:
+) -> list[Violation]:
     """Everything that is wrong, or odd, about the next index, the write index and the index of rejected lines.
 
     lifecycle   the server is to look after them.
@@ -176,44 +176,44 @@ def findings(
 
 def of_next(
     client: Elasticsearch, connection: Connection, server: Server, *, lifecycle: bool = False
-) -> list[Finding]:
+) -> list[Violation]:
     """What is wrong, or odd, about indices that will be made. Raises as `findings` does."""
     writing = write_index(client, connection)
     alias = connection.alias
-    upcoming = (following(writing) if writing else None) or alias + FIRST
+    upcoming = (next_index(writing) if writing else None) or alias + FIRST
     found = [
         *_templates(client, upcoming, alias),
         *_templates(client, connection.rejected, connection.rejected),
     ]
     if any(it.severity is Severity.BROKEN for it in found):
         return found
-    made = Made.of(simulated(client, upcoming))
-    wrong = judge(made, server)
+    made = EffectiveIndex.of(simulated(client, upcoming))
+    wrong = violated(made, server)
     if lifecycle:
-        wrong += judge_lifecycle(made, alias)
+        wrong += violated_lifecycle(made, alias)
     if alias in made.aliases:
         wrong += [f"a template gives it the alias {alias}: a rollover is refused"]
     wrong += [
         f"there is an index {name}, and a template gives it an alias of that name: a rollover is refused"
         for name in _indices_named(client, made.aliases)
     ]
-    cure = f"Look at the component template {alias}{CUSTOM}; `indexer template diff` shows what else was changed."
-    return found + [Finding(Severity.BROKEN, f"the next index {upcoming}", what, cure) for what in wrong]
+    hint = f"Look at the component template {alias}{CUSTOM}; `indexer template diff` shows what else was changed."
+    return found + [Violation(Severity.BROKEN, f"the next index {upcoming}", what, hint) for what in wrong]
 
 
 def of_write_index(
     client: Elasticsearch, connection: Connection, server: Server, *, lifecycle: bool = False
-) -> list[Finding]:
+) -> list[Violation]:
     """What is wrong about the index that is being written; nothing if there is none. Raises as `findings` does."""
     writing = write_index(client, connection)
     if writing is None:
         return []
-    made = Made.of(client.indices.get(index=writing)[writing])
-    wrong = judge(made, server)
+    made = EffectiveIndex.of(client.indices.get(index=writing)[writing])
+    wrong = violated(made, server)
     if lifecycle:
-        wrong += judge_lifecycle(made, connection.alias)
-    cure = "`indexer template install --rollover` begins a new one that is right."
-    return [Finding(Severity.BROKEN, f"the write index {writing}", what, cure) for what in wrong]
+        wrong += violated_lifecycle(made, connection.alias)
+    hint = "`indexer template install --rollover` begins a new one that is right."
+    return [Violation(Severity.BROKEN, f"the write index {writing}", what, hint) for what in wrong]
 
 
 def simulated(client: Elasticsearch, index: str) -> Body:
@@ -232,21 +232,21 @@ def _indices_named(client: Elasticsearch, names: frozenset[str]) -> list[str]:
     return sorted(names & found.body.keys())
 
 
-def _templates(client: Elasticsearch, index: str, ours: str) -> Iterator[Finding]:
+def _templates(client: Elasticsearch, index: str, ours: str) -> Iterator[Violation]:
     """Tell whether our template is the one for this index, and which others match it."""
     where, winner = f"index template {ours}", _winner(client, index)
     if winner is None:
-        yield Finding(Severity.BROKEN, where, "it is not installed", "Run `indexer template install`.")
+        yield Violation(Severity.BROKEN, where, "it is not installed", "Run `indexer template install`.")
     elif winner != ours:
         what = f"the index template {winner} has a higher priority, and takes its place for {index}"
-        cure = f"Give {winner} a lower priority, or patterns that do not match {index}."
-        yield Finding(Severity.BROKEN, where, what, cure)
+        hint = f"Give {winner} a lower priority, or patterns that do not match {index}."
+        yield Violation(Severity.BROKEN, where, what, hint)
     else:
         overlapping = client.indices.simulate_index_template(name=index).get("overlapping", [])
         for other in sorted(it["name"] for it in overlapping):
             what = f"the template {other} matches {index} too"
-            cure = "It has no effect there while its priority is lower, or it is a legacy one."
-            yield Finding(Severity.WARNING, where, what, cure)
+            hint = "It has no effect there while its priority is lower, or it is a legacy one."
+            yield Violation(Severity.WARNING, where, what, hint)
 
 
 def _winner(client: Elasticsearch, index: str) -> str | None:

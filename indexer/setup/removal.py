@@ -14,7 +14,7 @@ from indexer.elastic.alias import is_ours
 from indexer.elastic.client import Server
 from indexer.settings import Connection
 from indexer.setup.plan import CUSTOM, OURS, Body, Call, Kind, Request, plan
-from indexer.setup.requests import held, reason_of, send
+from indexer.setup.requests import fetch, reason_of, send
 from indexer.setup.templates import Outcome, Result, Step
 
 ORDER = (Kind.INDEX, Kind.TEMPLATE, Kind.COMPONENT, Kind.POLICY)
@@ -39,7 +39,7 @@ def calls(client: Elasticsearch, connection: Connection, server: Server, *, data
 def _there(client: Elasticsearch, connection: Connection, server: Server, *, data: bool) -> list[Step]:
     """All that is there to be removed, in the order in which that goes."""
     planned = [it for it in plan(server, connection) if it.kind is not Kind.INDEX]
-    steps = [Step(request, found) for request in planned if (found := held(client, request)) is not None]
+    steps = [Step(request, found) for request in planned if (found := fetch(client, request)) is not None]
     if data:
         ours = [name for name, deletable in _indices(client, connection).items() if deletable]
         steps += [Step(Request(Kind.INDEX, name, {}), {}) for name in ours]
@@ -65,7 +65,7 @@ def _left(client: Elasticsearch, connection: Connection, *, data: bool) -> Itera
     for index in _indices(client, connection):
         yield Outcome(f"{Kind.INDEX} {index}", Result.KEPT, reason)
     custom = Request(Kind.COMPONENT, connection.alias + CUSTOM, {})
-    if held(client, custom) is not None:
+    if fetch(client, custom) is not None:
         yield Outcome(custom.what, Result.KEPT, "it is your own")
 
 

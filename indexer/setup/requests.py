@@ -3,11 +3,11 @@
 import elasticsearch
 from elasticsearch import Elasticsearch
 
-from indexer.elastic.failures import KEPT, causes
+from indexer.elastic.failures import MAX_KEPT, causes
 from indexer.setup.plan import Body, Call, Kind, Request
 
 
-def held(client: Elasticsearch, request: Request) -> Body | None:
+def fetch(client: Elasticsearch, request: Request) -> Body | None:
     """What the server holds under the request's very name, whatever else it answers; None if nothing."""
     client = client.options(ignore_status=404)
     name = request.name
@@ -36,6 +36,6 @@ def reason_of(error: elasticsearch.ApiError) -> str:
     """What the server says is wrong, with its first cause: a parser tells each field on the way down to the odd one."""
     told = causes(error.body.get("error")) if isinstance(error.body, dict) else []
     if not told:
-        return str(error.error)[:KEPT]
+        return str(error.error)[:MAX_KEPT]
     reason, first = told[0], told[-1]
     return f"{reason} ({first})" if first not in reason else reason

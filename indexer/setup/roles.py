@@ -12,7 +12,7 @@ from urllib.parse import quote
 import orjson
 from elasticsearch import Elasticsearch
 
-from indexer.elastic.client import shown
+from indexer.elastic.client import display_url
 from indexer.errors import Fatal
 from indexer.settings import Connection
 from indexer.setup.compare import lacking
@@ -28,7 +28,7 @@ class NoSecurity(Fatal):
     """There is nothing that could hold a role."""
 
     sentence = "Elasticsearch at {url} has its security switched off, and knows no roles."
-    cure = "Switch it on (xpack.security.enabled), or give the roles to what stands in front of it."
+    hint = "Switch it on (xpack.security.enabled), or give the roles to what stands in front of it."
 
 
 def roles(alias: str) -> dict[str, Body]:
@@ -54,7 +54,7 @@ def install(client: Elasticsearch, connection: Connection, *, force: bool = Fals
     held = _held(client, connection, list(wanted))
     for name, body in held.items():
         if not force and body.get("metadata", {}).get("managed_by") != OURS:
-            raise Foreign(what=f"role {name}", url=shown(connection))
+            raise Foreign(what=f"role {name}", url=display_url(connection))
     outcomes = []
     for (name, body), call in zip(wanted.items(), calls(connection.alias), strict=True):
         changes = lacking(held[name], body) if name in held else ()
@@ -70,5 +70,5 @@ def install(client: Elasticsearch, connection: Connection, *, force: bool = Fals
 def _held(client: Elasticsearch, connection: Connection, names: list[str]) -> dict[str, Body]:
     answer = client.options(ignore_status=[400, 404, 405]).security.get_role(name=names)
     if "error" in answer:  # no such path; without such a role a 404 is empty (measured)
-        raise NoSecurity(url=shown(connection))
+        raise NoSecurity(url=display_url(connection))
     return {name: body for name, body in answer.items() if name in names}

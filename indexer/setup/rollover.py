@@ -20,12 +20,12 @@ from urllib.parse import quote
 import elasticsearch
 from elasticsearch import Elasticsearch
 
-from indexer.elastic.alias import following, is_ours, number, write_index
-from indexer.elastic.client import connect, explained, shown
+from indexer.elastic.alias import is_ours, next_index, number, write_index
+from indexer.elastic.client import connect, display_url, translate_errors
 from indexer.errors import Fatal, NotInstalled
 from indexer.events import Events
 from indexer.polling import repeat
-from indexer.settings import Ageing, Connection
+from indexer.settings import Connection, RolloverPolicy
 from indexer.setup.plan import Body, Call
 from indexer.setup.requests import reason_of
 
@@ -34,7 +34,7 @@ class CannotRollOver(Fatal):
     """The next index cannot be made."""
 
     sentence = "The alias {alias!r} on {url} cannot roll over from {index!r}: {reason}."
-    cure = "Mend that, then run the command again; until then entries go on into the old index."
+    hint = "Mend that, then run the command again; until then entries go on into the old index."
 
 
 EVERY = 300.0
@@ -46,7 +46,7 @@ CLOCKLESS = {400, 403, 404, 405, 410}
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
+class RolloverPlan:
     """What there is to do now."""
 
     alias: str
@@ -60,9 +60,9 @@ class Turn:
     writable: tuple[str, ...]
     """Indices that have given way and still take entries."""
 
-    def calls(self, ageing: Ageing) -> list[Call]:
+    def calls(self, rollover_policy: RolloverPolicy) -> list[Call]:
         """It as requests, in order."""
-        rolling = [rollover_call(self.alias, self.writing, conditions(ageing))] if self.due else []
+        rolling = [rollover_call(self.alias, self.writing, conditions(rollover_policy))] if self.due else []
         blocking = [Call("PUT", f"/{quote(index)}/_block/write") for index in self.to_block]
         return rolling + blocking + [Call("DELETE", f"/{quote(index)}") for index in self.expired]
 
@@ -73,7 +73,7 @@ class Turn:
 
 
 @dataclass(frozen=True, slots=True)
-class Turned:
+class RolloverResult:
     """What was done."""
 
     managed: str | None = None
@@ -109,14 +109,14 @@ def expired(
     ]
 
 
-def conditions(ageing: Ageing) -> Body:
+def conditions(rollover_policy: RolloverPolicy) -> Body:
     """When to roll over (Elasticsearch guide, "Rollover API"); one of them is enough."""
-    return {"max_age": ageing.rollover_age, "max_primary_shard_size": ageing.rollover_size}
+    return {"max_age": rollover_policy.rollover_age, "max_primary_shard_size": rollover_policy.rollover_size}
 
 
 def rollover_call(alias: str, writing: str, when: Body | None = None) -> Call:
     """The request that lets a certain index give way, and no other: sent twice, it is refused the second time."""
-    target = following(writing)
+    target = next_index(writing)
     path = f"/{quote(alias)}/_rollover" + (f"/{quote(target)}" if target else "")
     return Call("POST", path, {"conditions": when} if when else None)
 
@@ -128,7 +128,7 @@ def roll_over(
 
     None if it is not due. Raises CannotRollOver and what the client raises.
     """
-    alias, target = connection.alias, following(writing)
+    alias, target = connection.alias, next_index(writing)
     try:
         answer = client.indices.rollover(alias=alias, new_index=target, conditions=when)
     except elasticsearch.BadRequestError as error:
@@ -136,47 +136,49 @@ def roll_over(
         if now != writing:
             return now
         reason = reason_of(error)
-        raise CannotRollOver(alias=alias, url=shown(connection), index=writing, reason=reason) from None
+        raise CannotRollOver(alias=alias, url=display_url(connection), index=writing, reason=reason) from None
     return str(answer["new_index"]) if answer["rolled_over"] else None
 
 
-def look(client: Elasticsearch, connection: Connection, ageing: Ageing) -> Turn:
+def look(client: Elasticsearch, connection: Connection, rollover_policy: RolloverPolicy) -> RolloverPlan:
     """Find out what there is to do. Raises NotInstalled, AliasIsIndex, NoWriteIndex and what the client raises."""
     alias, writing = connection.alias, write_index(client, connection)
     if writing is None:
-        raise NotInstalled(alias=alias, url=shown(connection))
+        raise NotInstalled(alias=alias, url=display_url(connection))
     wanted = ["index.creation_date", POLICY, BLOCK]
     answer = client.indices.get_settings(index=alias, name=wanted, flat_settings=True)
     settings = {index: held["settings"] for index, held in answer.items()}
     if writing not in settings:
         reason = "it went from behind the alias just now"
-        raise CannotRollOver(alias=alias, url=shown(connection), index=writing, reason=reason)
+        raise CannotRollOver(alias=alias, url=display_url(connection), index=writing, reason=reason)
     policy = settings[writing].get(POLICY)
     if policy is not None:
-        return Turn(alias, policy, writing, due=False, expired=(), writable=())
+        return RolloverPlan(alias, policy, writing, due=False, expired=(), writable=())
     created = {index: int(held["index.creation_date"]) for index, held in settings.items()}
-    old = expired(created, writing, alias, _now(client), ageing.retained)
-    due = _is_due(client, alias, writing, conditions(ageing))
+    old = expired(created, writing, alias, _now(client), rollover_policy.retained)
+    due = _is_due(client, alias, writing, conditions(rollover_policy))
     writable = [
         index
         for index, held in settings.items()
         if index not in {writing, *old} and is_ours(index, alias) and held.get(BLOCK) != "true"
     ]
-    return Turn(alias, None, writing, due, tuple(old), tuple(sorted(writable)))
+    return RolloverPlan(alias, None, writing, due, tuple(old), tuple(sorted(writable)))
 
 
-def turn(client: Elasticsearch, connection: Connection, ageing: Ageing) -> Turned:
+def roll_over_if_due(
+    client: Elasticsearch, connection: Connection, rollover_policy: RolloverPolicy
+) -> RolloverResult:
     """Do what there is to do. Safe when several do it at once. Raises CannotRollOver, and as `look` does."""
-    found = look(client, connection, ageing)
+    found = look(client, connection, rollover_policy)
     if found.managed is not None:
-        return Turned(managed=found.managed)
-    began = roll_over(client, connection, found.writing, conditions(ageing)) if found.due else None
+        return RolloverResult(managed=found.managed)
+    began = roll_over(client, connection, found.writing, conditions(rollover_policy)) if found.due else None
     for index in [index for index in found.to_block if began is not None or index != found.writing]:
         client.options(ignore_status=404).indices.add_block(index=index, block="write")
     refused = [error for index in found.expired if (error := _refusal(client, index)) is not None]
     if refused:
         raise refused[0]
-    return Turned(None, began, found.expired)
+    return RolloverResult(None, began, found.expired)
 
 
 def _refusal(client: Elasticsearch, index: str) -> elasticsearch.ApiError | None:
@@ -215,7 +217,9 @@ def _now(client: Elasticsearch) -> int:
     return int(told[0] if told else time.time() * 1000)
 
 
-def start_turning(connection: Connection, ageing: Ageing, events: Events, stop: threading.Event) -> None:
+def start_rollover_loop(
+    connection: Connection, rollover_policy: RolloverPolicy, events: Events, stop: threading.Event
+) -> None:
     """Begin to look again and again, in a thread of its own, until `stop`. What fails is told and tried again.
 
     Where the server does this already, that is told once, and the look goes on: it may do so no more tomorrow.
@@ -224,8 +228,8 @@ def start_turning(connection: Connection, ageing: Ageing, events: Events, stop: 
 
     def work() -> None:
         nonlocal managed
-        with connect(connection) as client, explained(connection):
-            turned = turn(client, connection, ageing)
+        with connect(connection) as client, translate_errors(connection):
+            turned = roll_over_if_due(client, connection, rollover_policy)
         if turned.began is not None:
             events.index_begun(turned.began)
         for index in turned.deleted:

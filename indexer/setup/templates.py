@@ -13,14 +13,14 @@ import elasticsearch
 from elasticsearch import Elasticsearch
 
 from indexer.elastic.alias import must_be_installed, write_index
-from indexer.elastic.client import Server, shown
+from indexer.elastic.client import Server, display_url
 from indexer.errors import Fatal
 from indexer.settings import Connection, Indices
 from indexer.setup import invariants
 from indexer.setup.compare import Difference, differences, lacking
-from indexer.setup.invariants import Finding, Severity
+from indexer.setup.invariants import Severity, Violation
 from indexer.setup.plan import CUSTOM, OURS, Body, Call, Kind, Request, left_out, managed, plan, views_name
-from indexer.setup.requests import held, reason_of, send
+from indexer.setup.requests import fetch, reason_of, send
 from indexer.setup.rollover import roll_over, rollover_call
 from indexer.setup.views import views_in
 
@@ -29,28 +29,28 @@ class Foreign(Fatal):
     """Somebody else's things bear our names."""
 
     sentence = "On {url} there is another {what}, which `indexer template install` has not made."
-    cure = "Choose another --alias, rename it, or replace it with --force."
+    hint = "Choose another --alias, rename it, or replace it with --force."
 
 
 class NewerInstalled(Fatal):
     """A newer version of this program was here."""
 
     sentence = "The {what} on {url} has version {installed}, and this program brings version {shipped}."
-    cure = "Upgrade this program, or go back to its version with --force."
+    hint = "Upgrade this program, or go back to its version with --force."
 
 
 class NotAccepted(Fatal):
     """The server finds fault with a request: a policy it cannot read, a template that contradicts another."""
 
     sentence = "Elasticsearch at {url} does not accept the {what}: {reason}."
-    cure = "Mend what that names (an option, another template), then run the command again; it goes on where it stopped."
+    hint = "Mend what that names (an option, another template), then run the command again; it goes on where it stopped."
 
 
 class PromisesBroken(Fatal):
     """An index has not what it must have."""
 
     sentence = "Entries sent to {alias!r} would be changed, refused, lost or not found: {what}."
-    cure = "Each line marked 'broken' says what to do."
+    hint = "Each line marked 'broken' says what to do."
 
 
 class Result(StrEnum):
@@ -167,7 +167,7 @@ def install(
     return outcomes + _told(invariants.of_write_index(client, connection, server, lifecycle=lifecycle))
 
 
-def require_promises(outcomes: Iterable[Outcome], connection: Connection) -> None:
+def require_invariants(outcomes: Iterable[Outcome], connection: Connection) -> None:
     """Raise PromisesBroken if there is a broken one among the outcomes."""
     broken = [f"{it.what}: {it.detail.partition('. ')[0]}" for it in outcomes if it.result is Result.BROKEN]
     if broken:
@@ -203,7 +203,7 @@ def _requests(
 ) -> list[Request]:
     name = connection.alias + CUSTOM
     custom = not server.ignores_missing_components and client.cluster.exists_component_template(name=name)
-    there = held(client, Request(Kind.COMPONENT, views_name(connection.alias), {})) or {}
+    there = fetch(client, Request(Kind.COMPONENT, views_name(connection.alias), {})) or {}
     met = views_in(there.get("template", {}).get("aliases", {}), connection.alias)
     return plan(server, connection, indices, custom=bool(custom), met=met)
 
@@ -211,7 +211,7 @@ def _requests(
 def _step(client: Elasticsearch, request: Request, writing: str | None) -> Step:
     if "aliases" in request.body and writing is not None:  # it was made once, and may be long gone
         return Step(replace(request, name=writing), {})
-    found = held(client, request)
+    found = fetch(client, request)
     if found is None:
         return Step(request, None)
     # Of a policy a server tells its own count of changes as well, and who uses it.
@@ -224,10 +224,10 @@ def _allowed(steps: list[Step], connection: Connection, *, force: bool) -> list[
         if force:
             return steps
         if not step.replaceable:
-            raise Foreign(what=step.request.what, url=shown(connection))
+            raise Foreign(what=step.request.what, url=display_url(connection))
         if step.newer:
             versions = {"installed": (step.held or {})["version"], "shipped": step.request.body["version"]}
-            raise NewerInstalled(what=step.request.what, url=shown(connection), **versions)
+            raise NewerInstalled(what=step.request.what, url=display_url(connection), **versions)
     return steps
 
 
@@ -238,7 +238,7 @@ def _carry_out(client: Elasticsearch, connection: Connection, step: Step) -> Out
     try:
         send(client, step.request.call)
     except elasticsearch.BadRequestError as error:
-        raise NotAccepted(url=shown(connection), what=what, reason=reason_of(error)) from None
+        raise NotAccepted(url=display_url(connection), what=what, reason=reason_of(error)) from None
     return Outcome(what, Result.CREATED if step.held is None else Result.UPDATED, changes=step.changes)
 
 
@@ -247,7 +247,7 @@ def _create(client: Elasticsearch, connection: Connection, step: Step) -> Outcom
     try:
         outcome = _carry_out(client, connection, step)
     except NotAccepted:
-        if held(client, step.request) is None:
+        if fetch(client, step.request) is None:
             raise
         return Outcome(step.request.what, Result.UNCHANGED)  # somebody else was quicker
     behind = ", ".join(step.request.body.get("aliases", ()))
@@ -284,5 +284,5 @@ def _outdated(client: Elasticsearch, writing: str) -> tuple[Difference, ...]:
     )
 
 
-def _told(found: Iterable[Finding]) -> list[Outcome]:
-    return [Outcome(f"{it.where}", Result(it.severity.value), f"{it.what}. {it.cure}") for it in found]
+def _told(found: Iterable[Violation]) -> list[Outcome]:
+    return [Outcome(f"{it.where}", Result(it.severity.value), f"{it.what}. {it.hint}") for it in found]

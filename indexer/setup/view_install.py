@@ -12,12 +12,12 @@ from elasticsearch import Elasticsearch
 
 from indexer.elastic import counting
 from indexer.elastic.alias import write_index
-from indexer.elastic.client import Server, shown
+from indexer.elastic.client import Server, display_url
 from indexer.elastic.counting import COUNTED, OF_ENTRIES
 from indexer.errors import Fatal, NotInstalled
 from indexer.settings import Connection
 from indexer.setup.plan import Body, Call, Request, plan, views_name
-from indexer.setup.requests import held, reason_of, send
+from indexer.setup.requests import fetch, reason_of, send
 from indexer.setup.templates import Foreign, NotAccepted, Step
 from indexer.setup.views import assigned, type_of, views_in
 from indexer.show import Table
@@ -30,7 +30,7 @@ class NoViews(Fatal):
     """What is installed is older than the views, or not there."""
 
     sentence = "The templates on {url} have no views for {alias!r} yet."
-    cure = "Run `indexer template install` first."
+    hint = "Run `indexer template install` first."
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +81,7 @@ def look(client: Elasticsearch, connection: Connection, server: Server) -> Views
     Raises NotInstalled, NoViews, Foreign, AliasIsIndex, NoWriteIndex and what the client raises.
     """
     if write_index(client, connection) is None:
-        raise NotInstalled(alias=connection.alias, url=shown(connection))
+        raise NotInstalled(alias=connection.alias, url=display_url(connection))
     step = _template(client, connection, server)
     types, beyond = _types(client, connection.alias)
     known: Body = views_in(_aliases(step.request.body) | _aliases(step.held or {}), connection.alias)
@@ -107,18 +107,18 @@ def add(client: Elasticsearch, connection: Connection, server: Server) -> Views:
         try:
             send(client, call)
         except elasticsearch.BadRequestError as error:
-            raise NotAccepted(url=shown(connection), what="views", reason=reason_of(error)) from None
+            raise NotAccepted(url=display_url(connection), what="views", reason=reason_of(error)) from None
     return found
 
 
 def _template(client: Elasticsearch, connection: Connection, server: Server) -> Step:
     """The component template with the views, as shipped and as it is."""
     (request,) = (it for it in plan(server, connection) if it.name == views_name(connection.alias))
-    step = Step(request, held(client, request))
+    step = Step(request, fetch(client, request))
     if step.held is None:
-        raise NoViews(url=shown(connection), alias=connection.alias)
+        raise NoViews(url=display_url(connection), alias=connection.alias)
     if step.foreign:
-        raise Foreign(what=request.what, url=shown(connection))
+        raise Foreign(what=request.what, url=display_url(connection))
     return step
 
 

@@ -9,12 +9,12 @@ from typing import Any
 from elasticsearch import AuthorizationException, Elasticsearch
 
 from indexer.elastic import fields as counting
-from indexer.elastic.client import connect, explained, shown
+from indexer.elastic.client import connect, display_url, translate_errors
 from indexer.elastic.fields import Fields, Ignored
 from indexer.errors import Fatal
 from indexer.events import Totals
 from indexer.monitoring import discovery
-from indexer.monitoring.discovery import Running
+from indexer.monitoring.discovery import RunningIndexer
 from indexer.reading import files
 from indexer.reading.files import Scope
 from indexer.settings import Connection, State
@@ -74,7 +74,7 @@ class Status:
     """Of the write index, against its limit; None if it could not be asked."""
     ignored: Ignored | None = None
     """Entries with values that no search finds; None if they could not be counted (it takes `read`)."""
-    running: Running | None = None
+    running: RunningIndexer | None = None
     """The indexer that runs with this state directory, if it is served and reached: all above is as it knows it."""
 
     def tables(self) -> Iterable[Table]:
@@ -164,7 +164,7 @@ def with_cluster(known: Status, connection: Connection, state: State) -> Status:
     """Add what the cluster says, or why it does not."""
     kept = len(list((state.state_dir / "rejected").glob("*.json")))
     try:
-        with connect(connection) as client, explained(connection):
+        with connect(connection) as client, translate_errors(connection):
             return _with_cluster(known, client, connection, kept)
     except Fatal as reason:
         return replace(known, problem=str(reason))
@@ -209,7 +209,7 @@ def _unsearchable(stats: Mapping[str, Any]) -> int:
 
 def _with_cluster(known: Status, client: Elasticsearch, connection: Connection, kept: int) -> Status:
     """Add what the cluster says. Raises Fatal, or what the client raises."""
-    behind = backing(client, connection.alias, shown(connection))
+    behind = backing(client, connection.alias, display_url(connection))
     stats = client.indices.stats(
         index=f"{connection.alias}*", metric="docs,store,segments", level="shards", filter_path=STATS
     ).get("indices", {})

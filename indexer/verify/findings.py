@@ -75,7 +75,7 @@ class Finding:
     """The indices, or the state directory, that have something under its id."""
 
 
-def judge(line: Line, copies: Sequence[Held], kept: Sequence[Held]) -> Kind:
+def classify(line: Line, copies: Sequence[Held], kept: Sequence[Held]) -> Kind:
     """Compare a line with its copies in the index, and with what is kept of it as rejected."""
     if copies:
         if not all(one.same for one in copies):

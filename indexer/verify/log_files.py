@@ -17,22 +17,22 @@ from functools import partial
 
 from elasticsearch import Elasticsearch
 
-from indexer.elastic.client import connect, explained, shown
+from indexer.elastic.client import connect, display_url, translate_errors
 from indexer.errors import StateUnusable, Stopped
 from indexer.events import Events
 from indexer.reading import files
 from indexer.reading.entries import EXPLANATION, Reason, Rejection
 from indexer.reading.files import Scope
-from indexer.reading.log import Run
+from indexer.reading.log import ReadBatch
 from indexer.reading.tail import Tail
 from indexer.settings import Connection, Delivery, State
-from indexer.verify.findings import Kind, Line, Verification, judge, report
+from indexer.verify.findings import Kind, Line, Verification, classify, report
 from indexer.verify.hits import Held
 from indexer.verify.lookup import Lookup
 from indexer.writing import bulk
 from indexer.writing.batches import Batch, Body
 from indexer.writing.bulk import Sender
-from indexer.writing.dead_letters import PROMPT, LocalRejects, Rejects
+from indexer.writing.dead_letters import PROMPT, DeadLetterFiles, DeadLetterStore
 from indexer.writing.target import GRACE, Target, backing
 
 ASKED_AT_ONCE = 4000
@@ -65,10 +65,10 @@ def verify(
     with (
         connect(connection, expects=expects) as client,
         connect(connection, raw=True, expects=expects) as raw,
-        explained(connection),
+        translate_errors(connection),
     ):
-        behind = backing(client, connection.alias, shown(connection))
-        target = Target(client, connection.alias, shown(connection), behind, None)
+        behind = backing(client, connection.alias, display_url(connection))
+        target = Target(client, connection.alias, display_url(connection), behind, None)
         lookup = Lookup(client, raw, connection, state)
         lookup.refresh()
         repairer = None
@@ -93,15 +93,15 @@ def _rejects(
     events: Events,
     stop: threading.Event,
     sender: Sender,
-) -> Rejects:
+) -> DeadLetterStore:
     try:
         state.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise StateUnusable(path=state.state_dir, reason=error.strerror) from None
     prompt = client.options(request_timeout=min(connection.request_timeout, PROMPT))
-    local = LocalRejects(state.state_dir)
-    return Rejects(
-        prompt, connection.rejected, local, delivery.batch_bytes, events, stop, takes=sender.understands
+    local = DeadLetterFiles(state.state_dir)
+    return DeadLetterStore(
+        prompt, connection.rejected, local, delivery.batch_bytes, events, stop, takes=sender.accepts_probe
     )
 
 
@@ -119,7 +119,7 @@ def _lines(tail: Tail) -> Iterator[Line]:
             tail.acknowledge(run.mark)  # for the reader, that is all there is to do with it
 
 
-def _lines_of(run: Run) -> Iterator[Line]:
+def _lines_of(run: ReadBatch) -> Iterator[Line]:
     file = run.file
     live = _is_live(file)
     for identity, entry in zip(run.entries.ids, run.entries.entries, strict=True):
@@ -128,7 +128,7 @@ def _lines_of(run: Run) -> Iterator[Line]:
         yield Line(
             refused.id.encode(), refused.line, file, refused.offset, Reason(refused.kind), run.final, live
         )
-    for piece in run.pieces:
+    for piece in run.fragments:
         if piece.id is not None:
             yield Line(piece.id.encode(), None, file, piece.start, Reason.LINE_TOO_LONG, run.final, live)
 
@@ -192,7 +192,7 @@ class Checker:
         kept = _by_id(lookup.rejected(absent))
         # What was once refused may have been delivered since, by `indexer rejected replay`.
         copies |= _by_id(lookup.now([line for line in absent if line.refused and line.id not in kept]))
-        judged = [(judge(line, copies.get(line.id, ()), kept.get(line.id, ())), line) for line in lines]
+        judged = [(classify(line, copies.get(line.id, ()), kept.get(line.id, ())), line) for line in lines]
         if again:
             judged = self._put_off(judged)
         missing = [line for kind, line in judged if kind is Kind.MISSING]
@@ -245,7 +245,7 @@ class Repair:
     """Sends what is missing, as the indexer would; but a line too long to hold stays missing."""
 
     sender: Sender
-    rejects: Rejects
+    rejects: DeadLetterStore
 
     def __call__(self, lines: Sequence[Line]) -> int:
         """Index some lines, or keep them as rejected; return how many. Raises Stopped."""

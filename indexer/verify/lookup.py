@@ -8,14 +8,14 @@ from dataclasses import dataclass
 import elasticsearch
 from elasticsearch import Elasticsearch
 
-from indexer.elastic.client import shown
-from indexer.elastic.failures import NotAnAnswer
+from indexer.elastic.client import display_url
+from indexer.elastic.failures import InvalidAnswer
 from indexer.errors import Fatal, StateUnusable
 from indexer.settings import Connection, State
 from indexer.verify.findings import Line
 from indexer.verify.hits import Held, read_hits
-from indexer.writing.dead_letters import LocalRejects
-from indexer.writing.target import GONE, Unknown, backing, delivered
+from indexer.writing.dead_letters import DeadLetterFiles
+from indexer.writing.target import GONE, IndexUnavailable, backing, delivered
 
 MOST_HITS = 10_000
 """Of one search, by default (Elasticsearch guide, `index.max_result_window`)."""
@@ -44,7 +44,7 @@ class Lookup:
             return []
         expected = {line.id: line.data or b"" for line in lines}
         held = None
-        with suppress(NotAnAnswer):  # longer than so many entries are, or of another form: ask for less
+        with suppress(InvalidAnswer):  # longer than so many entries are, or of another form: ask for less
             answer = self.raw.search(
                 index=self.connection.alias,
                 query=_with_ids(list(expected)),
@@ -64,10 +64,10 @@ class Lookup:
         return list(self._copies({line.id: line for line in lines})) if lines else []
 
     def _copies(self, wanted: Mapping[bytes, Line]) -> Iterator[Held]:
-        for index in backing(self.client, self.connection.alias, shown(self.connection)).indices:
+        for index in backing(self.client, self.connection.alias, display_url(self.connection)).indices:
             try:
                 there = delivered(self.client, [index], list(wanted))
-            except Unknown as reason:
+            except IndexUnavailable as reason:
                 raise Fatal(what=f"Not every line can be looked up: {reason}.") from None
             for identity in sorted(there):
                 with suppress(elasticsearch.NotFoundError):  # the index was deleted meanwhile
@@ -80,7 +80,7 @@ class Lookup:
 
     def _in_files(self, lines: Sequence[Line]) -> Iterator[Held]:
         directory = self.state.state_dir
-        local = LocalRejects(directory)
+        local = DeadLetterFiles(directory)
         try:
             for line in lines:
                 identity = line.id.decode()

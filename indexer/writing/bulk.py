@@ -16,17 +16,17 @@ import elastic_transport
 import elasticsearch
 from elasticsearch import Elasticsearch
 
-from indexer.elastic.failures import NotAnAnswer, in_short, in_words, reason_of
+from indexer.elastic.failures import InvalidAnswer, describe, reason_of, summarise
 from indexer.errors import Fatal
 from indexer.events import Events, Fault
 from indexer.reading.entries import Rejection, offset_of
 from indexer.writing import answers
 from indexer.writing.answers import Answer, Row, Verdict
 from indexer.writing.batches import EMPTY, Batch, Body, Pair
-from indexer.writing.target import Backing, Target, Unknown, delivered
+from indexer.writing.target import Backing, IndexUnavailable, Target, delivered
 
-FAST = (0.1, 30.0)
-SLOW = (1.0, 60.0)
+RETRY_WAIT = (0.1, 30.0)
+FIX_WAIT = (1.0, 60.0)
 """Seconds of the first and of the longest wait, for faults that pass and for those that somebody has to mend."""
 DOUBLINGS = 16
 """More of them than the longest wait needs, and fewer than a float can hold."""
@@ -34,7 +34,7 @@ TRIES = 8
 """Of an entry that is refused again and again for no reason that it has to be blamed for: some ten seconds."""
 REFUSED = "request_refused"
 """What an entry is rejected for if a request of its own is refused."""
-HARMLESS = Body(b'{"update":{"_id":"probe"}}\n{"doc":{}}\n', 1)
+PROBE = Body(b'{"update":{"_id":"probe"}}\n{"doc":{}}\n', 1)
 """Changes nothing: there is no such entry, and its answer says so (404, measured on 8.19.16 and 9.1.5)."""
 
 
@@ -42,7 +42,7 @@ class Stopped(Exception):  # noqa: N818 - an end that was asked for
     """The indexer is stopping; what was to be sent is not delivered."""
 
 
-class Undelivered(Exception):  # noqa: N818 - the ordinary course of an outage
+class BulkFailed(Exception):  # noqa: N818 - the ordinary course of an outage
     """A request came to nothing."""
 
     def __init__(self, row: Row, detail: str) -> None:
@@ -51,11 +51,11 @@ class Undelivered(Exception):  # noqa: N818 - the ordinary course of an outage
         self.detail = detail
 
 
-class Unasked(Undelivered):
+class LookupFailed(BulkFailed):
     """A question that comes before a request did: that is no entry's fault."""
 
 
-class Patience:
+class Backoff:
     """Waits between tries: exponential with jitter, ended at once by a stop."""
 
     def __init__(self, events: Events, stop: threading.Event) -> None:
@@ -65,7 +65,7 @@ class Patience:
 
     def wait(self, row: Row, detail: str) -> None:
         """Wait before the next try. Raises Stopped."""
-        first, longest = SLOW if row.verdict is Verdict.WAIT else FAST
+        first, longest = FIX_WAIT if row.verdict is Verdict.WAIT else RETRY_WAIT
         most = min(longest, first * 2.0 ** min(self._tries, DOUBLINGS))
         seconds = most * random.uniform(0.5, 1.0)  # noqa: S311 - jitter
         self._tries += 1
@@ -93,27 +93,27 @@ def post(client: Elasticsearch, body: Body, index: str) -> Answer:
         raise _undelivered(error, len(body.data)) from None
 
 
-def _undelivered(error: elasticsearch.ApiError | elastic_transport.TransportError, size: int) -> Undelivered:
+def _undelivered(error: elasticsearch.ApiError | elastic_transport.TransportError, size: int) -> BulkFailed:
     """What an error means to a request of `size` bytes."""
     match error:
         case elasticsearch.ApiError():
             status, reason, page = error.meta.status, reason_of(error), not isinstance(error.body, dict)
             row = answers.judge_request(status, reason, size, page=page)
-            return Undelivered(row, f"status {status}: {in_words(reason)}")
-        case NotAnAnswer():
-            return Undelivered(answers.judge(answers.REQUEST, 200), str(error))
+            return BulkFailed(row, f"status {status}: {describe(reason)}")
+        case InvalidAnswer():
+            return BulkFailed(answers.judge(answers.REQUEST, 200), str(error))
         case elastic_transport.SerializationError():
-            return Undelivered(
+            return BulkFailed(
                 answers.judge(answers.REQUEST, 200), f"the answer is not JSON: {str(error.message)[:200]}"
             )
-    return Undelivered(answers.judge(answers.REQUEST, 0), in_short(error))
+    return BulkFailed(answers.judge(answers.REQUEST, 0), summarise(error))
 
 
-def _unasked(error: elasticsearch.ApiError | elastic_transport.TransportError) -> "Unasked":
+def _unasked(error: elasticsearch.ApiError | elastic_transport.TransportError) -> LookupFailed:
     """What it means that a question is not answered: that is no entry's fault."""
     failure = _undelivered(error, 0)
     passes = failure.row.verdict in {Verdict.RETRY, Verdict.WAIT}
-    return Unasked(failure.row if passes else answers.CLUSTER, failure.detail)
+    return LookupFailed(failure.row if passes else answers.CLUSTER, failure.detail)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +138,7 @@ class Suspect:
     def told(self) -> str:
         """Why it waits, in words."""
         status = "" if self.kind == REFUSED else f"status {self.row.status.start}: "
-        return status + in_words(self.reason)
+        return status + describe(self.reason)
 
 
 @dataclass(slots=True)
@@ -170,17 +170,17 @@ class Sender:
 
         Raises Stopped: then nothing is known of the batch.
         """
-        patience = Patience(self._events, self._stop)
+        backoff = Backoff(self._events, self._stop)
         outcome = Outcome()
-        self._send(batch.body, "", patience, outcome)
-        self._question(patience, outcome)
-        patience.recovered()
+        self._send(batch.body, "", backoff, outcome)
+        self._question(backoff, outcome)
+        backoff.recovered()
         return outcome, [
             *(_rejection(pair, kind, why, batch) for pair, kind, why in outcome.refused),
             *batch.rejections,
         ]
 
-    def _question(self, patience: Patience, outcome: Outcome) -> None:
+    def _question(self, backoff: Backoff, outcome: Outcome) -> None:
         """Send suspects again until each is in the index or surely to blame, and then refused.
 
         It is if a harmless request is understood, and its own refused before and after; where that may have other
@@ -204,16 +204,16 @@ class Sender:
                 return
             doubtful = next((one for one in left if not one.clear), None)
             ripe = any(one.clear or tries[one.pair[0]] >= TRIES for one in left)
-            understood = ripe and self.understands()
+            understood = ripe and self.accepts_probe()
             if doubtful is not None:
-                patience.wait(doubtful.row, doubtful.told)
+                backoff.wait(doubtful.row, doubtful.told)
             elif not understood:  # all requests are refused: that is no entry's fault
-                patience.wait(answers.CLUSTER, left[0].told)
+                backoff.wait(answers.CLUSTER, left[0].told)
             for index in dict.fromkeys(one.index for one in left):
                 body = Body.of([one.pair for one in left if one.index == index])
-                self._send(body, index, patience, outcome, tried=TRIES)
+                self._send(body, index, backoff, outcome, tried=TRIES)
 
-    def _send(self, body: Body, index: str, patience: Patience, outcome: Outcome, *, tried: int = 0) -> None:
+    def _send(self, body: Body, index: str, backoff: Backoff, outcome: Outcome, *, tried: int = 0) -> None:
         """Send until nothing is left but suspects.
 
         `index`  where these entries may have been sent already: as long as it is there, no other will do
@@ -224,14 +224,14 @@ class Sender:
             try:
                 body, index = self._aim(body, index, outcome)
                 answer = self._post(body, index) if body.count else Answer("")
-            except Undelivered as failure:
+            except BulkFailed as failure:
                 tried += 1
-                if isinstance(failure, Unasked) or not self._smaller(failure.row, tried):
-                    patience.wait(failure.row, failure.detail)
+                if isinstance(failure, LookupFailed) or not self._smaller(failure.row, tried):
+                    backoff.wait(failure.row, failure.detail)
                 elif body.count > 1:
                     pairs = body.pairs()
                     half = len(pairs) // 2
-                    self._send(Body.of(pairs[:half]), index, patience, outcome, tried=tried)
+                    self._send(Body.of(pairs[:half]), index, backoff, outcome, tried=tried)
                     body = Body.of(pairs[half:])
                 else:
                     (pair,) = body.pairs()
@@ -246,16 +246,16 @@ class Sender:
             suspects = len(outcome.suspects)
             body, worst, outgrown = self._tally(answer, body, index, outcome)
             for part in (outgrown[: len(outgrown) // 2], outgrown[len(outgrown) // 2 :]):
-                self._send(Body.of(part), index, patience, outcome)
+                self._send(Body.of(part), index, backoff, outcome)
             if worst is None:
                 if len(outcome.suspects) == suspects:
-                    patience.recovered()
+                    backoff.recovered()
                 continue
             row, detail, shut = worst
             if shut:  # another one may be written by now
                 self._target.look_again()
                 index = ""
-            patience.wait(row, detail)
+            backoff.wait(row, detail)
 
     def _smaller(self, row: Row, tried: int) -> bool:
         """Tell whether a request that failed is sent in parts: one entry may be what spoils it.
@@ -263,7 +263,7 @@ class Sender:
         So may be what no answer blames on it, if that lasts while a harmless request is understood.
         """
         if row.fault in {Fault.SERVER_ERROR, Fault.NOT_AN_ANSWER} and row.verdict is Verdict.RETRY:
-            return tried >= TRIES and self.understands()
+            return tried >= TRIES and self.accepts_probe()
         return row.verdict in {Verdict.SPLIT, Verdict.ALONE, Verdict.DOUBT}
 
     def _aim(self, body: Body, sent_to: str, outcome: Outcome) -> tuple[Body, str]:
@@ -287,7 +287,7 @@ class Sender:
             return self._target.look()
         except Fatal as error:
             self._events.waiting(str(error))
-            raise Unasked(answers.CLUSTER, str(error)) from None
+            raise LookupFailed(answers.CLUSTER, str(error)) from None
         except (elasticsearch.ApiError, elastic_transport.TransportError) as error:
             raise _unasked(error) from None
 
@@ -297,11 +297,11 @@ class Sender:
         self._events.answered(time.monotonic() - started)
         return answer
 
-    def understands(self) -> bool:
+    def accepts_probe(self) -> bool:
         """Tell whether a request that no one could blame is answered item by item, and not by a failure."""
         try:
-            answer = post(self._client, HARMLESS, self._look().write)
-        except Undelivered:
+            answer = post(self._client, PROBE, self._look().write)
+        except BulkFailed:
             return False
         return all(item.status < 500 and item.status != 429 for item in answer.items)
 
@@ -312,8 +312,8 @@ class Sender:
         pairs = body.pairs()
         try:
             known = delivered(self._client, indices, [identity for identity, _ in pairs])
-        except Unknown as error:
-            raise Unasked(answers.CLUSTER, str(error)) from None
+        except IndexUnavailable as error:
+            raise LookupFailed(answers.CLUSTER, str(error)) from None
         except (elasticsearch.ApiError, elastic_transport.TransportError) as error:
             raise _unasked(error) from None
         outcome.duplicates += sum(identity in known for identity, _ in pairs)
@@ -355,7 +355,7 @@ class Sender:
                     left.append(pair)
                     shut = shut and item.error_type in answers.SHUT
                     if worst is None or row.verdict is Verdict.WAIT:
-                        worst = row, f"status {item.status}: {in_words(item.reason or item.error_type)}"
+                        worst = row, f"status {item.status}: {describe(item.reason or item.error_type)}"
         return Body.of(left), (*worst, shut) if worst else None, outgrown
 
 

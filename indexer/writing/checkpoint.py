@@ -127,7 +127,7 @@ def read(directory: Path) -> Checkpoint | None:
         raise StateUnusable(path=directory, reason=error.strerror) from None
 
 
-class State:
+class StateDirectory:
     """A state directory, held by this indexer alone until it is closed."""
 
     def __init__(self, directory: Path) -> None:

@@ -28,12 +28,12 @@ from elasticsearch import Elasticsearch
 
 from indexer.events import Events, Fault
 from indexer.reading.entries import EXPLANATION, Reason, Rejection
-from indexer.reading.log import Piece
+from indexer.reading.log import OversizedFragment
 from indexer.writing import answers
 from indexer.writing.answers import Row, Verdict
 from indexer.writing.batches import Body, Pair, size_of
-from indexer.writing.bulk import Patience, Undelivered, post
-from indexer.writing.checkpoint import State, create, write_durably
+from indexer.writing.bulk import Backoff, BulkFailed, post
+from indexer.writing.checkpoint import StateDirectory, create, write_durably
 
 DISK = Row(range(0), Verdict.WAIT, Fault.DISK)
 PROMPT = 10.0
@@ -54,7 +54,7 @@ READABLE = 1000
 """Characters of a rejected line that are kept as text, for people to read."""
 
 
-class LocalRejects:
+class DeadLetterFiles:
     """Rejected lines in files."""
 
     def __init__(self, state: Path, most: int | None = None) -> None:
@@ -100,7 +100,7 @@ class LocalRejects:
         if self._spooled is not None:
             self._used -= self._spooled.pop(name, 0)
 
-    def spool(self, piece: Piece) -> Rejection | None:
+    def spool(self, fragment: OversizedFragment) -> Rejection | None:
         """Write a piece of a line too long to hold; with its last piece, return what to count.
 
         Raises OSError; the same piece may then be given again.
@@ -112,21 +112,21 @@ class LocalRejects:
             ):  # by a run that was killed: their lines are read again
                 left.unlink()
             self._spooled = {}
-        part = self._directory / f"{piece.name}.part"
-        if piece.first or part.exists():  # else all of it is there, and only its description failed
-            self._append(part, piece, self._spooled)
-        if piece.id is None:
+        part = self._directory / f"{fragment.name}.part"
+        if fragment.first or part.exists():  # else all of it is there, and only its description failed
+            self._append(part, fragment, self._spooled)
+        if fragment.id is None:
             return None
-        line = self._directory / f"{piece.id}.line"
+        line = self._directory / f"{fragment.id}.line"
         if part.exists():
             part.replace(line)
         reason = Reason.LINE_TOO_LONG
-        rejection = Rejection(piece.id, piece.file, piece.start, reason, EXPLANATION[reason], b"")
+        rejection = Rejection(fragment.id, fragment.file, fragment.start, reason, EXPLANATION[reason], b"")
         self._describe(rejection, line.stat().st_size)
-        self._spooled.pop(piece.name)
+        self._spooled.pop(fragment.name)
         return rejection
 
-    def sweep(self, _held: State) -> None:
+    def sweep(self, _held: StateDirectory) -> None:
         """Remove what a run that died has left of lines that it was writing: they are read again, if they are there.
 
         Only who holds the state directory writes such lines, and may do this, before it writes any.
@@ -135,21 +135,21 @@ class LocalRejects:
             with contextlib.suppress(OSError):  # what stays is in nobody's way
                 part.unlink()
 
-    def _append(self, part: Path, piece: Piece, spooled: dict[str, int]) -> None:
+    def _append(self, part: Path, fragment: OversizedFragment, spooled: dict[str, int]) -> None:
         """Write a piece after those before it, over what a write that failed may have left there."""
-        position = 0 if piece.first else spooled[piece.name]
+        position = 0 if fragment.first else spooled[fragment.name]
         # Not `open("r+b")`, which would follow a link.
         descriptor = (
-            create(part) if piece.first else os.open(part, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+            create(part) if fragment.first else os.open(part, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
         )
         with os.fdopen(descriptor, "wb") as file:
             file.seek(position)
-            file.write(piece.data)
+            file.write(fragment.data)
             file.flush()
-            if piece.id is not None:
+            if fragment.id is not None:
                 os.fsync(file.fileno())
-        self._used += len(piece.data)
-        spooled[piece.name] = position + len(piece.data)
+        self._used += len(fragment.data)
+        spooled[fragment.name] = position + len(fragment.data)
 
     def _describe(self, rejection: Rejection, size: int) -> None:
         described = _described(rejection, size)
@@ -157,7 +157,7 @@ class LocalRejects:
             self._directory / f"{rejection.id}.json", orjson.dumps(described, option=orjson.OPT_INDENT_2)
         )
 
-    def list(self) -> Iterator["Kept"]:
+    def list(self) -> Iterator["DeadLetter"]:
         """All lines there, in the order of their ids. Raises OSError."""
         for path in sorted(self._directory.glob("*.json")):
             try:
@@ -165,7 +165,7 @@ class LocalRejects:
             except FileNotFoundError:  # replayed by another process meanwhile
                 continue
             try:
-                yield Kept.of(path.stem, orjson.loads(described), "file")
+                yield DeadLetter.of(path.stem, orjson.loads(described), "file")
             except (ValueError, KeyError, TypeError):
                 raise OSError(errno.EIO, f"{path} is damaged") from None
 
@@ -190,7 +190,7 @@ class LocalRejects:
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class DeadLetter:
     """A rejected line as it is kept, without its bytes."""
 
     id: str
@@ -208,7 +208,7 @@ class Kept:
     """`index` or `file`."""
 
     @classmethod
-    def of(cls, identity: str, stored: dict[str, object], where: str) -> "Kept":
+    def of(cls, identity: str, stored: dict[str, object], where: str) -> "DeadLetter":
         """Read what was stored."""
         text = {name: str(stored[name]) for name in ("file", "type", "reason", "text")}
         return cls(
@@ -221,14 +221,14 @@ class Kept:
         )
 
 
-class Rejects:
+class DeadLetterStore:
     """Keeps rejected lines; when `keep` returns they are durable."""
 
     def __init__(
         self,
         client: Elasticsearch,
         index: str,
-        local: LocalRejects,
+        local: DeadLetterFiles,
         limit: int,
         events: Events,
         stop: threading.Event,
@@ -247,35 +247,35 @@ class Rejects:
 
     def keep(self, rejections: Sequence[Rejection]) -> None:
         """Keep some lines, however long that takes. Raises Stopped."""
-        patience = Patience(self._events, self._stop)
+        backoff = Backoff(self._events, self._stop)
         by_id = {rejection.id.encode(): rejection for rejection in rejections}
         short = [rejection for rejection in by_id.values() if len(rejection.line) <= LARGEST]
         unsent: list[bytes] = []
         for body in self._bodies(short):
-            unsent += self._send(body, patience)
+            unsent += self._send(body, backoff)
         for identity in unsent:
-            self._keep_locally(by_id[identity], patience)
+            self._keep_locally(by_id[identity], backoff)
         for rejection in by_id.values():
             if len(rejection.line) > LARGEST:
-                self._keep_long(rejection, patience)
-        patience.recovered()
+                self._keep_long(rejection, backoff)
+        backoff.recovered()
         for kind in {rejection.kind for rejection in rejections}:
             self._events.rejected(kind, sum(rejection.kind == kind for rejection in rejections))
 
-    def _keep_long(self, rejection: Rejection, patience: Patience) -> None:
+    def _keep_long(self, rejection: Rejection, backoff: Backoff) -> None:
         """In a file; where there is no more room for it, in the index, one at a time for the memory that it takes."""
         if self.local.room() < len(rejection.line):
             with self._one_long:
-                if not any(self._send(body, patience) for body in self._bodies([rejection])):
+                if not any(self._send(body, backoff) for body in self._bodies([rejection])):
                     return
-        self._keep_locally(rejection, patience)
+        self._keep_locally(rejection, backoff)
 
-    def _keep_locally(self, rejection: Rejection, patience: Patience) -> None:
+    def _keep_locally(self, rejection: Rejection, backoff: Backoff) -> None:
         while True:
             try:
                 return self.local.keep(rejection)
             except OSError as error:
-                patience.wait(DISK, f"cannot keep a rejected line: {error}")
+                backoff.wait(DISK, f"cannot keep a rejected line: {error}")
 
     def _bodies(self, rejections: Sequence[Rejection]) -> Iterator[Body]:
         pairs: list[Pair] = []
@@ -290,7 +290,7 @@ class Rejects:
             size += size_of(pair)
         yield Body.of(pairs)
 
-    def _send(self, body: Body, patience: Patience) -> list[bytes]:
+    def _send(self, body: Body, backoff: Backoff) -> list[bytes]:
         """Send until each is kept, refused by the index, or the index given up; return the ids of those not kept."""
         refused: list[bytes] = []
         begun = time.monotonic()
@@ -301,14 +301,14 @@ class Rejects:
                 return refused + [identity for identity, _ in pairs]
             try:
                 answer = post(self._client, body, self._index)
-            except Undelivered as failure:
+            except BulkFailed as failure:
                 if failure.row.verdict is Verdict.RETRY:
                     tries += 1
-                    self._wait(failure.row, failure.detail, patience, begun, tries)
+                    self._wait(failure.row, failure.detail, backoff, begun, tries)
                     continue
                 halved = failure.row.verdict in {Verdict.SPLIT, Verdict.ALONE, Verdict.DOUBT}
                 if halved and body.count > 1:
-                    refused += self._send(Body.of(pairs[: body.count // 2]), patience)
+                    refused += self._send(Body.of(pairs[: body.count // 2]), backoff)
                     body = Body.of(pairs[body.count // 2 :])
                     continue
                 return refused + [identity for identity, _ in pairs]
@@ -324,17 +324,17 @@ class Rejects:
             if left:
                 tries += 1
                 busy = answers.judge(answers.ITEM, 429)
-                self._wait(busy, "rejected lines are not taken yet", patience, begun, tries)
+                self._wait(busy, "rejected lines are not taken yet", backoff, begun, tries)
             body = Body.of(left)
         return refused
 
-    def _wait(self, row: Row, detail: str, patience: Patience, begun: float, tries: int) -> None:
+    def _wait(self, row: Row, detail: str, backoff: Backoff, begun: float, tries: int) -> None:
         """Wait before the next try, or give the index up for a while. Raises Stopped."""
         now = time.monotonic()
         if (tries >= TRIES or now - begun >= TRIED_FOR) and self._takes():
             self._given_up_until = now + max(REST, 10 * (now - begun))
         else:
-            patience.wait(row, detail)
+            backoff.wait(row, detail)
 
 
 def _described(rejection: Rejection, size: int) -> dict[str, object]:

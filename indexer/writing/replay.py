@@ -12,8 +12,8 @@ import orjson
 from elasticsearch import Elasticsearch
 
 from indexer import monitoring
-from indexer.elastic.client import connect, explained, shown
-from indexer.elastic.failures import NotAnAnswer
+from indexer.elastic.client import connect, display_url, translate_errors
+from indexer.elastic.failures import InvalidAnswer
 from indexer.errors import Fatal, StateUnusable, Stopped
 from indexer.reading.entries import Rejection, entry_in
 from indexer.settings import Connection, Delivery, State
@@ -21,7 +21,7 @@ from indexer.show import Table
 from indexer.writing import answers, bulk
 from indexer.writing.batches import Batch, Body
 from indexer.writing.bulk import Sender
-from indexer.writing.dead_letters import Kept, LocalRejects
+from indexer.writing.dead_letters import DeadLetter, DeadLetterFiles
 from indexer.writing.target import Target, backing
 
 ASKED_AT_ONCE = 1000
@@ -36,14 +36,14 @@ class StillListed(Fatal):
     """Lines went in, and their copies could not be deleted."""
 
     sentence = "Lines were delivered, and stay on the list: {index} answers {status} ({reason})."
-    cure = "Fix that and replay again: what is in the index already is not sent twice."
+    hint = "Fix that and replay again: what is in the index already is not sent twice."
 
 
 class NotRead(Fatal):
     """Lines could not be sent again."""
 
     sentence = "{count} rejected lines cannot be read, and stay on the list: {reason}. Of the others {done} are in the index now."
-    cure = "Fix that and replay again."
+    hint = "Fix that and replay again."
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ class Listing:
     """Refused lines, the newest first: in full as JSON, shortened as a table."""
 
     total: int
-    lines: tuple[Kept, ...]
+    lines: tuple[DeadLetter, ...]
 
     def tables(self) -> Iterable[Table]:
         """For people to read."""
@@ -91,9 +91,9 @@ class Replayed:
 
 def listing(connection: Connection, state: State, limit: int) -> Listing:
     """Describe the newest refused lines. Raises Fatal."""
-    local = list(_in_files(state, LocalRejects(state.state_dir)))
+    local = list(_in_files(state, DeadLetterFiles(state.state_dir)))
     size = min(limit, 10_000)
-    with connect(connection, expects=size * DESCRIBED) as client, explained(connection):
+    with connect(connection, expects=size * DESCRIBED) as client, translate_errors(connection):
         _refresh(client, connection.rejected)
         answer = _search(client, connection.rejected, size=size, newest_first=True)
         total = int(answer["hits"]["total"]["value"])
@@ -107,14 +107,14 @@ def replay(connection: Connection, delivery: Delivery, state: State, stop: threa
 
     Raises StillListed for those that cannot be forgotten, NotRead for those that cannot be sent, and Fatal.
     """
-    local = LocalRejects(state.state_dir)
+    local = DeadLetterFiles(state.state_dir)
     events = monitoring.Logs(monitoring.logger("warning"))
     done = Replayed(0, 0, 0)
     expects = max(ASKED_AT_ONCE * DESCRIBED, 2 * (delivery.batch_bytes + delivery.max_line_bytes))
-    with connect(connection, expects=expects) as client, explained(connection):
+    with connect(connection, expects=expects) as client, translate_errors(connection):
         _refresh(client, connection.rejected)
-        behind = backing(client, connection.alias, shown(connection))
-        target = Target(client, connection.alias, shown(connection), behind, None)
+        behind = backing(client, connection.alias, display_url(connection))
+        target = Target(client, connection.alias, display_url(connection), behind, None)
         sender = Sender(client, target, events, stop)
         unread: list[str] = []
         for some in _in_groups(_all_kept(client, connection.rejected, state, local), delivery.batch_bytes):
@@ -161,11 +161,11 @@ def _search(
     )
 
 
-def _kept(hit: dict[str, Any]) -> Kept:
-    return Kept.of(hit["_id"], hit["_source"], "index")
+def _kept(hit: dict[str, Any]) -> DeadLetter:
+    return DeadLetter.of(hit["_id"], hit["_source"], "index")
 
 
-def _in_files(state: State, local: LocalRejects) -> Iterator[Kept]:
+def _in_files(state: State, local: DeadLetterFiles) -> Iterator[DeadLetter]:
     """All lines in files. Raises StateUnusable."""
     try:
         yield from local.list()
@@ -173,7 +173,9 @@ def _in_files(state: State, local: LocalRejects) -> Iterator[Kept]:
         raise StateUnusable(path=state.state_dir, reason=error.strerror or error) from None
 
 
-def _all_kept(client: Elasticsearch, index: str, state: State, local: LocalRejects) -> Iterator[Kept]:
+def _all_kept(
+    client: Elasticsearch, index: str, state: State, local: DeadLetterFiles
+) -> Iterator[DeadLetter]:
     after: list[Any] | None = None
     while True:
         hits = _search(client, index, ASKED_AT_ONCE, newest_first=False, after=after)["hits"]["hits"]
@@ -184,8 +186,8 @@ def _all_kept(client: Elasticsearch, index: str, state: State, local: LocalRejec
     yield from _in_files(state, local)
 
 
-def _in_groups(kept: Iterable[Kept], limit: int) -> Iterator[list[Kept]]:
-    group: list[Kept] = []
+def _in_groups(kept: Iterable[DeadLetter], limit: int) -> Iterator[list[DeadLetter]]:
+    group: list[DeadLetter] = []
     size = 0
     for one in kept:
         if group and size + one.size > limit:
@@ -198,8 +200,8 @@ def _in_groups(kept: Iterable[Kept], limit: int) -> Iterator[list[Kept]]:
 
 
 def _lines(
-    client: Elasticsearch, index: str, local: LocalRejects, some: Sequence[Kept], unread: list[str]
-) -> list[tuple[Kept, Rejection]]:
+    client: Elasticsearch, index: str, local: DeadLetterFiles, some: Sequence[DeadLetter], unread: list[str]
+) -> list[tuple[DeadLetter, Rejection]]:
     """Fetch the bytes of some lines; why that fails for one goes to `unread`. One that is gone meanwhile is left out."""
     ids = [kept.id for kept in some if kept.where == "index"]
     docs = client.mget(index=index, ids=ids, source_includes=["bytes"])["docs"] if ids else []
@@ -241,7 +243,7 @@ def _batch(lines: Sequence[Rejection]) -> Batch[None]:
 
 
 def _forget(
-    client: Elasticsearch, index: str, state: State, local: LocalRejects, taken: Sequence[Kept]
+    client: Elasticsearch, index: str, state: State, local: DeadLetterFiles, taken: Sequence[DeadLetter]
 ) -> None:
     """Take lines off the list, which has to be left to those that were sent and acknowledged."""
     try:
@@ -257,7 +259,7 @@ def _forget(
     answer = client.bulk(operations=lines, index=index, refresh=True, filter_path=answers.FILTER_PATH)  # type: ignore[arg-type]
     try:
         items = answers.read_answer(answer.body, len(ids)).items
-    except NotAnAnswer as error:
+    except InvalidAnswer as error:
         raise StillListed(index=index, status=answer.meta.status, reason=error) from None
     for item in items:
         if item.status not in {200, 404}:

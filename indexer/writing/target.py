@@ -18,7 +18,7 @@ from typing import Any
 import orjson
 from elasticsearch import Elasticsearch, NotFoundError
 
-from indexer.elastic.failures import LONGEST, of_form
+from indexer.elastic.failures import MAX_SHOWN, reading_answer
 from indexer.errors import AliasIsIndex, NotInstalled
 
 LOOK_EVERY = 1.0
@@ -32,7 +32,7 @@ NONE, NOT_FOUND = b'{"docs":[%b]}', b'{"found":false}'
 GONE = "index_not_found_exception"
 
 
-class Unknown(Exception):  # noqa: N818 - an answer, not an error
+class IndexUnavailable(Exception):  # noqa: N818 - an answer, not an error
     """An index that cannot be asked now, with its reason."""
 
 
@@ -117,7 +117,7 @@ def backing(client: Elasticsearch, alias: str, url: str) -> Backing:
         if client.indices.exists(index=alias):
             raise AliasIsIndex(alias=alias, url=url) from None
         raise NotInstalled(alias=alias, url=url) from None
-    with of_form():
+    with reading_answer():
         holders = {index: its["aliases"][alias] for index, its in found.items() if alias in its["aliases"]}
         write = [index for index, held in holders.items() if held.get("is_write_index") is True]
     indices = sorted(holders, key=_place)
@@ -138,7 +138,7 @@ def delivered(client: Elasticsearch, indices: Sequence[str], ids: Sequence[bytes
         some = [identity.decode() for identity in ids[start : start + ASKED_AT_ONCE]]
         for index in indices:
             answer = client.mget(index=index, ids=some, source=False, filter_path=FOUND).body
-            with of_form():
+            with reading_answer():
                 known |= _found(answer, some, index)
     return known
 
@@ -154,7 +154,9 @@ def _found(answer: Any, asked: Sequence[str], index: str) -> set[bytes]:
     for identity, doc in zip(asked, answer["docs"], strict=True):
         if "error" in doc:
             if doc["error"]["type"] != GONE:
-                raise Unknown(f"{index} does not tell what it holds: {str(doc['error']['type'])[:LONGEST]}")
+                raise IndexUnavailable(
+                    f"{index} does not tell what it holds: {str(doc['error']['type'])[:MAX_SHOWN]}"
+                )
         elif doc["found"] is True:
             there.add(identity.encode())
         elif doc["found"] is not False:

@@ -10,7 +10,7 @@ import orjson
 from urllib3.util import Url, parse_url
 
 from indexer.dashboards.http import Answer, NoAnswer, Web, basic, http_address, shown
-from indexer.elastic.failures import OTHER_FORM, how_other
+from indexer.elastic.failures import FORM_ERRORS, describe_form_error
 from indexer.elastic.tls import CertificateUnusable, Tls
 from indexer.errors import WrongUsage
 from indexer.settings import Connection, Zoomdata
@@ -76,8 +76,8 @@ class Api:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._web.close()
-        if isinstance(error, OTHER_FORM):
-            raise WrongContext(url=self.url, tried=how_other(error)) from None
+        if isinstance(error, FORM_ERRORS):
+            raise WrongContext(url=self.url, tried=describe_form_error(error)) from None
 
     def find(self) -> Self:
         """Find the context and the version. Raises WrongContext, ZoomdataUnreachable, ZoomdataNotSecure."""

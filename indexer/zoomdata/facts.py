@@ -5,7 +5,7 @@ from urllib.parse import quote, urlsplit
 
 from elasticsearch import Elasticsearch
 
-from indexer.elastic.client import shown
+from indexer.elastic.client import display_url
 from indexer.errors import WrongUsage
 from indexer.settings import Connection, Reader
 from indexer.setup.view_install import TYPES
@@ -36,7 +36,7 @@ def access(client: Elasticsearch, connection: Connection, reader: Reader) -> Acc
             what="--reader-url holds a user", remedy="Give --reader-username and its password instead"
         )
     cluster = client.nodes.info(node_id="_local", filter_path="cluster_name")["cluster_name"]
-    return Access(reader.reader_url or address(shown(connection)), str(cluster), user, password)
+    return Access(reader.reader_url or address(display_url(connection)), str(cluster), user, password)
 
 
 def address(urls: str) -> str:

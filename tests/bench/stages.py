@@ -95,7 +95,7 @@ def one_pass(log: Path, client: Elasticsearch) -> defaultdict[str, float]:
     """Read, make and send all of a log, one stage after the other."""
     clock, facts = Clock(), look_at(str(log))
     assert facts is not None
-    window, splitter = open_log(facts), LineSplitter(0, Delivery().max_line_bytes)
+    source, splitter = open_log(facts), LineSplitter(0, Delivery().max_line_bytes)
     batcher: Batcher[None] = Batcher(Delivery().batch_bytes)
 
     def send(batch: Batch[None]) -> None:
@@ -108,7 +108,7 @@ def one_pass(log: Path, client: Elasticsearch) -> defaultdict[str, float]:
 
     while True:
         with clock(READ):
-            block = window.read_at(splitter.position, BLOCK)
+            block = source.read_at(splitter.position, BLOCK)
         if not block:
             break
         with clock(SPLIT):
@@ -123,7 +123,7 @@ def one_pass(log: Path, client: Elasticsearch) -> defaultdict[str, float]:
                 send(batch)
     for batch in batcher.flush():
         send(batch)
-    window.close()
+    source.close()
     clock.spent[SEND] -= clock.spent[ANSWER]  # `post` reads the answer, too
     return clock.spent
 

@@ -15,14 +15,14 @@ def corpus(kind: str) -> dict[str, bytes]:
     return {file.name: file.read_bytes() for file in sorted((CORPUS / kind).iterdir())}
 
 
-def foreign(kind: str, pieces: st.SearchStrategy[bytes] = ANYTHING) -> st.SearchStrategy[bytes]:
+def foreign(kind: str, fragments: st.SearchStrategy[bytes] = ANYTHING) -> st.SearchStrategy[bytes]:
     """Files of a kind as they are, changed in a few places, or other bytes; `pieces` are put in."""
     files = list(corpus(kind).values())
-    return st.one_of(st.sampled_from(files), _changed(files, pieces), st.binary(max_size=300))
+    return st.one_of(st.sampled_from(files), _changed(files, fragments), st.binary(max_size=300))
 
 
 @st.composite
-def _changed(draw: st.DrawFn, files: list[bytes], pieces: st.SearchStrategy[bytes]) -> bytes:
+def _changed(draw: st.DrawFn, files: list[bytes], fragments: st.SearchStrategy[bytes]) -> bytes:
     data = draw(st.sampled_from(files))
     for _ in range(draw(st.integers(1, 5))):
         start, end = sorted(draw(st.tuples(*[st.integers(0, len(data))] * 2)))
@@ -34,9 +34,9 @@ def _changed(draw: st.DrawFn, files: list[bytes], pieces: st.SearchStrategy[byte
             case "double":
                 data = data[:end] + data[start:end] * draw(st.integers(1, 4)) + data[end:]
             case "put in":
-                data = data[:start] + draw(pieces) + data[start:]
+                data = data[:start] + draw(fragments) + data[start:]
             case "put over":
-                data = data[:start] + (piece := draw(pieces)) + data[start + len(piece) :]
+                data = data[:start] + (fragment := draw(fragments)) + data[start + len(fragment) :]
             case "join":
                 data = data[:start] + draw(st.sampled_from(files))[start:]
             case _ if start < len(data):

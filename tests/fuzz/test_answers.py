@@ -6,7 +6,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from indexer.elastic.failures import NotAnAnswer, in_words
+from indexer.elastic.failures import InvalidAnswer, describe
 from indexer.writing.answers import Verdict, judge_item, judge_request, read_answer
 
 WORDS = [
@@ -71,7 +71,7 @@ def answers(draw: st.DrawFn) -> bytes:
             return data[:at] + draw(st.binary(max_size=5)) + data[at:]
         case "put over":
             at = draw(st.integers(0, len(data)))
-            return data[:at] + (piece := draw(st.binary(max_size=5))) + data[at + len(piece) :]
+            return data[:at] + (fragment := draw(st.binary(max_size=5))) + data[at + len(fragment) :]
         case "deep":
             opening = draw(
                 st.sampled_from([b"[", b'{"items":', b'{"errors":false,"items":[', b'{"caused_by":'])
@@ -85,14 +85,14 @@ def test_a_bulk_answer_is_judged_or_is_none(data: bytes, count: int, size: int) 
     """There is an item for each entry, and what to do with it; what is told of it can be written anywhere."""
     try:
         answer = read_answer(data, count)
-    except NotAnAnswer:
+    except InvalidAnswer:
         return
     assert answer.index is not None or len(answer.items) == count
     for item in answer.items:
         row = judge_item(item, size, max(1, count))
         assert isinstance(row.verdict, Verdict)
         assert row.verdict is not Verdict.DELIVERED or item.status in {200, 201}
-        (item.error_type + item.reason + in_words(item.reason)).encode()
+        (item.error_type + item.reason + describe(item.reason)).encode()
 
 
 @given(STATUSES.filter(lambda status: 0 <= status < 1000), TEXTS, st.integers(0, 10**7), st.booleans())

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from hypothesis import given
 from hypothesis import strategies as st
 
-from indexer.reading.sources import Archive
+from indexer.reading.sources import GzipSource
 from tests.fuzz.foreign import foreign
 
 ARCHIVES = foreign(
@@ -23,12 +23,12 @@ MOST = 3_000_000
 
 
 @contextmanager
-def opened(data: bytes) -> Iterator[Archive]:
+def opened(data: bytes) -> Iterator[GzipSource]:
     """An archive with these bytes on disk."""
     with tempfile.TemporaryFile() as file:
         file.write(data)
         file.flush()
-        yield Archive(os.dup(file.fileno()))
+        yield GzipSource(os.dup(file.fileno()))
 
 
 def read(data: bytes, sizes: list[int]) -> tuple[bytes, bool]:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from indexer.errors import StateUnusable
 from indexer.events import Totals
 from indexer.reading.identity import HEAD, FileRecord
-from indexer.writing.checkpoint import NAME, Checkpoint, State, Unsupported
+from indexer.writing.checkpoint import NAME, Checkpoint, StateDirectory, Unsupported
 from tests.fuzz.foreign import corpus, foreign
 
 VALUES = [
@@ -72,7 +72,7 @@ def test_a_state_directory_is_used_or_said_to_be_unusable(data: bytes) -> None:
     with tempfile.TemporaryDirectory() as name:
         directory = Path(name)
         (directory / NAME).write_bytes(data)
-        with State(directory) as state:
+        with StateDirectory(directory) as state:
             try:
                 checkpoint, damaged = state.load()
             except StateUnusable:

@@ -61,9 +61,9 @@ def answers(draw: st.DrawFn) -> bytes:
     data = answer(hits, draw(st.just(len(hits)) | st.integers(0, 10**20)))
     for _ in range(draw(st.integers(0, 3))):
         start, end = sorted(draw(st.tuples(*[st.integers(0, len(data))] * 2)))
-        piece = draw(st.sampled_from(PIECES))
+        fragment = draw(st.sampled_from(PIECES))
         data = draw(
-            st.sampled_from([data[:end], data[:start] + data[end:], data[:start] + piece + data[start:]])
+            st.sampled_from([data[:end], data[:start] + data[end:], data[:start] + fragment + data[start:]])
         )
     return data
 
@@ -106,11 +106,11 @@ REPEATED = [
 ]
 
 
-@pytest.mark.parametrize("piece", REPEATED)
+@pytest.mark.parametrize("fragment", REPEATED)
 @pytest.mark.parametrize("start", [b'{"a":', b'{"a":"', b'{"a":/*', b"{}", b""])
-def test_what_repeats_takes_no_longer_than_it_is_long(start: bytes, piece: bytes) -> None:
+def test_what_repeats_takes_no_longer_than_it_is_long(start: bytes, fragment: bytes) -> None:
     """A megabyte of it is read within a second or some, also where nothing of it ends."""
-    data = answer([(IDS[0], start + piece * (1_000_000 // len(piece)))], 1)
+    data = answer([(IDS[0], start + fragment * (1_000_000 // len(fragment)))], 1)
     for cut in (data, data[:-20]):
         started = time.monotonic()
         read_hits(cut, {IDS[0]: b"{}"})

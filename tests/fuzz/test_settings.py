@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from typer.main import get_command
 
-from indexer.elastic.client import connect, explain, shown
-from indexer.elastic.credentials import remedy, who
+from indexer.elastic.client import connect, display_url, translate
+from indexer.elastic.credentials import identity_of, remedy
 from indexer.errors import Fatal, Unreachable
 from indexer.kibana.api import Api as KibanaApi
 from indexer.settings import (
@@ -196,6 +196,11 @@ def use(
     ):
         with suppress(Fatal, typer.BadParameter):
             make()
-    told = [shown(connection), who(connection), remedy(connection), monitoring.monitoring_address or ""]
+    told = [
+        display_url(connection),
+        identity_of(connection),
+        remedy(connection),
+        monitoring.monitoring_address or "",
+    ]
     assert all(isinstance(text, str) for text in told)
-    assert str(explain(Unreachable(url=shown(connection), reason="r"), connection))
+    assert str(translate(Unreachable(url=display_url(connection), reason="r"), connection))

@@ -21,28 +21,28 @@ Found = tuple[int, bytes, bool]
 def split(data: bytes, cuts: Iterable[int], offset: int, limit: int) -> list[Found]:
     """The lines of a file that is read in these blocks, fragments put together; each says where the next line starts."""
     splitter = LineSplitter(offset, limit)
-    pieces: list[Lines | Fragment] = []
+    fragments: list[Lines | Fragment] = []
     places = [0, *sorted(cuts), len(data)]
     for start, end in pairwise(places):
-        pieces += splitter.feed(data[start:end])
+        fragments += splitter.feed(data[start:end])
         assert splitter.position == offset + end
     last = splitter.finish()
     found: list[Found] = []
     held = b""
-    for piece in [*pieces, *([last] if last else [])]:
-        if isinstance(piece, Lines):
+    for fragment in [*fragments, *([last] if last else [])]:
+        if isinstance(fragment, Lines):
             assert not held
-            start = piece.start
-            for line in piece.lines:
+            start = fragment.start
+            for line in fragment.lines:
                 assert len(line) <= limit
                 found.append((start, line, False))
                 start += len(line) + 1
-            assert piece.end in {start, start - 1}
+            assert fragment.end in {start, start - 1}
         else:
-            held += piece.data
-            if piece.last:
+            held += fragment.data
+            if fragment.last:
                 assert len(held) > limit
-                found.append((piece.start, held, True))
+                found.append((fragment.start, held, True))
                 held = b""
     assert not held
     return found

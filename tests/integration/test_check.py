@@ -10,7 +10,7 @@ import orjson
 import pytest
 
 from indexer.check import check
-from indexer.check.findings import Finding, State, Topic
+from indexer.check.findings import Finding, Level, Topic
 from indexer.elastic import fields
 from indexer.elastic.client import inspect_server
 from indexer.settings import Connection, Indices, Lifecycle
@@ -34,17 +34,17 @@ def found(lab: Lab, connection: Connection | None = None, **indices: Any) -> lis
     return list(check([str(lab.logs)], connection or lab.connection, Indices(**indices), lab.state))
 
 
-def by_state(findings: list[Finding], state: State) -> set[Topic]:
+def by_state(findings: list[Finding], state: Level) -> set[Topic]:
     """The topics of the findings that stand so."""
     return {it.topic for it in findings if it.state is state}
 
 
 def wrong(findings: list[Finding]) -> set[Topic]:
     """The topics in which something is wrong."""
-    return by_state(findings, State.WRONG)
+    return by_state(findings, Level.WRONG)
 
 
-def of(findings: list[Finding], topic: Topic, state: State) -> Finding:
+def of(findings: list[Finding], topic: Topic, state: Level) -> Finding:
     """The one finding of a topic that stands so."""
     (finding,) = (it for it in findings if (it.topic, it.state) == (topic, state))
     return finding
@@ -79,11 +79,11 @@ def test_a_laboratory_in_order_has_nothing_wrong_and_is_left_as_it_was(lab: Lab)
 def test_a_server_without_security_is_said(lab: Lab) -> None:
     """A warning, and no privileges to look at; so is one that looks after no index, unless that is wanted so."""
     findings = found(lab)
-    assert by_state(findings, State.ODD) >= {Topic.AUTHENTICATION, Topic.LOGS}
-    assert by_state(findings, State.NOT_TRIED) == {Topic.PRIVILEGES}
+    assert by_state(findings, Level.ODD) >= {Topic.AUTHENTICATION, Topic.LOGS}
+    assert by_state(findings, Level.NOT_TRIED) == {Topic.PRIVILEGES}
     if not inspect_server(lab.client).lifecycle:
-        assert "--rollover" in of(findings, Topic.LIFECYCLE, State.ODD).cure
-    assert of(found(lab, lifecycle=Lifecycle.NONE), Topic.LIFECYCLE, State.FINE)
+        assert "--rollover" in of(findings, Topic.LIFECYCLE, Level.ODD).cure
+    assert of(found(lab, lifecycle=Lifecycle.NONE), Topic.LIFECYCLE, Level.FINE)
 
 
 def test_no_answer_leaves_the_rest_of_the_cluster_untried(bare: Lab) -> None:
@@ -93,8 +93,8 @@ def test_no_answer_leaves_the_rest_of_the_cluster_untried(bare: Lab) -> None:
         findings = found(bare, replace(bare.connection, elasticsearch_url=[url]))
         done = bare.command("check", "--elasticsearch-url", url, bare.logs)
     assert wrong(findings) == {Topic.CONNECTION}
-    assert by_state(findings, State.NOT_TRIED) == {Topic.TLS, Topic.AUTHENTICATION, *CLUSTER}
-    assert by_state(findings, State.FINE) == {Topic.CONFIGURATION, Topic.LOGS, Topic.STATE}
+    assert by_state(findings, Level.NOT_TRIED) == {Topic.TLS, Topic.AUTHENTICATION, *CLUSTER}
+    assert by_state(findings, Level.FINE) == {Topic.CONFIGURATION, Topic.LOGS, Topic.STATE}
     assert done.returncode == 1
     assert "✗ connection" in done.stdout
     assert "--elasticsearch-url" in done.stdout
@@ -106,8 +106,8 @@ def test_one_of_two_addresses_is_enough(lab: Lab) -> None:
         both = [url, *lab.connection.elasticsearch_url]
         findings = found(lab, replace(lab.connection, elasticsearch_url=both))
     assert wrong(findings) == set()
-    assert url in of(findings, Topic.CONNECTION, State.ODD).what
-    assert of(findings, Topic.WRITE, State.FINE)
+    assert url in of(findings, Topic.CONNECTION, Level.ODD).what
+    assert of(findings, Topic.WRITE, Level.FINE)
 
 
 def test_another_server_at_that_address_is_no_elasticsearch(bare: Lab) -> None:
@@ -115,7 +115,7 @@ def test_another_server_at_that_address_is_no_elasticsearch(bare: Lab) -> None:
     with serving(always(200, b"<html>Welcome</html>")) as server:
         findings = found(bare, replace(bare.connection, elasticsearch_url=[address(server)]))
     assert wrong(findings) == {Topic.CONNECTION}
-    assert "not Elasticsearch" in of(findings, Topic.CONNECTION, State.WRONG).what
+    assert "not Elasticsearch" in of(findings, Topic.CONNECTION, Level.WRONG).what
 
 
 def test_https_to_a_server_without_it_is_a_matter_of_tls(bare: Lab) -> None:
@@ -123,23 +123,23 @@ def test_https_to_a_server_without_it_is_a_matter_of_tls(bare: Lab) -> None:
     url = bare.connection.elasticsearch_url[0].replace("http:", "https:")
     findings = found(bare, replace(bare.connection, elasticsearch_url=[url]))
     assert wrong(findings) == {Topic.TLS}
-    assert of(findings, Topic.CONNECTION, State.FINE)
-    assert by_state(findings, State.NOT_TRIED) == {Topic.AUTHENTICATION, *CLUSTER}
+    assert of(findings, Topic.CONNECTION, Level.FINE)
+    assert by_state(findings, Level.NOT_TRIED) == {Topic.AUTHENTICATION, *CLUSTER}
 
 
 def test_settings_that_make_no_sense_are_the_first_thing(bare: Lab) -> None:
     """Nothing is asked then."""
     findings = found(bare, replace(bare.connection, elasticsearch_url=["nonsense"]))
     assert wrong(findings) == {Topic.CONFIGURATION}
-    assert Topic.CONNECTION in by_state(findings, State.NOT_TRIED)
+    assert Topic.CONNECTION in by_state(findings, Level.NOT_TRIED)
 
 
 def test_what_is_not_installed_is_said_with_the_command(bare: Lab) -> None:
     """Template and alias; what needs them is not tried."""
     findings = found(bare)
     assert wrong(findings) == {Topic.TEMPLATE, Topic.ALIAS}
-    assert "indexer template install" in of(findings, Topic.ALIAS, State.WRONG).cure
-    assert {Topic.INDEX, Topic.WRITE, Topic.FIELDS} <= by_state(findings, State.NOT_TRIED)
+    assert "indexer template install" in of(findings, Topic.ALIAS, Level.WRONG).cure
+    assert {Topic.INDEX, Topic.WRITE, Topic.FIELDS} <= by_state(findings, Level.NOT_TRIED)
 
 
 def test_a_template_that_drifted_is_said_field_by_field(lab: Lab) -> None:
@@ -151,12 +151,12 @@ def test_a_template_that_drifted_is_said_field_by_field(lab: Lab) -> None:
     lab.client.cluster.put_component_template(name=name, **body)
     findings = found(lab)
     assert wrong(findings) == set()
-    assert "refresh_interval: 17s → 5s" in of(findings, Topic.TEMPLATE, State.ODD).what
+    assert "refresh_interval: 17s → 5s" in of(findings, Topic.TEMPLATE, Level.ODD).what
     body["template"]["settings"]["index"]["mapping"]["ignore_malformed"] = "false"
     lab.client.cluster.put_component_template(name=name, **body)
     findings = found(lab)
     assert wrong(findings) == {Topic.TEMPLATE}
-    assert "ignore_malformed" in of(findings, Topic.TEMPLATE, State.WRONG).what
+    assert "ignore_malformed" in of(findings, Topic.TEMPLATE, Level.WRONG).what
 
 
 def test_an_index_in_place_of_the_alias_is_said(lab: Lab) -> None:
@@ -165,8 +165,8 @@ def test_an_index_in_place_of_the_alias_is_said(lab: Lab) -> None:
     lab.client.indices.create(index=lab.connection.alias)
     findings = found(lab)
     assert wrong(findings) == {Topic.ALIAS}
-    assert "is an index" in of(findings, Topic.ALIAS, State.WRONG).what
-    assert Topic.WRITE in by_state(findings, State.NOT_TRIED)
+    assert "is an index" in of(findings, Topic.ALIAS, Level.WRONG).what
+    assert Topic.WRITE in by_state(findings, Level.NOT_TRIED)
 
 
 @pytest.mark.parametrize("block", ["write", "read_only", "read_only_allow_delete"])
@@ -180,7 +180,7 @@ def test_a_write_index_that_takes_no_entries_is_found_by_the_write_test(lab: Lab
         lab.client.indices.put_settings(index=index, settings={f"index.blocks.{block}": None})
     assert Topic.WRITE in wrong(findings)
     assert wrong(findings) <= {Topic.WRITE, Topic.INDEX}
-    assert "block" in of(findings, Topic.WRITE, State.WRONG).cure
+    assert "block" in of(findings, Topic.WRITE, Level.WRONG).cure
     assert wrong(found(lab)) == set()
 
 
@@ -200,17 +200,17 @@ def test_an_index_made_without_the_template_is_said(bare: Lab) -> None:
     )
     findings = found(bare)
     assert wrong(findings) == {Topic.INDEX}
-    finding = of(findings, Topic.INDEX, State.WRONG)
+    finding = of(findings, Topic.INDEX, Level.WRONG)
     assert index in finding.what
     assert "--rollover" in finding.cure
-    assert of(findings, Topic.WRITE, State.FINE)
+    assert of(findings, Topic.WRITE, Level.FINE)
 
 
 def test_replicas_that_can_diverge_are_said(lab: Lab) -> None:
     """On the versions that have the fault, and only with replicas."""
 
     def warned() -> list[str]:
-        return [it.what for it in found(lab) if (it.topic, it.state) == (Topic.INDEX, State.ODD)]
+        return [it.what for it in found(lab) if (it.topic, it.state) == (Topic.INDEX, Level.ODD)]
 
     assert warned() == []
     index = f"{lab.connection.alias}-000001"
@@ -247,7 +247,7 @@ def test_fields_are_counted_as_the_server_counts_them(lab: Lab) -> None:
     findings = found(lab)
     ignores = inspect_server(lab.client).ignores_fields_beyond_limit
     assert wrong(findings) == (set() if ignores else {Topic.FIELDS})
-    assert of(findings, Topic.FIELDS, State.ODD if ignores else State.WRONG)
+    assert of(findings, Topic.FIELDS, Level.ODD if ignores else Level.WRONG)
 
 
 def test_check_and_status_count_entries_with_ignored_values(lab: Lab) -> None:

@@ -8,7 +8,7 @@ import trustme
 from elasticsearch import BadRequestError, Elasticsearch
 
 from indexer.check import check
-from indexer.check.findings import Finding, State, Topic
+from indexer.check.findings import Finding, Level, Topic
 from indexer.elastic.client import connect, inspect_server
 from indexer.settings import Connection, Indices
 from indexer.settings import State as Directory
@@ -45,18 +45,18 @@ def of(findings: list[Finding], topic: Topic) -> Finding:
 
 def wrong(findings: list[Finding]) -> set[Topic]:
     """The topics in which something is wrong."""
-    return {it.topic for it in findings if it.state is State.WRONG}
+    return {it.topic for it in findings if it.state is Level.WRONG}
 
 
 def test_the_writer_has_all_that_is_needed(people: dict[str, Connection], tmp_path: Path) -> None:
     """Nothing is wrong; what he may not look at is said to be left out, with the privilege that it takes."""
     findings = found(people["writer"], tmp_path)
     assert wrong(findings) == set()
-    assert of(findings, Topic.TLS).state is State.FINE
+    assert of(findings, Topic.TLS).state is Level.FINE
     assert f"{ALIAS}-writer" in of(findings, Topic.AUTHENTICATION).what
-    assert of(findings, Topic.PRIVILEGES).state is State.FINE
-    assert of(findings, Topic.WRITE).state is State.FINE
-    hidden = {it.topic: it.what for it in findings if it.state is State.NOT_TRIED}
+    assert of(findings, Topic.PRIVILEGES).state is Level.FINE
+    assert of(findings, Topic.WRITE).state is Level.FINE
+    hidden = {it.topic: it.what for it in findings if it.state is Level.NOT_TRIED}
     assert hidden.keys() == {Topic.TEMPLATE, Topic.FIELDS}
     assert "manage_index_templates" in hidden[Topic.TEMPLATE]
     assert "read" in hidden[Topic.FIELDS]
@@ -72,7 +72,7 @@ def test_who_may_not_write_is_told_what_is_missing(
     """And which role has it."""
     findings = found(people[who], tmp_path)
     finding = of(findings, Topic.PRIVILEGES)
-    assert finding.state is State.WRONG
+    assert finding.state is Level.WRONG
     assert lacks in finding.what
     assert f"{ALIAS}-writer" in finding.cure
     assert wrong(findings) <= {Topic.PRIVILEGES, Topic.WRITE}
@@ -82,7 +82,7 @@ def test_who_may_do_everything_sees_everything(people: dict[str, Connection], tm
     """No step is left out, and all roles are covered."""
     findings = found(people[ADMIN], tmp_path)
     assert wrong(findings) == set()
-    assert {it.topic for it in findings if it.state is State.NOT_TRIED} == set()
+    assert {it.topic for it in findings if it.state is Level.NOT_TRIED} == set()
     assert all(f"{ALIAS}-{end}" in of(findings, Topic.PRIVILEGES).what for end in ROLES)
 
 
@@ -94,8 +94,8 @@ def test_a_wrong_password_is_a_matter_of_authentication(
     secret.write_text("wr0ng-password")
     findings = found(replace(people["writer"], password_file=secret), tmp_path)
     assert wrong(findings) == {Topic.AUTHENTICATION}
-    assert of(findings, Topic.TLS).state is State.FINE
-    assert of(findings, Topic.PRIVILEGES).state is State.NOT_TRIED
+    assert of(findings, Topic.TLS).state is Level.FINE
+    assert of(findings, Topic.PRIVILEGES).state is Level.NOT_TRIED
     assert not any("wr0ng-password" in it.what + it.cure for it in findings)
 
 
@@ -107,8 +107,8 @@ def test_a_certificate_of_another_authority_is_a_matter_of_tls(
     trustme.CA().cert_pem.write_to_path(other)
     findings = found(replace(people["writer"], ca_certs=other), tmp_path)
     assert wrong(findings) == {Topic.TLS}
-    assert of(findings, Topic.CONNECTION).state is State.FINE
-    assert of(findings, Topic.AUTHENTICATION).state is State.NOT_TRIED
+    assert of(findings, Topic.CONNECTION).state is Level.FINE
+    assert of(findings, Topic.AUTHENTICATION).state is Level.NOT_TRIED
 
 
 def test_a_real_server_takes_the_bodies_of_the_roles(admin: Elasticsearch) -> None:

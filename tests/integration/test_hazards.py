@@ -7,7 +7,7 @@ from enum import Enum, auto
 import pytest
 
 from indexer.demo.sample import entries
-from indexer.writing.dead_letters import LocalRejects
+from indexer.writing.dead_letters import DeadLetterFiles
 from tests.conftest import TestServer
 from tests.integration.conftest import Lab, joined, numbered
 
@@ -183,7 +183,7 @@ def test_an_entry_that_no_request_can_hold_holds_nothing_back(lab: Lab) -> None:
     assert lab.entries() == [lines[0], lines[2]]
     (kept,) = lab.rejected().lines
     assert (kept.type, kept.where) == ("request_refused", "file")
-    assert LocalRejects(lab.state.state_dir).line(kept.id) == huge
+    assert DeadLetterFiles(lab.state.state_dir).line(kept.id) == huge
 
 
 @pytest.mark.parametrize("batch_bytes", [5_000_000, 30_000_000], ids=["alone", "in one batch"])
@@ -203,4 +203,4 @@ def test_an_entry_larger_than_the_server_can_ever_take_holds_nothing_back(
     assert lab.entries() == [lines[0], lines[2]]
     (kept,) = lab.rejected().lines
     assert (kept.type, kept.where) == ("es_rejected_execution_exception", "file")
-    assert LocalRejects(lab.state.state_dir).line(kept.id) == huge
+    assert DeadLetterFiles(lab.state.state_dir).line(kept.id) == huge

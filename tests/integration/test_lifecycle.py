@@ -13,13 +13,13 @@ import pytest
 
 import indexer
 from indexer.check import check
-from indexer.check.findings import State, Topic
+from indexer.check.findings import Level, Topic
 from indexer.elastic.client import inspect_server
 from indexer.events import Events
-from indexer.settings import Ageing, Delivery, Indices, Lifecycle
+from indexer.settings import Delivery, Indices, Lifecycle, RolloverPolicy
 from indexer.setup import plan
 from indexer.setup.removal import remove
-from indexer.setup.rollover import turn
+from indexer.setup.rollover import roll_over_if_due
 from indexer.setup.templates import NotAccepted, Outcome, Result, install
 from indexer.status.status import status
 from indexer.verify.findings import Verification
@@ -173,7 +173,10 @@ def test_an_old_index_becomes_warm_and_is_deleted(lab: Lab) -> None:
 def test_the_policy_goes_only_once_no_index_needs_it(lab: Lab) -> None:
     """As long as it does, what would do its work without it has nothing to do, and removing leaves it; then it goes."""
     server, what = inspect_server(lab.client), f"{POLICY} {lab.connection.alias}"
-    assert turn(lab.client, lab.connection, Ageing(retain="1s")).managed == lab.connection.alias
+    assert (
+        roll_over_if_due(lab.client, lab.connection, RolloverPolicy(retain="1s")).managed
+        == lab.connection.alias
+    )
     kept = {it.what: it for it in remove(lab.client, lab.connection, server, data=False)}
     assert kept[what].result is Result.KEPT
     assert "in use by one or more indices" in kept[what].detail
@@ -192,12 +195,12 @@ def test_lifecycle_none_leaves_lifecycle_management_out(bare: Lab) -> None:
 def test_check_tells_which_index_nobody_looks_after(lab: Lab) -> None:
     """All is in order as it is installed; an index without a policy stays for ever, and a warning says so."""
 
-    def looked_after() -> list[tuple[State, str]]:
+    def looked_after() -> list[tuple[Level, str]]:
         found = check([str(lab.logs)], lab.connection, Indices(), lab.state)
         return [(it.state, it.what) for it in found if it.topic is Topic.LIFECYCLE]
 
-    assert looked_after() == [(State.FINE, f"policy {lab.connection.alias} looks after 1 index")]
+    assert looked_after() == [(Level.FINE, f"policy {lab.connection.alias} looks after 1 index")]
     lab.client.indices.rollover(alias=lab.connection.alias)
     first = behind(lab)[0]
     lab.client.indices.put_settings(index=first, settings={"index.lifecycle.name": None})
-    assert looked_after() == [(State.ODD, f"no policy looks after {first}")]
+    assert looked_after() == [(Level.ODD, f"no policy looks after {first}")]

@@ -8,7 +8,7 @@ from elasticsearch import BadRequestError
 from indexer.elastic.alias import write_index
 from indexer.elastic.client import inspect_server
 from indexer.setup.invariants import Severity, findings
-from indexer.setup.templates import PromisesBroken, Result, examine, require_promises
+from indexer.setup.templates import PromisesBroken, Result, examine, require_invariants
 from tests.integration.conftest import Lab
 from tests.integration.test_templates_admin import OURS, outranking, set_up, setting, with_result
 
@@ -79,7 +79,7 @@ def test_a_promise_that_a_component_breaks_stops_the_installation(
     assert f"{bare.connection.alias}@custom" in broken.detail
     assert f"{bare.connection.alias}-000001" in broken.what
     with pytest.raises(PromisesBroken, match=word):
-        require_promises(outcomes, bare.connection)
+        require_invariants(outcomes, bare.connection)
     assert write_index(bare.client, bare.connection) is None
 
 
@@ -137,5 +137,5 @@ def test_a_write_index_that_was_made_otherwise_is_found_and_replaced(bare: Lab) 
     assert {it.what for it in broken} == {f"the write index {first}"}
     assert any("eventDate" in it.detail and "--rollover" in it.detail for it in broken)
     assert f"index {first}" in with_result(outcomes, Result.OUTDATED)
-    require_promises(set_up(bare, rollover=True), bare.connection)
+    require_invariants(set_up(bare, rollover=True), bare.connection)
     assert findings(bare.client, bare.connection, inspect_server(bare.client)) == []

@@ -15,14 +15,14 @@ from indexer.elastic.client import connect
 from indexer.errors import NotInstalled
 from indexer.events import Events
 from indexer.run import Report, run
-from indexer.settings import Ageing, Delivery
+from indexer.settings import Delivery, RolloverPolicy
 from indexer.setup import rollover
-from indexer.setup.rollover import CannotRollOver, Turned, look, turn
+from indexer.setup.rollover import CannotRollOver, RolloverResult, look, roll_over_if_due
 from tests.integration.conftest import LOG, Following, Lab, joined, numbered, until
 from tests.integration.test_follow import writing
 
-AT_ONCE = Ageing(rollover_age="1ms", retain="forever")
-OLD_AT_ONCE = Ageing(rollover_age="365d", retain="1ms")
+AT_ONCE = RolloverPolicy(rollover_age="1ms", retain="forever")
+OLD_AT_ONCE = RolloverPolicy(rollover_age="365d", retain="1ms")
 
 
 def index(lab: Lab, *numbers: int) -> list[str]:
@@ -43,13 +43,13 @@ def filled(lab: Lab) -> Lab:
 
 def test_an_index_that_is_old_or_large_enough_gives_way(filled: Lab) -> None:
     """Either is enough; neither, and nothing happens; an empty one never does, however old."""
-    turned = partial(turn, filled.client, filled.connection)
-    assert turned(Ageing()) == Turned()
-    assert turned(Ageing(rollover_size="1b")).began == index(filled, 2)[0]
-    assert turned(AT_ONCE) == Turned()
+    turned = partial(roll_over_if_due, filled.client, filled.connection)
+    assert turned(RolloverPolicy()) == RolloverResult()
+    assert turned(RolloverPolicy(rollover_size="1b")).began == index(filled, 2)[0]
+    assert turned(AT_ONCE) == RolloverResult()
     filled.run(filled.log(joined(numbered(2))))
     filled.client.indices.refresh(index=filled.connection.alias)
-    assert turned(AT_ONCE) == Turned(None, index(filled, 3)[0])
+    assert turned(AT_ONCE) == RolloverResult(None, index(filled, 3)[0])
     assert behind(filled) == index(filled, 1, 2, 3)
 
 
@@ -87,8 +87,13 @@ def test_an_index_that_is_kept_for_long_or_for_ever_is_not_deleted(filled: Lab) 
     for _ in range(2):
         filled.client.indices.rollover(alias=filled.connection.alias)
     for retain in ("1h", "365d", "forever"):
-        assert turn(filled.client, filled.connection, Ageing(retain=retain)) == Turned()
-    assert turn(filled.client, filled.connection, OLD_AT_ONCE).deleted == tuple(index(filled, 1, 2))
+        assert (
+            roll_over_if_due(filled.client, filled.connection, RolloverPolicy(retain=retain))
+            == RolloverResult()
+        )
+    assert roll_over_if_due(filled.client, filled.connection, OLD_AT_ONCE).deleted == tuple(
+        index(filled, 1, 2)
+    )
     assert behind(filled) == index(filled, 3)
 
 
@@ -96,17 +101,17 @@ def test_a_clock_that_goes_wrong_here_deletes_nothing(filled: Lab, monkeypatch: 
     """What counts is the time that the server tells."""
     filled.client.indices.rollover(alias=filled.connection.alias)
     monkeypatch.setattr(time, "time", lambda: 10.0**12)
-    assert turn(filled.client, filled.connection, Ageing(retain="1h")).deleted == ()
+    assert roll_over_if_due(filled.client, filled.connection, RolloverPolicy(retain="1h")).deleted == ()
 
 
 def test_several_who_roll_over_at_once_make_one_new_index(filled: Lab) -> None:
     """As the indexers of several Zoomdata nodes do; each of them succeeds."""
     together = threading.Barrier(4)
 
-    def one(_: int) -> Turned:
+    def one(_: int) -> RolloverResult:
         with connect(filled.connection) as client:
             together.wait()
-            return turn(client, filled.connection, AT_ONCE)
+            return roll_over_if_due(client, filled.connection, AT_ONCE)
 
     with ThreadPoolExecutor(4) as pool:
         turned = list(pool.map(one, range(4)))
@@ -121,7 +126,7 @@ def test_an_alias_that_cannot_roll_over_says_why(filled: Lab) -> None:
     with pytest.raises(
         CannotRollOver, match=rf"{index(filled, 1)[0]}.*{index(filled, 2)[0]}.* already exists"
     ):
-        turn(filled.client, filled.connection, AT_ONCE)
+        roll_over_if_due(filled.client, filled.connection, AT_ONCE)
     done = filled.command("template", "rollover", "--max-age", "1ms")
     assert done.returncode == 1
     assert "cannot roll over" in done.stderr
@@ -142,13 +147,20 @@ def turning_often(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rollover, "EVERY", 0.05)
 
 
-def following(lab: Lab, ageing: Ageing) -> Following:
+def following(lab: Lab, rollover_policy: RolloverPolicy) -> Following:
     """`indexer run --rollover`."""
 
     def work(events: Events, stop: threading.Event) -> Report:
         delivery = Delivery(poll_interval=0.01, batch_bytes=5_000)
         return run(
-            [str(lab.logs)], lab.connection, delivery, lab.state, events, stop, once=False, ageing=ageing
+            [str(lab.logs)],
+            lab.connection,
+            delivery,
+            lab.state,
+            events,
+            stop,
+            once=False,
+            rollover_policy=rollover_policy,
         )
 
     return Following(work)
@@ -204,15 +216,15 @@ def test_a_rollover_that_fails_is_said_and_holds_nothing_up(filled: Lab) -> None
 @pytest.mark.usefixtures("turning_often")
 def test_a_rollover_survives_what_nobody_foresaw(filled: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     """An answer of another form, or a bug of ours, is said, and the next look does the work. No server here gives either."""
-    real = turn
+    real = roll_over_if_due
     errors = [KeyError("_all"), StopIteration(), ZeroDivisionError("ours")]
 
-    def odd(*how: Any) -> Turned:
+    def odd(*how: Any) -> RolloverResult:
         if errors:
             raise errors.pop(0)
         return real(*how)
 
-    monkeypatch.setattr(rollover, "turn", odd)
+    monkeypatch.setattr(rollover, "roll_over_if_due", odd)
     with following(filled, AT_ONCE) as indexing:
         indexing.until(lambda: indexing.heard.of("index_begun"))
     said = [sentence for (sentence,) in indexing.heard.of("rollover_failed")]
@@ -233,7 +245,7 @@ def test_an_index_that_may_not_be_deleted_keeps_no_other(filled: Lab) -> None:
     assert oldest in done.stderr
     assert behind(filled) == index(filled, 1, 3)
     client.indices.put_settings(index=oldest, settings={"index.blocks.read_only": None})
-    assert turn(client, filled.connection, OLD_AT_ONCE).deleted == (oldest,)
+    assert roll_over_if_due(client, filled.connection, OLD_AT_ONCE).deleted == (oldest,)
 
 
 def test_an_index_whose_shard_is_nowhere_gives_way(filled: Lab) -> None:
@@ -242,15 +254,15 @@ def test_an_index_whose_shard_is_nowhere_gives_way(filled: Lab) -> None:
     filled.client.indices.rollover(
         alias=filled.connection.alias, settings=nowhere, wait_for_active_shards="0"
     )
-    assert turn(filled.client, filled.connection, AT_ONCE).began == index(filled, 3)[0]
+    assert roll_over_if_due(filled.client, filled.connection, AT_ONCE).began == index(filled, 3)[0]
 
 
 @pytest.mark.usefixtures("turning_often")
 def test_a_server_that_rolls_over_no_more_is_noticed(filled: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     """What it does itself is told once; when it does so no more, we do. The servers of these tests have no ILM: faked."""
-    managed = [Turned(managed="policy")] * 5
-    real = turn
-    monkeypatch.setattr(rollover, "turn", lambda *how: managed.pop() if managed else real(*how))
+    managed = [RolloverResult(managed="policy")] * 5
+    real = roll_over_if_due
+    monkeypatch.setattr(rollover, "roll_over_if_due", lambda *how: managed.pop() if managed else real(*how))
     with following(filled, AT_ONCE) as indexing:
         indexing.until(lambda: indexing.heard.of("index_begun"))
     assert indexing.heard.of("rollover_managed") == [("policy",)]

@@ -12,7 +12,7 @@ from subprocess import CompletedProcess
 import pytest
 from elasticsearch import Elasticsearch
 
-from indexer.elastic.client import connect, explained
+from indexer.elastic.client import connect, translate_errors
 from indexer.errors import NotSecure, Unreachable
 from indexer.events import Fault
 from indexer.settings import Connection, State
@@ -199,7 +199,7 @@ def test_the_server_is_trusted_by_its_ca_alone(company: Company, secured: Secure
         (replace(it, elasticsearch_url=by_name), NotSecure, "not valid for 'localhost'"),
         (replace(it, ca_certs=None, elasticsearch_url=without_tls), Unreachable, "does it want https"),
     ):
-        with connect(bad) as client, pytest.raises(kind, match=said), explained(bad):
+        with connect(bad) as client, pytest.raises(kind, match=said), translate_errors(bad):
             client.security.authenticate()
 
 

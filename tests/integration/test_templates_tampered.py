@@ -9,7 +9,7 @@ import elasticsearch
 import pytest
 
 from indexer.check import check
-from indexer.check.findings import State, Topic
+from indexer.check.findings import Level, Topic
 from indexer.elastic.client import inspect_server
 from indexer.settings import Indices
 from indexer.setup.inventory import compare
@@ -132,7 +132,7 @@ def changes(lab: Lab) -> list[str]:
     return [it.what for it in compare(steps).deviations]
 
 
-def templates_checked(lab: Lab) -> tuple[State, str]:
+def templates_checked(lab: Lab) -> tuple[Level, str]:
     """What `check` says of the templates first."""
     found = check([str(lab.logs)], lab.connection, Indices(), lab.state)
     return next((it.state, it.what) for it in found if it.topic is Topic.TEMPLATE)
@@ -157,12 +157,12 @@ def test_what_was_tampered_with_is_seen_and_put_right(lab: Lab, name: str) -> No
     expected = [] if name in MEANINGLESS else [request.what]
     assert changes(lab) == expected
     state, what = templates_checked(lab)
-    assert (state is State.FINE) is (not expected), what
+    assert (state is Level.FINE) is (not expected), what
     outcomes = installed(lab)
     assert [it.what for it in outcomes if it.result is Result.UPDATED] == expected
     assert not [it for it in outcomes if it.result is Result.BROKEN]
     assert changes(lab) == []
-    assert templates_checked(lab)[0] is State.FINE
+    assert templates_checked(lab)[0] is Level.FINE
 
 
 def test_the_command_says_each_field_and_puts_it_right(lab: Lab) -> None:
@@ -206,7 +206,7 @@ def test_what_an_admin_adds_in_their_own_component_stays_and_takes_part(lab: Lab
     lab.client.cluster.put_component_template(name=custom, template={"settings": settings})
     installed(lab)
     assert changes(lab) == []
-    assert templates_checked(lab)[0] is State.FINE
+    assert templates_checked(lab)[0] is Level.FINE
     tampered(lab, request_for(lab, "-settings"), TAMPERED["settings: changed"][1])
     installed(lab)
     assert changes(lab) == []

@@ -35,7 +35,7 @@ from tests.integration.conftest import (
 )
 
 if TYPE_CHECKING:
-    from indexer.writing.dead_letters import Rejects
+    from indexer.writing.dead_letters import DeadLetterStore
 
 GARBAGE = b"not an object"
 LINES = [*numbered(5), GARBAGE, b'{"n": 5.0, "user":"\\u00e9"}', b'{"n":', *numbered(5, start=10)]
@@ -483,7 +483,7 @@ def test_a_repair_of_what_was_delivered_meanwhile_doubles_nothing(good: Lab) -> 
     target = Target(good.client, good.connection.alias, "", behind, None)
     sender = Sender(good.client, target, Events(), threading.Event())
     delivered = Line(identity(LINES[0]).encode(), LINES[0], LOG, 0, None, final=True)
-    assert Repair(sender, cast("Rejects", None))([delivered]) == 1
+    assert Repair(sender, cast("DeadLetterStore", None))([delivered]) == 1
     assert counts(check(good)) == AGREES
 
 

@@ -12,12 +12,12 @@ from indexer.reading import identity, log
 from indexer.reading.entries import Entries, entries_of
 from indexer.reading.identity import FileRecord, Place
 from indexer.reading.lines import Lines
-from indexer.reading.log import QUIET, Log, Run
+from indexer.reading.log import QUIET, Log, ReadBatch
 from indexer.writing import answers, bulk, target
 from indexer.writing.answers import Answer
 from indexer.writing.batches import EMPTY, Body
-from indexer.writing.bulk import Outcome, Sender, Undelivered
-from indexer.writing.dead_letters import Rejects
+from indexer.writing.bulk import BulkFailed, Outcome, Sender
+from indexer.writing.dead_letters import DeadLetterStore
 from indexer.writing.target import Target
 
 Patch = pytest.MonkeyPatch
@@ -46,7 +46,7 @@ def ids_with_inode(patch: Patch) -> None:
     original = Log.begin
 
     def begin(self: Log, record: FileRecord, place: Place) -> None:
-        opened[record.generation] = self.window.status().st_ino
+        opened[record.generation] = self.source.status().st_ino
         original(self, record, place)
 
     patch.setattr(Log, "begin", begin)
@@ -91,7 +91,7 @@ def change_is_not_noticed(patch: Patch) -> None:
     original = Log._next_block
 
     def read_on(self: Log, size: int) -> bytes:
-        return original(self, size) if self.window.sequential else self.window.read_at(self.position, size)
+        return original(self, size) if self.source.sequential else self.source.read_at(self.position, size)
 
     patch.setattr(Log, "_next_block", read_on)
 
@@ -100,7 +100,7 @@ def unterminated_line_is_done_with(patch: Patch) -> None:
     """The offset after a last line without line end is stored."""
     original = Log.finish
 
-    def finish(self: Log) -> Run | None:
+    def finish(self: Log) -> ReadBatch | None:
         run = original(self)
         end = Place(self.position, zlib.crc32(self._recent), None)
         return run and replace(run, mark=replace(run.mark, end=end))
@@ -137,10 +137,12 @@ def acknowledgement_out_of_order(patch: Patch) -> None:
     original = Pipeline._settle
 
     def settle(self: Pipeline) -> None:
-        done = [shipment for shipment in self._under_way if shipment.done.is_set()]
-        waiting = [shipment for shipment in self._under_way if not shipment.done.is_set()]
-        self._under_way.clear()
-        self._under_way.extend(done + waiting)
+        done = [in_flight_batch for in_flight_batch in self._in_flight if in_flight_batch.done.is_set()]
+        waiting = [
+            in_flight_batch for in_flight_batch in self._in_flight if not in_flight_batch.done.is_set()
+        ]
+        self._in_flight.clear()
+        self._in_flight.extend(done + waiting)
         original(self)
 
     patch.setattr(Pipeline, "_settle", settle)
@@ -152,8 +154,8 @@ def stop_acknowledges_what_is_on_its_way(patch: Patch) -> None:
 
     def drain(self: Pipeline) -> None:
         original(self)
-        for shipment in self._under_way:
-            for mark in shipment.batch.tickets:
+        for in_flight_batch in self._in_flight:
+            for mark in in_flight_batch.batch.tickets:
                 self._tail.acknowledge(mark)
 
     patch.setattr(Pipeline, "_drain", drain)
@@ -248,7 +250,7 @@ def lost_answer_is_good_news(patch: Patch) -> None:
     def post(client: Any, body: Body, index: str) -> Answer:
         try:
             return original(client, body, index)
-        except Undelivered:
+        except BulkFailed:
             return Answer(index)
 
     patch.setattr(bulk, "post", post)
@@ -279,4 +281,4 @@ def duplicate_counts_as_created(patch: Patch) -> None:
 
 def rejected_lines_are_not_kept(patch: Patch) -> None:
     """Rejected lines are counted, and gone."""
-    patch.setattr(Rejects, "keep", lambda _self, _rejections: None)
+    patch.setattr(DeadLetterStore, "keep", lambda _self, _rejections: None)

@@ -18,7 +18,7 @@ from indexer.events import Events, Recognition, Totals
 from indexer.pipeline import Pipeline
 from indexer.reading import identity, log
 from indexer.reading.files import FileFacts
-from indexer.reading.sources import PlainFile, open_log
+from indexer.reading.sources import FileSource, open_log
 from indexer.reading.tail import Tail
 from indexer.settings import Connection
 from indexer.verify import log_files
@@ -28,7 +28,7 @@ from indexer.verify.log_files import Checker, Repair
 from indexer.verify.lookup import Lookup
 from indexer.writing import bulk, checkpoint, target
 from indexer.writing.bulk import Sender
-from indexer.writing.dead_letters import LocalRejects, Rejects
+from indexer.writing.dead_letters import DeadLetterFiles, DeadLetterStore
 from indexer.writing.target import Target, backing, delivered
 from tests.model.audit import HEAD, Audit
 from tests.model.stage import Actor, Order, Stage, Stop
@@ -69,20 +69,20 @@ class World:
         ):
             patch.setattr(module, name, value)
 
-    def _open(self, facts: FileFacts) -> PlainFile:
-        window = open_log(facts)
+    def _open(self, facts: FileFacts) -> FileSource:
+        source = open_log(facts)
         if self.stage.current is None:
-            return window
+            return source
         windows = cast("Subject", self.stage.current.owner).windows
-        close = window.close
+        close = source.close
 
         def close_and_forget() -> None:
-            windows.remove(window)
+            windows.remove(source)
             close()
 
-        window.close = close_and_forget  # type: ignore[method-assign]
-        windows.append(window)
-        return window
+        source.close = close_and_forget  # type: ignore[method-assign]
+        windows.append(source)
+        return source
 
 
 class Subject:
@@ -90,7 +90,7 @@ class Subject:
 
     def __init__(self, world: World, state: Path) -> None:
         self.state = state
-        self.windows: list[PlainFile] = []
+        self.windows: list[FileSource] = []
         """The files that it holds open."""
         self.totals = Totals()
         """What it has counted since its state began."""
@@ -119,7 +119,7 @@ class Subject:
     @property
     def opened(self) -> set[int]:
         """The inodes that it holds open."""
-        return {window.status().st_ino for window in self.windows} if self.runs else set()
+        return {source.status().st_ino for source in self.windows} if self.runs else set()
 
     @property
     def idle(self) -> bool:
@@ -128,7 +128,7 @@ class Subject:
             return True
         if self.once or self._pipeline is None or self._tail is None or self._reader is None:
             return False
-        return self._reader.at == "wait" and self._tail.idle and not self._pipeline._under_way
+        return self._reader.at == "wait" and self._tail.idle and not self._pipeline._in_flight
 
     # ---- its life
 
@@ -149,8 +149,8 @@ class Subject:
     def kill(self) -> None:
         """End it where it stands, as SIGKILL does."""
         self._stage.kill(self)
-        for window in list(self.windows):
-            window.close()
+        for source in list(self.windows):
+            source.close()
         self._ending()
         self._reader = None
 
@@ -169,7 +169,7 @@ class Subject:
         self._reader.start()
 
     def _run(self, *, once: bool) -> None:
-        held = checkpoint.State(self.state)
+        held = checkpoint.StateDirectory(self.state)
         self._ending = self._let_go(held)
         client, alias, events = self._world.server.client, self._world.server.alias, Listener(self)
         behind = backing(client, alias, "")
@@ -212,15 +212,15 @@ class Subject:
         paths = [str(path) for path in self._world.watched]
         return Tail(paths, known, limit=LONGEST_LINE, once=once, events=events, clock=self._stage.clock)
 
-    def _rejects(self, events: Events) -> Rejects:
+    def _rejects(self, events: Events) -> DeadLetterStore:
         self.state.mkdir(exist_ok=True)
         server = self._world.server
-        local = LocalRejects(self.state)
-        return Rejects(
+        local = DeadLetterFiles(self.state)
+        return DeadLetterStore(
             server.client, f"{server.alias}-rejected", local, limit=BATCH, events=events, stop=self._stop
         )
 
-    def _let_go(self, held: checkpoint.State) -> Callable[[], None]:
+    def _let_go(self, held: checkpoint.StateDirectory) -> Callable[[], None]:
         def end() -> None:
             held.close()
             self._ending = lambda: None

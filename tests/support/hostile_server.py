@@ -20,11 +20,11 @@ def hostile(say: Say) -> Iterator[str]:
         with connection, contextlib.suppress(OSError):
             connection.settimeout(20)
             while not over.is_set() and (request := _request(connection)):
-                for piece in say(request):
+                for fragment in say(request):
                     if over.is_set():
                         return
-                    if piece:
-                        connection.sendall(piece)
+                    if fragment:
+                        connection.sendall(fragment)
                     else:
                         time.sleep(0.05)
 
@@ -51,9 +51,9 @@ def whole(body: bytes, status: int = 200) -> bytes:
 def _request(connection: socket.socket) -> bytes:
     data = b""
     while b"\r\n\r\n" not in data:
-        if not (piece := connection.recv(65536)):
+        if not (fragment := connection.recv(65536)):
             return b""
-        data += piece
+        data += fragment
     head, _, body = data.partition(b"\r\n\r\n")
     length = next(
         (
@@ -64,7 +64,7 @@ def _request(connection: socket.socket) -> bytes:
         0,
     )
     while len(body) < length:
-        if not (piece := connection.recv(65536)):
+        if not (fragment := connection.recv(65536)):
             return b""
-        body += piece
+        body += fragment
     return head + b"\r\n\r\n" + body

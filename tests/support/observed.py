@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from indexer.events import Events
-from indexer.writing.dead_letters import LocalRejects
+from indexer.writing.dead_letters import DeadLetterFiles
 
 
 @dataclass(eq=False)
@@ -53,6 +53,6 @@ class Heard(Events):
         self.told.append((name, facts))
 
 
-def in_files(local: LocalRejects) -> dict[str, bytes]:
+def in_files(local: DeadLetterFiles) -> dict[str, bytes]:
     """The bytes of each line that files hold."""
     return {kept.id: local.line(kept.id) for kept in local.list()}

@@ -20,8 +20,8 @@ from indexer.reading.identity import FileRecord
 from indexer.reading.tail import Tail
 from indexer.writing import checkpoint
 from indexer.writing.bulk import Sender
-from indexer.writing.checkpoint import Checkpoint, State
-from indexer.writing.dead_letters import LocalRejects, Rejects
+from indexer.writing.checkpoint import Checkpoint, StateDirectory
+from indexer.writing.dead_letters import DeadLetterFiles, DeadLetterStore
 from indexer.writing.target import Target, backing
 from tests.support import faults
 from tests.support.fakes import ALIAS, FakeElasticsearch
@@ -49,7 +49,7 @@ def lines(name: str, count: int) -> list[bytes]:
     return found
 
 
-class Watched(State):
+class Watched(StateDirectory):
     """A state directory that holds what is saved against what is delivered."""
 
     def __init__(self, directory: Path, world: "World") -> None:
@@ -117,9 +117,9 @@ class World:
         self.stop = Stop()
         return self.run()
 
-    def _pipeline(self, state: State, start: Checkpoint, *, once: bool) -> Pipeline:
+    def _pipeline(self, state: StateDirectory, start: Checkpoint, *, once: bool) -> Pipeline:
         client, stop, heard = self.server.client, self.stop, self.heard
-        local = LocalRejects(self.state, self.most_spooled)
+        local = DeadLetterFiles(self.state, self.most_spooled)
         tail = Tail([str(self.logs)], start.files, limit=self.limit, once=once, events=heard, spool=local)
         scan = tail.scan
 
@@ -140,7 +140,7 @@ class World:
             tail=tail,
             sender=Sender(client, target, heard, stop),
             target=target,
-            rejects=Rejects(client, REJECTED, local, self.batch_bytes, heard, stop),
+            rejects=DeadLetterStore(client, REJECTED, local, self.batch_bytes, heard, stop),
             state=state,
             start=start,
             events=heard,
@@ -168,7 +168,7 @@ class World:
         found = {
             identity: base64.b64decode(orjson.loads(source)["bytes"]) for identity, source in stored.items()
         }
-        return found | in_files(LocalRejects(self.state))
+        return found | in_files(DeadLetterFiles(self.state))
 
     @property
     def arrived(self) -> Counter[bytes]:

@@ -11,8 +11,8 @@ from indexer.events import Events, Recognition
 from indexer.reading import log as log_module
 from indexer.reading.files import FileFacts
 from indexer.reading.identity import FileRecord
-from indexer.reading.log import QUIET, Mark, Run
-from indexer.reading.sources import PlainFile, open_log
+from indexer.reading.log import QUIET, AckPosition, ReadBatch
+from indexer.reading.sources import FileSource, open_log
 from indexer.reading.tail import QUIET_EVERY, Tail
 
 LIMIT = 1024 * 1024
@@ -108,7 +108,7 @@ class Reader:
         self._patterns = [str(pattern) for pattern in patterns]
         self._limit = limit
         self._most = most
-        self._on_their_way: list[Run] = []
+        self._on_their_way: list[ReadBatch] = []
         self._checkpoint: list[FileRecord] = []
         _readers.append(self)
         self.start([], once=once)
@@ -131,7 +131,7 @@ class Reader:
     def close(self) -> None:
         """Let go all files, as the end of a process does."""
         for log in self.tail._open.values():
-            log.window.close()
+            log.source.close()
         self.tail._open.clear()
 
     def restart(self, *, once: bool | None = None) -> None:
@@ -184,12 +184,12 @@ class Reader:
                 (self.again if pair in self.delivered else self.delivered)[pair] += 1
 
     @property
-    def marks(self) -> list[Mark]:
+    def marks(self) -> list[AckPosition]:
         """Of what is on its way."""
         return [run.mark for run in self._on_their_way]
 
 
-def _pairs(run: Run) -> Iterator[tuple[str, bytes]]:
+def _pairs(run: ReadBatch) -> Iterator[tuple[str, bytes]]:
     for identity, entry in zip(run.entries.ids, run.entries.entries, strict=True):
         yield identity.decode(), entry
     for rejection in run.entries.rejections:
@@ -223,7 +223,7 @@ class Opened:
         self.names: list[str] = []
         self.refused: dict[str, OSError] = {}
 
-    def __call__(self, facts: FileFacts) -> PlainFile:
+    def __call__(self, facts: FileFacts) -> FileSource:
         """Open a log, or refuse to."""
         name = Path(facts.path).name
         if name in self.refused:

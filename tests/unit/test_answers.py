@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from indexer.elastic.failures import NotAnAnswer
+from indexer.elastic.failures import InvalidAnswer
 from indexer.events import Fault
 from indexer.writing.answers import (
     ITEM,
@@ -174,7 +174,7 @@ def test_another_number_of_items_is_no_answer(items: list[Any], count: int) -> N
     if len(items) == count:
         assert len(told(read_answer(data, count), count)) == count
     else:
-        with pytest.raises(NotAnAnswer):
+        with pytest.raises(InvalidAnswer):
             read_answer(data, count)
 
 
@@ -183,7 +183,7 @@ def test_a_cut_answer_is_no_answer(items: list[Any], data: st.DataObject) -> Non
     """An answer that breaks off anywhere tells nothing."""
     whole = bulk_answer(items)
     cut = data.draw(st.integers(0, len(whole) - 1))
-    with pytest.raises(NotAnAnswer):
+    with pytest.raises(InvalidAnswer):
         read_answer(whole[:cut], len(items))
 
 
@@ -209,7 +209,7 @@ NO_ANSWERS = {
 @pytest.mark.parametrize("data", NO_ANSWERS.values(), ids=NO_ANSWERS)
 def test_anything_else_is_no_answer(data: object) -> None:
     """What is not of the form of a bulk answer tells nothing, and raises nothing but that."""
-    with pytest.raises(NotAnAnswer):
+    with pytest.raises(InvalidAnswer):
         read_answer(data, 1)
 
 

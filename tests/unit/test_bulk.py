@@ -8,7 +8,7 @@ import pytest
 from indexer.events import Fault
 from indexer.reading.entries import Rejection, entry_id
 from indexer.writing.batches import Body
-from indexer.writing.bulk import FAST, SLOW, Stopped
+from indexer.writing.bulk import FIX_WAIT, RETRY_WAIT, Stopped
 from indexer.writing.target import LOOK_EVERY
 from tests.support import faults
 from tests.support.fakes import Refusal
@@ -107,7 +107,7 @@ def test_a_block_is_waited_for(lab: Lab) -> None:
     outcome, rejections = lab.deliver(pairs(4))
     assert (counts(outcome), rejections) == ((4, 0, 0), [])
     assert lab.faults == [Fault.CLUSTER_STATE] * 3
-    assert lab.stop.waits[0] >= SLOW[0] / 2
+    assert lab.stop.waits[0] >= FIX_WAIT[0] / 2
 
 
 def test_a_missing_alias_is_waited_for(lab: Lab) -> None:
@@ -121,7 +121,7 @@ def test_a_missing_alias_is_waited_for(lab: Lab) -> None:
     assert [request.target for request in lab.server.requests] == [ONE]
     assert lab.faults == [Fault.CLUSTER_STATE] * 2
     assert "no alias" in lab.heard.of("waiting")[0][0]
-    assert lab.stop.waits[0] >= SLOW[0] / 2
+    assert lab.stop.waits[0] >= FIX_WAIT[0] / 2
 
 
 def test_an_alias_without_a_write_index_is_waited_for(lab: Lab) -> None:
@@ -160,19 +160,19 @@ def test_items_of_one_answer_each_have_their_own_verdict(lab: Lab) -> None:
 # ---- requests that come to nothing
 
 OUTAGES = {
-    "no connection": (faults.no_connection, Fault.NO_ANSWER, FAST),
-    "too many": (faults.status(429), Fault.TOO_MANY_REQUESTS, FAST),
-    "bad gateway": (faults.status(502), Fault.SERVER_ERROR, FAST),
-    "a page": (faults.answer(b"<html>"), Fault.NOT_AN_ANSWER, FAST),
-    "cut": (faults.answer(b'{"errors":false,"items":[{"create'), Fault.NOT_AN_ANSWER, FAST),
+    "no connection": (faults.no_connection, Fault.NO_ANSWER, RETRY_WAIT),
+    "too many": (faults.status(429), Fault.TOO_MANY_REQUESTS, RETRY_WAIT),
+    "bad gateway": (faults.status(502), Fault.SERVER_ERROR, RETRY_WAIT),
+    "a page": (faults.answer(b"<html>"), Fault.NOT_AN_ANSWER, RETRY_WAIT),
+    "cut": (faults.answer(b'{"errors":false,"items":[{"create'), Fault.NOT_AN_ANSWER, RETRY_WAIT),
     "too few items": (
         faults.answer(b'{"errors":false,"items":[{"create":{"_index":"x","status":201}}]}'),
         Fault.NOT_AN_ANSWER,
-        FAST,
+        RETRY_WAIT,
     ),
-    "not found": (faults.status(404), Fault.NOT_AN_ANSWER, FAST),
-    "no credentials": (faults.status(401), Fault.REFUSED, SLOW),
-    "no rights": (faults.status(403), Fault.REFUSED, SLOW),
+    "not found": (faults.status(404), Fault.NOT_AN_ANSWER, RETRY_WAIT),
+    "no credentials": (faults.status(401), Fault.REFUSED, FIX_WAIT),
+    "no rights": (faults.status(403), Fault.REFUSED, FIX_WAIT),
 }
 
 
@@ -196,7 +196,7 @@ def test_no_outage_is_too_long(lab: Lab, step: faults.Step) -> None:
     lab.server.bulk_steps.extend([step] * 2000)
     outcome, _ = lab.deliver(pairs(1))
     assert (counts(outcome), len(lab.stop.waits)) == ((1, 0, 0), 2000)
-    longest = FAST[1] if step is faults.no_connection else SLOW[1]
+    longest = RETRY_WAIT[1] if step is faults.no_connection else FIX_WAIT[1]
     assert longest / 2 <= min(lab.stop.waits[10:]) <= max(lab.stop.waits) <= longest
 
 
@@ -206,8 +206,8 @@ def test_a_new_outage_begins_with_short_waits(lab: Lab) -> None:
     lab.server.bulk_steps.extend([*[faults.no_connection] * 6, faults.carried_out, faults.no_connection])
     outcome, _ = lab.deliver(pairs(8))
     assert counts(outcome) == (8, 0, 0)
-    assert lab.stop.waits[5] >= FAST[0] * 2**5 / 2
-    assert lab.stop.waits[6] <= FAST[0]
+    assert lab.stop.waits[5] >= RETRY_WAIT[0] * 2**5 / 2
+    assert lab.stop.waits[6] <= RETRY_WAIT[0]
     assert lab.heard.of("delivery_recovered") == [(), ()]
 
 

@@ -8,7 +8,7 @@ import pytest
 from indexer.events import Fault
 from indexer.reading.entries import entry_id
 from indexer.writing.batches import Body, Pair
-from indexer.writing.bulk import FAST, SLOW, TRIES, Outcome, Stopped
+from indexer.writing.bulk import FIX_WAIT, RETRY_WAIT, TRIES, Outcome, Stopped
 from indexer.writing.target import LOOK_EVERY
 from tests.support import faults
 from tests.support.fakes import Refusal
@@ -84,7 +84,7 @@ def test_a_refusal_of_everything_is_no_entrys_fault(lab: Lab) -> None:
     with pytest.raises(Stopped):
         lab.deliver(pairs(4))
     assert lab.faults == [Fault.CLUSTER_STATE] * 4
-    assert lab.stop.waits[-1] >= SLOW[0] * 8 / 2
+    assert lab.stop.waits[-1] >= FIX_WAIT[0] * 8 / 2
 
 
 @pytest.mark.parametrize("code", [400, 413])
@@ -144,7 +144,7 @@ def test_an_entry_at_which_the_server_fails_is_rejected_in_the_end(
     assert lab.sizes == [count] + [len(bad)] * TRIES
     assert lab.faults == [Fault.SERVER_ERROR] * TRIES
     assert "status 500" in lab.heard.of("delivery_failed")[0][1]
-    assert lab.stop.waits[-1] >= FAST[0] * 2 ** (TRIES - 1) / 2, "the waits grow"
+    assert lab.stop.waits[-1] >= RETRY_WAIT[0] * 2 ** (TRIES - 1) / 2, "the waits grow"
     assert lab.heard.of("delivery_recovered") == [()]
 
 

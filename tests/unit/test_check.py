@@ -7,8 +7,8 @@ import pytest
 
 from indexer import check
 from indexer.check import Step, judgements
-from indexer.check.cluster import Looking
-from indexer.check.findings import Finding, State, Topic, fine, wrong
+from indexer.check.cluster import CheckContext
+from indexer.check.findings import Finding, Level, Topic, fail, ok
 from indexer.elastic.client import Server
 from indexer.elastic.fields import Fields, Ignored
 from indexer.errors import NotInstalled, Refused
@@ -32,7 +32,7 @@ class Steps:
     def finds(self, topic: Topic, *found: Finding | Exception, needs: tuple[Topic, ...] = ()) -> Step:
         """A step that finds this; an exception is raised."""
 
-        def look(_: Looking) -> Iterator[Finding]:
+        def look(_: CheckContext) -> Iterator[Finding]:
             self.tried.append(topic)
             for each in found:
                 if isinstance(each, Exception):
@@ -42,25 +42,25 @@ class Steps:
         return Step(topic, look, needs)
 
 
-def in_order(*steps: Step) -> list[tuple[Topic, State]]:
-    looking: Any = type("Looking", (), {"connection": Connection()})()
-    return [(it.topic, it.state) for it in check._in_order(steps, looking)]
+def in_order(*steps: Step) -> list[tuple[Topic, Level]]:
+    context: Any = type("Looking", (), {"connection": Connection()})()
+    return [(it.topic, it.state) for it in check._in_order(steps, context)]
 
 
 def test_a_step_is_not_tried_once_what_it_needs_failed() -> None:
     """Nor is what needs that one; the others are."""
     steps = Steps()
     found = in_order(
-        steps.finds(Topic.CONNECTION, wrong(Topic.CONNECTION, "no answer", "start it")),
-        steps.finds(Topic.VERSION, fine(Topic.VERSION, "9"), needs=(Topic.CONNECTION,)),
-        steps.finds(Topic.TEMPLATE, fine(Topic.TEMPLATE, "1"), needs=(Topic.VERSION,)),
-        steps.finds(Topic.STATE, fine(Topic.STATE, "there")),
+        steps.finds(Topic.CONNECTION, fail(Topic.CONNECTION, "no answer", "start it")),
+        steps.finds(Topic.VERSION, ok(Topic.VERSION, "9"), needs=(Topic.CONNECTION,)),
+        steps.finds(Topic.TEMPLATE, ok(Topic.TEMPLATE, "1"), needs=(Topic.VERSION,)),
+        steps.finds(Topic.STATE, ok(Topic.STATE, "there")),
     )
     assert found == [
-        (Topic.CONNECTION, State.WRONG),
-        (Topic.VERSION, State.NOT_TRIED),
-        (Topic.TEMPLATE, State.NOT_TRIED),
-        (Topic.STATE, State.FINE),
+        (Topic.CONNECTION, Level.WRONG),
+        (Topic.VERSION, Level.NOT_TRIED),
+        (Topic.TEMPLATE, Level.NOT_TRIED),
+        (Topic.STATE, Level.FINE),
     ]
     assert steps.tried == [Topic.CONNECTION, Topic.STATE]
 
@@ -71,12 +71,12 @@ def test_an_error_in_a_step_is_what_it_finds() -> None:
     missing = NotInstalled(alias="{a}", url="http://es")
     refused = Refused(url="http://es", who="user 'u'", reason="r")
     steps_found = (
-        steps.finds(Topic.FIELDS, fine(Topic.FIELDS, "some"), refused),
+        steps.finds(Topic.FIELDS, ok(Topic.FIELDS, "some"), refused),
         steps.finds(Topic.ALIAS, missing),
     )
-    looking: Any = type("Looking", (), {"connection": Connection()})()
-    first, second, third = check._in_order(steps_found, looking)
-    assert (first.state, second.state, third.state) == (State.FINE, State.NOT_TRIED, State.WRONG)
+    context: Any = type("Looking", (), {"connection": Connection()})()
+    first, second, third = check._in_order(steps_found, context)
+    assert (first.state, second.state, third.state) == (Level.FINE, Level.NOT_TRIED, Level.WRONG)
     assert "user 'u'" in second.what
     assert f"{third.what} {third.cure}" == str(missing)
 
@@ -106,10 +106,10 @@ def answered(missing: str = "", on: str = "") -> dict[str, Any]:
 def test_who_may_do_what_the_writer_may_is_fine() -> None:
     """The sentence tells which other roles are covered."""
     finding = judgements.privileges(roles(ALIAS), ALIAS, answered())
-    assert finding.state is State.FINE
+    assert finding.state is Level.FINE
     assert all(name in finding.what for name in roles(ALIAS))
     without = judgements.privileges(roles(ALIAS), ALIAS, answered("read", ALIAS))
-    assert without.state is State.FINE
+    assert without.state is Level.FINE
     assert f"{ALIAS}-writer" in without.what
     assert f"{ALIAS}-reader" not in without.what
 
@@ -128,7 +128,7 @@ def test_who_may_do_what_the_writer_may_is_fine() -> None:
 def test_a_privilege_that_is_missing_is_named(privilege: str, on: str) -> None:
     """With where it is missing, and the role that has it."""
     finding = judgements.privileges(roles(ALIAS), ALIAS, answered(privilege, on))
-    assert finding.state is State.WRONG
+    assert finding.state is Level.WRONG
     assert privilege in finding.what
     assert (on or "cluster") in finding.what
     assert f"{ALIAS}-writer" in finding.cure
@@ -137,13 +137,13 @@ def test_a_privilege_that_is_missing_is_named(privilege: str, on: str) -> None:
 @pytest.mark.parametrize(
     ("version", "state"),
     [
-        ((7, 16, 3), State.WRONG),
-        ((7, 17, 0), State.FINE),
-        ((9, 99, 0), State.FINE),
-        ((10, 0, 0), State.ODD),
+        ((7, 16, 3), Level.WRONG),
+        ((7, 17, 0), Level.FINE),
+        ((9, 99, 0), Level.FINE),
+        ((10, 0, 0), Level.ODD),
     ],
 )
-def test_versions_from_7_17_to_9_are_supported(version: tuple[int, int, int], state: State) -> None:
+def test_versions_from_7_17_to_9_are_supported(version: tuple[int, int, int], state: Level) -> None:
     """Older ones are not; newer ones nobody has tried."""
     assert judgements.version(Server(version, lifecycle=True)).state is state
 
@@ -168,7 +168,7 @@ def test_replicas_that_can_diverge_are_a_warning(
 ) -> None:
     """With the version to upgrade to; an index without replicas has none that could."""
     found = list(judgements.replicated(Server(version, lifecycle=True), "i-000001", replicas))
-    assert [it.state for it in found] == [State.ODD] * warned
+    assert [it.state for it in found] == [Level.ODD] * warned
     assert all("i-000001" in it.what and "9.5.3" in it.cure for it in found)
 
 
@@ -188,33 +188,33 @@ def _is_template(request: Request) -> bool:
 
 def test_what_is_installed_is_fine_missing_foreign_or_newer() -> None:
     """Missing or made by somebody else is wrong; a newer one works."""
-    assert judgements.templates(installed()).state is State.FINE
+    assert judgements.templates(installed()).state is Level.FINE
     missing = judgements.templates(installed(missing=True))
-    assert (missing.state, missing.cure) == (State.WRONG, "Run `indexer template install`.")
+    assert (missing.state, missing.cure) == (Level.WRONG, "Run `indexer template install`.")
     assert f"index template {ALIAS}" in missing.what
     foreign = judgements.templates(installed({"_meta": None, "policy": {}, "priority": 1}))
-    assert (foreign.state, "somebody else" in foreign.what) == (State.WRONG, True)
+    assert (foreign.state, "somebody else" in foreign.what) == (Level.WRONG, True)
     newer = judgements.templates(installed({"version": 99}))
-    assert (newer.state, "newer" in newer.what) == (State.ODD, True)
+    assert (newer.state, "newer" in newer.what) == (Level.ODD, True)
     unmarked = judgements.templates(installed({"_meta": None}))
-    assert (unmarked.state, "_meta" in unmarked.what) == (State.ODD, True)
+    assert (unmarked.state, "_meta" in unmarked.what) == (Level.ODD, True)
 
 
 @pytest.mark.parametrize(
     ("item", "state", "cure"),
     [
-        (Item(400, "i-000001", "document_parsing_exception", "failed to parse"), State.FINE, ""),
-        (Item(400, "i-000001", "mapper_parsing_exception", "failed to parse"), State.FINE, ""),
-        (Item(403, "i", "cluster_block_exception", "index [i] blocked by: [x];"), State.WRONG, "block"),
-        (Item(429, "i", "cluster_block_exception", "disk usage exceeded"), State.WRONG, "disk"),
-        (Item(403, "i", "security_exception", "unauthorized"), State.WRONG, "health"),
-        (Item(400, "i", "illegal_argument_exception", "no write index is defined"), State.WRONG, "health"),
-        (Item(400, "i", "index_closed_exception", "closed"), State.WRONG, "health"),
-        (Item(503, "i", "unavailable_shards_exception", "primary"), State.WRONG, "health"),
+        (Item(400, "i-000001", "document_parsing_exception", "failed to parse"), Level.FINE, ""),
+        (Item(400, "i-000001", "mapper_parsing_exception", "failed to parse"), Level.FINE, ""),
+        (Item(403, "i", "cluster_block_exception", "index [i] blocked by: [x];"), Level.WRONG, "block"),
+        (Item(429, "i", "cluster_block_exception", "disk usage exceeded"), Level.WRONG, "disk"),
+        (Item(403, "i", "security_exception", "unauthorized"), Level.WRONG, "health"),
+        (Item(400, "i", "illegal_argument_exception", "no write index is defined"), Level.WRONG, "health"),
+        (Item(400, "i", "index_closed_exception", "closed"), Level.WRONG, "health"),
+        (Item(503, "i", "unavailable_shards_exception", "primary"), Level.WRONG, "health"),
     ],
 )
 def test_only_a_refusal_of_the_entry_itself_passes_the_write_test(
-    item: Item, state: State, cure: str
+    item: Item, state: Level, cure: str
 ) -> None:
     """Whatever refuses it before would refuse any other entry."""
     finding = judgements.written(Answer(None, [item]))
@@ -224,20 +224,20 @@ def test_only_a_refusal_of_the_entry_itself_passes_the_write_test(
 
 def test_an_index_that_takes_what_is_no_json_is_wrong() -> None:
     """Nothing is known that does so; it would have to be looked at."""
-    assert judgements.written(Answer("i-000001")).state is State.WRONG
+    assert judgements.written(Answer("i-000001")).state is Level.WRONG
 
 
 @pytest.mark.parametrize(
     ("mapped", "ignored_beyond", "state"),
     [
-        (79, True, State.FINE),
-        (80, True, State.ODD),
-        (99, False, State.ODD),
-        (100, True, State.ODD),
-        (100, False, State.WRONG),
+        (79, True, Level.FINE),
+        (80, True, Level.ODD),
+        (99, False, Level.ODD),
+        (100, True, Level.ODD),
+        (100, False, Level.WRONG),
     ],
 )
-def test_fields_near_the_limit_are_said(mapped: int, ignored_beyond: bool, state: State) -> None:  # noqa: FBT001
+def test_fields_near_the_limit_are_said(mapped: int, ignored_beyond: bool, state: Level) -> None:  # noqa: FBT001
     """At the limit entries are rejected, unless the index ignores what is beyond."""
     finding = judgements.fields(Fields("i", mapped, 100, ignored_beyond))
     assert finding.state is state
@@ -248,8 +248,8 @@ def test_ignored_values_are_counted_and_named_where_the_server_can() -> None:
     """They are no fault: the entry is there as it was."""
     assert "2,000 entries have" in judgements.ignored(Ignored(2000, None)).what
     told = judgements.ignored(Ignored(1, {"ip": 1}))
-    assert (told.state, "ip in 1" in told.what) == (State.FINE, True)
-    assert judgements.ignored(Ignored(0, {})).state is State.FINE
+    assert (told.state, "ip in 1" in told.what) == (Level.FINE, True)
+    assert judgements.ignored(Ignored(0, {})).state is Level.FINE
 
 
 MANAGED = {"managed": True, "policy": "p", "step": "check-rollover-ready"}
@@ -266,15 +266,15 @@ STUCK = {
 @pytest.mark.parametrize(
     ("mode", "explained", "states"),
     [
-        ("RUNNING", {"a-000001": MANAGED}, [State.FINE]),
-        ("", {"a-000001": MANAGED}, [State.FINE]),
-        ("STOPPED", {"a-000001": MANAGED}, [State.WRONG]),
-        ("RUNNING", {"a-000001": STUCK, "a-000002": MANAGED}, [State.WRONG]),
-        ("RUNNING", {"a-000001": {"managed": False}, "a-000002": STUCK}, [State.WRONG, State.ODD]),
+        ("RUNNING", {"a-000001": MANAGED}, [Level.FINE]),
+        ("", {"a-000001": MANAGED}, [Level.FINE]),
+        ("STOPPED", {"a-000001": MANAGED}, [Level.WRONG]),
+        ("RUNNING", {"a-000001": STUCK, "a-000002": MANAGED}, [Level.WRONG]),
+        ("RUNNING", {"a-000001": {"managed": False}, "a-000002": STUCK}, [Level.WRONG, Level.ODD]),
     ],
 )
 def test_lifecycle_that_stands_still_is_said(
-    mode: str, explained: dict[str, Any], states: list[State]
+    mode: str, explained: dict[str, Any], states: list[Level]
 ) -> None:
     """Stopped for all, stuck for one, or not looking after one."""
     found = list(judgements.lifecycle(mode, explained))

@@ -19,7 +19,14 @@ from indexer.errors import StateInUse, StateUnusable
 from indexer.events import Totals
 from indexer.reading.identity import FileRecord
 from indexer.writing import checkpoint
-from indexer.writing.checkpoint import DAMAGED, NAME, Checkpoint, State, open_to_others, write_durably
+from indexer.writing.checkpoint import (
+    DAMAGED,
+    NAME,
+    Checkpoint,
+    StateDirectory,
+    open_to_others,
+    write_durably,
+)
 
 WRITTEN = datetime(2026, 3, 4, 5, 6, 7, 890_123, UTC)
 RECORD = FileRecord(
@@ -152,7 +159,7 @@ def test_an_empty_checkpoint_is_read_back() -> None:
 @pytest.mark.parametrize("version", ["3", "0", '"2"'])
 def test_a_version_of_the_future_is_refused_with_a_sentence(directory: Path, version: str) -> None:
     """An older indexer does not guess at what a newer one wrote, and leaves it as it is."""
-    with State(directory) as state:
+    with StateDirectory(directory) as state:
         newer = VERSION_2.replace(b'"version": 2', b'"version": ' + version.encode())
         (directory / NAME).write_bytes(newer)
         known = version.strip('"')
@@ -176,10 +183,10 @@ def test_a_record_of_version_1_that_lacks_something_is_damaged(missing: str) -> 
 
 def test_what_is_saved_is_loaded(directory: Path) -> None:
     """The state directory is made where it is missing; what is saved in it is there for the next run."""
-    with State(directory) as state:
+    with StateDirectory(directory) as state:
         assert state.load() == (Checkpoint(), False)
         state.save(CHECKPOINT)
-    with State(directory) as state:
+    with StateDirectory(directory) as state:
         assert state.load() == (CHECKPOINT, False)
     assert checkpoint.read(directory) == CHECKPOINT
     assert sorted(path.name for path in directory.iterdir()) == [NAME, "lock"]
@@ -187,7 +194,7 @@ def test_what_is_saved_is_loaded(directory: Path) -> None:
 
 def test_others_cannot_read_the_state(directory: Path) -> None:
     """Rejected lines and paths are nobody's business: directory and files are the owner's alone."""
-    with State(directory) as state:
+    with StateDirectory(directory) as state:
         state.save(CHECKPOINT)
     assert directory.stat().st_mode & 0o777 == 0o700
     assert {path.stat().st_mode & 0o777 for path in directory.iterdir()} == {0o600}
@@ -217,7 +224,7 @@ def test_a_torn_file_is_no_checkpoint(version: bytes, data: st.DataObject) -> No
 )
 def test_a_damaged_file_is_put_aside(directory: Path, data: bytes) -> None:
     """A checkpoint that cannot be read is kept beside, said to be damaged, and the state begins anew."""
-    with State(directory) as state:
+    with StateDirectory(directory) as state:
         (directory / NAME).write_bytes(data)
         assert checkpoint.read(directory) is None
         assert state.load() == (Checkpoint(), True)
@@ -254,7 +261,7 @@ def test_a_write_that_fails_leaves_the_old_one(
 ) -> None:
     """A full disk, at whichever step, raises OSError and leaves the checkpoint as it was; later it is written."""
     newer = Checkpoint("uuid", "zoomdata-activity", None, Totals(11, 6), [])
-    with State(directory) as state:
+    with StateDirectory(directory) as state:
         state.save(CHECKPOINT)
         with monkeypatch.context() as patch:
             if name == "replace":
@@ -273,7 +280,7 @@ def test_a_rename_that_may_not_last_is_a_failure(
     directory: Path, monkeypatch: pytest.MonkeyPatch, name: str, turn: int
 ) -> None:
     """A directory that cannot be synchronised raises OSError: whoever counts on the new checkpoint must not."""
-    with State(directory) as state:
+    with StateDirectory(directory) as state:
         fail_at(monkeypatch, name, turn)
         with pytest.raises(OSError, match="No space left"):
             state.save(CHECKPOINT)
@@ -293,7 +300,7 @@ def test_it_is_on_disk_before_it_has_its_name(directory: Path, monkeypatch: pyte
         steps.append(f"rename {self.name} {target.name}")
         return real_rename(self, target)
 
-    with State(directory) as state:
+    with StateDirectory(directory) as state:
         monkeypatch.setattr(os, "fsync", fsync)
         monkeypatch.setattr(Path, "replace", rename)
         state.save(CHECKPOINT)
@@ -305,23 +312,23 @@ def test_it_is_on_disk_before_it_has_its_name(directory: Path, monkeypatch: pyte
 
 def test_a_second_indexer_is_told_who_holds_it(directory: Path) -> None:
     """Two indexers cannot share a state directory; once the first lets go, the second may have it."""
-    with State(directory):
+    with StateDirectory(directory):
         with pytest.raises(
             StateInUse, match=rf"{directory} is in use by process {os.getpid()} on .*, since 20"
         ):
-            State(directory)
+            StateDirectory(directory)
         with pytest.raises(StateInUse):
-            State(directory)
-    with State(directory):
+            StateDirectory(directory)
+    with StateDirectory(directory):
         pass
 
 
 def test_a_holder_without_a_name_is_another_indexer(directory: Path) -> None:
     """A full disk may have kept the holder from writing who it is; it holds the directory nevertheless."""
-    with State(directory):
+    with StateDirectory(directory):
         (directory / "lock").write_bytes(b"")
         with pytest.raises(StateInUse, match="in use by another indexer"):
-            State(directory)
+            StateDirectory(directory)
 
 
 def test_a_full_disk_spoils_the_name_and_not_the_lock(
@@ -329,15 +336,15 @@ def test_a_full_disk_spoils_the_name_and_not_the_lock(
 ) -> None:
     """That the holder cannot be written down is no reason not to start."""
     monkeypatch.setattr(os, "pwrite", full_disk)
-    with State(directory), pytest.raises(StateInUse):
-        State(directory)
+    with StateDirectory(directory), pytest.raises(StateInUse):
+        StateDirectory(directory)
 
 
 def test_the_name_of_an_earlier_holder_is_gone(directory: Path) -> None:
     """The lock file of a process that died names the new holder alone."""
     directory.mkdir(parents=True)
     (directory / "lock").write_text("process 1 on elsewhere, since ever, with a very long name" * 5)
-    with State(directory):
+    with StateDirectory(directory):
         (line,) = (directory / "lock").read_text().splitlines()
     assert line.startswith(f"process {os.getpid()} on ")
     assert "elsewhere" not in line
@@ -348,14 +355,14 @@ def test_a_directory_that_cannot_be_made_is_said(tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.touch()
     with pytest.raises(StateUnusable, match=f"{file}: File exists"):
-        State(file)
+        StateDirectory(file)
     with pytest.raises(StateUnusable, match=f"{file}/state: Not a directory"):
-        State(file / "state")
+        StateDirectory(file / "state")
 
 
 def test_a_checkpoint_that_cannot_be_opened_is_not_taken_for_none(directory: Path) -> None:
     """An unreadable checkpoint is an error, not a beginning."""
-    with State(directory) as state:
+    with StateDirectory(directory) as state:
         (directory / NAME).mkdir()
         with pytest.raises(StateUnusable, match="Is a directory"):
             state.load()
@@ -412,7 +419,7 @@ def test_a_lock_that_is_no_file_of_its_own_is_refused(directory: Path, precious:
     directory.mkdir(parents=True)
     PLANTS[plant](directory / "lock", precious)
     with pytest.raises(StateUnusable, match=str(directory)):
-        State(directory)
+        StateDirectory(directory)
     assert (precious.read_bytes(), precious.with_name("new").exists()) == (b"keep me", False)
 
 

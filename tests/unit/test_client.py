@@ -9,7 +9,7 @@ import elasticsearch
 import pytest
 
 from indexer.elastic import node
-from indexer.elastic.client import connect, explained, shown
+from indexer.elastic.client import connect, display_url, translate_errors
 from indexer.elastic.failures import reason_of
 from indexer.errors import NotElasticsearch, WrongUsage
 from indexer.settings import Connection
@@ -32,7 +32,7 @@ def cloud_id(decoded: str, name: str = "my-deployment") -> str:
 def test_a_cloud_id_is_an_address(decoded: str, url: str) -> None:
     """It is decoded, and shown as the address it stands for. No Elastic Cloud is asked: none is reachable from tests."""
     connection = Connection(cloud_id=cloud_id(decoded))
-    assert shown(connection) == url
+    assert display_url(connection) == url
     with connect(connection) as client:
         assert [node.base_url for node in client.transport.node_pool.all()] == [url]
 
@@ -45,7 +45,7 @@ def test_a_cloud_id_that_is_none_is_wrong_usage(wrong: str) -> None:
     connection = Connection(cloud_id=wrong)
     with pytest.raises(WrongUsage, match="--cloud-id"):
         connect(connection)
-    assert shown(connection) == "(no address)"
+    assert display_url(connection) == "(no address)"
 
 
 def test_a_cloud_id_and_an_address_are_wrong_usage() -> None:
@@ -60,7 +60,7 @@ def test_several_addresses_share_what_is_ours() -> None:
     connection = Connection(urls)
     with connect(connection) as client:
         assert {node.base_url for node in client.transport.node_pool.all()} == set(urls)
-    assert shown(connection) == ", ".join(urls)
+    assert display_url(connection) == ", ".join(urls)
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ def test_several_addresses_share_what_is_ours() -> None:
 def test_the_host_that_is_called_is_shown_without_a_user(url: str, seen: str) -> None:
     """As it is called, not as it is written."""
     connection = Connection([url])
-    assert shown(connection) == seen
+    assert display_url(connection) == seen
     with connect(connection) as client:
         assert [node.base_url for node in client.transport.node_pool.all()] == [seen]
 
@@ -111,7 +111,7 @@ def test_no_part_of_a_password_is_shown(urls: list[str]) -> None:
         connect(connection)
     assert not [part for part in ("s3cret", "w0rd", "anna7", ":12", "12@") if part in str(raised.value)]
     assert "%2F" in str(raised.value)
-    assert shown(connection) == "(no address)"
+    assert display_url(connection) == "(no address)"
 
 
 @pytest.mark.parametrize(
@@ -133,7 +133,7 @@ def test_no_address_at_all_is_wrong_usage() -> None:
     """As a variable of blanks gives it."""
     with pytest.raises(WrongUsage, match="--elasticsearch-url holds no address"):
         connect(Connection([]))
-    assert shown(Connection([])) == "(no address)"
+    assert display_url(Connection([])) == "(no address)"
 
 
 @pytest.mark.parametrize(
@@ -168,7 +168,7 @@ def test_what_is_no_json_is_said_to_be_none(data: bytes) -> None:
         with (
             connect(connection) as client,
             pytest.raises(NotElasticsearch, match="is not JSON"),
-            explained(connection),
+            translate_errors(connection),
         ):
             client.perform_request("GET", "/_mapping", headers={"accept": "application/json"})
 

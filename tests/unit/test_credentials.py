@@ -8,7 +8,7 @@ from typing import Any
 import elasticsearch
 import pytest
 
-from indexer.elastic.client import connect, explain
+from indexer.elastic.client import connect, translate
 from indexer.elastic.credentials import Credentials
 from indexer.errors import Fatal, Unauthenticated, WrongUsage
 from indexer.settings import Connection, SecretUnusable
@@ -201,7 +201,7 @@ def test_what_is_refused_for_good_is_sent_once(server: Guarded, tmp_path: Path) 
             file.write_text(content)
             with pytest.raises(elasticsearch.AuthenticationException) as caught:
                 client.info()
-            said = explain(caught.value, connection)
+            said = translate(caught.value, connection)
             assert isinstance(said, Unauthenticated)
             assert (
                 "does not accept the API key: unable to authenticate. Check the API key given by --api-key-file"
@@ -240,7 +240,7 @@ def test_a_refusal_says_who_and_what_to_do(connection: Connection, who: str, ser
     server.admits = "nobody"
     with pytest.raises(elasticsearch.AuthenticationException) as caught:
         ask(Connection([server.url()]))
-    said: Fatal = explain(caught.value, connection)
+    said: Fatal = translate(caught.value, connection)
     assert f"does not accept {who}: unable to authenticate. " in str(said)
     assert str(said).endswith(".")
     assert "s3cret" not in str(said)

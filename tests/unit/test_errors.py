@@ -31,7 +31,7 @@ OF_ERRORS = [kind for kind in KINDS if kind.__module__ == errors.__name__]
 
 def facts(kind: type[Fatal]) -> dict[str, str]:
     """A fact for each name in its templates."""
-    parts = string.Formatter().parse(kind.sentence + kind.cure)
+    parts = string.Formatter().parse(kind.sentence + kind.hint)
     return {name: f"<{{{name}}}>" for _, name, _, _ in parts if name}
 
 
@@ -43,8 +43,8 @@ def test_an_error_is_a_sentence_with_a_cure(kind: type[Fatal]) -> None:
     assert all(fact in text for fact in facts(kind).values())
     assert text[0].isupper() or text[0] in "<'"
     assert kind.sentence.endswith(".")
-    assert kind.cure
-    assert text == f"{kind.sentence} {kind.cure}".format(**facts(kind))
+    assert kind.hint
+    assert text == f"{kind.sentence} {kind.hint}".format(**facts(kind))
     assert error.facts == facts(kind)
 
 
@@ -58,7 +58,7 @@ def test_an_error_ends_with_code_1_or_2(kind: type[Fatal]) -> None:
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
 def test_a_command_waits_for_what_somebody_may_mend(kind: type[Fatal]) -> None:
     """Only what is wrong with the cluster may pass while `run` waits."""
-    assert kind.passing == (kind.__name__ in PASSING)
+    assert kind.retryable == (kind.__name__ in PASSING)
 
 
 def test_any_other_failure_has_words_of_its_own() -> None:
@@ -76,6 +76,6 @@ def test_the_module_draws_its_hierarchy() -> None:
     """Each error is in the table at the top, with the mark of those that `run` waits for."""
     table = re.findall(r"[├└]── (\w+) .*?(\(`run` waits for it\))?$", errors.__doc__ or "", re.MULTILINE)
     assert {(name, bool(waits)) for name, waits in table} == {
-        (kind.__name__, kind.passing) for kind in OF_ERRORS
+        (kind.__name__, kind.retryable) for kind in OF_ERRORS
     }
     assert SecretUnusable not in OF_ERRORS, "that one is the settings' own"

@@ -8,7 +8,7 @@ import pytest
 import urllib3
 from elastic_transport import ApiResponseMeta, HttpHeaders, NodeConfig
 
-from indexer.elastic.failures import in_short, in_words, innermost, reason_of
+from indexer.elastic.failures import describe, reason_of, root_cause, summarise
 
 BULK = "create_doc,create,delete,index,write,all"
 NAMED = "one of the index privileges create_doc, create, delete, index, write, all is missing"
@@ -51,12 +51,12 @@ REFUSALS = {
 def test_a_refusal_names_the_missing_privilege(case: str) -> None:
     """As each version words it (measured); what says something else stays as it is."""
     said, expected = REFUSALS[case]
-    assert in_words(said, "the-alias") == expected
+    assert describe(said, "the-alias") == expected
 
 
 def test_a_long_reason_is_cut() -> None:
     """It may quote an entry."""
-    assert in_words("x" * 10_000) == "x" * 300
+    assert describe("x" * 10_000) == "x" * 300
 
 
 def answered(body: object) -> elasticsearch.ApiError:
@@ -87,11 +87,11 @@ def test_an_error_is_said_as_what_it_was_in_the_beginning() -> None:
     middle = urllib3.exceptions.SSLError(cause)
     outer = elastic_transport.TlsError("x")
     outer.__cause__ = middle
-    assert innermost(outer) is cause
+    assert root_cause(outer) is cause
     aborted = elastic_transport.ConnectionError("x")
     aborted.__cause__ = urllib3.exceptions.ProtocolError(
         "Connection aborted.", ConnectionResetError(104, "reset by peer")
     )
-    assert in_short(aborted) == "[Errno 104] reset by peer"
+    assert summarise(aborted) == "[Errno 104] reset by peer"
     aborted.__cause__ = urllib3.exceptions.HTTPError("<object at 0x7>: no route")
-    assert in_short(aborted) == "no route"
+    assert summarise(aborted) == "no route"

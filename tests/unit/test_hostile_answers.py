@@ -14,16 +14,16 @@ import pytest
 from elasticsearch import Elasticsearch
 
 from indexer.dashboards.http import NoAnswer, Web, http_address
-from indexer.elastic.client import connect, explained, inspect_server
-from indexer.elastic.failures import NotAnAnswer
+from indexer.elastic.client import connect, inspect_server, translate_errors
+from indexer.elastic.failures import InvalidAnswer
 from indexer.errors import Fatal, NotElasticsearch, Unreachable
 from indexer.events import Fault
 from indexer.kibana.install import install
-from indexer.settings import Ageing, Connection, Kibana, Zoomdata
+from indexer.settings import Connection, Kibana, RolloverPolicy, Zoomdata
 from indexer.setup.rollover import look
 from indexer.writing.answers import ITEM, read_answer
 from indexer.writing.batches import Body
-from indexer.writing.bulk import Undelivered, post
+from indexer.writing.bulk import BulkFailed, post
 from indexer.writing.target import backing, delivered
 from indexer.zoomdata import activities, remove
 from indexer.zoomdata.api import Api
@@ -80,9 +80,9 @@ def test_an_answer_without_end_is_not_an_answer(say: Callable[[bytes], Iterable[
     """It is refused in bounded memory, by a request of entries and by any other."""
     with hostile(say) as url, connect(Connection([url], request_timeout=20)) as client:
         tracemalloc.start()
-        with pytest.raises(Undelivered) as failed:
+        with pytest.raises(BulkFailed) as failed:
             post(client, BODY, "i")
-        with pytest.raises(NotElasticsearch), explained(Connection([url])):
+        with pytest.raises(NotElasticsearch), translate_errors(Connection([url])):
             client.indices.get_alias(name="a")
         _, peak = tracemalloc.get_traced_memory()
         tracemalloc.stop()
@@ -130,7 +130,7 @@ def test_an_answer_is_waited_for_as_a_whole(say: Callable[[bytes], Iterable[byte
         with (
             connect(connection) as client,
             pytest.raises(Unreachable, match="none within"),
-            explained(connection),
+            translate_errors(connection),
         ):
             client.indices.get_alias(name="a")
         web = Web(http_address(url, "--kibana-url", ""), None, 0.5)
@@ -188,7 +188,7 @@ def test_an_answer_of_another_form_to_entries_is_not_an_answer(body: bytes) -> N
     with (
         hostile(lambda _: [whole(body)]) as url,
         connect(Connection([url])) as client,
-        pytest.raises(Undelivered) as failed,
+        pytest.raises(BulkFailed) as failed,
     ):
         post(client, BODY, "i")
     assert failed.value.row.fault is Fault.NOT_AN_ANSWER
@@ -201,7 +201,7 @@ def test_a_status_beyond_all_rows_is_not_an_answer() -> None:
         (told,) = read_answer(item(status=status), 1).items
         assert any(row.fits(told.status, "", "") for row in ITEM)
     for status in (1000, -1, 10**18):
-        with pytest.raises(NotAnAnswer):
+        with pytest.raises(InvalidAnswer):
             read_answer(item(status=status), 1)
 
 
@@ -209,7 +209,7 @@ QUESTIONS: dict[str, Callable[[Elasticsearch], object]] = {
     "the alias": lambda client: backing(client, "a", "u"),
     "what is delivered": lambda client: delivered(client, ["i"], [b"x"]),
     "the version": inspect_server,
-    "what is old": lambda client: look(client, Connection(alias="a"), Ageing()),
+    "what is old": lambda client: look(client, Connection(alias="a"), RolloverPolicy()),
 }
 
 
@@ -222,7 +222,7 @@ def test_an_answer_of_another_form_is_one_sentence(
     """Whatever is asked: the error is one that people meet, and that `run` and its threads know."""
     with hostile(lambda _: [whole(body, status)]) as url:
         connection = Connection([url])
-        with connect(connection) as client, pytest.raises(Fatal) as said, explained(connection):
+        with connect(connection) as client, pytest.raises(Fatal) as said, translate_errors(connection):
             ask(client)
     assert len(str(said.value)) < 1000
 
@@ -273,7 +273,7 @@ def test_a_reason_without_end_is_cut() -> None:
         long.encode(),
     ):
         with hostile(lambda _, body=body: [whole(body, 400)]) as url:  # type: ignore[misc]
-            with connect(Connection([url])) as client, pytest.raises(Undelivered) as failed:
+            with connect(Connection([url])) as client, pytest.raises(BulkFailed) as failed:
                 post(client, BODY, "i")
             assert len(failed.value.detail) < 1000
     (told,) = read_answer(item(status=400, error={"type": long, "reason": long}), 1).items

@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 
 from indexer.errors import Stopped
-from indexer.monitoring.health import NAMED, judge
+from indexer.monitoring.health import NAMED, assess
 from indexer.monitoring.logs import FILES, FORGOTTEN, Logs
-from indexer.monitoring.recorder import UNREADABLE, UNREADABLE_FOR, Numbers
+from indexer.monitoring.recorder import UNREADABLE, UNREADABLE_FOR, MetricsRecorder
 from indexer.pipeline import Interrupted
 from indexer.reading import sources
 from indexer.reading.files import look_at
-from indexer.reading.sources import Archive, PlainFile, open_log
+from indexer.reading.sources import FileSource, GzipSource, open_log
 from indexer.reading.tail import RETRIED
 from indexer.verify.log_files import _go_on, _lines
 from tests.support.observed import Stop
@@ -31,15 +31,15 @@ EMPTY = gzip.compress(b"", mtime=0)
 def reads_of_twins(logs: Path, count: int, monkeypatch: pytest.MonkeyPatch) -> int:
     """How often something is read to find out who so many files are that begin alike."""
     reads = 0
-    real = PlainFile.read_at
+    real = FileSource.read_at
 
-    def read_at(self: PlainFile, offset: int, size: int) -> bytes:
+    def read_at(self: FileSource, offset: int, size: int) -> bytes:
         nonlocal reads
         reads += 1
         return real(self, offset, size)
 
     with monkeypatch.context() as patch:
-        patch.setattr(PlainFile, "read_at", read_at)
+        patch.setattr(FileSource, "read_at", read_at)
         reader = Reader(logs, most=10 * count)
         for half in range(2):
             for number in range(half * count // 2, (half + 1) * count // 2):
@@ -74,13 +74,13 @@ def test_twins_are_delivered_each(logs: Path) -> None:
 # ---- archives without end
 
 
-def archive(path: Path, data: bytes) -> Archive:
+def archive(path: Path, data: bytes) -> GzipSource:
     path.write_bytes(data)
     facts = look_at(str(path))
     assert facts is not None
-    window = open_log(facts)
-    assert isinstance(window, Archive)
-    return window
+    source = open_log(facts)
+    assert isinstance(source, GzipSource)
+    return source
 
 
 def test_empty_members_cost_what_their_number_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -88,30 +88,30 @@ def test_empty_members_cost_what_their_number_says(tmp_path: Path, monkeypatch: 
     monkeypatch.setattr(sources, "CHUNK", 16 * 1024 * 1024)
     spent = []
     for count in (20_000, 80_000):
-        window = archive(tmp_path / "a.gz", EMPTY * count + gzip.compress(b"end\n"))
+        source = archive(tmp_path / "a.gz", EMPTY * count + gzip.compress(b"end\n"))
         started = time.process_time()
-        assert window.read_at(0, 100) == b"end\n"
+        assert source.read_at(0, 100) == b"end\n"
         spent.append(time.process_time() - started)
-        assert window.complete
-        window.close()
+        assert source.complete
+        source.close()
     assert spent[1] < 10 * spent[0]
 
 
 @pytest.mark.parametrize("padding", [b"", b"\0" * 7, b"\0" * 100_000])
-@pytest.mark.parametrize("piece", [1, 10, 1000])
+@pytest.mark.parametrize("fragment", [1, 10, 1000])
 def test_members_and_padding_in_any_slices_give_the_same_bytes(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, padding: bytes, piece: int
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, padding: bytes, fragment: int
 ) -> None:
     """Wherever slices and chunks end."""
-    monkeypatch.setattr(sources, "SLICE", piece)
-    monkeypatch.setattr(sources, "CHUNK", 3 * piece + 1 if piece > 1 else 64)
+    monkeypatch.setattr(sources, "SLICE", fragment)
+    monkeypatch.setattr(sources, "CHUNK", 3 * fragment + 1 if fragment > 1 else 64)
     content = lines(0, 200)
     members = (gzip.compress(content[start : start + 999]) for start in range(0, len(content), 999))
-    window = archive(tmp_path / "a.gz", EMPTY + padding.join([*members, EMPTY]) + padding)
-    assert window.read_at(0, len(content) + 1) == content
-    assert window.complete
-    window.require_whole()
-    window.close()
+    source = archive(tmp_path / "a.gz", EMPTY + padding.join([*members, EMPTY]) + padding)
+    assert source.read_at(0, len(content) + 1) == content
+    assert source.complete
+    source.require_whole()
+    source.close()
 
 
 def read_all(reader: Reader) -> None:
@@ -191,12 +191,12 @@ def test_what_is_gone_is_not_unreadable_any_more(reader: Reader, logs: Path) -> 
 def test_numbers_of_what_cannot_be_read_are_bounded() -> None:
     """Each path is new: some are named, all are counted, none is kept longer than it is told."""
     now = [0.0]
-    numbers = Numbers(lambda: now[0])
+    numbers = MetricsRecorder(lambda: now[0])
     for number in range(5 * UNREADABLE):
         numbers.file_unreadable(f"/logs/{number}", "no")
     snapshot = numbers.snapshot()
     assert len(snapshot.unreadable) == UNREADABLE
-    assert sum("cannot be read" in found.sentence for found in judge(snapshot).problems) == NAMED + 1
+    assert sum("cannot be read" in found.sentence for found in assess(snapshot).problems) == NAMED + 1
     now[0] += UNREADABLE_FOR
     with pytest.raises(ValueError, match="looked"):
         numbers.heartbeat(lambda: (_ for _ in ()).throw(ValueError("looked")))

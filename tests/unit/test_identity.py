@@ -85,9 +85,9 @@ def test_the_first_line_that_is_not_blank_makes_a_generation(content: bytes, hea
     st.lists(st.sampled_from([b"{1}", b"{22}", b"\n", b"\r\n", b"\0", b"\0" * 9]), max_size=12),
     st.integers(0, 60),
 )
-def test_a_generation_is_the_same_however_far_the_file_has_grown(pieces: list[bytes], cut: int) -> None:
+def test_a_generation_is_the_same_however_far_the_file_has_grown(fragments: list[bytes], cut: int) -> None:
     """Once there is one, appending does not change it."""
-    content = b"".join(pieces)
+    content = b"".join(fragments)
     early = head_of(Bytes(content[:cut]))
     assert early is None or early == head_of(Bytes(content))
 
@@ -136,9 +136,9 @@ def test_files_that_begin_with_the_same_line_start_alike() -> None:
 def test_comparing_with_a_record_reads_a_few_bytes() -> None:
     """However far it was delivered."""
     content = LOG * 3000
-    window = Bytes(content)
-    assert reads_like(window, known(content, len(content)))
-    assert window.largest <= HEAD
+    source = Bytes(content)
+    assert reads_like(source, known(content, len(content)))
+    assert source.largest <= HEAD
 
 
 # ---- where a file may agree with what is known

@@ -17,7 +17,7 @@ import structlog
 from indexer.events import Broadcast, Events, Fault, Progress, Recognition, Totals
 from indexer.monitoring import Logs, logger
 from indexer.monitoring.logs import SAID_AGAIN
-from indexer.monitoring.recorder import Numbers
+from indexer.monitoring.recorder import MetricsRecorder
 from tests.support.observed import Heard
 
 Said = dict[str, Any]
@@ -347,7 +347,7 @@ def test_a_listener_that_fails_again_and_again_is_said_once(logs: Logs, said: li
 
 def test_a_log_that_cannot_be_written_fails_alone(capsys: pytest.CaptureFixture[str]) -> None:
     """Standard error may be closed, or full."""
-    numbers = Numbers()
+    numbers = MetricsRecorder()
     with Path("/dev/full").open("w") as full, pytest.MonkeyPatch.context() as patch:
         patch.setattr("sys.stderr", full)
         broadcast = Broadcast(Logs(logger()), numbers)

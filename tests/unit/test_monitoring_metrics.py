@@ -14,7 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from indexer.events import Totals
 from indexer.monitoring.health import Problem
 from indexer.monitoring.metrics import BUILD, LATENCY, METRICS, MOST_LOGS, exposition, table
-from indexer.monitoring.recorder import BOUNDS, Numbers
+from indexer.monitoring.recorder import BOUNDS, MetricsRecorder
 from indexer.monitoring.snapshot import Fields, InFlight, Latency, LogNumbers, Snapshot
 
 ROOT = Path(__file__).parents[2]
@@ -28,7 +28,7 @@ def numbers(
 
 
 NOW = replace(
-    Numbers().snapshot(),
+    MetricsRecorder().snapshot(),
     connected=True,
     ever=Totals(),
     lines=Totals(10, 4, 3, 2, 1, 999),

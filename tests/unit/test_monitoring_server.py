@@ -20,9 +20,9 @@ from indexer.errors import Unreachable
 from indexer.events import Events, LogProgress, Progress, Totals
 from indexer.monitoring import cluster_probe, discovery
 from indexer.monitoring import http_server as server_module
-from indexer.monitoring.cluster_probe import Lookout
+from indexer.monitoring.cluster_probe import ClusterProbe
 from indexer.monitoring.http_server import MOST, CannotListen, Page, Server
-from indexer.monitoring.recorder import Numbers
+from indexer.monitoring.recorder import MetricsRecorder
 from indexer.monitoring.service import monitored, pages
 from indexer.settings import Connection
 from tests.support.hostile_server import hostile
@@ -34,15 +34,15 @@ PROGRESS = Progress((LOG,), 2, 300, 0.5, Totals(9, 8, rejected=1))
 
 
 @pytest.fixture
-def numbers() -> Numbers:
+def numbers() -> MetricsRecorder:
     """Those of an indexer that waits."""
-    numbers = Numbers()
+    numbers = MetricsRecorder()
     numbers.waiting("No answer from Elasticsearch.")
     return numbers
 
 
 @pytest.fixture
-def server(numbers: Numbers) -> Iterator[Server]:
+def server(numbers: MetricsRecorder) -> Iterator[Server]:
     """Its pages, on a free port."""
     with Server("127.0.0.1:0", pages(numbers.snapshot, INSTANCE)) as server:
         yield server
@@ -59,7 +59,7 @@ def get(server: Server, path: str, method: str = "GET") -> tuple[int, str, bytes
     return answer.status, str(answer.getheader("content-type")), body
 
 
-def test_health_is_a_status_and_a_reason(server: Server, numbers: Numbers) -> None:
+def test_health_is_a_status_and_a_reason(server: Server, numbers: MetricsRecorder) -> None:
     """503 with the reasons until it is ready; alive all the time."""
     assert get(server, "/healthz")[0] == 200
     status, kind, body = get(server, "/readyz")
@@ -77,7 +77,7 @@ def test_health_is_a_status_and_a_reason(server: Server, numbers: Numbers) -> No
 def test_a_hung_indexer_is_not_alive() -> None:
     """The probe that restarts it gets 503."""
     now = [0.0]
-    numbers = Numbers(lambda: now[0])
+    numbers = MetricsRecorder(lambda: now[0])
     now[0] = 3600.0
     with Server("127.0.0.1:0", pages(numbers.snapshot, INSTANCE)) as server:
         status, _, body = get(server, "/healthz")
@@ -105,7 +105,7 @@ def test_a_client_that_says_nothing_holds_nobody_up(server: Server) -> None:
         assert get(server, "/healthz")[0] == 200
 
 
-def test_many_ask_at_once(server: Server, numbers: Numbers) -> None:
+def test_many_ask_at_once(server: Server, numbers: MetricsRecorder) -> None:
     """While it goes on counting; each answer is whole."""
     answers: list[int] = []
     threads = [
@@ -153,7 +153,7 @@ def test_where_it_is_reached(address: str, host: str) -> None:
 # ---- finding it
 
 
-def test_a_running_indexer_is_found(tmp_path: Path, server: Server, numbers: Numbers) -> None:
+def test_a_running_indexer_is_found(tmp_path: Path, server: Server, numbers: MetricsRecorder) -> None:
     """By the file in its state directory; what it says is what it counts."""
     discovery.announce(tmp_path, server.url, INSTANCE)
     assert (tmp_path / "monitoring.json").read_bytes() == (
@@ -191,8 +191,8 @@ def test_what_answers_without_end_is_no_indexer(tmp_path: Path, monkeypatch: pyt
     """Another program may have the port by now: `indexer status` waits no longer than it says, and takes no more."""
     monkeypatch.setattr(discovery, "WITHIN", 0.5)
     start = b"HTTP/1.1 200 OK\r\n\r\n"
-    for pieces in (itertools.repeat(b" " * 1_000_000), itertools.cycle([b" ", b""])):
-        with hostile(lambda _, pieces=pieces: itertools.chain([start], pieces)) as url:  # type: ignore[misc]
+    for fragments in (itertools.repeat(b" " * 1_000_000), itertools.cycle([b" ", b""])):
+        with hostile(lambda _, fragments=fragments: itertools.chain([start], fragments)) as url:  # type: ignore[misc]
             discovery.announce(tmp_path, url, INSTANCE)
             assert discovery.ask(tmp_path) is None
 
@@ -237,21 +237,21 @@ def test_a_state_directory_without_room_keeps_no_run_from_being_served(
 # ---- looking out
 
 
-def seen(connection: Connection, state: Path, numbers: Numbers) -> str:
+def seen(connection: Connection, state: Path, numbers: MetricsRecorder) -> str:
     """The problem that the first look finds."""
-    lookout = Lookout(connection, state, numbers)
-    lookout.connected(None, "")
+    probe = ClusterProbe(connection, state, numbers)
+    probe.connected(None, "")
     deadline = time.monotonic() + 30
     while (problem := numbers.snapshot().cluster_problem) is None:
         assert time.monotonic() < deadline
         time.sleep(0.001)
-    lookout.close()
+    probe.close()
     return problem
 
 
 def test_a_cluster_that_cannot_be_asked_is_a_problem(tmp_path: Path) -> None:
     """With the sentence that `run` would say, and without the password in the address; room on the disk is seen anyway."""
-    numbers = Numbers()
+    numbers = MetricsRecorder()
     with socket.socket() as held:
         held.bind(("127.0.0.1", 0))
         url = f"http://elastic:s3cret@127.0.0.1:{held.getsockname()[1]}"
@@ -264,7 +264,7 @@ def test_a_cluster_that_cannot_be_asked_is_a_problem(tmp_path: Path) -> None:
 def test_settings_that_make_no_sense_any_more_are_a_problem(tmp_path: Path) -> None:
     """A secret that cannot be read when it is needed is said, and looked for again."""
     connection = Connection(username="elastic", password_file=tmp_path / "gone")
-    assert "gone" in seen(connection, tmp_path, Numbers())
+    assert "gone" in seen(connection, tmp_path, MetricsRecorder())
 
 
 def test_a_lookout_survives_what_nobody_foresaw(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -276,10 +276,10 @@ def test_a_lookout_survives_what_nobody_foresaw(tmp_path: Path, monkeypatch: pyt
 
     monkeypatch.setattr(cluster_probe, "backing", backing)
     monkeypatch.setattr(cluster_probe, "LOOK_EVERY", 0.0)
-    numbers = Numbers()
+    numbers = MetricsRecorder()
     told: list[str | None] = []
     monkeypatch.setattr(numbers, "cluster_seen", told.append)
-    seen_by = Lookout(Connection(), tmp_path, numbers)
+    seen_by = ClusterProbe(Connection(), tmp_path, numbers)
     seen_by.connected(None, "")
     deadline = time.monotonic() + 30
     while len(told) < 3 and time.monotonic() < deadline:
@@ -373,8 +373,8 @@ def test_who_takes_no_answer_is_dropped(monkeypatch: pytest.MonkeyPatch) -> None
         time.sleep(1.5)
         read = 0
         with contextlib.suppress(ConnectionError):
-            while piece := slow.recv(1_000_000):
-                read += len(piece)
+            while fragment := slow.recv(1_000_000):
+                read += len(fragment)
         assert read < len(page.body)
         assert get(server, "/")[2] == page.body, "who reads gets all of it"
 

@@ -10,14 +10,14 @@ import pytest
 from indexer.events import LogProgress, Progress, Totals
 from indexer.monitoring import discovery
 from indexer.monitoring.http_server import Server
-from indexer.monitoring.recorder import Numbers
+from indexer.monitoring.recorder import MetricsRecorder
 from indexer.monitoring.service import pages
 from indexer.reading.identity import FileRecord
 from indexer.settings import Connection
 from indexer.settings import State as Where
 from indexer.status.status import LogStatus, Status, known
 from indexer.status.watch import Moment, looking, moments
-from indexer.writing.checkpoint import Checkpoint, State
+from indexer.writing.checkpoint import Checkpoint, StateDirectory
 from tests.support.observed import Stop
 
 REMEMBERED = Totals(10, 10, bytes=600)
@@ -49,15 +49,15 @@ def where(tmp_path: Path) -> Where:
         digest=0,
         size=800,
     )
-    with State(tmp_path / "state") as state:
+    with StateDirectory(tmp_path / "state") as state:
         state.save(Checkpoint("uuid", "zoomdata-activity", None, REMEMBERED, [record]))
     return Where(tmp_path / "state")
 
 
 @pytest.fixture
-def numbers(where: Where) -> Iterator[Numbers]:
+def numbers(where: Where) -> Iterator[MetricsRecorder]:
     """Those of an indexer that runs with this state directory, and is further on than its checkpoint."""
-    numbers = Numbers()
+    numbers = MetricsRecorder()
     log = where.state_dir.parent / "a-activity.log"
     there = LogProgress(str(log), (1, 2, 3), copy=False, size=1000, delivered=900, lag=100)
     numbers.heartbeat(lambda: Progress((there,), 1, 5000, 0.1, NOW))
@@ -76,7 +76,7 @@ def test_without_a_running_indexer_the_checkpoint_tells(where: Where, connection
 
 
 def test_a_running_indexer_tells_more_than_its_checkpoint(
-    where: Where, connection: Connection, numbers: Numbers
+    where: Where, connection: Connection, numbers: MetricsRecorder
 ) -> None:
     """Its totals and its logs are newer; logs that it does not have open are as remembered."""
     other = where.state_dir.parent / "b-activity.log"
@@ -122,7 +122,7 @@ def test_a_moment_is_a_line() -> None:
 
 
 def test_a_cluster_that_does_not_answer_holds_no_look_up(
-    where: Where, connection: Connection, numbers: Numbers
+    where: Where, connection: Connection, numbers: MetricsRecorder
 ) -> None:
     """Until it has, that is said; what is known here is there all the same."""
     with looking([], connection, where) as look:

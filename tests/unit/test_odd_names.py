@@ -9,9 +9,9 @@ import pytest
 
 from indexer.check import local
 from indexer.events import Broadcast
-from indexer.monitoring.health import judge
+from indexer.monitoring.health import assess
 from indexer.monitoring.logs import Logs, logger
-from indexer.monitoring.recorder import Numbers
+from indexer.monitoring.recorder import MetricsRecorder
 from indexer.reading import log
 from indexer.reading.files import Scope, find
 from indexer.settings import Connection, State
@@ -110,7 +110,7 @@ def test_what_cannot_be_read_is_told_whatever_it_is_called(
             path.symlink_to(tmp_path / "elsewhere")
         else:
             path.write_bytes(b"BZh91AY" if bad == "packed" else gzip.compress(b"{}\n" * 100)[:-9] + b"x")
-    numbers = Numbers()
+    numbers = MetricsRecorder()
     heard = world.heard
     world.heard = Broadcast(heard, numbers, Logs(logger()))  # type: ignore[assignment]
     world.run()
@@ -120,7 +120,7 @@ def test_what_cannot_be_read_is_told_whatever_it_is_called(
     assert sound(heard)
     snapshot = numbers.snapshot()
     as_json(snapshot).encode()
-    assert as_json(judge(snapshot)).encode().count(b"cannot be read") == len(snapshot.unreadable)
+    assert as_json(assess(snapshot)).encode().count(b"cannot be read") == len(snapshot.unreadable)
     assert capfd.readouterr().err.count("\n") >= len(snapshot.unreadable), "a line each"
 
 

@@ -213,7 +213,7 @@ def test_what_is_answered_is_acknowledged_though_there_is_room(
     """With senders to spare no one has to wait for an answer; answers that came are acknowledged and remembered."""
 
     def room(self: Pipeline) -> bool:
-        return all(shipment.done.wait(TIMEOUT) for shipment in self._under_way)
+        return all(in_flight_batch.done.wait(TIMEOUT) for in_flight_batch in self._in_flight)
 
     monkeypatch.setattr(Pipeline, "_room", room)
     offsets: set[int] = set()

@@ -12,7 +12,7 @@ from indexer import pipeline
 from indexer.events import Fault, Totals
 from indexer.reading import log
 from indexer.writing.checkpoint import Checkpoint
-from indexer.writing.dead_letters import LocalRejects
+from indexer.writing.dead_letters import DeadLetterFiles
 from tests.support import faults
 from tests.support.observed import Stop
 from tests.support.world import World, lines, there_is
@@ -102,15 +102,15 @@ def test_a_long_line_that_cannot_be_kept_is_tried_again(
     """A full disk in the middle of a line too long to hold: the reader waits, and the line is whole in the end."""
     long = b"{" + b"0123456789" * 300
     world.write("one", [*lines("a", 5), long, *lines("b", 5)])
-    real = LocalRejects.spool
+    real = DeadLetterFiles.spool
     calls = iter(range(1000))
 
-    def spool(self: LocalRejects, piece: log.Piece) -> object:
+    def spool(self: DeadLetterFiles, fragment: log.OversizedFragment) -> object:
         if next(calls) in {0, 3, 4, 9}:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        return real(self, piece)
+        return real(self, fragment)
 
-    monkeypatch.setattr(LocalRejects, "spool", spool)
+    monkeypatch.setattr(DeadLetterFiles, "spool", spool)
     world.stop = Stop(last=40)
     totals = world.run(once=False)
     assert world.arrived == there_is([*lines("a", 5), long, *lines("b", 5)])

@@ -4,13 +4,13 @@ from collections.abc import Callable
 
 import pytest
 
-from indexer.elastic.client import connect, explained
+from indexer.elastic.client import connect, translate_errors
 from indexer.errors import Fatal
 from indexer.events import Fault
 from indexer.kibana.api import Api, NotKibana
 from indexer.settings import Connection, Kibana, Zoomdata
 from indexer.writing.batches import Body
-from indexer.writing.bulk import Undelivered, post
+from indexer.writing.bulk import BulkFailed, post
 from indexer.zoomdata import api as zoomdata_api
 from indexer.zoomdata.failures import WrongContext
 from tests.support.hostile_server import HEADER, hostile, whole
@@ -32,11 +32,11 @@ def with_user(url: str) -> str:
 def ask_elasticsearch(url: str) -> None:
     connection = Connection([with_user(url)])
     with connect(connection) as client:
-        with pytest.raises(Fatal), explained(connection):
+        with pytest.raises(Fatal), translate_errors(connection):
             client.info()
-        with pytest.raises(Fatal), explained(connection):
+        with pytest.raises(Fatal), translate_errors(connection):
             client.indices.exists(index="i")
-        with pytest.raises(Undelivered) as failed:
+        with pytest.raises(BulkFailed) as failed:
             post(client, Body.of([(b"0" * 28, b"{}")]), "i")
     assert failed.value.row.fault is Fault.NOT_AN_ANSWER
 

@@ -11,7 +11,7 @@ from indexer.elastic.client import Server
 from indexer.settings import Connection
 from indexer.setup.plan import Body, Kind, Request, plan
 from indexer.setup.removal import calls, made_by_us, remove
-from indexer.setup.requests import held
+from indexer.setup.requests import fetch
 from indexer.setup.templates import Result
 from indexer.writing.target import backing
 from tests.unit.test_templates import from_file
@@ -143,10 +143,10 @@ def test_an_alias_of_the_name_of_an_index_is_none() -> None:
 def test_what_is_found_is_what_was_asked_for(request_: Request) -> None:
     """Of an answer with others it is taken by its name, or not at all."""
     server = Holding({}, {"secret": {"mine": 1}, "zz": {}})
-    assert held(as_client(server), request_) is None
+    assert fetch(as_client(server), request_) is None
     if request_.kind is not Kind.INDEX:
         server.templates[request_.name] = {"ours": 1}
-        assert held(as_client(server), request_) == {"ours": 1}
+        assert fetch(as_client(server), request_) == {"ours": 1}
 
 
 def test_only_indices_behind_the_alias_are_behind_it() -> None:

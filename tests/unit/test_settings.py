@@ -19,13 +19,13 @@ from indexer.errors import StateUnusable
 from indexer.settings import (
     ALIAS_BYTES,
     PREFIX,
-    Ageing,
     Connection,
     Delivery,
     Indices,
     Lifecycle,
     LogLevel,
     Monitoring,
+    RolloverPolicy,
     SecretUnusable,
     State,
     milliseconds,
@@ -225,8 +225,8 @@ def test_an_index_that_is_gone_before_it_is_warm_is_wrong_usage() -> None:
 def test_spans_of_time_are_read(span: str, expected: int) -> None:
     """In milliseconds; `forever` has none."""
     assert milliseconds(span) == expected
-    assert Ageing(retain=span).retained == expected
-    assert Ageing(retain="forever").retained is None
+    assert RolloverPolicy(retain=span).retained == expected
+    assert RolloverPolicy(retain="forever").retained is None
 
 
 # ---- the alias

@@ -12,15 +12,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from indexer.monitoring.health import Problem, judge
-from indexer.monitoring.recorder import Numbers
+from indexer.monitoring.health import Problem, assess
+from indexer.monitoring.recorder import MetricsRecorder
 from indexer.reading import lines as lines_module
 from indexer.reading import log as log_module
 from indexer.reading.lines import HOLE, Fragment, Lines, LineSplitter
-from indexer.reading.log import Piece
+from indexer.reading.log import OversizedFragment
 from indexer.writing import dead_letters
-from indexer.writing.checkpoint import State
-from indexer.writing.dead_letters import LocalRejects
+from indexer.writing.checkpoint import StateDirectory
+from indexer.writing.dead_letters import DeadLetterFiles
 from tests.support.fakes import Refusal
 from tests.support.observed import Stop
 from tests.support.rotation import FIRST, SECOND
@@ -88,7 +88,7 @@ def test_it_goes_on_once_there_is_room(
     kept: list[bytes] = []
 
     def make_room() -> None:
-        local = LocalRejects(world.state)
+        local = DeadLetterFiles(world.state)
         for line in list(local.list()):
             kept.append(local.line(line.id))
             local.remove(line.id)
@@ -138,14 +138,14 @@ def test_what_waits_for_room_is_lag_and_is_named(logs: Path, tmp_path: Path, *, 
     path = logs / ("zoomdata-activity.log.1.gz" if compressed else "zoomdata-activity.log")
     path.write_bytes(gzip.compress(content) if compressed else content)
     reader = Reader(logs, limit=log_module.BLOCK)
-    local = LocalRejects(tmp_path, 2 * log_module.BLOCK)
+    local = DeadLetterFiles(tmp_path, 2 * log_module.BLOCK)
     reader.tail._spool = local
     reader.tail.scan()
     for _ in range(9):
         reader.now += 1
         for run in reader.tail.read():
-            for piece in run.pieces:
-                local.spool(piece)
+            for fragment in run.fragments:
+                local.spool(fragment)
             reader._on_their_way.append(run)
             reader.arrive()
     assert reader.delivered == expected(FIRST)
@@ -153,9 +153,9 @@ def test_what_waits_for_room_is_lag_and_is_named(logs: Path, tmp_path: Path, *, 
     (progress,) = reader.tail.progress()
     assert progress.lag >= 2 * log_module.BLOCK
     (told,) = reader.told.unreadable
-    numbers = Numbers()
+    numbers = MetricsRecorder()
     numbers.file_unreadable(*told)
-    assert [it.sentence for it in judge(numbers.snapshot()).problems if it.kind is Problem.LOGS] == [
+    assert [it.sentence for it in assess(numbers.snapshot()).problems if it.kind is Problem.LOGS] == [
         f"{told[0]} cannot be read: {told[1]}."
     ]
 
@@ -163,31 +163,31 @@ def test_what_waits_for_room_is_lag_and_is_named(logs: Path, tmp_path: Path, *, 
 def test_room_is_what_the_option_and_the_disk_leave(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """All that is kept counts, whoever kept it; some of the disk is left to checkpoints."""
     monkeypatch.setattr(dead_letters, "COUNTED_EVERY", 0.0)
-    local = LocalRejects(tmp_path, 1000)
+    local = DeadLetterFiles(tmp_path, 1000)
     assert local.room() == 1000
-    local.spool(Piece("f", "n", 0, b"x" * 300, first=True, id=None))
-    assert local.room() == LocalRejects(tmp_path, 1000).room() == 700
+    local.spool(OversizedFragment("f", "n", 0, b"x" * 300, first=True, id=None))
+    assert local.room() == DeadLetterFiles(tmp_path, 1000).room() == 700
     local.discard("n")
     assert local.room() == 1000
     disk = os.statvfs(tmp_path)
-    assert 0 < LocalRejects(tmp_path).room() < disk.f_bavail * disk.f_frsize
+    assert 0 < DeadLetterFiles(tmp_path).room() < disk.f_bavail * disk.f_frsize
 
 
 def test_pieces_are_ours_alone_and_follow_no_link(tmp_path: Path) -> None:
     """Whatever the umask is."""
     before = os.umask(0)
     try:
-        local = LocalRejects(tmp_path)
-        local.spool(Piece("f", "n", 0, b"x", first=True, id=None))
+        local = DeadLetterFiles(tmp_path)
+        local.spool(OversizedFragment("f", "n", 0, b"x", first=True, id=None))
         (part,) = (tmp_path / "rejected").iterdir()
         assert stat.S_IMODE(part.stat().st_mode) == 0o600
         part.unlink()
         (tmp_path / "target").write_bytes(b"kept")
         part.symlink_to(tmp_path / "target")
-        local.spool(Piece("f", "n", 0, b"x", first=True, id=None))
+        local.spool(OversizedFragment("f", "n", 0, b"x", first=True, id=None))
         assert (part.is_symlink(), part.read_bytes()) == (False, b"x")
         assert (tmp_path / "target").read_bytes() == b"kept"
-        with State(tmp_path) as held:
+        with StateDirectory(tmp_path) as held:
             local.sweep(held)
     finally:
         os.umask(before)
@@ -284,7 +284,7 @@ def test_a_hole_of_a_terabyte_is_passed_over(logs: Path, log: Path, begun: bytes
     os.truncate(log, size)
     append(log, SECOND)
     reader = Reader(logs, once=once, limit=10_000)
-    reader.tail._spool = LocalRejects(logs.parent, MOST)
+    reader.tail._spool = DeadLetterFiles(logs.parent, MOST)
     started = time.monotonic()
     for _ in range(4):
         reader.wait()
@@ -307,7 +307,7 @@ def test_an_archive_of_nothing_takes_no_room(logs: Path, begun: bytes) -> None:
     ]
     (logs / "zoomdata-activity.log.1.gz").write_bytes(b"".join(packed))
     reader = Reader(logs, once=True, limit=10 * MEBIBYTE)
-    reader.tail._spool = LocalRejects(logs.parent, MOST)
+    reader.tail._spool = DeadLetterFiles(logs.parent, MOST)
     tracemalloc.start()
     try:
         reader.look()

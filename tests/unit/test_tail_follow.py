@@ -68,8 +68,8 @@ def test_a_name_that_comes_or_goes_is_noticed(reader: Reader, log: Path) -> None
 
 def test_a_first_line_is_awaited(reader: Reader, log: Path) -> None:
     """Who a file is shows once its first line is complete."""
-    for piece in (b"", b"{", b'"n":1', b"}"):
-        append(log, piece)
+    for fragment in (b"", b"{", b'"n":1', b"}"):
+        append(log, fragment)
         reader.wait()
         assert not reader.delivered
     append(log, b"\n" + FIRST)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from indexer.reading.sources import StandardInput
+from indexer.reading.sources import StdinSource
 from tests.support.rotation import FIRST, HALF, SECOND, THIRD
 from tests.unit.conftest import Reader, append, expected
 
@@ -17,13 +17,13 @@ def piped(monkeypatch: pytest.MonkeyPatch) -> Callable[[bytes], None]:
 
     def pipe(data: bytes) -> None:
         out, into = os.pipe()
-        real = StandardInput.__init__
+        real = StdinSource.__init__
 
-        def opened(self: StandardInput) -> None:
+        def opened(self: StdinSource) -> None:
             real(self)
             self._descriptor = out
 
-        monkeypatch.setattr(StandardInput, "__init__", opened)
+        monkeypatch.setattr(StdinSource, "__init__", opened)
         os.write(into, data)
         os.close(into)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from indexer.reading.sources import PlainFile
+from indexer.reading.sources import FileSource
 from indexer.reading.tail import CLAIMABLE, RETRIED
 from tests.support.rotation import FIRST, HALF, SECOND, THIRD, rename, rotated
 from tests.unit.conftest import Opened, Reader, append, expected, lines
@@ -43,7 +43,7 @@ def test_a_file_that_cannot_be_read_on_is_told_and_gone_on_with(
         raise OSError(5, "Input/output error")
 
     with monkeypatch.context() as patch:
-        patch.setattr(PlainFile, "read_at", fail)
+        patch.setattr(FileSource, "read_at", fail)
         reader.wait(1)
     assert reader.told.unreadable == [(log.name, "Input/output error")]
     reader.wait(RETRIED)
@@ -148,11 +148,11 @@ def test_a_line_beyond_the_limit_comes_in_pieces_and_holds_back_nothing(logs: Pa
     content = append(log, lines(0, 1) + long + b"\n" + SECOND)
     reader = Reader(logs, limit=1000)
     reader.look(deliver=False)
-    pieces = [piece for run in reader._on_their_way for piece in run.pieces]
-    assert b"".join(piece.data for piece in pieces) == long
-    assert [piece.first for piece in pieces] == [True] + [False] * (len(pieces) - 1)
-    [identity] = [piece.id for piece in pieces if piece.id is not None]
-    assert pieces[-1].id == identity
+    fragments = [fragment for run in reader._on_their_way for fragment in run.fragments]
+    assert b"".join(fragment.data for fragment in fragments) == long
+    assert [fragment.first for fragment in fragments] == [True] + [False] * (len(fragments) - 1)
+    [identity] = [fragment.id for fragment in fragments if fragment.id is not None]
+    assert fragments[-1].id == identity
     assert sum(mark.too_long for mark in reader.marks) == 1
     reader.arrive()
     assert reader.delivered + Counter([(identity, long)]) == expected(content)

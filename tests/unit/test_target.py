@@ -4,7 +4,7 @@ import pytest
 
 from indexer.errors import AliasIsIndex, NotInstalled
 from indexer.writing import target as target_module
-from indexer.writing.target import GRACE, LOOK_EVERY, Backing, Target, Unknown, backing, delivered
+from indexer.writing.target import GRACE, LOOK_EVERY, Backing, IndexUnavailable, Target, backing, delivered
 from tests.support.fakes import ALIAS, FakeElasticsearch
 from tests.support.faults import no_connection, status
 
@@ -86,7 +86,7 @@ def test_an_index_that_does_not_tell_is_not_taken_for_empty(server: FakeElastics
     server.question_step = lambda request, _: {
         "docs": [{"error": {"type": "index_closed_exception"}} for _ in request.ids]
     }
-    with pytest.raises(Unknown, match=f"{ONE} does not tell what it holds: index_closed_exception"):
+    with pytest.raises(IndexUnavailable, match=f"{ONE} does not tell what it holds: index_closed_exception"):
         delivered(server.client, [ONE], [b"a"])
 
 

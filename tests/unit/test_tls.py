@@ -19,7 +19,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from indexer.elastic.client import connect, explain
+from indexer.elastic.client import connect, translate
 from indexer.elastic.tls import CertificateUnusable
 from indexer.errors import NotSecure, WrongUsage
 from indexer.kibana.api import Api, KibanaNotSecure
@@ -60,7 +60,7 @@ def refused(connection: Connection) -> str:
     """What is said of a connection that is not secure."""
     with pytest.raises(elastic_transport.TlsError) as caught:
         ask(connection)
-    said = explain(caught.value, connection)
+    said = translate(caught.value, connection)
     assert isinstance(said, NotSecure)
     return str(said)
 
@@ -302,7 +302,7 @@ def test_without_a_client_certificate_we_are_told_so(
     connection = Connection([demanding.url()], ca_certs=ca_file)
     with pytest.raises(elastic_transport.ConnectionError) as caught:
         ask(connection)
-    said = str(explain(caught.value, connection))
+    said = str(translate(caught.value, connection))
     assert "--client-cert" in said or "1.3" in request.node.name
     assert "https://127.0.0.1" in said
     assert demanding.seen == []
@@ -337,7 +337,7 @@ def test_a_server_that_never_shakes_hands_holds_up_nobody() -> None:
         connection = Connection([url], ca_fingerprint="ab" * 32, request_timeout=0.2)
         with pytest.raises(elastic_transport.ConnectionTimeout) as caught:
             ask(connection)
-    assert "none within 0.2 s" in str(explain(caught.value, connection))
+    assert "none within 0.2 s" in str(translate(caught.value, connection))
 
 
 def test_a_server_that_is_not_there_is_said() -> None:
@@ -347,7 +347,7 @@ def test_a_server_that_is_not_there_is_said() -> None:
     connection = Connection([url], ca_fingerprint="ab" * 32)
     with pytest.raises(elastic_transport.ConnectionError) as caught:
         ask(connection)
-    assert str(explain(caught.value, connection)).startswith(
+    assert str(translate(caught.value, connection)).startswith(
         f"No answer from Elasticsearch at {url} ([Errno "
     )
 

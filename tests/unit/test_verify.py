@@ -22,7 +22,7 @@ from indexer.verify.findings import (
     Kind,
     Line,
     Verification,
-    judge,
+    classify,
     report,
 )
 from indexer.verify.hits import Held
@@ -79,7 +79,7 @@ def test_a_line_is_judged_by_its_copies(
     copies: list[Held], kept: list[Held], *, final: bool, kind: Kind
 ) -> None:
     """First by those in the index, then by what is kept of it as rejected."""
-    assert judge(line(final=final), copies, kept) is kind
+    assert classify(line(final=final), copies, kept) is kind
 
 
 @pytest.mark.parametrize(("stored", "same"), [(b'{"a":1}', True), (b'{"a":1}\r', False), (b'{"a":2}', False)])

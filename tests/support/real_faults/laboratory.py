@@ -123,8 +123,8 @@ class FaultyLab(Lab):
 @contextmanager
 def behind_proxy(lab: Lab, monkeypatch: pytest.MonkeyPatch, **connection: Any) -> Iterator[FaultyLab]:
     """Put the proxy before a laboratory's server; waits between tries are short."""
-    monkeypatch.setattr(bulk, "FAST", (0.01, 0.1))
-    monkeypatch.setattr(bulk, "SLOW", (0.01, 0.1))
+    monkeypatch.setattr(bulk, "RETRY_WAIT", (0.01, 0.1))
+    monkeypatch.setattr(bulk, "FIX_WAIT", (0.01, 0.1))
     monkeypatch.setattr(run, "ASK_AGAIN", 0.01)
     with Proxy(lab.connection.elasticsearch_url[0]) as proxy:
         through = replace(lab.connection, elasticsearch_url=[proxy.url], **connection)

@@ -111,8 +111,8 @@ def follow(lab: Lab, writers: Sequence[Writer], course: Course) -> None:
             stack.enter_context(writer)
         for _ in range(course.kills):
             with running(lab) as process:
-                before, patience = indexed(lab), time.monotonic() + 3
-                while go_on() and indexed(lab) == before and time.monotonic() < patience:
+                before, backoff = indexed(lab), time.monotonic() + 3
+                while go_on() and indexed(lab) == before and time.monotonic() < backoff:
                     time.sleep(0.05)
                 go_on_for(chance.uniform(0, 0.5))  # where it is killed is what is varied
                 process.kill()
@@ -125,8 +125,8 @@ def follow(lab: Lab, writers: Sequence[Writer], course: Course) -> None:
             stack.close()  # the writers end: what they compress is compressed
             written = Counter(line for writer in writers for line in writer.written)
             expected = written & on_disk(lab.logs) if course.may_lose else written
-            patience = time.monotonic() + PATIENCE
-            while process.poll() is None and time.monotonic() < patience and not held(lab) >= expected:
+            backoff = time.monotonic() + PATIENCE
+            while process.poll() is None and time.monotonic() < backoff and not held(lab) >= expected:
                 time.sleep(0.1)
             process.terminate()
             assert process.wait(PATIENCE) == 0

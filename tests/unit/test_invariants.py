@@ -6,7 +6,7 @@ import pytest
 
 from indexer.elastic.client import Server
 from indexer.settings import Connection
-from indexer.setup.invariants import PROMISES, Made, judge, judge_lifecycle, winner_of
+from indexer.setup.invariants import PROMISES, EffectiveIndex, violated, violated_lifecycle, winner_of
 from indexer.setup.plan import Kind, plan
 
 NEW = Server(version=(9, 1, 5), lifecycle=True)
@@ -24,22 +24,22 @@ def shipped(server: Server) -> dict[str, Any]:
     return made
 
 
-def with_setting(name: str, value: object) -> Made:
+def with_setting(name: str, value: object) -> EffectiveIndex:
     body = shipped(NEW)
     body["settings"] |= {name: value}
-    return Made.of(body)
+    return EffectiveIndex.of(body)
 
 
-def with_mapping(**values: object) -> Made:
+def with_mapping(**values: object) -> EffectiveIndex:
     body = shipped(NEW)
     body["mappings"] |= values
-    return Made.of(body)
+    return EffectiveIndex.of(body)
 
 
-def with_date(**values: object) -> Made:
+def with_date(**values: object) -> EffectiveIndex:
     body = shipped(NEW)
     body["mappings"]["properties"]["eventDate"] = values
-    return Made.of(body)
+    return EffectiveIndex.of(body)
 
 
 DEFECTS = [
@@ -70,24 +70,24 @@ DEFECTS = [
 @pytest.mark.parametrize(
     ("made", "word"), DEFECTS, ids=[f"{number} {it[1]}" for number, it in enumerate(DEFECTS)]
 )
-def test_a_defect_is_found_and_nothing_else(made: Made, word: str) -> None:
+def test_a_defect_is_found_and_nothing_else(made: EffectiveIndex, word: str) -> None:
     """One sentence, which names the property."""
-    (found,) = judge(made, NEW)
+    (found,) = violated(made, NEW)
     assert word in found
 
 
 def test_each_promise_has_a_defect_here() -> None:
     """No promise is kept by whatever there is."""
-    broken = {sentence for made, _ in DEFECTS for sentence in judge(made, NEW)}
+    broken = {sentence for made, _ in DEFECTS for sentence in violated(made, NEW)}
     assert broken == {promise.otherwise for promise in PROMISES}
 
 
 @pytest.mark.parametrize("server", [NEW, OLD], ids=str)
 def test_what_is_shipped_keeps_all_promises(server: Server) -> None:
     """On a server that can do everything, and on one that has neither of two parameters."""
-    made = Made.of(shipped(server))
-    assert judge(made, server) == []
-    assert judge_lifecycle(made, ALIAS) == []
+    made = EffectiveIndex.of(shipped(server))
+    assert violated(made, server) == []
+    assert violated_lifecycle(made, ALIAS) == []
 
 
 @pytest.mark.parametrize(
@@ -102,14 +102,14 @@ def test_what_is_shipped_keeps_all_promises(server: Server) -> None:
     ],
     ids=["no pipeline", "stored", "source", "nanoseconds", "runtime field", "flattened field"],
 )
-def test_what_an_admin_may_add_is_no_defect(made: Made) -> None:
+def test_what_an_admin_may_add_is_no_defect(made: EffectiveIndex) -> None:
     """A default said aloud, or a field of their own."""
-    assert judge(made, NEW) == []
+    assert violated(made, NEW) == []
 
 
 def test_what_an_index_of_an_old_server_lacks_is_found_once_the_server_is_new() -> None:
     """After an upgrade of the server, the index that was made before it."""
-    assert len(judge(Made.of(shipped(OLD)), NEW)) == 2
+    assert len(violated(EffectiveIndex.of(shipped(OLD)), NEW)) == 2
 
 
 @pytest.mark.parametrize(
@@ -137,4 +137,4 @@ def test_the_template_with_the_highest_priority_wins(
 )
 def test_an_index_that_would_not_roll_over_is_found(name: str, value: str | None) -> None:
     """It has no policy, or would move another alias."""
-    assert "does not roll over" in judge_lifecycle(with_setting(name, value), ALIAS)[0]
+    assert "does not roll over" in violated_lifecycle(with_setting(name, value), ALIAS)[0]

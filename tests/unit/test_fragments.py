@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from indexer.reading import log as log_module
-from indexer.reading.log import Run
-from indexer.writing.dead_letters import LocalRejects
+from indexer.reading.log import ReadBatch
+from indexer.writing.dead_letters import DeadLetterFiles
 from tests.support.observed import in_files
 from tests.unit.conftest import Reader
 
@@ -18,9 +18,9 @@ def _small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(log_module, "BLOCK", 100)
 
 
-def spooled(local: LocalRejects, runs: list[Run]) -> int:
+def spooled(local: DeadLetterFiles, runs: list[ReadBatch]) -> int:
     """Keep all pieces; how many lines they end."""
-    return sum(local.spool(piece) is not None for run in runs for piece in run.pieces)
+    return sum(local.spool(fragment) is not None for run in runs for fragment in run.fragments)
 
 
 @pytest.mark.parametrize("ahead", [0, 1, 3, 20])
@@ -31,7 +31,7 @@ def test_logs_that_begin_alike_do_not_share_pieces(
     """At the same place of three logs is a line too long to hold; each is kept once, with its bytes."""
     first, *others = (logs / f"{name}-activity.log" for name in "abc")
     lines = {path: bytes([sign]) * LONG for path, sign in zip((first, *others), signs, strict=True)}
-    local, reader = LocalRejects(tmp_path), Reader(logs, limit=50)
+    local, reader = DeadLetterFiles(tmp_path), Reader(logs, limit=50)
     first.write_bytes(b'{"n":1}\n' + lines[first] + b"\n")
     reader.tail.scan()
     runs = [run for _ in range(ahead) for run in reader.tail.read()]
@@ -45,7 +45,7 @@ def test_logs_that_begin_alike_do_not_share_pieces(
 
 def test_a_log_that_is_written_anew_begins_its_line_anew(log: Path, logs: Path, tmp_path: Path) -> None:
     """In the middle of a line too long to hold the log is rewritten: another line is at its place now."""
-    local, reader = LocalRejects(tmp_path), Reader(logs, limit=50)
+    local, reader = DeadLetterFiles(tmp_path), Reader(logs, limit=50)
     log.write_bytes(b'{"n":1}\n' + b"x" * LONG + b"\n")
     reader.tail.scan()
     runs = [run for _ in range(4) for run in reader.tail.read()]
@@ -62,9 +62,9 @@ def test_what_a_killed_run_has_left_of_a_line_is_removed(log: Path, logs: Path, 
         (logs / "another-activity.log").write_bytes(more)
         reader = Reader(logs, limit=50)
         reader.tail.scan()
-        spooled(LocalRejects(tmp_path), [run for _ in range(4) for run in reader.tail.read()])
+        spooled(DeadLetterFiles(tmp_path), [run for _ in range(4) for run in reader.tail.read()])
     assert len(list((tmp_path / "rejected").glob("*.part"))) == 1
-    local, reader = LocalRejects(tmp_path), Reader(logs, limit=50)
+    local, reader = DeadLetterFiles(tmp_path), Reader(logs, limit=50)
     reader.look(deliver=False)
     assert spooled(local, reader._on_their_way) == 1
     assert len(list((tmp_path / "rejected").iterdir())) == 2

@@ -7,8 +7,8 @@ import pytest
 
 from indexer.events import Broadcast, Fault, LogProgress, Progress, Recognition, Totals
 from indexer.monitoring import health, recorder
-from indexer.monitoring.health import Problem, judge
-from indexer.monitoring.recorder import BOUNDS, KINDS, OTHER, UNREADABLE_FOR, Backlog, Numbers
+from indexer.monitoring.health import Problem, assess
+from indexer.monitoring.recorder import BOUNDS, KINDS, OTHER, UNREADABLE_FOR, LagTracker, MetricsRecorder
 from indexer.monitoring.snapshot import Fields, InFlight
 
 
@@ -30,9 +30,9 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def numbers(clock: Clock) -> Numbers:
+def numbers(clock: Clock) -> MetricsRecorder:
     """Those of an indexer that is connected and has nothing to do."""
-    numbers = Numbers(clock)
+    numbers = MetricsRecorder(clock)
     numbers.connected("uuid", "index-000001")
     numbers.heartbeat(progress())
     return numbers
@@ -46,8 +46,8 @@ def progress(*logs: LogProgress, batches: int = 0, oldest: float = 0.0) -> Calla
     return lambda: Progress(logs, batches, 100 * batches, oldest, Totals(5, 5))
 
 
-def problems(numbers: Numbers) -> list[Problem]:
-    return [finding.kind for finding in judge(numbers.snapshot()).problems]
+def problems(numbers: MetricsRecorder) -> list[Problem]:
+    return [finding.kind for finding in assess(numbers.snapshot()).problems]
 
 
 # ---- how far behind
@@ -69,14 +69,14 @@ def test_the_age_of_a_lag_is_that_of_its_oldest_byte(
     looks: Sequence[tuple[float, int, int]], ages: Sequence[float]
 ) -> None:
     """Each look has a time, what is delivered and what is not; what was found later makes nothing older."""
-    it = Backlog()
+    it = LagTracker()
     assert [it.look(*each) for each in looks] == ages
 
 
 def test_an_outage_of_days_takes_no_more_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     """However often is looked, few samples are kept, and the oldest byte is as old as it is."""
     monkeypatch.setattr(recorder, "MOST", 20)
-    it = Backlog()
+    it = LagTracker()
     assert [it.look(second, 0, 10 + second) for second in range(100_000)][-1] == 99_999
     assert len(it._found) <= 20
     for delivered in range(10_000, 100_000, 10_000):
@@ -84,7 +84,7 @@ def test_an_outage_of_days_takes_no_more_memory(monkeypatch: pytest.MonkeyPatch)
         assert true <= it.look(100_000, delivered, 100_010 - delivered) <= true + 100_000 / 5
 
 
-def test_a_lag_goes_with_its_log_through_a_rename(numbers: Numbers, clock: Clock) -> None:
+def test_a_lag_goes_with_its_log_through_a_rename(numbers: MetricsRecorder, clock: Clock) -> None:
     """Rotated away, a log is as far behind as before; the one under its name begins anew."""
     numbers.heartbeat(progress(log("a.log", 0, 10)))
     clock.now += 60
@@ -92,7 +92,7 @@ def test_a_lag_goes_with_its_log_through_a_rename(numbers: Numbers, clock: Clock
     assert {it.path: it.lag_seconds for it in numbers.snapshot().logs} == {"a.log.1": 60, "a.log": 0}
 
 
-def test_two_logs_of_one_path_are_one(numbers: Numbers, clock: Clock) -> None:
+def test_two_logs_of_one_path_are_one(numbers: MetricsRecorder, clock: Clock) -> None:
     """What was truncated is still on its way beside what is there now: both lags count, under one name."""
     numbers.heartbeat(progress(log("a.log", 0, 100)))
     clock.now += 7
@@ -102,7 +102,7 @@ def test_two_logs_of_one_path_are_one(numbers: Numbers, clock: Clock) -> None:
     assert (now.lag, now.lag_seconds) == (120, 7)
 
 
-def test_logs_that_are_gone_are_forgotten(numbers: Numbers) -> None:
+def test_logs_that_are_gone_are_forgotten(numbers: MetricsRecorder) -> None:
     """The numbers have only logs that the last look has, whatever there was before."""
     for n in range(1000):
         numbers.heartbeat(progress(log(f"{n}.log", 0, 1, inode=n)))
@@ -113,7 +113,7 @@ def test_logs_that_are_gone_are_forgotten(numbers: Numbers) -> None:
 # ---- counting
 
 
-def test_lines_requests_and_faults_are_counted(numbers: Numbers, clock: Clock) -> None:
+def test_lines_requests_and_faults_are_counted(numbers: MetricsRecorder, clock: Clock) -> None:
     """Each event adds to its number, and to no other."""
     numbers.batch_acknowledged(Totals(10, 6, 2, 1, 1, 500), 0.2)
     numbers.batch_acknowledged(Totals(3, 3, bytes=70), 0.1)
@@ -142,7 +142,7 @@ def test_lines_requests_and_faults_are_counted(numbers: Numbers, clock: Clock) -
     assert (now.uptime, now.acknowledged, now.checkpoint_age) == (30, 30, None)
 
 
-def test_requests_fall_into_the_buckets_of_a_histogram(numbers: Numbers) -> None:
+def test_requests_fall_into_the_buckets_of_a_histogram(numbers: MetricsRecorder) -> None:
     """A request as long as a bound is within it, as Prometheus has it; a longer one than all is beyond them."""
     for seconds in (0.0, 0.005, 0.0051, 60.0, 61.0):
         numbers.answered(seconds)
@@ -157,7 +157,7 @@ def test_requests_fall_into_the_buckets_of_a_histogram(numbers: Numbers) -> None
     assert latency.total == pytest.approx(121.0101)
 
 
-def test_reasons_of_rejection_are_bounded(numbers: Numbers) -> None:
+def test_reasons_of_rejection_are_bounded(numbers: MetricsRecorder) -> None:
     """What stands in Elasticsearch's place may invent reasons: beyond some they are one, and none is lost."""
     for n in range(3 * KINDS):
         numbers.rejected(f"reason {n}", 2)
@@ -167,7 +167,7 @@ def test_reasons_of_rejection_are_bounded(numbers: Numbers) -> None:
     assert (rejected["reason 0"], rejected[OTHER]) == (3, 4 * KINDS)
 
 
-def test_an_unreadable_log_counts_while_it_is_told(numbers: Numbers, clock: Clock) -> None:
+def test_an_unreadable_log_counts_while_it_is_told(numbers: MetricsRecorder, clock: Clock) -> None:
     """Until it is found, or nobody complains any more."""
     numbers.file_unreadable("a.log", "Permission denied")
     numbers.file_unreadable("b.log", "Permission denied")
@@ -182,43 +182,43 @@ def test_an_unreadable_log_counts_while_it_is_told(numbers: Numbers, clock: Cloc
 
 def test_an_indexer_that_waits_is_alive_and_not_ready(clock: Clock) -> None:
     """Before it has looked for logs it says what it waits for, for no lag is known yet; a restart would not help it."""
-    numbers = Numbers(clock)
+    numbers = MetricsRecorder(clock)
     assert problems(numbers) == [Problem.STARTING]
     for _ in range(100):
         clock.now += 6
         numbers.waiting("No answer from Elasticsearch.")
-    found = judge(numbers.snapshot())
+    found = assess(numbers.snapshot())
     assert (found.alive, found.ready) == (True, False)
     assert [finding.sentence for finding in found.problems] == ["No answer from Elasticsearch."]
     numbers.connected(None, "index-000001")
     assert problems(numbers) == [Problem.STARTING]
     numbers.heartbeat(progress())
-    assert judge(numbers.snapshot()) == health.Health(alive=True, ready=True, problems=())
+    assert assess(numbers.snapshot()) == health.Health(alive=True, ready=True, problems=())
 
 
-def test_waiting_for_a_log_is_no_problem(numbers: Numbers) -> None:
+def test_waiting_for_a_log_is_no_problem(numbers: MetricsRecorder) -> None:
     """What will be logged would be delivered."""
     numbers.waiting("No log file at /logs yet.")
     assert problems(numbers) == []
 
 
-def test_a_main_loop_that_stands_still_is_not_alive(numbers: Numbers, clock: Clock) -> None:
+def test_a_main_loop_that_stands_still_is_not_alive(numbers: MetricsRecorder, clock: Clock) -> None:
     """Whatever other threads tell; with the next heartbeat it is alive again."""
     clock.now += health.ALIVE_WITHIN
-    assert judge(numbers.snapshot()).alive
+    assert assess(numbers.snapshot()).alive
     clock.now += 1
     numbers.answered(0.1)
     numbers.delivery_recovered()
     numbers.delivery_failed(Fault.NO_ANSWER, "a sender tries again", 1.0)
     numbers.waiting("A sender waits for the alias.")
     numbers.batch_acknowledged(Totals(1, 1), 0.1)
-    assert not judge(numbers.snapshot()).alive
+    assert not assess(numbers.snapshot()).alive
     assert problems(numbers) == [Problem.HUNG]
     numbers.heartbeat(progress())
-    assert judge(numbers.snapshot()).alive
+    assert assess(numbers.snapshot()).alive
 
 
-def test_a_main_loop_that_cannot_tell_how_far_it_is_is_alive(numbers: Numbers, clock: Clock) -> None:
+def test_a_main_loop_that_cannot_tell_how_far_it_is_is_alive(numbers: MetricsRecorder, clock: Clock) -> None:
     """It comes round, which is what the probe that restarts it asks."""
 
     def unknown() -> Progress:
@@ -226,19 +226,19 @@ def test_a_main_loop_that_cannot_tell_how_far_it_is_is_alive(numbers: Numbers, c
 
     clock.now += 2 * health.ALIVE_WITHIN
     Broadcast(numbers).heartbeat(unknown)
-    assert judge(numbers.snapshot()).alive
+    assert assess(numbers.snapshot()).alive
     assert numbers.snapshot().listener_failures == 1
 
 
 @pytest.mark.parametrize("fault", Fault)
-def test_a_fault_makes_it_unready(numbers: Numbers, clock: Clock, fault: Fault) -> None:
+def test_a_fault_makes_it_unready(numbers: MetricsRecorder, clock: Clock, fault: Fault) -> None:
     """What somebody has to mend does at once, what may pass by itself after a while; and neither once it is over."""
     numbers.delivery_failed(fault, "status 403: index read-only", 1.0)
     at_once = problems(numbers) == [Problem.DELIVERY]
     assert at_once == (fault in {Fault.CLUSTER_STATE, Fault.REFUSED, Fault.DISK})
     clock.now += health.PATIENCE + 1
     numbers.delivery_failed(fault, "status 403: index read-only", 1.0)
-    (finding,) = judge(numbers.snapshot()).problems
+    (finding,) = assess(numbers.snapshot()).problems
     assert finding.kind is Problem.DELIVERY
     assert finding.sentence == f"Not delivered for 11 s, 2 tries ({fault.value}): status 403: index read-only"
     numbers.delivery_recovered()
@@ -247,7 +247,7 @@ def test_a_fault_makes_it_unready(numbers: Numbers, clock: Clock, fault: Fault) 
     assert problems(numbers) == [], "a new fault begins anew"
 
 
-def test_a_batch_without_an_answer_makes_it_unready(numbers: Numbers) -> None:
+def test_a_batch_without_an_answer_makes_it_unready(numbers: MetricsRecorder) -> None:
     """A server that takes a request and says nothing is no fault yet; after some minutes it is a problem."""
     numbers.heartbeat(progress(batches=2, oldest=health.STUCK))
     assert problems(numbers) == []
@@ -258,10 +258,10 @@ def test_a_batch_without_an_answer_makes_it_unready(numbers: Numbers) -> None:
     assert problems(numbers) == []
 
 
-def test_a_checkpoint_that_cannot_be_written_makes_it_unready(numbers: Numbers) -> None:
+def test_a_checkpoint_that_cannot_be_written_makes_it_unready(numbers: MetricsRecorder) -> None:
     """Until one is written."""
     numbers.checkpoint_failed("/state", "No space left on device")
-    (finding,) = judge(numbers.snapshot()).problems
+    (finding,) = assess(numbers.snapshot()).problems
     assert finding == health.Finding(
         Problem.CHECKPOINT, "The checkpoint cannot be written to /state: No space left on device."
     )
@@ -269,7 +269,7 @@ def test_a_checkpoint_that_cannot_be_written_makes_it_unready(numbers: Numbers) 
     assert problems(numbers) == []
 
 
-def test_a_cluster_that_is_gone_is_seen_with_nothing_to_send(numbers: Numbers) -> None:
+def test_a_cluster_that_is_gone_is_seen_with_nothing_to_send(numbers: MetricsRecorder) -> None:
     """A look at it is enough."""
     numbers.cluster_seen("No answer from Elasticsearch.")
     assert problems(numbers) == [Problem.CLUSTER]
@@ -277,10 +277,10 @@ def test_a_cluster_that_is_gone_is_seen_with_nothing_to_send(numbers: Numbers) -
     assert problems(numbers) == []
 
 
-def test_all_problems_are_told(numbers: Numbers, clock: Clock) -> None:
+def test_all_problems_are_told(numbers: MetricsRecorder, clock: Clock) -> None:
     """One does not hide another."""
     now = replace(numbers.snapshot(), connected=False, sign_of_life=61.0, checkpoint_problem="Full.")
-    assert [finding.kind for finding in judge(now).problems] == [
+    assert [finding.kind for finding in assess(now).problems] == [
         Problem.HUNG,
         Problem.STARTING,
         Problem.CHECKPOINT,

@@ -88,7 +88,7 @@ class Anything(dict[str, object]):
 @pytest.mark.parametrize("kind", list(fatals()), ids=lambda kind: kind.__name__)
 def test_each_error_is_one_line(kind: type[Fatal], capsys: pytest.CaptureFixture[str]) -> None:
     """Whatever its facts hold."""
-    error = Fatal(what=f"{kind.sentence} {kind.cure}".format_map(Anything()))
+    error = Fatal(what=f"{kind.sentence} {kind.hint}".format_map(Anything()))
     assert cli._say(error) == 1
     shown = capsys.readouterr().err
     assert_safe(shown)

@@ -10,10 +10,10 @@ import orjson
 import pytest
 
 from indexer.reading.entries import Reason, Rejection
-from indexer.reading.log import Piece
+from indexer.reading.log import OversizedFragment
 from indexer.writing import checkpoint
-from indexer.writing.checkpoint import State
-from indexer.writing.dead_letters import LocalRejects
+from indexer.writing.checkpoint import StateDirectory
+from indexer.writing.dead_letters import DeadLetterFiles
 from tests.support.observed import in_files
 
 FILE = "/opt/zoomdata/logs/zoomdata-activity.log"
@@ -24,12 +24,12 @@ def rejection(number: int, line: bytes = b"text") -> Rejection:
 
 
 @pytest.fixture
-def local(tmp_path: Path) -> LocalRejects:
+def local(tmp_path: Path) -> DeadLetterFiles:
     """The files of rejected lines."""
-    return LocalRejects(tmp_path)
+    return DeadLetterFiles(tmp_path)
 
 
-def test_a_file_says_what_it_is_before_it_counts(tmp_path: Path, local: LocalRejects) -> None:
+def test_a_file_says_what_it_is_before_it_counts(tmp_path: Path, local: DeadLetterFiles) -> None:
     """The description is written last: without it a line is not listed."""
     local.keep(rejection(1, b"\xff\0line"))
     local.keep(rejection(2))
@@ -37,7 +37,7 @@ def test_a_file_says_what_it_is_before_it_counts(tmp_path: Path, local: LocalRej
     assert in_files(local) == {rejection(1).id: b"\xff\0line"}
 
 
-def test_the_description_is_these_fields(tmp_path: Path, local: LocalRejects) -> None:
+def test_the_description_is_these_fields(tmp_path: Path, local: DeadLetterFiles) -> None:
     """What an upgrade finds in the state directory: the names of the files, and the fields of a description."""
     local.keep(rejection(1))
     directory = tmp_path / "rejected"
@@ -46,12 +46,12 @@ def test_the_description_is_these_fields(tmp_path: Path, local: LocalRejects) ->
     assert list(document) == ["@timestamp", "file", "offset", "type", "reason", "size", "text"]
 
 
-def test_nothing_was_rejected_yet(local: LocalRejects) -> None:
+def test_nothing_was_rejected_yet(local: DeadLetterFiles) -> None:
     """Without the directory there are no lines."""
     assert list(local.list()) == []
 
 
-def test_a_line_can_be_forgotten(tmp_path: Path, local: LocalRejects) -> None:
+def test_a_line_can_be_forgotten(tmp_path: Path, local: DeadLetterFiles) -> None:
     """Both its files go, once or again."""
     local.keep(rejection(1))
     local.keep(rejection(2))
@@ -64,18 +64,18 @@ def test_a_line_can_be_forgotten(tmp_path: Path, local: LocalRejects) -> None:
 # ---- lines too long to hold
 
 
-def pieces(*data: bytes, start: int = 0) -> list[Piece]:
+def fragments(*data: bytes, start: int = 0) -> list[OversizedFragment]:
     last = len(data) - 1
     return [
-        Piece(FILE, f"{start:020x}", start, part, n == 0, f"{start:028x}" if n == last else None)
+        OversizedFragment(FILE, f"{start:020x}", start, part, n == 0, f"{start:028x}" if n == last else None)
         for n, part in enumerate(data)
     ]
 
 
-def test_a_line_in_pieces_is_one_line(tmp_path: Path, local: LocalRejects) -> None:
+def test_a_line_in_pieces_is_one_line(tmp_path: Path, local: DeadLetterFiles) -> None:
     """Pieces of two lines, in turns, end as two rejected lines with all their bytes."""
-    some = [pieces(b"ab", b"cd\xff", b"e", start=1), pieces(b"x" * 300_000, b"", b"y", start=2)]
-    ends = [local.spool(piece) for turn in zip(*some, strict=True) for piece in turn]
+    some = [fragments(b"ab", b"cd\xff", b"e", start=1), fragments(b"x" * 300_000, b"", b"y", start=2)]
+    ends = [local.spool(fragment) for turn in zip(*some, strict=True) for fragment in turn]
     assert [end.id for end in ends if end] == [f"{1:028x}", f"{2:028x}"]
     assert in_files(local) == {f"{1:028x}": b"abcd\xffe", f"{2:028x}": b"x" * 300_000 + b"y"}
     first, second = local.list()
@@ -84,19 +84,19 @@ def test_a_line_in_pieces_is_one_line(tmp_path: Path, local: LocalRejects) -> No
     assert len(list((tmp_path / "rejected").iterdir())) == 4
 
 
-def test_a_line_of_one_piece_is_a_line(local: LocalRejects) -> None:
+def test_a_line_of_one_piece_is_a_line(local: DeadLetterFiles) -> None:
     """A line that is too long, and complete at once, is its first and its last piece."""
-    (piece,) = pieces(b"all of it")
-    assert local.spool(piece) is not None
-    assert in_files(local) == {piece.id: b"all of it"}
+    (fragment,) = fragments(b"all of it")
+    assert local.spool(fragment) is not None
+    assert in_files(local) == {fragment.id: b"all of it"}
 
 
-def test_a_line_begun_by_an_earlier_run_begins_anew(local: LocalRejects, tmp_path: Path) -> None:
+def test_a_line_begun_by_an_earlier_run_begins_anew(local: DeadLetterFiles, tmp_path: Path) -> None:
     """What a run that died has left of a line is overwritten when the line is read again."""
-    local.spool(pieces(b"begun by a run that died", b"")[0])
-    again = LocalRejects(tmp_path)
-    for piece in pieces(b"be", b"gun"):
-        again.spool(piece)
+    local.spool(fragments(b"begun by a run that died", b"")[0])
+    again = DeadLetterFiles(tmp_path)
+    for fragment in fragments(b"be", b"gun"):
+        again.spool(fragment)
     assert in_files(again) == {f"{0:028x}": b"begun"}
 
 
@@ -133,30 +133,30 @@ def full(*_: object) -> None:
 @pytest.mark.parametrize("at", [0, 1, 2], ids=["first", "middle", "last"])
 @pytest.mark.parametrize("fault", [disk_full_in_the_file, disk_full_at_the_end, disk_full_in_the_description])
 def test_a_piece_that_failed_can_be_given_again(
-    local: LocalRejects, monkeypatch: pytest.MonkeyPatch, fault: Any, at: int
+    local: DeadLetterFiles, monkeypatch: pytest.MonkeyPatch, fault: Any, at: int
 ) -> None:
     """A full disk in any of the steps, at any of the pieces, twice: afterwards the line has its bytes, no more."""
-    for n, piece in enumerate(pieces(b"one-", b"two-", b"three")):
+    for n, fragment in enumerate(fragments(b"one-", b"two-", b"three")):
         for _ in range(2):
             with monkeypatch.context() as patch:
                 fault(patch)
-                if n == at and (fault is disk_full_in_the_file or piece.id):
+                if n == at and (fault is disk_full_in_the_file or fragment.id):
                     with pytest.raises(OSError, match="No space left"):
-                        local.spool(piece)
+                        local.spool(fragment)
                     assert in_files(local) in ({}, {f"{0:028x}": b"one-two-three"})
-        local.spool(piece)
+        local.spool(fragment)
     assert in_files(local) == {f"{0:028x}": b"one-two-three"}
 
 
-def test_what_a_run_that_died_left_is_swept(local: LocalRejects, tmp_path: Path) -> None:
+def test_what_a_run_that_died_left_is_swept(local: DeadLetterFiles, tmp_path: Path) -> None:
     """By who holds the state directory: beginnings of lines go, lines that are kept stay."""
     local.keep(rejection(1))
-    for piece in pieces(b"ab", b"c", start=2):
-        local.spool(piece)
-    local.spool(pieces(b"begun by a run that died", b"", start=3)[0])
+    for fragment in fragments(b"ab", b"c", start=2):
+        local.spool(fragment)
+    local.spool(fragments(b"begun by a run that died", b"", start=3)[0])
     kept = in_files(local)
-    with State(tmp_path) as held:
-        LocalRejects(tmp_path).sweep(held)
+    with StateDirectory(tmp_path) as held:
+        DeadLetterFiles(tmp_path).sweep(held)
     assert (in_files(local), len(kept)) == (kept, 2)
     assert sorted(path.suffix for path in (tmp_path / "rejected").iterdir()) == [
         ".json",
@@ -166,15 +166,15 @@ def test_what_a_run_that_died_left_is_swept(local: LocalRejects, tmp_path: Path)
     ]
 
 
-def test_there_may_be_nothing_to_sweep(local: LocalRejects, tmp_path: Path) -> None:
+def test_there_may_be_nothing_to_sweep(local: DeadLetterFiles, tmp_path: Path) -> None:
     """Before the first line is rejected there is no directory of them."""
-    with State(tmp_path) as held:
+    with StateDirectory(tmp_path) as held:
         local.sweep(held)
     assert not (tmp_path / "rejected").exists()
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"{}", b"[]", b"null"])
-def test_a_damaged_description_is_named(local: LocalRejects, tmp_path: Path, content: bytes) -> None:
+def test_a_damaged_description_is_named(local: DeadLetterFiles, tmp_path: Path, content: bytes) -> None:
     """Whoever lists the lines is told which file it is."""
     local.keep(rejection(1))
     (tmp_path / "rejected" / f"{rejection(1).id}.json").write_bytes(content)
@@ -185,13 +185,13 @@ def test_a_damaged_description_is_named(local: LocalRejects, tmp_path: Path, con
 # ---- others who may write where we do
 
 
-def test_nobody_else_can_read_what_is_kept(tmp_path: Path, local: LocalRejects) -> None:
+def test_nobody_else_can_read_what_is_kept(tmp_path: Path, local: DeadLetterFiles) -> None:
     """A line that was held and one that came in pieces, and what they are."""
     old = os.umask(0)
     try:
         local.keep(rejection(1))
-        for piece in pieces(b"a long ", b"line", start=5):
-            local.spool(piece)
+        for fragment in fragments(b"a long ", b"line", start=5):
+            local.spool(fragment)
     finally:
         os.umask(old)
     kept = list((tmp_path / "rejected").iterdir())
@@ -202,16 +202,16 @@ def test_nobody_else_can_read_what_is_kept(tmp_path: Path, local: LocalRejects) 
 @pytest.mark.parametrize("later", [False, True])
 def test_a_link_planted_where_a_line_is_kept_is_not_written_through(
     tmp_path: Path,
-    local: LocalRejects,
+    local: DeadLetterFiles,
     later: bool,  # noqa: FBT001
 ) -> None:
     """Before its first piece it is removed; after that the line cannot be kept, and is given again."""
     precious = tmp_path / "precious"
     precious.write_bytes(b"keep me, all of me")
-    first, second = pieces(b"a long ", b"line", start=5)
+    first, second = fragments(b"a long ", b"line", start=5)
     part = tmp_path / "rejected" / f"{first.name}.part"
     part.parent.mkdir()
-    local.spool(pieces(b"any", b"thing", start=99)[0])  # what crashes have left is removed now
+    local.spool(fragments(b"any", b"thing", start=99)[0])  # what crashes have left is removed now
     if later:
         local.spool(first)
         part.unlink()

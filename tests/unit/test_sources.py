@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from indexer.reading import sources
 from indexer.reading.files import FileFacts, look_at
-from indexer.reading.sources import Archive, PlainFile, StandardInput, open_log
+from indexer.reading.sources import FileSource, GzipSource, StdinSource, open_log
 
 NOISE = random.Random(4).randbytes(5000)  # hardly compressible
 TEXT = b'{"activityType":"VIS"}\n' * 3000  # highly compressible
@@ -26,14 +26,14 @@ def members(*parts: bytes) -> bytes:
     return b"".join(map(gzip.compress, parts))
 
 
-def read_all(window: PlainFile, size: int) -> bytes:
+def read_all(source: FileSource, size: int) -> bytes:
     """Front to back in reads of one size."""
-    pieces = []
+    fragments = []
     offset = 0
-    while block := window.read_at(offset, size):
-        pieces.append(block)
+    while block := source.read_at(offset, size):
+        fragments.append(block)
         offset += len(block)
-    return b"".join(pieces)
+    return b"".join(fragments)
 
 
 @pytest.fixture
@@ -49,21 +49,21 @@ def chunk(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> in
     return size
 
 
-_windows: list[Archive] = []
+_sources: list[GzipSource] = []
 
 
 @pytest.fixture(autouse=True, scope="module")
 def close_windows() -> Iterator[None]:
     """No window is left open."""
     yield
-    while _windows:
-        _windows.pop().close()
+    while _sources:
+        _sources.pop().close()
 
 
-def opened(path: Path, data: bytes) -> Archive:
+def opened(path: Path, data: bytes) -> GzipSource:
     path.write_bytes(data)
-    _windows.append(Archive(os.open(path, os.O_RDONLY)))
-    return _windows[-1]
+    _sources.append(GzipSource(os.open(path, os.O_RDONLY)))
+    return _sources[-1]
 
 
 # ---- a plain file
@@ -73,16 +73,16 @@ def test_a_plain_file_gives_bytes_at_an_offset_even_deleted(tmp_path: Path) -> N
     """The open descriptor is what is read, and it can always grow."""
     path = tmp_path / "activity.log"
     path.write_bytes(NOISE)
-    window = PlainFile(os.open(path, os.O_RDONLY))
+    source = FileSource(os.open(path, os.O_RDONLY))
     path.unlink()
-    assert window.read_at(10, 20) == NOISE[10:30]
-    assert window.read_at(4990, 100) == NOISE[4990:]
-    assert window.read_at(6000, 1) == b""
-    assert window.status().st_size == 5000
-    assert not window.complete
-    window.close()
+    assert source.read_at(10, 20) == NOISE[10:30]
+    assert source.read_at(4990, 100) == NOISE[4990:]
+    assert source.read_at(6000, 1) == b""
+    assert source.status().st_size == 5000
+    assert not source.complete
+    source.close()
     with pytest.raises(OSError, match="descriptor"):
-        window.status()
+        source.status()
 
 
 def zipped(data: bytes) -> bytes:
@@ -105,25 +105,25 @@ BEGUN = NOT_READ | {"gzip": gzip.compress(SHORT), "none": SHORT}
 NAMES = ["activity.log", "activity.log.GZ", "activity.log.gz", "activity.log.1", "activity.log.xz", "a"]
 
 
-def found(path: Path, data: bytes) -> PlainFile:
+def found(path: Path, data: bytes) -> FileSource:
     """A log as the reader opens it."""
     path.write_bytes(data)
     facts = look_at(str(path))
     assert facts is not None
-    window = open_log(facts)
-    if isinstance(window, Archive):
-        _windows.append(window)
-    return window
+    source = open_log(facts)
+    if isinstance(source, GzipSource):
+        _sources.append(source)
+    return source
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_first_bytes_tell_how_a_log_is_read(tmp_path: Path, name: str) -> None:
     """Whatever it is called."""
     path = tmp_path / name
-    window = found(path, gzip.compress(TEXT))
-    assert window.sequential
-    assert read_all(window, 1000) == TEXT
-    window.require_whole()
+    source = found(path, gzip.compress(TEXT))
+    assert source.sequential
+    assert read_all(source, 1000) == TEXT
+    source.require_whole()
     plain = found(path, TEXT)
     assert not plain.sequential
     assert read_all(plain, 1000) == TEXT
@@ -146,14 +146,14 @@ def test_a_file_that_was_empty_when_it_was_opened_gives_no_compressed_byte(
 ) -> None:
     """An archive that is being made, under its usual name, is read; any other gives an error, and is opened again."""
     path = tmp_path / name
-    window = found(path, b"")
+    source = found(path, b"")
     given = b""
     refused = False
     for start in range(0, len(data), 3):
         with path.open("ab") as file:
             file.write(data[start : start + 3])
         try:
-            given += window.read_at(0, 1000) if start < 30 else read_all(window, 1000)[len(given) :]
+            given += source.read_at(0, 1000) if start < 30 else read_all(source, 1000)[len(given) :]
         except OSError as error:
             refused = error.strerror is not None
             break
@@ -164,7 +164,7 @@ def test_a_file_that_was_empty_when_it_was_opened_gives_no_compressed_byte(
 def test_a_path_that_names_another_file_now_is_none(tmp_path: Path) -> None:
     """Nor is one that is gone; standard input is a dash."""
     (tmp_path / "a.log").write_bytes(b"x")
-    assert isinstance(open_log(FileFacts("-", 0, 0, 0, 0)), StandardInput)
+    assert isinstance(open_log(FileFacts("-", 0, 0, 0, 0)), StdinSource)
     for gone in ("gone.log", "a.log"):
         with pytest.raises(FileNotFoundError):
             open_log(FileFacts(str(tmp_path / gone), 0, 0, 0, 0))
@@ -179,19 +179,19 @@ def test_an_archive_reads_as_what_was_compressed(path: Path, chunk: int, content
     """However much is asked for at once, to an end that is known to be one."""
     if size * 20_000 < len(content):
         content = content[-size * 5000 :]
-    window = opened(path, gzip.compress(content))
-    assert not window.complete
-    assert read_all(window, size) == content
-    assert window.complete
-    assert window.consumed == path.stat().st_size
+    source = opened(path, gzip.compress(content))
+    assert not source.complete
+    assert read_all(source, size) == content
+    assert source.complete
+    assert source.consumed == path.stat().st_size
 
 
 @pytest.mark.parametrize("zeros", [0, 1, 20, 5000])
 def test_members_and_trailing_zeros_are_no_hazard(path: Path, chunk: int, zeros: int) -> None:
     """Several archives in one, an empty one among them, and the padding of a tape at the end."""
-    window = opened(path, members(TEXT, b"", NOISE, b"x") + bytes(zeros))
-    assert read_all(window, 4096) == TEXT + NOISE + b"x"
-    assert window.complete
+    source = opened(path, members(TEXT, b"", NOISE, b"x") + bytes(zeros))
+    assert read_all(source, 4096) == TEXT + NOISE + b"x"
+    assert source.complete
 
 
 @pytest.mark.parametrize(
@@ -202,18 +202,18 @@ def test_a_cut_archive_gives_what_it_has_and_is_not_complete(
     path: Path, chunk: int, kept: int, least: int
 ) -> None:
     """Whether it is cut in its header, in its data or in its checksum."""
-    window = opened(path, gzip.compress(NOISE)[:kept])
-    found = read_all(window, 100)
+    source = opened(path, gzip.compress(NOISE)[:kept])
+    found = read_all(source, 100)
     assert NOISE.startswith(found)
     assert len(found) >= least
-    assert not window.complete
+    assert not source.complete
 
 
 def test_an_archive_cut_in_its_second_member_is_not_complete(path: Path, chunk: int) -> None:
     """The end of a member is an end only if nothing follows."""
-    window = opened(path, members(TEXT) + members(NOISE)[:5])
-    assert read_all(window, 1000) == TEXT
-    assert not window.complete
+    source = opened(path, members(TEXT) + members(NOISE)[:5])
+    assert read_all(source, 1000) == TEXT
+    assert not source.complete
 
 
 @pytest.mark.parametrize("size", [100, 300_000])
@@ -222,28 +222,28 @@ def test_what_follows_an_archive_and_is_none_does_not_spoil_what_lies_before(
     path: Path, chunk: int, size: int, garbage: bytes
 ) -> None:
     """All that is sound is given, and then one sentence; more garbage changes nothing."""
-    window = opened(path, gzip.compress(TEXT) + gzip.compress(NOISE) + garbage)
-    assert read_all(window, size) == TEXT + NOISE
-    assert window.complete
+    source = opened(path, gzip.compress(TEXT) + gzip.compress(NOISE) + garbage)
+    assert read_all(source, size) == TEXT + NOISE
+    assert source.complete
     for _ in range(2):
         with pytest.raises(
             OSError, match=rf"not a sound \w+ archive after {len(TEXT + NOISE)} bytes of the log"
         ):
-            window.require_whole()
-        assert window.read_at(0, 10) == TEXT[:10]
-        assert read_all(window, size) == TEXT + NOISE
+            source.require_whole()
+        assert source.read_at(0, 10) == TEXT[:10]
+        assert read_all(source, size) == TEXT + NOISE
 
 
 @pytest.mark.parametrize("cut", [1, 8, 40])
 def test_a_last_member_that_is_cut_does_not_spoil_those_before(path: Path, chunk: int, cut: int) -> None:
     """What its own bytes give is given too."""
-    window = opened(path, gzip.compress(TEXT) + gzip.compress(NOISE)[:-cut])
-    given = read_all(window, 1000)
+    source = opened(path, gzip.compress(TEXT) + gzip.compress(NOISE)[:-cut])
+    given = read_all(source, 1000)
     assert given.startswith(TEXT)
     assert (TEXT + NOISE).startswith(given)
-    assert not window.complete
+    assert not source.complete
     with pytest.raises(OSError, match=f"the archive is cut short after {len(given)} bytes of the log"):
-        window.require_whole()
+        source.require_whole()
 
 
 def test_an_archive_of_which_nothing_can_be_read_is_an_error(path: Path) -> None:
@@ -257,47 +257,47 @@ def test_a_damaged_checksum_is_an_error(path: Path, chunk: int) -> None:
     """What was inflated last is not what was compressed."""
     sound = bytearray(gzip.compress(TEXT))
     sound[-6] ^= 1
-    window = opened(path, bytes(sound))
+    source = opened(path, bytes(sound))
     with pytest.raises(OSError, match="not a sound gzip archive"):  # noqa: PT012 - at once, or at its end
-        assert TEXT.startswith(read_all(window, 1000))
-        window.require_whole()
+        assert TEXT.startswith(read_all(source, 1000))
+        source.require_whole()
 
 
 def test_a_growing_archive_is_read_on_and_complete_in_the_end(path: Path, chunk: int) -> None:
     """What is not there yet is no end; each byte comes once."""
     data = members(TEXT[:3000], NOISE)
-    window = opened(path, b"")
+    source = opened(path, b"")
     found = b""
     for start in range(0, len(data), 611):
         with path.open("ab") as file:
             file.write(data[start : start + 611])
-        while block := window.read_at(len(found), 500):
+        while block := source.read_at(len(found), 500):
             found += block
-        assert window.complete == (path.stat().st_size in {len(data), len(members(TEXT[:3000]))})
+        assert source.complete == (path.stat().st_size in {len(data), len(members(TEXT[:3000]))})
     assert found == TEXT[:3000] + NOISE
 
 
 def test_a_complete_archive_that_grows_by_a_member_is_not_complete_until_it_is_read(path: Path) -> None:
     """As `cat >>` makes it."""
-    window = opened(path, gzip.compress(TEXT))
-    assert read_all(window, 5000) == TEXT
+    source = opened(path, gzip.compress(TEXT))
+    assert read_all(source, 5000) == TEXT
     with path.open("ab") as file:
         file.write(gzip.compress(NOISE))
-    assert not window.complete
-    assert window.read_at(len(TEXT), 10_000) == NOISE
-    assert window.complete
+    assert not source.complete
+    assert source.read_at(len(TEXT), 10_000) == NOISE
+    assert source.complete
 
 
 def test_little_memory_is_taken_by_what_compresses_well(path: Path) -> None:
     """A read inflates what is asked for, not what the archive holds."""
-    window = opened(path, gzip.compress(bytes(50_000_000)))
-    assert window.read_at(30_000_000, 10) == bytes(10)
-    assert len(window._ready) < 100_000
-    assert not window.complete
+    source = opened(path, gzip.compress(bytes(50_000_000)))
+    assert source.read_at(30_000_000, 10) == bytes(10)
+    assert len(source._ready) < 100_000
+    assert not source.complete
 
 
 @pytest.fixture(scope="module")
-def mixed(tmp_path_factory: pytest.TempPathFactory) -> Archive:
+def mixed(tmp_path_factory: pytest.TempPathFactory) -> GzipSource:
     """An archive of two members, read in any order."""
     path = tmp_path_factory.mktemp("archive") / "activity.log.gz"
     return opened(path, members(TEXT[:20_000], NOISE))
@@ -308,14 +308,16 @@ places = st.integers(min_value=0, max_value=26_000)
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.tuples(places, st.integers(min_value=0, max_value=30_000)), max_size=6))
-def test_any_reads_in_any_order_are_slices_of_the_log(mixed: Archive, reads: list[tuple[int, int]]) -> None:
+def test_any_reads_in_any_order_are_slices_of_the_log(
+    mixed: GzipSource, reads: list[tuple[int, int]]
+) -> None:
     """Forth, back, over the end of a member, beyond the end, of nothing."""
     data = TEXT[:20_000] + NOISE
     for offset, size in reads:
         assert mixed.read_at(offset, size) == data[offset : offset + size]
 
 
-def test_one_byte_back_is_read_again(mixed: Archive) -> None:
+def test_one_byte_back_is_read_again(mixed: GzipSource) -> None:
     """However little it is."""
     assert mixed.read_at(100, 10) == TEXT[100:110]
     assert mixed.read_at(109, 10) == TEXT[109:119]
@@ -325,44 +327,44 @@ def test_one_byte_back_is_read_again(mixed: Archive) -> None:
 
 
 @pytest.fixture
-def pipe(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[StandardInput, int]]:
+def pipe(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[StdinSource, int]]:
     """Standard input as a window, and the end that its writer holds."""
     out, into = os.pipe()
-    window = StandardInput()
-    monkeypatch.setattr(window, "_descriptor", out)
-    yield window, into
+    source = StdinSource()
+    monkeypatch.setattr(source, "_descriptor", out)
+    yield source, into
     os.close(out)
 
 
-def test_standard_input_is_read_as_it_comes(pipe: tuple[StandardInput, int]) -> None:
+def test_standard_input_is_read_as_it_comes(pipe: tuple[StdinSource, int]) -> None:
     """What was read from the last offset on can be read again; its end is known when the writer has closed it."""
-    window, into = pipe
-    assert window.read_at(0, 100) == b""
+    source, into = pipe
+    assert source.read_at(0, 100) == b""
     os.write(into, b"one\ntwo\n")
-    assert window.read_at(0, 3) == b"one"
-    assert window.read_at(0, 100) == b"one\ntwo\n"
+    assert source.read_at(0, 3) == b"one"
+    assert source.read_at(0, 100) == b"one\ntwo\n"
     os.write(into, b"three\n")
-    assert window.read_at(4, 100) == b"two\nthree\n"
-    assert not window.complete
+    assert source.read_at(4, 100) == b"two\nthree\n"
+    assert not source.complete
     os.close(into)
-    assert window.read_at(8, 100) == b"three\n"
-    assert window.read_at(14, 100) == b""
-    assert window.complete
+    assert source.read_at(8, 100) == b"three\n"
+    assert source.read_at(14, 100) == b""
+    assert source.complete
 
 
-def test_standard_input_that_is_compressed_is_an_error(pipe: tuple[StandardInput, int]) -> None:
+def test_standard_input_that_is_compressed_is_an_error(pipe: tuple[StdinSource, int]) -> None:
     """It cannot be read again to be unpacked."""
-    window, into = pipe
+    source, into = pipe
     os.write(into, gzip.compress(SHORT))
     with pytest.raises(OSError, match="compressed with gzip"):
-        window.read_at(0, 1000)
+        source.read_at(0, 1000)
     os.close(into)
 
 
-def test_standard_input_is_left_open(pipe: tuple[StandardInput, int]) -> None:
+def test_standard_input_is_left_open(pipe: tuple[StdinSource, int]) -> None:
     """It belongs to whoever started the command."""
-    window, into = pipe
-    window.close()
+    source, into = pipe
+    source.close()
     os.write(into, b"x")
     os.close(into)
-    assert window.read_at(0, 1) == b"x"
+    assert source.read_at(0, 1) == b"x"

@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from indexer.elastic.alias import following, is_ours, number
-from indexer.settings import Ageing
+from indexer.elastic.alias import is_ours, next_index, number
+from indexer.settings import RolloverPolicy
 from indexer.setup.plan import Call
-from indexer.setup.rollover import Turn, expired, rollover_call
+from indexer.setup.rollover import RolloverPlan, expired, rollover_call
 
 ALIAS = "zoomdata-activity"
 DAY = 86_400_000
@@ -90,7 +90,7 @@ def test_neither_the_write_index_nor_a_stranger_nor_the_last_is_ever_deleted(
 )
 def test_the_next_index_is_called_as_elasticsearch_would_call_it(index: str, after: str | None) -> None:
     """Six digits at least; a name without a number has no next one."""
-    assert following(index) == after
+    assert next_index(index) == after
 
 
 def test_a_rollover_names_the_index_that_gives_way() -> None:
@@ -102,11 +102,11 @@ def test_a_rollover_names_the_index_that_gives_way() -> None:
 def test_what_is_to_do_are_requests_in_order() -> None:
     """First the new index, then the old ones."""
     when = {"conditions": {"max_age": "7d", "max_primary_shard_size": "1gb"}}
-    ageing = Ageing(rollover_age="7d", rollover_size="1gb")
-    assert Turn(ALIAS, None, name(3), True, (name(1), name(2)), ()).calls(ageing) == [  # noqa: FBT003
+    rollover_policy = RolloverPolicy(rollover_age="7d", rollover_size="1gb")
+    assert RolloverPlan(ALIAS, None, name(3), True, (name(1), name(2)), ()).calls(rollover_policy) == [  # noqa: FBT003
         Call("POST", f"/{ALIAS}/_rollover/{name(4)}", when),
         Call("PUT", f"/{name(3)}/_block/write"),
         Call("DELETE", f"/{name(1)}"),
         Call("DELETE", f"/{name(2)}"),
     ]
-    assert Turn(ALIAS, "policy", name(3), False, (), ()).calls(ageing) == []  # noqa: FBT003
+    assert RolloverPlan(ALIAS, "policy", name(3), False, (), ()).calls(rollover_policy) == []  # noqa: FBT003

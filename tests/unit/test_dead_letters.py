@@ -15,7 +15,7 @@ from indexer.events import Fault
 from indexer.reading.entries import Rejection
 from indexer.writing.batches import Body
 from indexer.writing.bulk import Stopped
-from indexer.writing.dead_letters import LARGEST, READABLE, REST, TRIES, LocalRejects, Rejects
+from indexer.writing.dead_letters import LARGEST, READABLE, REST, TRIES, DeadLetterFiles, DeadLetterStore
 from tests.support import faults
 from tests.support.fakes import ALIAS, FakeElasticsearch, Refusal
 from tests.support.observed import Heard, Stop, in_files
@@ -58,15 +58,15 @@ def heard() -> Heard:
 
 
 @pytest.fixture
-def local(tmp_path: Path) -> LocalRejects:
+def local(tmp_path: Path) -> DeadLetterFiles:
     """The files of rejected lines."""
-    return LocalRejects(tmp_path)
+    return DeadLetterFiles(tmp_path)
 
 
 @pytest.fixture
-def rejects(server: FakeElasticsearch, local: LocalRejects, heard: Heard, stop: Stop) -> Rejects:
+def rejects(server: FakeElasticsearch, local: DeadLetterFiles, heard: Heard, stop: Stop) -> DeadLetterStore:
     """Keeps lines in that cluster, or in those files."""
-    return Rejects(server.client, INDEX, local, LIMIT, heard, stop)
+    return DeadLetterStore(server.client, INDEX, local, LIMIT, heard, stop)
 
 
 def in_index(server: FakeElasticsearch) -> dict[str, bytes]:
@@ -83,7 +83,7 @@ def lines(some: Sequence[Rejection]) -> dict[str, bytes]:
 
 
 def test_a_line_is_kept_with_what_is_known_of_it(
-    server: FakeElasticsearch, rejects: Rejects, heard: Heard
+    server: FakeElasticsearch, rejects: DeadLetterStore, heard: Heard
 ) -> None:
     """The document has file, offset, type, reason, size, a readable beginning and the bytes, under the line's id."""
     rejects.keep([rejection(7, b"no JSON")])
@@ -103,7 +103,9 @@ def test_a_line_is_kept_with_what_is_known_of_it(
     assert heard.told == [("rejected", ("not_an_object", 1))]
 
 
-def test_any_bytes_are_kept(server: FakeElasticsearch, local: LocalRejects, rejects: Rejects) -> None:
+def test_any_bytes_are_kept(
+    server: FakeElasticsearch, local: DeadLetterFiles, rejects: DeadLetterStore
+) -> None:
     """Whatever a line holds comes back byte for byte, and its beginning is text."""
     some = [rejection(n, line) for n, line in enumerate(AWKWARD)]
     rejects.keep(some)
@@ -115,7 +117,7 @@ def test_any_bytes_are_kept(server: FakeElasticsearch, local: LocalRejects, reje
 
 @pytest.mark.parametrize("over", [0, 1])
 def test_a_long_line_goes_to_a_file(
-    server: FakeElasticsearch, local: LocalRejects, rejects: Rejects, over: int
+    server: FakeElasticsearch, local: DeadLetterFiles, rejects: DeadLetterStore, over: int
 ) -> None:
     """Its document would take many times its length in memory; its neighbours go to the index."""
     long = rejection(2, b"x" * (LARGEST + over))
@@ -124,7 +126,7 @@ def test_a_long_line_goes_to_a_file(
     assert len(server.documents[INDEX]) == 3 - over
 
 
-def test_requests_are_bounded(server: FakeElasticsearch, rejects: Rejects) -> None:
+def test_requests_are_bounded(server: FakeElasticsearch, rejects: DeadLetterStore) -> None:
     """No request is larger than the limit, action lines and all."""
     server.largest = LIMIT
     some = [rejection(n, b"x" * (n % 50)) for n in range(200)]
@@ -135,7 +137,7 @@ def test_requests_are_bounded(server: FakeElasticsearch, rejects: Rejects) -> No
 
 
 def test_keeping_again_changes_nothing(
-    server: FakeElasticsearch, local: LocalRejects, rejects: Rejects
+    server: FakeElasticsearch, local: DeadLetterFiles, rejects: DeadLetterStore
 ) -> None:
     """A line that is kept already is not kept twice, in the index or in a file."""
     some = [rejection(n) for n in range(3)]
@@ -145,13 +147,15 @@ def test_keeping_again_changes_nothing(
     assert in_files(local) == {}
 
 
-def test_nothing_to_keep_sends_nothing(server: FakeElasticsearch, rejects: Rejects, heard: Heard) -> None:
+def test_nothing_to_keep_sends_nothing(
+    server: FakeElasticsearch, rejects: DeadLetterStore, heard: Heard
+) -> None:
     """Without lines there is neither a request nor an event."""
     rejects.keep([])
     assert (server.requests, heard.told) == ([], [])
 
 
-def test_each_kind_is_told_with_its_number(rejects: Rejects, heard: Heard) -> None:
+def test_each_kind_is_told_with_its_number(rejects: DeadLetterStore, heard: Heard) -> None:
     """Listeners hear how many lines were kept, by the reason."""
     rejects.keep([rejection(1), rejection(2, kind="document_parsing_exception"), rejection(3)])
     assert sorted(heard.of("rejected")) == [("document_parsing_exception", 1), ("not_an_object", 2)]
@@ -161,7 +165,7 @@ def test_each_kind_is_told_with_its_number(rejects: Rejects, heard: Heard) -> No
 
 
 def test_an_outage_is_outlasted(
-    server: FakeElasticsearch, local: LocalRejects, rejects: Rejects, heard: Heard
+    server: FakeElasticsearch, local: DeadLetterFiles, rejects: DeadLetterStore, heard: Heard
 ) -> None:
     """While the cluster does not answer, nothing goes to files; afterwards each line is in the index, once."""
     server.bulk_steps.extend(
@@ -174,7 +178,9 @@ def test_an_outage_is_outlasted(
     assert heard.of("delivery_recovered") == [()]
 
 
-def test_lines_not_taken_yet_are_sent_again(server: FakeElasticsearch, rejects: Rejects, stop: Stop) -> None:
+def test_lines_not_taken_yet_are_sent_again(
+    server: FakeElasticsearch, rejects: DeadLetterStore, stop: Stop
+) -> None:
     """Items answered with 429 are sent again, alone."""
     busy = {rejection(1).id}
     server.refuse = lambda identity, _: Refusal(429, "busy", "queue is full") if identity in busy else None
@@ -207,7 +213,7 @@ def too_small(server: FakeElasticsearch) -> None:
 
 @pytest.mark.parametrize("fault", [block, refuse_all, no_rights, bad_request, too_small])
 def test_what_the_index_does_not_take_goes_to_files(
-    server: FakeElasticsearch, local: LocalRejects, rejects: Rejects, heard: Heard, fault: Any
+    server: FakeElasticsearch, local: DeadLetterFiles, rejects: DeadLetterStore, heard: Heard, fault: Any
 ) -> None:
     """Blocked, refused, forbidden or too large: the lines are in files, with all that is known, and nothing waits."""
     fault(server)
@@ -222,7 +228,7 @@ def test_what_the_index_does_not_take_goes_to_files(
 
 
 def test_one_line_that_is_refused_takes_no_other_along(
-    server: FakeElasticsearch, local: LocalRejects, rejects: Rejects
+    server: FakeElasticsearch, local: DeadLetterFiles, rejects: DeadLetterStore
 ) -> None:
     """The index keeps what it takes; only the rest is in files."""
     some = [rejection(n, line) for n, line in enumerate(AWKWARD)]
@@ -233,23 +239,23 @@ def test_one_line_that_is_refused_takes_no_other_along(
 
 def test_a_full_disk_is_waited_for(
     server: FakeElasticsearch,
-    local: LocalRejects,
-    rejects: Rejects,
+    local: DeadLetterFiles,
+    rejects: DeadLetterStore,
     heard: Heard,
     stop: Stop,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """With neither index nor disk to keep a line, it is tried again and again; its batch is not acknowledged."""
     block(server)
-    real = LocalRejects.keep
+    real = DeadLetterFiles.keep
     calls = iter(range(100))
 
-    def keep(self: LocalRejects, line: Rejection) -> None:
+    def keep(self: DeadLetterFiles, line: Rejection) -> None:
         if next(calls) < 3:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         real(self, line)
 
-    monkeypatch.setattr(LocalRejects, "keep", keep)
+    monkeypatch.setattr(DeadLetterFiles, "keep", keep)
     rejects.keep([rejection(1)])
     assert in_files(local) == lines([rejection(1)])
     assert [fault for fault, _, _ in heard.of("delivery_failed")] == [Fault.DISK] * 3
@@ -257,7 +263,7 @@ def test_a_full_disk_is_waited_for(
 
 
 def test_a_stop_ends_the_waiting(
-    server: FakeElasticsearch, rejects: Rejects, stop: Stop, heard: Heard
+    server: FakeElasticsearch, rejects: DeadLetterStore, stop: Stop, heard: Heard
 ) -> None:
     """Stopped before a line is kept, nothing is claimed."""
     server.bulk_step = faults.no_connection
@@ -267,7 +273,9 @@ def test_a_stop_ends_the_waiting(
     assert heard.of("rejected") == []
 
 
-def test_the_body_of_kept_lines_can_be_taken_apart(server: FakeElasticsearch, rejects: Rejects) -> None:
+def test_the_body_of_kept_lines_can_be_taken_apart(
+    server: FakeElasticsearch, rejects: DeadLetterStore
+) -> None:
     """No document has a line feed in it, whatever its line held, so that a refused body can be split."""
     server.bulk_steps.append(faults.status(413))
     some = [rejection(n, line, reason="two\nlines") for n, line in enumerate(AWKWARD[:4])]
@@ -289,14 +297,14 @@ def not_well(server: FakeElasticsearch, code: int) -> None:
 @pytest.mark.parametrize("code", [429, 500, 503])
 @pytest.mark.parametrize("whole", [False, True], ids=["items", "requests"])
 def test_an_index_that_takes_nothing_is_given_up_for_files(
-    server: FakeElasticsearch, local: LocalRejects, heard: Heard, stop: Stop, *, code: int, whole: bool
+    server: FakeElasticsearch, local: DeadLetterFiles, heard: Heard, stop: Stop, *, code: int, whole: bool
 ) -> None:
     """Red, full or busy while the alias takes entries: after some tries the lines are in files, and the next at once."""
     if whole:
         server.bulk_step = faults.status(code)
     else:
         not_well(server, code)
-    rejects = Rejects(server.client, INDEX, local, LIMIT, heard, stop, takes=lambda: True)
+    rejects = DeadLetterStore(server.client, INDEX, local, LIMIT, heard, stop, takes=lambda: True)
     some = [rejection(n, line) for n, line in enumerate(AWKWARD)]
     rejects.keep(some)
     assert (in_index(server), in_files(local)) == ({}, lines(some))
@@ -309,14 +317,14 @@ def test_an_index_that_takes_nothing_is_given_up_for_files(
 
 def test_an_index_that_was_given_up_is_tried_again_later(
     server: FakeElasticsearch,
-    local: LocalRejects,
+    local: DeadLetterFiles,
     heard: Heard,
     stop: Stop,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Once it rested it takes lines again."""
     not_well(server, 503)
-    rejects = Rejects(server.client, INDEX, local, LIMIT, heard, stop, takes=lambda: True)
+    rejects = DeadLetterStore(server.client, INDEX, local, LIMIT, heard, stop, takes=lambda: True)
     rejects.keep([rejection(1)])
     server.refuse = lambda *_: None
     later = time.monotonic() + REST + 60
@@ -327,18 +335,18 @@ def test_an_index_that_was_given_up_is_tried_again_later(
 
 @pytest.mark.parametrize("code", [429, 500, 503])
 def test_a_cluster_that_takes_nothing_is_waited_for(
-    server: FakeElasticsearch, local: LocalRejects, heard: Heard, stop: Stop, code: int
+    server: FakeElasticsearch, local: DeadLetterFiles, heard: Heard, stop: Stop, code: int
 ) -> None:
     """As long as the alias takes no entries either, lines wait as these do."""
     not_well(server, code)
     stop.during = {20: lambda: setattr(server, "refuse", lambda *_: None)}
-    rejects = Rejects(server.client, INDEX, local, LIMIT, heard, stop, takes=lambda: False)
+    rejects = DeadLetterStore(server.client, INDEX, local, LIMIT, heard, stop, takes=lambda: False)
     rejects.keep([rejection(1)])
     assert (in_index(server), in_files(local)) == (lines([rejection(1)]), {})
 
 
 def test_a_page_of_a_proxy_is_no_reason_to_wait(
-    server: FakeElasticsearch, local: LocalRejects, rejects: Rejects
+    server: FakeElasticsearch, local: DeadLetterFiles, rejects: DeadLetterStore
 ) -> None:
     """Lines whose request is refused on its way go to files, their neighbours into the index."""
 
