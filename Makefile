@@ -33,6 +33,7 @@ fuzz: .venv/installed
 lint: .venv/installed
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
+	$(BIN)/lint-imports --no-cache
 
 types: .venv/installed
 	$(BIN)/mypy

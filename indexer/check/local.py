@@ -12,9 +12,9 @@ from pathlib import Path
 from indexer.check.findings import Finding, Topic, fail, failed, ok, warn
 from indexer.errors import StateUnusable
 from indexer.reading import files
-from indexer.reading.files import FileFacts, Scope
+from indexer.reading.files import STANDARD_INPUT, FileFacts, Scope
 from indexer.reading.sources import open_log
-from indexer.settings import MEBIBYTE, STANDARD_INPUT
+from indexer.settings import MEBIBYTE
 from indexer.writing import checkpoint
 
 ROOM = 100 * MEBIBYTE

@@ -13,7 +13,8 @@ import typer
 
 from indexer.cli.streams import write_data
 from indexer.escaping import printable
-from indexer.settings import DEFAULT_PATH, PREFIX, STANDARD_INPUT, paths_in_environment, plain
+from indexer.reading.files import STANDARD_INPUT
+from indexer.settings import DEFAULT_PATH, PREFIX, paths_in_environment, plain
 
 if TYPE_CHECKING:
     from indexer.events import Events

@@ -31,9 +31,10 @@ def replay(connection: Connection, delivery: Delivery, state: State, json: Json 
 
     Example: indexer rejected replay --elasticsearch-url http://localhost:9200
     """
+    from indexer.monitoring import Logs, logger  # noqa: PLC0415
     from indexer.writing.replay import replay as send_again  # noqa: PLC0415
 
-    replayed = send_again(connection, delivery, state, stop_on_signals())
+    replayed = send_again(connection, delivery, state, Logs(logger("warning")), stop_on_signals())
     show(replayed, json)
     if replayed.still_rejected:
         raise typer.Exit(EXIT_REJECTED)

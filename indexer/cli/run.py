@@ -20,10 +20,10 @@ from indexer.cli.common import (
     stop_on_signals,
 )
 from indexer.errors import EXIT_FAILED, EXIT_REJECTED, Stopped, Unreadable
+from indexer.reading.files import STANDARD_INPUT
 from indexer.settings import (
     DEFAULT_PATH,
     PREFIX,
-    STANDARD_INPUT,
     Connection,
     Delivery,
     Monitoring,

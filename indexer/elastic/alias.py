@@ -8,7 +8,9 @@ from elasticsearch import Elasticsearch
 from indexer.elastic.client import display_url
 from indexer.errors import AliasIsIndex, Fatal
 from indexer.settings import Connection
-from indexer.setup.plan import FIRST
+
+FIRST = "-000001"
+"""The end of the first index's name; each rollover adds one (Elasticsearch guide, "Rollover")."""
 
 
 class NoWriteIndex(Fatal):

@@ -15,8 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from indexer.errors import NoSuchLog
-from indexer.settings import STANDARD_INPUT
 
+STANDARD_INPUT = "-"
+"""The path that stands for it."""
 LOGS_IN_DIRECTORY = "*activity*.log*"
 SYSTEM = ("/proc", "/sys", "/dev")
 """Nothing there is a log; what is in memory (`/dev/shm`) may be one."""

@@ -9,11 +9,10 @@ from typing import Protocol
 from indexer.events import LogProgress, Recognition
 from indexer.reading import identity
 from indexer.reading.entries import Entries, entries_of, entry_id, offset_of
-from indexer.reading.files import FileFacts
+from indexer.reading.files import STANDARD_INPUT, FileFacts
 from indexer.reading.identity import START, FileRecord, Place
 from indexer.reading.lines import LF, NUL, Fragment, Lines, LineSplitter
 from indexer.reading.sources import FileSource, GzipSource, open_log
-from indexer.settings import STANDARD_INPUT
 
 BLOCK = 256 * 1024
 """Bytes read at once. 1 MiB is no faster (measured), and takes more memory."""

@@ -11,9 +11,8 @@ import zlib
 from collections.abc import Callable
 from typing import Protocol
 
-from indexer.reading.files import FileFacts
+from indexer.reading.files import STANDARD_INPUT, FileFacts
 from indexer.reading.lines import end_of_nuls
-from indexer.settings import STANDARD_INPUT
 
 CHUNK = 1024 * 1024
 """Compressed bytes read at once, and inflated bytes passed over at once."""

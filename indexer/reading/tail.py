@@ -18,11 +18,10 @@ from itertools import islice
 
 from indexer.events import Events, LogProgress, Recognition
 from indexer.reading import files, identity
-from indexer.reading.files import FileFacts, Scope
+from indexer.reading.files import STANDARD_INPUT, FileFacts, Scope
 from indexer.reading.identity import START, FileRecord, Key, Place
 from indexer.reading.log import NO_ROOM, AckPosition, Changed, Log, ReadBatch, Spool
 from indexer.reading.sources import FileSource, no_pause
-from indexer.settings import STANDARD_INPUT
 
 INPUT = (0, 0)
 """The key of standard input."""

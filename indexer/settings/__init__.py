@@ -22,7 +22,6 @@ from indexer.settings.kibana import Kibana
 from indexer.settings.running import (
     DEFAULT_PATH,
     MEBIBYTE,
-    STANDARD_INPUT,
     Delivery,
     LogLevel,
     Monitoring,
@@ -38,7 +37,6 @@ __all__ = [
     "MEBIBYTE",
     "PLAIN",
     "PREFIX",
-    "STANDARD_INPUT",
     "Connection",
     "Delivery",
     "Indices",

@@ -12,8 +12,6 @@ import typer
 from indexer.errors import StateUnusable
 
 DEFAULT_PATH = "/opt/zoomdata/logs"
-STANDARD_INPUT = "-"
-"""The path that stands for it."""
 MEBIBYTE = 1024 * 1024
 
 

@@ -11,11 +11,11 @@ from fnmatch import fnmatchcase
 
 from elasticsearch import Elasticsearch
 
-from indexer.elastic.alias import next_index, write_index
+from indexer.elastic.alias import FIRST, next_index, write_index
 from indexer.elastic.client import Server
 from indexer.settings import Connection
 from indexer.setup.compare import leaves
-from indexer.setup.plan import CUSTOM, FIRST, Body
+from indexer.setup.plan import CUSTOM, Body
 
 LOG_DATE = "yyyy-MM-dd HH:mm:ss.SSS"
 """The form of `eventDate` (Zoomdata documentation, "Activity logging")."""

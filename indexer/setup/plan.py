@@ -17,6 +17,7 @@ from urllib.parse import quote
 import orjson
 
 import indexer
+from indexer.elastic.alias import FIRST
 from indexer.elastic.client import Server
 from indexer.settings import FOREVER, Connection, Indices, Lifecycle
 
@@ -24,8 +25,6 @@ Body = dict[str, Any]
 
 DEFAULT_ALIAS = Connection().alias
 """The alias that the files are written for."""
-FIRST = "-000001"
-"""The end of the first index's name; each rollover adds one (Elasticsearch guide, "Rollover")."""
 OURS = "zoomdata-indexer"
 """The `_meta.managed_by` of everything that is installed."""
 CUSTOM = "@custom"

@@ -11,10 +11,10 @@ from typing import Any
 import orjson
 from elasticsearch import Elasticsearch
 
-from indexer import monitoring
 from indexer.elastic.client import connect, display_url, translate_errors
 from indexer.elastic.failures import InvalidAnswer
 from indexer.errors import Fatal, StateUnusable, Stopped
+from indexer.events import Events
 from indexer.reading.entries import Rejection, entry_in
 from indexer.settings import Connection, Delivery, State
 from indexer.show import Table
@@ -102,13 +102,14 @@ def listing(connection: Connection, state: State, limit: int) -> Listing:
     return Listing(total + len(local), tuple(lines[:limit]))
 
 
-def replay(connection: Connection, delivery: Delivery, state: State, stop: threading.Event) -> Replayed:
+def replay(
+    connection: Connection, delivery: Delivery, state: State, events: Events, stop: threading.Event
+) -> Replayed:
     """Send each refused line again under its own id; forget those that are delivered.
 
     Raises StillListed for those that cannot be forgotten, NotRead for those that cannot be sent, and Fatal.
     """
     local = DeadLetterFiles(state.state_dir)
-    events = monitoring.Logs(monitoring.logger("warning"))
     done = Replayed(0, 0, 0)
     expects = max(ASKED_AT_ONCE * DESCRIBED, 2 * (delivery.batch_bytes + delivery.max_line_bytes))
     with connect(connection, expects=expects) as client, translate_errors(connection):
