@@ -13,13 +13,13 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 
-from indexer.errors import StateUnusable
+from indexer.errors import StateUnusable, Stopped
 from indexer.events import Events, Fault, Progress, Totals
 from indexer.reading.log import AckPosition, OversizedFragment, ReadBatch
 from indexer.reading.tail import Tail
 from indexer.shipment import InFlightBatch, progress
 from indexer.writing.batches import Batch, Batcher
-from indexer.writing.bulk import Sender, Stopped
+from indexer.writing.bulk import Sender
 from indexer.writing.checkpoint import Checkpoint, StateDirectory
 from indexer.writing.dead_letters import DeadLetterStore
 from indexer.writing.target import Target
