@@ -1,7 +1,7 @@
-"""`indexer check`: step by step from the settings to the disk, each with what to do. Changes nothing anywhere.
+"""`indexer check`: checks settings, cluster, log files and state directory, and changes nothing.
 
-`STEPS` is the order. A step that needs one that failed is not tried; what the server refuses to tell us is not tried
-either, since whether we may do what `indexer run` does is a step of its own.
+`STEPS` is the order. A step is not tried if one that it needs failed, or if the server refuses the request: whether the
+user has the privileges of `indexer run` is a step of its own.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -10,8 +10,7 @@ from dataclasses import dataclass
 
 from indexer.check import cluster, local
 from indexer.check.cluster import CheckContext
-from indexer.check.findings import Finding, Topic, failed, not_tried
-from indexer.check.findings import Level as How
+from indexer.check.results import CheckResult, Level, Topic, failed, not_tried
 from indexer.elastic.client import translate_errors
 from indexer.errors import Fatal, Refused
 from indexer.reading.files import Scope
@@ -20,10 +19,10 @@ from indexer.settings import Connection, Indices, State
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """Looks at one topic, once the topics that it needs are not wrong."""
+    """Checks one topic, unless one of those that it needs failed."""
 
     topic: Topic
-    look: Callable[[CheckContext], Iterable[Finding]]
+    run: Callable[[CheckContext], Iterable[CheckResult]]
     needs: tuple[Topic, ...]
 
 
@@ -50,8 +49,8 @@ def check(
     state: State,
     *,
     follow_symlinks: bool = False,
-) -> Iterator[Finding]:
-    """Look at everything that `indexer run` needs; a finding as soon as it is known."""
+) -> Iterator[CheckResult]:
+    """Check everything that `indexer run` needs; yields each result as soon as it is known."""
     with ExitStack() as opened:
         yield from _in_order(STEPS, CheckContext(connection, indices, opened))
     scope = Scope.of(
@@ -61,21 +60,21 @@ def check(
     yield from local.state(state.state_dir, connection.alias)
 
 
-def _in_order(steps: Iterable[Step], context: CheckContext) -> Iterator[Finding]:
+def _in_order(steps: Iterable[Step], context: CheckContext) -> Iterator[CheckResult]:
     missing: set[Topic] = set()
     for step in steps:
         needed = [topic for topic in step.needs if topic in missing]
-        found = [not_tried(step.topic, f"needs: {needed[0]}")] if needed else _look(step, context)
-        for finding in found:
-            if finding.state in {How.WRONG, How.NOT_TRIED}:
+        results = [not_tried(step.topic, f"needs: {needed[0]}")] if needed else _run(step, context)
+        for result in results:
+            if result.state in {Level.FAILED, Level.NOT_TRIED}:
                 missing.add(step.topic)
-            yield finding
+            yield result
 
 
-def _look(step: Step, context: CheckContext) -> Iterator[Finding]:
+def _run(step: Step, context: CheckContext) -> Iterator[CheckResult]:
     try:
         with translate_errors(context.connection):
-            yield from step.look(context)
+            yield from step.run(context)
     except Refused as error:
         yield not_tried(step.topic, failed(step.topic, error).what)
     except Fatal as error:

@@ -1,6 +1,6 @@
-"""The steps that ask the cluster. Each yields what it finds, and notes what later steps go on from.
+"""The steps that send requests to the cluster. Each yields its results, and stores in the context what later steps need.
 
-A step may raise Fatal: whoever calls it turns that into a finding.
+A step may raise Fatal, which the caller turns into a result.
 """
 
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ import elastic_transport
 import elasticsearch
 
 from indexer.check import judgements
-from indexer.check.findings import Finding, Topic, fail, failed, not_tried, ok, warn
+from indexer.check.results import CheckResult, Topic, fail, failed, not_tried, ok, warn
 from indexer.elastic import fields as counting
 from indexer.elastic.alias import NoWriteIndex, backing
 from indexer.elastic.client import connect, display_url, translate
@@ -29,51 +29,51 @@ from indexer.setup.templates import examine_templates
 from indexer.writing import answers
 
 ANSWERED_WITHIN = 10.0
-"""Seconds for an answer, at most: somebody is waiting."""
+"""Seconds to wait for an answer, at most."""
 PROBE = b'{"create":{"_id":"indexer-check"}}\n{\n'
-"""An entry that no server can take, since it is no JSON: it is refused once rights, alias, blocks and the primary
-shard have let it through, and leaves nothing behind (measured on 7.17.28, 8.19.16 and 9.1.5)."""
+"""An entry that is not JSON. It is rejected only after privileges, alias, blocks and the primary shard were checked, and
+nothing is stored (measured on 7.17.28, 8.19.16 and 9.1.5)."""
 PRIMARY_WITHIN = "5s"
-"""How long that entry waits for a primary shard."""
+"""How long the server waits for the primary shard."""
 REPLICAS = "index.number_of_replicas"
 LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 WITHOUT_SECURITY = [400, 404, 405]
-"""What a server answers to questions about security if that is off (measured on 7.17.28, 8.19.16 and 9.1.5)."""
+"""The status of the security APIs if security is off (measured on 7.17.28, 8.19.16 and 9.1.5)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """What one address answers to "who am I?"."""
+    """The answer of one address to `GET _security/_authenticate`."""
 
     connection: Connection
-    """To this address alone."""
+    """With this address only."""
     who: dict[str, Any] = field(default_factory=dict)
-    """Empty if security is off, or there is a fault."""
+    """The user; empty if security is off or the request failed."""
     fault: Fatal | None = None
     tls: bool = False
-    """The fault is one of TLS."""
+    """TLS failed."""
 
     @property
     def reached(self) -> bool:
-        """Somebody is there; what they want of us is another matter."""
+        """A server answers there, even if it refuses the connection or the user."""
         return self.fault is None or self.tls or isinstance(self.fault, Refused)
 
 
 @dataclass
 class CheckContext:
-    """What is looked at, and what was learned so far."""
+    """The settings, and what earlier steps found."""
 
     connection: Connection
     indices: Indices
     open: ExitStack
-    """Closes what is opened on the way."""
+    """Closes what the steps open."""
     probes: list[Probe] = field(default_factory=list)
     write: str = ""
     """The write index."""
 
     @cached_property
     def cluster(self) -> Cluster:
-        """Of the addresses that answer."""
+        """With the addresses that answer."""
         urls = [url for it in self.probes if it.fault is None for url in it.connection.elasticsearch_url]
         client = self.open.enter_context(connect(replace(self.connection, elasticsearch_url=urls)))
         return Cluster(client, self.connection)
@@ -85,19 +85,19 @@ class CheckContext:
 
     @property
     def secured(self) -> bool:
-        """The server knows who we are."""
+        """Security is on, and the user is authenticated."""
         return any(it.who for it in self.probes)
 
 
-def configuration(context: CheckContext) -> Iterator[Finding]:
-    """The settings make sense. Raises Fatal."""
+def configuration(context: CheckContext) -> Iterator[CheckResult]:
+    """The settings are valid. Raises Fatal."""
     with connect(context.connection):
         pass
     it = context.connection
     yield ok(Topic.CONFIGURATION, f"alias {it.alias} on {display_url(it)}")
 
 
-def connection(context: CheckContext) -> Iterator[Finding]:
+def connection(context: CheckContext) -> Iterator[CheckResult]:
     """Elasticsearch answers at each address; one of them is enough."""
     it = context.connection
     context.probes = [_probe(replace(it, elasticsearch_url=[url])) for url in it.elasticsearch_url]
@@ -106,48 +106,48 @@ def connection(context: CheckContext) -> Iterator[Finding]:
         if probe.reached or probe.fault is None:
             yield ok(Topic.CONNECTION, f"{display_url(probe.connection)} answers")
         elif some:
-            told = failed(Topic.CONNECTION, probe.fault)
-            yield warn(Topic.CONNECTION, told.what, told.cure)
+            result = failed(Topic.CONNECTION, probe.fault)
+            yield warn(Topic.CONNECTION, result.what, result.cure)
         else:
             yield failed(Topic.CONNECTION, probe.fault)
 
 
-def tls(context: CheckContext) -> Iterator[Finding]:
-    """What is sent is encrypted, and the server is who it says it is."""
+def tls(context: CheckContext) -> Iterator[CheckResult]:
+    """Connections are encrypted, and the server's certificate is valid."""
     for probe in context.probes:
         url = display_url(probe.connection)
         if probe.fault is not None and probe.tls:
             yield failed(Topic.TLS, probe.fault)
         elif url.startswith("https:"):
-            yield ok(Topic.TLS, f"the certificate of {url} is in order")
+            yield ok(Topic.TLS, f"the certificate of {url} is valid")
         elif probe.who and urlsplit(url).hostname not in LOOPBACK:
-            what = f"passwords, keys and entries go to {url} as anybody can read them"
+            what = f"passwords, keys and entries are sent to {url} unencrypted"
             yield warn(Topic.TLS, what, "Use https, with --ca-certs.")
         else:
-            yield ok(Topic.TLS, f"{url} does without")
+            yield ok(Topic.TLS, f"{url} does not use TLS")
 
 
-def authentication(context: CheckContext) -> Iterator[Finding]:
-    """The server knows who we are, if it asks."""
+def authentication(context: CheckContext) -> Iterator[CheckResult]:
+    """The server accepts the user, if security is on."""
     for fault in (probe.fault for probe in context.probes if isinstance(probe.fault, Refused)):
         yield failed(Topic.AUTHENTICATION, fault)
     for who in (probe.who for probe in context.probes if probe.fault is None):
         if not who:
-            what = "security is off: whoever reaches the server may read, change and delete entries"
-            yield warn(Topic.AUTHENTICATION, what, "Switch it on (xpack.security.enabled).")
+            what = "security is off: everybody who can reach the server can read, change and delete entries"
+            yield warn(Topic.AUTHENTICATION, what, "Enable it (xpack.security.enabled).")
         else:
-            named = ", ".join(who.get("roles", ())) or "none"
+            names = ", ".join(who.get("roles", ())) or "none"
             realm = who.get("authentication_realm", {}).get("name", "unknown")
             yield ok(
-                Topic.AUTHENTICATION, f"user {who['username']!r} of realm {realm}, with the roles: {named}"
+                Topic.AUTHENTICATION, f"user {who['username']!r} of realm {realm}, with the roles: {names}"
             )
         return
 
 
-def privileges(context: CheckContext) -> Iterator[Finding]:
-    """We may do what `indexer run` does."""
+def privileges(context: CheckContext) -> Iterator[CheckResult]:
+    """The user has the privileges that `indexer run` needs."""
     if not context.secured:
-        yield not_tried(Topic.PRIVILEGES, "security is off: everybody may do everything")
+        yield not_tried(Topic.PRIVILEGES, "security is off: no privileges are needed")
         return
     alias = context.connection.alias
     wanted = roles(alias)
@@ -155,20 +155,20 @@ def privileges(context: CheckContext) -> Iterator[Finding]:
     yield judgements.privileges(wanted, alias, answer.body)
 
 
-def version(context: CheckContext) -> Iterator[Finding]:
-    """The server's version is a supported one."""
+def version(context: CheckContext) -> Iterator[CheckResult]:
+    """The server's version is supported."""
     yield judgements.version(context.cluster.server)
 
 
-def template(context: CheckContext) -> Iterator[Finding]:
-    """What is installed is what these options would install, and nothing else gets in its way."""
+def template(context: CheckContext) -> Iterator[CheckResult]:
+    """The installed templates are those of these options, and no other template interferes."""
     yield judgements.templates(examine_templates(context.cluster, context.indices))
     with suppress(NoWriteIndex, AliasIsIndex):  # reported by the step `alias`
         found = invariants.of_next(context.cluster, lifecycle=context.managed)
         yield from judgements.violations(Topic.TEMPLATE, found)
 
 
-def alias(context: CheckContext) -> Iterator[Finding]:
+def alias(context: CheckContext) -> Iterator[CheckResult]:
     """The alias has a write index."""
     behind = backing(context.cluster)
     context.write = behind.write
@@ -177,19 +177,19 @@ def alias(context: CheckContext) -> Iterator[Finding]:
     yield ok(Topic.ALIAS, f"entries go into {behind.write}{with_others}")
 
 
-def index(context: CheckContext) -> Iterator[Finding]:
-    """The write index is as promised."""
+def index(context: CheckContext) -> Iterator[CheckResult]:
+    """The write index has the settings and mappings that it needs."""
     cluster, write = context.cluster, context.write
     found = invariants.of_write_index(cluster, lifecycle=context.managed)
     yield from judgements.violations(Topic.INDEX, found)
     if not found:
-        yield ok(Topic.INDEX, f"{write} keeps entries as they are")
+        yield ok(Topic.INDEX, f"{write} stores entries unchanged")
     answer = cluster.client.indices.get_settings(index=write, name=REPLICAS, flat_settings=True)
     yield from judgements.replicated(cluster.server, write, int(answer[write]["settings"].get(REPLICAS, 0)))
 
 
-def write(context: CheckContext) -> Iterator[Finding]:
-    """An entry gets as far as the write index. None is left there: see PROBE."""
+def write(context: CheckContext) -> Iterator[CheckResult]:
+    """The write index accepts entries. Nothing is stored: see PROBE."""
     try:
         answer = context.cluster.client.bulk(
             operations=PROBE,  # type: ignore[arg-type] # bytes go out as they are: elastic/client.py
@@ -198,21 +198,21 @@ def write(context: CheckContext) -> Iterator[Finding]:
             timeout=PRIMARY_WITHIN,
             filter_path=answers.FILTER_PATH,
         )
-    except elasticsearch.BadRequestError:  # so 9.1.5 answers what a pipeline cannot read (measured)
-        yield not_tried(Topic.WRITE, "a pipeline stands before the index, and changes what is sent")
+    except elasticsearch.BadRequestError:  # 9.1.5, if a pipeline cannot parse the entry (measured)
+        yield not_tried(Topic.WRITE, "an ingest pipeline parses entries before they are indexed")
         return
     try:
         yield judgements.written(answers.read_answer(answer.body, 1))
     except InvalidAnswer as error:
-        hint = "Look at what stands between here and Elasticsearch."
-        yield fail(Topic.WRITE, f"the answer is none of Elasticsearch's: {error}", hint)
+        hint = "Check the proxy between this machine and Elasticsearch."
+        yield fail(Topic.WRITE, f"the answer is not from Elasticsearch: {error}", hint)
 
 
-def lifecycle(context: CheckContext) -> Iterator[Finding]:
-    """Somebody rolls the index over and deletes what is old."""
+def lifecycle(context: CheckContext) -> Iterator[CheckResult]:
+    """Old indices are rolled over and deleted."""
     client = context.cluster.client
     if context.indices.lifecycle is Lifecycle.NONE:
-        yield ok(Topic.LIFECYCLE, "--lifecycle none: nobody but you rolls over or deletes")
+        yield ok(Topic.LIFECYCLE, "--lifecycle none: indices are not rolled over and deleted automatically")
         return
     if not context.managed:
         what, _, hint = list(left_out(context.cluster.server, context.indices).values())[-1].partition(": ")
@@ -223,20 +223,20 @@ def lifecycle(context: CheckContext) -> Iterator[Finding]:
     yield from judgements.lifecycle(mode, explained["indices"])
 
 
-def fields(context: CheckContext) -> Iterator[Finding]:
-    """There is room for new fields; values that are not found are counted."""
+def fields(context: CheckContext) -> Iterator[CheckResult]:
+    """There is room for new fields; entries with unsearchable values are counted."""
     client = context.cluster.client
     yield judgements.fields(counting.fields(client, context.write))
     yield judgements.ignored(counting.ignored(client, context.connection.alias))
 
 
 def _probe(it: Connection) -> Probe:
-    """Ask one address who we are."""
-    hasty = replace(it, request_timeout=min(it.request_timeout, ANSWERED_WITHIN))
-    with connect(hasty) as client:
+    """Authenticate at one address."""
+    quick = replace(it, request_timeout=min(it.request_timeout, ANSWERED_WITHIN))
+    with connect(quick) as client:
         lenient = client.options(ignore_status=WITHOUT_SECURITY)
         try:
             answer = lenient.security.authenticate()
         except (elasticsearch.ApiError, elastic_transport.TransportError) as error:
-            return Probe(it, fault=translate(error, hasty), tls=isinstance(error, elastic_transport.TlsError))
+            return Probe(it, fault=translate(error, quick), tls=isinstance(error, elastic_transport.TlsError))
     return Probe(it, who=answer.body if answer.meta.status == 200 else {})

@@ -1,4 +1,4 @@
-"""The steps that look at this machine: logs that can be read, a state directory that can be written."""
+"""The steps that check this machine: the logs can be read, the state directory can be written."""
 
 import grp
 import os
@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from indexer.check.findings import Finding, Topic, fail, failed, ok, warn
+from indexer.check.results import CheckResult, Topic, fail, failed, ok, warn
 from indexer.errors import StateUnusable
 from indexer.reading import files
 from indexer.reading.files import STANDARD_INPUT, FileFacts, Scope
@@ -18,18 +18,18 @@ from indexer.settings import MEBIBYTE
 from indexer.writing import checkpoint
 
 ROOM = 100 * MEBIBYTE
-"""Bytes that should be free for the state: a checkpoint is some kB, and rejected lines may have to be kept there."""
+"""Bytes that should be free for the state: a checkpoint takes some kB, and rejected lines may be stored there."""
 
 
-def logs(paths: Sequence[str], scope: Scope = files.DEFAULT_SCOPE) -> Iterator[Finding]:
-    """Each path names log files, and we may read them."""
+def logs(paths: Sequence[str], scope: Scope = files.DEFAULT_SCOPE) -> Iterator[CheckResult]:
+    """Each path names log files that can be read."""
     for path in paths:
         if path != STANDARD_INPUT:
             yield from _logs_at(path, scope)
 
 
-def state(directory: Path, alias: str) -> Iterator[Finding]:
-    """The state directory can be used, and is that of this alias. Nothing stays that was not there before."""
+def state(directory: Path, alias: str) -> Iterator[CheckResult]:
+    """The state directory is writable and belongs to this alias. Leaves no file behind."""
     try:
         remembered = checkpoint.read(directory)
     except StateUnusable as error:
@@ -44,21 +44,25 @@ def state(directory: Path, alias: str) -> Iterator[Finding]:
         yield failed(Topic.STATE, StateUnusable(path=directory, reason=reason))
         return
     if remembered is None and (directory / checkpoint.NAME).exists():
-        hint = "`indexer run` puts it aside, reads all logs anew, and leaves out what is there already."
-        yield warn(Topic.STATE, f"{directory / checkpoint.NAME} is damaged", hint)
+        hint = (
+            "`indexer run` moves it aside, reads all logs again, and sends only what is not in the index yet."
+        )
+        yield warn(Topic.STATE, f"{directory / checkpoint.NAME} is corrupt", hint)
     for each in checkpoint.open_to_others(directory):
-        hint = "Let nobody else: chmod go-w, as its owner. Whoever may write there can have logs sent again, or left out."
-        yield warn(Topic.STATE, f"others may write to {each}", hint)
+        hint = "Remove their access: chmod go-w, as its owner. Whoever can write there can make logs be skipped or sent again."
+        yield warn(Topic.STATE, f"other users can write to {each}", hint)
     free = shutil.disk_usage(_existing(directory)).free
     if free < ROOM:
-        hint = "Make room, or give another directory with --state-dir."
-        yield warn(Topic.STATE, f"{directory} has only {free // MEBIBYTE} MiB left", hint)
+        hint = "Free some space, or give another directory with --state-dir."
+        yield warn(Topic.STATE, f"{directory} has only {free // MEBIBYTE} MiB of free space", hint)
     else:
-        known = f"knows {len(remembered.files):,} log files" if remembered else "is empty yet"
-        yield ok(Topic.STATE, f"{directory} can be written, and {known}")
+        known = (
+            f"it knows {len(remembered.files):,} log files" if remembered else "it holds no checkpoint yet"
+        )
+        yield ok(Topic.STATE, f"{directory} is writable; {known}")
 
 
-def _logs_at(path: str, scope: Scope) -> Iterator[Finding]:
+def _logs_at(path: str, scope: Scope) -> Iterator[CheckResult]:
     barrier = _barrier(path)
     if barrier is not None:
         yield _forbidden(barrier)
@@ -66,10 +70,10 @@ def _logs_at(path: str, scope: Scope) -> Iterator[Finding]:
     look = files.find([path], scope)
     found = look.found
     for name, reason in look.unreadable.items():
-        yield fail(Topic.LOGS, f"{name} cannot be read", f"Because {reason}.")
+        yield fail(Topic.LOGS, f"{name} cannot be read: {reason}", "Check its permissions and its disk.")
     if not found and not look.unreadable:
         hint = (
-            "`indexer run` waits for it. Else give a file, a glob, or a directory with *activity*.log* in it."
+            "`indexer run` waits for it. Or give a file, a glob, or a directory with *activity*.log* in it."
         )
         yield warn(Topic.LOGS, f"there is no log file at {files.as_text(path)} yet", hint)
         return
@@ -83,12 +87,12 @@ def _logs_at(path: str, scope: Scope) -> Iterator[Finding]:
 
 
 def _barrier(path: str) -> Path | None:
-    """The directory on the way to a path that we may not enter, or the one it names that we may not list."""
-    there = Path(path).absolute()
-    for directory in reversed(there.parents):
+    """The first directory above a path that this user may not enter, or the path itself if it may not be listed."""
+    whole = Path(path).absolute()
+    for directory in reversed(whole.parents):
         if directory.is_dir() and not os.access(directory, os.X_OK, effective_ids=True):
             return directory
-    return there if there.is_dir() and not os.access(there, os.R_OK | os.X_OK, effective_ids=True) else None
+    return whole if whole.is_dir() and not os.access(whole, os.R_OK | os.X_OK, effective_ids=True) else None
 
 
 def _readable(facts: FileFacts) -> bool:
@@ -99,17 +103,17 @@ def _readable(facts: FileFacts) -> bool:
     return True
 
 
-def _forbidden(path: Path) -> Finding:
-    """Who we are, and why we may not."""
+def _forbidden(path: Path) -> CheckResult:
+    """Name the user and the file's permissions."""
     status = path.stat()
     us, group = _user(os.geteuid()), _group(status.st_gid)
     owned = f"{stat.filemode(status.st_mode)} {_user(status.st_uid)}:{group}"
-    hint = f"Let it: setfacl -m u:{us}:rX {path}; or put the user into the group {group}, if that may."
+    hint = f"Give it access: setfacl -m u:{us}:rX {path}; or add it to the group {group}, if that group has access."
     return fail(Topic.LOGS, f"user {us} may not read {path} ({owned})", hint)
 
 
 def _unwritable(directory: Path) -> str | None:
-    """Why no file can be made there; None if it can. Where the directory is missing, whether it could be made."""
+    """Why no file can be created there, or why the directory itself cannot; None if it can."""
     try:
         if directory.is_dir():
             with tempfile.TemporaryFile(dir=directory) as file:
@@ -119,16 +123,16 @@ def _unwritable(directory: Path) -> str | None:
             return None
         parent = _existing(directory)
         if not parent.is_dir():
-            return f"{parent} is no directory"
+            return f"{parent} is not a directory"
         if not os.access(parent, os.W_OK | os.X_OK, effective_ids=True):
-            return f"user {_user(os.geteuid())} may not make it in {parent}"
+            return f"user {_user(os.geteuid())} may not create it in {parent}"
     except OSError as error:
         return f"{error.strerror} (user {_user(os.geteuid())})"
     return None
 
 
 def _existing(directory: Path) -> Path:
-    """The directory, or the nearest one above it that is there."""
+    """The directory, or the nearest parent that exists."""
     return next(each for each in (directory, *directory.absolute().parents) if each.exists())
 
 

@@ -1,4 +1,4 @@
-"""`indexer check`: whether everything is as `indexer run` needs it."""
+"""`indexer check`: checks everything that `indexer run` needs."""
 
 from typing import TYPE_CHECKING
 
@@ -10,7 +10,7 @@ from indexer.errors import EXIT_FAILED
 from indexer.settings import DEFAULT_PATH, Connection, Indices, State, options, plain
 
 if TYPE_CHECKING:
-    from indexer.check.findings import Finding
+    from indexer.check.results import CheckResult
 
 MARKS = {"fine": ("✓", "green"), "warning": ("!", "yellow"), "wrong": ("✗", "red"), "not tried": ("–", "dim")}
 
@@ -24,36 +24,37 @@ def check(
     follow_symlinks: FollowSymlinks = False,
     json: Json = False,
 ) -> None:
-    """Go through settings, connection, privileges, template, alias, logs and state; say what to do. Changes nothing.
+    """Check settings, connection, privileges, template, alias, logs and state. Changes nothing.
 
-    Exit code 0 only if nothing is wrong; a warning (!) is not.
+    Exit code 1 if a check fails (✗); warnings (!) do not count.
 
     Example: indexer check --elasticsearch-url https://es:9200 /opt/zoomdata/logs
     """
-    from indexer.check import check as look  # noqa: PLC0415
-    from indexer.check.findings import Report  # noqa: PLC0415
+    from indexer.check import check as run_checks  # noqa: PLC0415
+    from indexer.check.results import Level, Report  # noqa: PLC0415
     from indexer.show import as_json  # noqa: PLC0415
 
-    findings = []
-    for finding in look(paths or [DEFAULT_PATH], connection, indices, state, follow_symlinks=follow_symlinks):
-        findings.append(finding)
+    results = []
+    given = paths or [DEFAULT_PATH]
+    for result in run_checks(given, connection, indices, state, follow_symlinks=follow_symlinks):
+        results.append(result)
         if not json:
-            _print(finding)
-    fine = all(finding.state != "wrong" for finding in findings)
+            _print(result)
+    fine = all(result.state != Level.FAILED for result in results)
     if json:
-        write_data(as_json(Report(fine, tuple(findings))))
+        write_data(as_json(Report(fine, tuple(results))))
     if not fine:
         raise typer.Exit(EXIT_FAILED)
 
 
-def _print(finding: "Finding") -> None:
-    """As one line, however long: it may be searched for, and copied."""
+def _print(result: "CheckResult") -> None:
+    """As one line, however long, so that it can be searched for and copied."""
     from rich.console import Console  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
 
     from indexer.show import text  # noqa: PLC0415
 
-    mark, style = MARKS[finding.state]
-    told = f"{finding.what.removesuffix('.')}. {finding.cure}" if finding.cure else finding.what
-    line = Text.assemble((mark, style), f" {finding.topic:<16}", text(told))
+    mark, style = MARKS[result.state]
+    sentence = f"{result.what.removesuffix('.')}. {result.cure}" if result.cure else result.what
+    line = Text.assemble((mark, style), f" {result.topic:<16}", text(sentence))
     Console(color_system=None if plain() else "auto").print(line, soft_wrap=True)

@@ -1,4 +1,4 @@
-"""`indexer template roles`: what whoever uses the index may do there."""
+"""`indexer template roles`: least-privilege roles for the users of the index."""
 
 from typing import Annotated
 
@@ -12,17 +12,15 @@ from indexer.settings import Connection, options
 @options
 def roles(
     connection: Connection,
-    install: Annotated[
-        bool, typer.Option("--install", help="Create them on the server, or bring them up to date.")
-    ] = False,
+    install: Annotated[bool, typer.Option("--install", help="Create or update them on the server.")] = False,
     force: Annotated[
-        bool, typer.Option("--force", help="Replace roles of these names that somebody else has made.")
+        bool, typer.Option("--force", help="Replace roles of these names that somebody else has created.")
     ] = False,
     json: Json = False,
 ) -> None:
-    """Print roles with no more rights than needed, as JSON for PUT _security/role/NAME; or install them.
+    """Print least-privilege roles as JSON for PUT _security/role/NAME, or install them.
 
-    To install them takes the cluster privilege manage_security.
+    Installing needs the cluster privilege manage_security.
 
     Example: indexer template roles | jq '."zoomdata-activity-writer"'
     """

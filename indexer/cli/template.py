@@ -1,4 +1,4 @@
-"""`indexer template`: what a cluster admin runs."""
+"""`indexer template`: the commands of a cluster admin."""
 
 import sys
 from collections.abc import Iterable, Sequence
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from indexer.setup.templates import Outcome
 
 DryRun = Annotated[
-    bool, typer.Option("--dry-run", help="Send nothing that changes anything; print what would be sent.")
+    bool, typer.Option("--dry-run", help="Change nothing; print the requests that would be sent.")
 ]
 USE = (
-    "Nothing was changed. To send these requests: set ES to the address and pipe them to a shell, e.g. "
+    "Nothing was changed. To send these requests, set ES to the address and pipe them to a shell: "
     "| ES=https://es:9200 sh -s -- --user elastic"
 )
 
@@ -31,14 +31,15 @@ def install(
     indices: Indices,
     dry_run: DryRun = False,
     rollover: Annotated[
-        bool, typer.Option("--rollover", help="Let changes take effect at once, in a new index.")
+        bool,
+        typer.Option("--rollover", help="Roll over to a new index, so that changes take effect at once."),
     ] = False,
     force: Annotated[
-        bool, typer.Option("--force", help="Replace what somebody else, or a newer version, has installed.")
+        bool, typer.Option("--force", help="Replace what somebody else or a newer version has installed.")
     ] = False,
     json: Json = False,
 ) -> None:
-    """Install policy, templates, first index and alias; again, to bring them to what these options say.
+    """Install or update the lifecycle policy, templates, first index and alias.
 
     Example: indexer template install --retain 90d --dry-run
     """
@@ -56,7 +57,7 @@ def install(
 
 @options
 def show_(connection: Connection, indices: Indices, json: Json = False) -> None:
-    """Show what is installed, each field of it.
+    """Show what is installed, field by field.
 
     Example: indexer template show --json | jq '.things[] | select(.kind == "lifecycle policy").body'
     """
@@ -69,7 +70,7 @@ def show_(connection: Connection, indices: Indices, json: Json = False) -> None:
 
 @options
 def diff(connection: Connection, indices: Indices, json: Json = False) -> None:
-    """Compare what is installed with what these options would install, field by field. Exit code 0 only if equal.
+    """Compare what is installed with what these options would install. Exit code 1 if there are differences.
 
     Example: indexer template diff --retain 90d
     """
@@ -88,14 +89,15 @@ def remove(
     connection: Connection,
     dry_run: DryRun = False,
     delete_data: Annotated[
-        bool, typer.Option("--delete-data", help="Delete the indices too: all entries, and rejected lines.")
+        bool,
+        typer.Option("--delete-data", help="Delete the indices too, with all entries and rejected lines."),
     ] = False,
     confirm: Annotated[
-        str | None, typer.Option(help="The alias once more, where nobody can type it when asked.")
+        str | None, typer.Option(help="The alias, to confirm --delete-data without a prompt.")
     ] = None,
     json: Json = False,
 ) -> None:
-    """Take away the templates and the policy; entries stay, unless they are to be deleted.
+    """Remove the templates and the policy. Entries are kept, unless --delete-data is given.
 
     Example: indexer template remove --dry-run
     """
@@ -113,9 +115,9 @@ def remove(
 
 @options
 def views(connection: Connection, dry_run: DryRun = False, json: Json = False) -> None:
-    """Give each activity type that is in the index its view, an alias such as zoomdata-activity.authentication.
+    """Create a view for each activity type in the index: an alias such as zoomdata-activity.authentication.
 
-    Takes the rights to set up and to read.
+    Needs the privileges of the roles setup and reader.
 
     Example: indexer template views
     """
@@ -133,7 +135,7 @@ def views(connection: Connection, dry_run: DryRun = False, json: Json = False) -
 def rollover(
     connection: Connection, rollover_policy: RolloverPolicy, dry_run: DryRun = False, json: Json = False
 ) -> None:
-    """Do what lifecycle management does, where the server has none: begin a new index, delete old ones. For cron.
+    """Roll over and delete old indices, on servers without lifecycle management. For cron.
 
     Example: indexer template rollover --max-age 7d --max-size 30gb --retain 90d
     """
@@ -167,7 +169,7 @@ def _print_outcomes(server: "Server", outcomes: Iterable["Outcome"], json: bool)
 
 
 def _print_calls(calls: Sequence["Call"], json: bool) -> None:
-    """As lines of shell, the arguments of which go to each curl; or as JSON."""
+    """As lines of shell, or as JSON."""
     from indexer.setup.plan import as_curl  # noqa: PLC0415
     from indexer.show import as_json  # noqa: PLC0415
 
@@ -176,12 +178,12 @@ def _print_calls(calls: Sequence["Call"], json: bool) -> None:
         return
     for call in calls:
         write_data(as_curl(call))
-    say(USE if calls else "Nothing would be changed.", error=True)
+    say(USE if calls else "Nothing to change.", error=True)
 
 
 def _confirm(alias: str, confirmed: str | None) -> None:
-    """Let somebody type the alias's name. Anything else is wrong usage."""
+    """Ask for the alias. Any other input is wrong usage."""
     if confirmed is None and sys.stdin.isatty():
-        confirmed = typer.prompt(f"All entries will be deleted. Type the alias ({alias}) to go on")
+        confirmed = typer.prompt(f"All entries will be deleted. Type the alias ({alias}) to continue")
     if confirmed != alias:
-        raise typer.BadParameter(f"--delete-data needs the alias's name to be typed, or --confirm {alias}")
+        raise typer.BadParameter(f"--delete-data has to be confirmed with the alias: --confirm {alias}")

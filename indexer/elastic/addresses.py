@@ -1,7 +1,7 @@
-"""Addresses that a person gives, which may hold a user and a password: read strictly, so that nothing of them gets lost or shown.
+"""Addresses given by the user, which may contain a user name and a password: parsed strictly, so that no password is shown.
 
-Programs differ in where a host begins when a password holds a sign that has a meaning in an address: what one takes for the
-password, the next one calls as a host. Such an address is none here, and not quoted.
+Programs differ in where the host begins if a password contains a reserved character: one program's password is another
+one's host. Such an address is rejected here, and not quoted.
 """
 
 import re
@@ -19,27 +19,27 @@ _ADDRESS = re.compile(
     rf"(?i:https?)://(?:(?:[^\s/?#@\[\]\\%]|{_ENCODED})*@)?"
     rf"(?:\[[0-9A-Fa-f:.]+\]|[^\s/?#@:\[\]\\%]+)(?::\d+)?(?:/(?:[^\s?#@\\%]|{_ENCODED})*)?"
 )
-"""RFC 3986 without query and fragment, with letters of any script."""
+"""RFC 3986 without query and fragment, with non-ASCII letters."""
 _QUOTABLE = re.compile(r"(?:\w++://)?(?:\[[^]@]*+\]|[^:/@]*+)(?::\d*+)?(?:/[^:@]*+)?\s*+")
-"""What can hold no password: nothing behind a colon but a port."""
+"""What cannot contain a password: only a port follows a colon."""
 
 
 def is_address(url: str) -> bool:
-    """Tell whether it is one of http or https, and all programs read the same host in it."""
+    """Whether it is an http or https address in which all programs see the same host."""
     return _ADDRESS.fullmatch(url) is not None
 
 
 def refused(url: str, kind: str, option: str, example: str, others: Sequence[str] = ()) -> WrongUsage:
-    """What to raise for one that is none; it is quoted, unless it or one of the others may hold a password.
+    """The error for an invalid address; it is quoted, unless it or one of the others may contain a password.
 
-    others   those given with it: an environment variable is split at blanks, which may be in the middle of one.
+    others   those given with it: an environment variable is split at blanks, which may be inside an address.
     """
     remedy = f"Give {option} one like {example}"
     if _QUOTABLE.fullmatch(url) and not any("@" in each for each in others):
-        return WrongUsage(what=f"{url!r} is no {kind}", remedy=remedy)
+        return WrongUsage(what=f"{url!r} is not a valid {kind}", remedy=remedy)
     return WrongUsage(
-        what=f"What {option} holds (not shown, as it may be a password) is no {kind}",
-        remedy=f"{remedy}; signs in a user or password are written as % and their hexadecimal code, such as %2F for /, %20"
+        what=f"The value of {option} (not shown, as it may contain a password) is not a valid {kind}",
+        remedy=f"{remedy}; reserved characters in a user or password are percent-encoded, such as %2F for /, %20"
         " for a blank, %40 for @",
     )
 
@@ -47,8 +47,8 @@ def refused(url: str, kind: str, option: str, example: str, others: Sequence[str
 def refuse_queues(node: NodeConfig) -> None:
     """Raise WrongUsage if entries cannot be delivered exactly once to this address.
 
-    These services accept Elasticsearch's bulk API and answer before they index, under ids of their own; what is sent
-    again is doubled, and what cannot be indexed is lost without an answer:
+    These services accept Elasticsearch's bulk API, acknowledge before they index, and use ids of their own. Entries sent
+    again are duplicated, and entries that cannot be indexed are lost without an error:
 
         <project>.ingest.<region>.<provider>.elastic.cloud   Elastic Cloud's managed ingest (Elastic documentation,
                                                              "Ingest data with the Managed Elasticsearch _bulk endpoint")
@@ -64,5 +64,7 @@ def refuse_queues(node: NodeConfig) -> None:
 
 
 def _queue(host: str, remedy: str) -> WrongUsage:
-    what = f"{host} answers before it indexes, and ignores our ids: entries could be lost, or be there twice"
+    what = (
+        f"{host} acknowledges before it indexes and ignores document ids: entries could be lost or duplicated"
+    )
     return WrongUsage(what=what, remedy=remedy)

@@ -1,9 +1,9 @@
-"""Connections whose answers are bounded, in size and in time, whatever a server or proxy sends: urllib3's, so bounded.
+"""urllib3's connections with answers bounded in size and time, whatever a server or proxy sends.
 
-    size  what any answer may have, and more in proportion to the request, or where much was asked for
-    time  the timeout is for the whole answer, from its status line to its last byte; else it would begin again with each read
+    size  a fixed limit, plus a multiple of the request's size, plus what the caller expects
+    time  the timeout is for the whole answer, from the status line to the last byte, and not for each read
 
-An answer is not unpacked either: nobody asks for packing, and little that is packed may be much.
+Answers are not decompressed: compression is never requested, and a small compressed answer can be large.
 """
 
 import http.client
@@ -18,22 +18,22 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 
 MEBIBYTE = 1024 * 1024
 LARGEST = 16 * MEBIBYTE
-"""Bytes that any answer may have: a mapping of 2,000 fields has 0.2 MB, an alias with 10,000 indices 1 MB."""
+"""Bytes allowed for any answer: a mapping of 2,000 fields has 0.2 MB, an alias with 10,000 indices 1 MB."""
 TIMES = 8
-"""Bytes of an answer to each of a request: an entry that is refused is quoted by each cause, from the first to the last."""
+"""Bytes allowed for each byte of the request: each cause of a rejection quotes the entry."""
 RECORD = 16 * 1024
-"""Bytes of the largest record of TLS."""
+"""Bytes of the largest TLS record."""
 
 
 class TooLarge(http.client.HTTPException):
-    """The answer is longer than anything that was asked for."""
+    """The answer exceeds its limit."""
 
     def __init__(self, limit: int) -> None:
         super().__init__(f"its answer has more than {limit:,} bytes")
 
 
 class _Incoming(io.RawIOBase):
-    """What comes in for one answer. Stands for the socket, of which an answer wants nothing but a file."""
+    """The incoming bytes of one answer. Stands for the socket, of which http.client uses only `makefile`."""
 
     def __init__(self, sock: socket.socket, limit: int) -> None:
         self._sock = sock
@@ -69,35 +69,35 @@ class _Answer(http.client.HTTPResponse):
         super().__init__(_Incoming(sock, limit), *args, **how)  # type: ignore[arg-type] # it has the file
 
     def begin(self) -> None:
-        """Read the headers, and forget the one that has an answer unpacked."""
+        """Read the headers, and drop the one that causes decompression."""
         super().begin()
         del self.headers["content-encoding"]
 
     def _safe_read(self, amt: int) -> bytes:
-        """Read a body or a chunk of a length that the server gives: that much is allocated at once."""
+        """Read a body or chunk of the length that the server announces: http.client allocates it at once."""
         if not 0 <= amt <= self._limit:
             raise TooLarge(self._limit)
         return bytes(super()._safe_read(amt))  # type: ignore[misc]
 
 
 class _Bounded:
-    """A connection of http.client's or of urllib3's."""
+    """A mixin for connections of http.client and urllib3."""
 
     expects = 0
-    """Bytes that an answer may have beside what any answer may."""
+    """Bytes allowed for an answer in addition."""
     response_class: Any
     sock: Any
     timeout: Any
 
     def request(self, method: str, url: str, body: Any = None, *args: Any, **how: Any) -> None:
-        """Send a request, and say how long its answer may be."""
+        """Send a request, and set the limit of its answer."""
         limit = LARGEST + TIMES * len(body or b"") + self.expects
         self.response_class = partial(_Answer, limit=limit)
         super().request(method, url, body, *args, **how)  # type: ignore[misc]
 
 
 def _left(until: float) -> float:
-    """Seconds that are left. Raises TimeoutError."""
+    """The remaining seconds. Raises TimeoutError."""
     left = until - time.monotonic()
     if left <= 0:
         raise TimeoutError("timed out")
@@ -112,7 +112,7 @@ class Secure(_Bounded, HTTPSConnection):
     """A connection with TLS."""
 
     def send(self, data: Any) -> None:
-        """Send within the timeout altogether: `sendall` would begin it again with each record."""
+        """Send within the timeout as a whole: `sendall` would apply it to each record."""
         seconds = self.timeout if isinstance(self.timeout, (int, float)) else None
         until = None if seconds is None else time.monotonic() + seconds
         view = memoryview(data)

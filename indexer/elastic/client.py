@@ -41,14 +41,14 @@ from indexer.settings import DEFAULT_URL, Connection
 BULK_ANSWER = b'{"errors":'
 FOUND_ANSWER = b'{"docs":[{"found":'
 
-# What fails is said by us, once; the library would say it each time, on standard error.
+# This program reports failures itself; the library would also log each one to standard error.
 logging.getLogger("elastic_transport").addHandler(logging.NullHandler())
 logging.getLogger("elastic_transport").propagate = False
 warnings.filterwarnings("ignore", category=elasticsearch.ElasticsearchWarning)
 
 
 class _Json(OrjsonSerializer):
-    """orjson for everything but answers that tell of thousands of entries, which are left as the bytes that came."""
+    """orjson, except for answers about thousands of entries, which stay bytes."""
 
     def loads(self, data: bytes) -> Any:
         if data.startswith((BULK_ANSWER, FOUND_ANSWER)):
@@ -60,9 +60,9 @@ class _Json(OrjsonSerializer):
 
 
 def _repaired(data: bytes) -> bytes:
-    """JSON as strict parsers read it. Elasticsearch takes half a surrogate pair for a character, in a name of a field too.
+    """JSON that strict parsers accept. Elasticsearch accepts half a surrogate pair as a character, also in field names.
 
-    What comes back of it is no UTF-8, or an escape that stands for none: it is replaced. What is no JSON stays as it is.
+    It returns it as invalid UTF-8 or as a lone escape, which is replaced here. What is not JSON stays as it is.
     """
     try:
         value = json.loads(data.decode("utf-8", "replace"))
@@ -72,14 +72,14 @@ def _repaired(data: bytes) -> bytes:
 
 
 class _Bytes(OrjsonSerializer):
-    """orjson for questions; answers are left as the bytes that came."""
+    """orjson for requests; answers stay bytes."""
 
     def loads(self, data: bytes) -> Any:
         return data
 
 
 class _Raw(elastic_transport.Serializer):
-    """Bulk bodies, complete as bytes already: the library's own would copy them twice."""
+    """Bulk bodies, which are complete bytes already; the library's own serializer would copy them twice."""
 
     mimetype = "application/x-ndjson"
 
@@ -88,15 +88,15 @@ class _Raw(elastic_transport.Serializer):
 
 
 def connect(connection: Connection, *, raw: bool = False, expects: int = 0) -> Elasticsearch:
-    """Build a client, if need be one that gives all answers as bytes; nothing is sent yet.
+    """Build a client; with `raw`, one that returns all answers as bytes. Sends nothing.
 
-    `expects`: bytes that one answer may have beside what any answer may (`elastic/bounded.py`), where entries are asked for.
-    Raises Fatal if the settings make no sense.
+    `expects`: bytes to allow for an answer in addition (`elastic/bounded.py`), where entries are requested.
+    Raises Fatal if the settings are invalid.
     """
     nodes = _nodes(connection)
     users = {header for node in nodes if (header := node.headers.get("authorization"))}
     if len(users) > 1:
-        raise WrongUsage(what="Addresses hold different users", remedy="Give one, with --username")
+        raise WrongUsage(what="The addresses contain different users", remedy="Give one, with --username")
     secure = [node for node in nodes if node.scheme == "https"]
     given = [option for option in tls.OPTIONS if getattr(connection, option)]
     if given and len(secure) < len(nodes):
@@ -119,7 +119,7 @@ def connect(connection: Connection, *, raw: bool = False, expects: int = 0) -> E
 
 
 def _urls(connection: Connection) -> list[str]:
-    """The addresses, an Elastic Cloud id's among them. Raises WrongUsage."""
+    """The addresses, or that of the Elastic Cloud ID. Raises WrongUsage."""
     given = connection.elasticsearch_url
     if connection.cloud_id is None:
         return given
@@ -131,18 +131,17 @@ def _urls(connection: Connection) -> list[str]:
         host = ""
     if not host:
         raise WrongUsage(
-            what="--cloud-id is none", remedy="Copy it from the deployment's page: NAME:…, all of it"
+            what="--cloud-id is not a valid Cloud ID",
+            remedy="Copy the whole ID from the deployment's page (NAME:…)",
         )
     return [f"https://{host}:{port}"]
 
 
 def _nodes(connection: Connection) -> list[NodeConfig]:
-    """The addresses, taken apart. Raises WrongUsage, which quotes none that may hold a password."""
+    """The addresses, parsed. Raises WrongUsage, which does not quote an address that may contain a password."""
     urls = _urls(connection)
-    if not urls:  # a variable of blanks
-        raise WrongUsage(
-            what="--elasticsearch-url holds no address", remedy=f"Give one, such as {DEFAULT_URL}"
-        )
+    if not urls:  # the environment variable is blank
+        raise WrongUsage(what="--elasticsearch-url is empty", remedy=f"Give one, such as {DEFAULT_URL}")
     nodes = []
     for url in urls:
         node = _node(url)
@@ -155,7 +154,7 @@ def _nodes(connection: Connection) -> list[NodeConfig]:
 
 
 def _node(url: str) -> NodeConfig | None:
-    """One address; None if it is none, or if programs differ in which host it names."""
+    """One address, parsed; None if it is invalid or programs differ in which host it names."""
     if not is_address(url):
         return None
     try:
@@ -165,20 +164,20 @@ def _node(url: str) -> NodeConfig | None:
 
 
 def display_url(connection: Connection) -> str:
-    """The addresses that are called, as a person may see them: without a user."""
+    """The addresses, without users and passwords."""
     try:
-        return ", ".join(map(_shown, _nodes(connection)))
+        return ", ".join(map(_display, _nodes(connection)))
     except WrongUsage:
         return "(no address)"
 
 
-def _shown(node: NodeConfig) -> str:
+def _display(node: NodeConfig) -> str:
     host = f"[{node.host}]" if ":" in node.host else node.host
     return f"{node.scheme}://{host}:{node.port}{node.path_prefix}"
 
 
 def translate(error: Exception, connection: Connection) -> Fatal:
-    """Turn what the client raised into the sentence for the person who meets it."""
+    """The Fatal for an error that the client raised. Raises the error itself if it is none of these."""
     url = display_url(connection)
     match error:
         case Fatal():
@@ -201,12 +200,12 @@ def translate(error: Exception, connection: Connection) -> Fatal:
             reason, hint = tls.describe(root_cause(error))
             return NotSecure(url=url, reason=reason, remedy=hint)
         case elastic_transport.ConnectionTimeout():
-            return Unreachable(url=url, reason=f"none within {connection.request_timeout:g} s")
+            return Unreachable(url=url, reason=f"timed out after {connection.request_timeout:g} s")
         case elastic_transport.ConnectionError():
-            # So does Elasticsearch if it wants https (measured on 7.17.28, 8.19.16 and 9.1.5).
-            hung_up = isinstance(root_cause(error), http.client.RemoteDisconnected) and "http://" in url
+            # Elasticsearch closes the connection if it requires https (measured on 7.17.28, 8.19.16 and 9.1.5).
+            closed = isinstance(root_cause(error), http.client.RemoteDisconnected) and "http://" in url
             return Unreachable(
-                url=url, reason=summarise(error) + ("; does it want https?" if hung_up else "")
+                url=url, reason=summarise(error) + ("; does it require https?" if closed else "")
             )
         case elasticsearch.NotFoundError() if error.error == "index_not_found_exception":
             return NotInstalled(url=url, alias=connection.alias)
@@ -219,7 +218,7 @@ def translate(error: Exception, connection: Connection) -> Fatal:
 
 @contextmanager
 def translate_errors(connection: Connection) -> Iterator[None]:
-    """Raise what the client raises as Fatal, with its sentence; so an answer that is not of the form that is expected."""
+    """Translate errors of the client, and answers of an unexpected form, to Fatal."""
     try:
         with reading_answer():
             yield

@@ -1,7 +1,7 @@
-"""Counting entries in aggregations, whatever they hold.
+"""Counting entries in aggregations, whatever fields they have.
 
-A document with a number in `_doc_count` counts as so many in each bucket's `doc_count` (Elasticsearch guide, "_doc_count
-field", from 7.11 on), and an entry of a log may hold anything. What is counted here are documents: each has one `_index`.
+A document with a number in `_doc_count` counts that many times in each bucket's `doc_count` (Elasticsearch guide, "_doc_count
+field", from 7.11 on), and an entry may have any field. So documents are counted by `_index`, of which each has one.
 """
 
 import math
@@ -21,10 +21,10 @@ def terms(field: str, size: int, inside: Json | None = None, **more: Any) -> Jso
 
 
 def count(bucket: Mapping[str, Any]) -> int:
-    """The entries in a bucket, or in all that was found, that was counted with `OF_ENTRIES`."""
+    """The entries in a bucket or result that was counted with `OF_ENTRIES`."""
     return int(bucket[COUNTED]["value"])
 
 
 def figure(found: Any) -> float | None:
-    """What an aggregation has reckoned; None where that is nothing, or more than a number can be (as text: "Infinity")."""
+    """The value of a metric aggregation; None if there is none or it is not finite (the text "Infinity")."""
     return None if found is None or not math.isfinite(float(found)) else float(found)

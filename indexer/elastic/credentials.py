@@ -1,8 +1,8 @@
-"""Who we are to Elasticsearch: the header Authorization, made of secrets that may be rotated while we run.
+"""The Authorization header, made from secrets that may be rotated at run time.
 
-A file that holds a secret is read when a client is built, and again when Elasticsearch refuses what it held: no file is
-watched, no clock is needed, and however the file is replaced (written over, renamed, a symlink turned, as Kubernetes does
-with mounted secrets), the next request that is refused is sent once more with what the file holds then.
+A secret's file is read when a client is built, and again when Elasticsearch refuses the credentials. So it does not matter
+how the file is replaced (overwritten, renamed, a symlink changed, as Kubernetes does with mounted secrets): the next
+refused request is sent once more with the new secret.
 """
 
 import base64
@@ -14,34 +14,34 @@ from indexer.settings import Connection, SecretUnusable
 
 
 class Credentials:
-    """The header Authorization as of now. May be used by several threads."""
+    """The current Authorization header. May be used by several threads."""
 
     def __init__(self, connection: Connection, in_address: str | None = None) -> None:
-        """`in_address` is the header that user:password@ in an address stands for.
+        """`in_address` is the header for user:password@ in an address.
 
-        Raises WrongUsage if more than one way is given, or half of one; SecretUnusable.
+        Raises WrongUsage if several credentials are given, or incomplete ones; SecretUnusable.
         """
         given = connection.identities | ({"user in an address": "--elasticsearch-url"} if in_address else {})
         if len(given) > 1:
             ways = " and ".join(f"{source} ({kind})" for kind, source in given.items())
-            raise WrongUsage(what=f"{ways} say twice who we are", remedy="Give one of them")
+            raise WrongUsage(what=f"{ways} are both given", remedy="Give one of them")
         self._make = _maker(connection, in_address)
         self._lock = threading.Lock()
         self.header = self._make()
 
     def renewed(self, refused: str | None) -> bool:
-        """Tell whether there are others by now than those that were refused; read them anew to find out."""
+        """Read the credentials again; whether they differ from those that were refused."""
         with self._lock:
             if self.header == refused:
                 try:
                     self.header = self._make()
-                except Fatal:  # the file may be in the middle of being replaced; the refusal is what is told
+                except Fatal:  # the file may be being replaced; the refusal is reported
                     return False
             return self.header != refused
 
 
 def identity_of(connection: Connection) -> str:
-    """Whom we say we are, without reading a secret."""
+    """The user or kind of credentials, without reading a secret."""
     kinds = connection.identities
     if "user" in kinds:
         return f"user {connection.username!r}"
@@ -57,7 +57,7 @@ def identity_of(connection: Connection) -> str:
 
 
 def remedy(connection: Connection) -> str:
-    """What to look at when Elasticsearch does not know us."""
+    """What to do when Elasticsearch does not accept the credentials."""
     kinds = connection.identities
     if not kinds:
         return (
@@ -98,7 +98,7 @@ def _api_key(key: str) -> str:
 
 
 def _token(variable: str, value: str | None) -> str:
-    """A secret that is sent as it is: what a header cannot hold would be quoted in an error of the HTTP library."""
+    """A secret that is sent as it is. Checked here, as the HTTP library would quote an invalid header in its error."""
     token = (value or "").strip()
     if not (token.isascii() and token.isprintable() and " " not in token and token):
         raise SecretUnusable(

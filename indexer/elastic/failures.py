@@ -1,6 +1,6 @@
-"""What is wrong, in words: an error's answer read for the reason, a refusal for the privilege that is missing.
+"""Errors for people to read: the reason in an error's answer, the privilege that a refusal says is missing.
 
-Elasticsearch's sentence is much the same in 7.17.28, 8.19.16 and 9.1.5 (measured):
+Elasticsearch's sentence is nearly the same in 7.17.28, 8.19.16 and 9.1.5 (measured):
 
     action [A] is unauthorized for user [U] with effective roles [R] on indices [I], this action is granted by the index privileges [P]
 
@@ -24,13 +24,13 @@ _REFUSAL = re.compile(
     r", this action is granted by the (?P<scope>\w++) privileges \[(?P<privileges>[^\[\]]*+)\]"
 )
 MAX_SHOWN = 300
-"""Characters of a reason that are shown."""
+"""How many characters of a reason are shown."""
 MAX_KEPT = 10_000
-"""Characters of a reason that are kept."""
+"""How many characters of a reason are kept."""
 
 
 class InvalidAnswer(elastic_transport.SerializationError):
-    """What came back is no answer of Elasticsearch's: too long, or of another form."""
+    """The answer is not from Elasticsearch: too long, or of an unexpected form."""
 
     def __str__(self) -> str:
         return str(self.message)
@@ -45,12 +45,12 @@ FORM_ERRORS = (
     StopIteration,
     RecursionError,
 )
-"""What Python raises for an answer of another form than it is read as: a key is missing, a list stands for an object."""
+"""What Python raises if an answer has an unexpected form: a missing key, a list instead of an object."""
 
 
 @contextmanager
 def reading_answer() -> Iterator[None]:
-    """Within it answers are read that should be of a certain form. Raises NotAnAnswer if one is of another."""
+    """For code that reads answers. Raises InvalidAnswer if one has an unexpected form."""
     try:
         yield
     except FORM_ERRORS as error:
@@ -58,7 +58,7 @@ def reading_answer() -> Iterator[None]:
 
 
 def describe_form_error(error: BaseException) -> str:
-    """What is wrong with the form of an answer, and where that was seen."""
+    """What is wrong with the form of an answer, and where in the code it was noticed."""
     where = traceback.extract_tb(error.__traceback__)[-1]
     what = f"{type(error).__name__} {str(error)[:100]} at {PurePath(where.filename).name}:{where.lineno}"
     return f"its answer is not of the expected form: {what}"
@@ -66,18 +66,18 @@ def describe_form_error(error: BaseException) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """An action that is not allowed, and what would allow it."""
+    """A forbidden action, and the privileges that would allow it."""
 
     action: str
     scope: str
     """index or cluster."""
     privileges: tuple[str, ...]
-    """Each of them is enough."""
+    """Any one of them is enough."""
     indices: tuple[str, ...]
-    """Where it is needed, if Elasticsearch says so."""
+    """Where it is needed; empty if Elasticsearch does not say."""
 
     def missing(self, where: str = "") -> str:
-        """What is missing; `where` stands for indices that Elasticsearch does not name."""
+        """The missing privilege; `where` is used if Elasticsearch names no indices."""
         several = len(self.privileges) > 1
         what = f"one of the {self.scope} privileges" if several else f"the {self.scope} privilege"
         indices = ", ".join(self.indices) or where
@@ -86,7 +86,7 @@ class Refusal:
 
 
 def read_refusal(reason: str) -> Refusal | None:
-    """Read the sentence of a 403; None if it is another."""
+    """Parse the reason of a 403; None if it is another sentence."""
     found = _REFUSAL.match(reason)
     if found is None:
         return None
@@ -95,7 +95,7 @@ def read_refusal(reason: str) -> Refusal | None:
 
 
 def describe(reason: str, where: str = "") -> str:
-    """A reason that Elasticsearch gives, as the privilege that is missing if that is it; not too long."""
+    """A reason of Elasticsearch, shortened, or the missing privilege if that is the reason."""
     refusal = read_refusal(reason)
     return refusal.missing(where) if refusal else reason[:MAX_SHOWN]
 
@@ -103,7 +103,7 @@ def describe(reason: str, where: str = "") -> str:
 def reason_of(error: elasticsearch.ApiError) -> str:
     """The reason in an error's answer, with its root cause: a parser names each field on the way down to the wrong one."""
     body = error.body
-    if isinstance(body, bytes):  # of a client that leaves answers as they are
+    if isinstance(body, bytes):  # of a client with raw answers
         try:
             body = orjson.loads(body)
         except orjson.JSONDecodeError:
@@ -116,7 +116,7 @@ def reason_of(error: elasticsearch.ApiError) -> str:
 
 
 def causes(error: object) -> list[str]:
-    """The reasons of an error down to its first cause, most general first, each told once."""
+    """The distinct reasons of an error down to its root cause, most general first."""
     reasons: dict[str, None] = {}
     while isinstance(error, dict):
         if reason := str(error.get("reason") or error.get("type") or "")[:MAX_KEPT]:
@@ -126,7 +126,7 @@ def causes(error: object) -> list[str]:
 
 
 def root_cause(error: BaseException) -> BaseException:
-    """What a library's error was in the beginning: they wrap each other."""
+    """The innermost of errors that libraries have wrapped."""
     for inner in (error.__cause__, *error.args):
         if isinstance(inner, BaseException):
             return root_cause(inner)
@@ -134,7 +134,7 @@ def root_cause(error: BaseException) -> BaseException:
 
 
 def summarise(error: elastic_transport.TransportError) -> str:
-    """The reason why there was no answer, without the names of Python's classes."""
+    """Why there was no answer, without names of Python's classes."""
     inner = root_cause(error)
     text = str(getattr(inner, "reason", None) or inner)
     return re.sub(r"<[^<>]*+>: ?|\(_ssl\.c:\d+\)", "", text).strip() or type(error).__name__

@@ -1,4 +1,4 @@
-"""How near an index is to its limit of fields, and how many entries have values that no search finds."""
+"""How close an index is to its field limit, and how many entries have unsearchable values."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,35 +13,35 @@ from indexer.elastic import counting
 LIMIT = "index.mapping.total_fields.limit"
 IGNORES = "index.mapping.total_fields.ignore_dynamic_beyond_limit"
 DEFAULT_LIMIT = 1000
-"""Of an index that sets none (Elasticsearch guide, "Mapping limit settings")."""
+"""If an index sets none (Elasticsearch guide, "Mapping limit settings")."""
 NAMED = 10
-"""So many of the fields are named."""
+"""How many of the fields are named."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fields:
-    """The fields of an index, as the server counts them against its limit."""
+    """The fields of an index, as the server counts them for its limit."""
 
     index: str
     mapped: int
     limit: int
     ignored_beyond: bool
-    """At the limit, new fields go into `_source` alone; else an entry that has one is refused."""
+    """At the limit, new fields are stored in `_source` only; else an entry with one is rejected."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ignored:
-    """Entries with a value that is in `_source` and that no search finds (`_ignored`): "n/a" in a number, a long text."""
+    """Entries with a value in `_source` that is not searchable (`_ignored`): "n/a" in a number, a long text."""
 
     entries: int
     fields: dict[str, int] | None
-    """Entries by field, the most frequent; None where the server cannot tell (indices made before 8.15)."""
+    """Entries by field, for the most frequent; None if the server cannot tell (indices created before 8.15)."""
 
 
 def count(mappings: Mapping[str, Any]) -> int:
-    """Count objects, leaves, multi-fields, aliases and runtime fields, all of which the limit is about.
+    """Count objects, leaves, multi-fields, aliases and runtime fields, as the server does for its limit.
 
-    That is the server's own count (measured on 8.19.16 and 9.1.5); 7.17.28 leaves out runtime fields.
+    (Measured on 8.19.16 and 9.1.5; 7.17.28 leaves out runtime fields.)
     """
     below = mappings.get("properties", {}).values()
     here = len(below) + len(mappings.get("fields", {})) + len(mappings.get("runtime", {}))
@@ -71,7 +71,7 @@ def ignored(client: Elasticsearch, alias: str) -> Ignored:
     by_field = {"fields": counting.terms("_ignored", NAMED)}
     try:
         answer = search(aggs=by_field)
-    except elasticsearch.BadRequestError:  # an index made before 8.15 keeps no values of _ignored
+    except elasticsearch.BadRequestError:  # an index created before 8.15 has no values of _ignored
         answer = search()
     buckets = answer.get("aggregations", {}).get("fields", {}).get("buckets")
     named = None if buckets is None else {bucket["key"]: counting.count(bucket) for bucket in buckets}

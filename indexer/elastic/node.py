@@ -1,4 +1,4 @@
-"""One node of a cluster as the client library talks to it: authenticated, verified, and known to be Elasticsearch."""
+"""One node of a cluster for the client library: adds credentials, verifies TLS and that it is Elasticsearch."""
 
 import json
 import socket
@@ -18,31 +18,31 @@ from indexer.elastic.failures import InvalidAnswer, reading_answer, root_cause
 from indexer.elastic.tls import Tls
 
 PRODUCT = "x-elastic-product"
-"""The header of every answer of Elasticsearch from 7.14 on; the library itself looks for it on the first success only."""
+"""The header of every answer of Elasticsearch from 7.14 on; the library itself checks only the first success."""
 ITS_OWN = {401, 403, 407, 408, 413, 429}
-"""What a proxy in front of Elasticsearch may answer in its place, besides 5xx."""
+"""The status, besides 5xx, with which a proxy may answer in place of Elasticsearch."""
 EXTRA = "_indexer"
-"""The key under which a node's configuration carries what is ours (documented: extras of third parties)."""
+"""The key of our data in a node's configuration (documented: extras of third parties)."""
 
 
 IDLE = 10.0
-"""Seconds after which a connection is not used again: a balancer or firewall on the way may have dropped it without a word
-(the shortest that is common is a minute), and a request on it would wait for its whole timeout."""
+"""Seconds after which an idle connection is not used again: a load balancer or firewall may have dropped it silently (after
+a minute or more, usually), and a request on it would wait for its whole timeout."""
 PROBES = (
     ("SO_KEEPALIVE", socket.SOL_SOCKET, 1),
     ("TCP_KEEPIDLE", socket.IPPROTO_TCP, 10),
     ("TCP_KEEPINTVL", socket.IPPROTO_TCP, 5),
     ("TCP_KEEPCNT", socket.IPPROTO_TCP, 3),
 )
-"""While an answer is waited for: a peer that is gone is noticed within 25 s, and the way is not taken for unused."""
+"""TCP keepalive while waiting for an answer: a lost peer is noticed within 25 s, and the connection is not idle."""
 
 
 LONGEST = 10_000
-"""Bytes of a page that are kept."""
+"""Bytes of an HTML page that are kept."""
 
 
-class _Ageing:
-    """A connection that counts as dropped once it was idle for too long; its pool then makes it anew."""
+class _IdleLimit:
+    """A connection that counts as dropped after IDLE seconds; its pool then connects again."""
 
     _answered = float("inf")
 
@@ -57,11 +57,11 @@ class _Ageing:
         return fresh and super().is_connected  # type: ignore[misc]
 
 
-class _Plain(_Ageing, Plain):
+class _Plain(_IdleLimit, Plain):
     pass
 
 
-class _Secure(_Ageing, Secure):
+class _Secure(_IdleLimit, Secure):
     pass
 
 
@@ -73,13 +73,13 @@ class Security:
     tls: Tls | None
     """None if no node speaks https."""
     expects: int = 0
-    """Bytes that one answer may have beside what any answer may."""
+    """Bytes to allow for an answer in addition."""
 
 
 def _readable(answer: Any) -> Any:
-    """An answer under the type that it has, whatever it claims: a success is JSON, or else no answer.
+    """An answer with its real content type, whatever its header says: a success has to be JSON.
 
-    A failure is text if it is no JSON, or cannot be shown for its depth: the library would forget its status.
+    A failure that is not JSON, or nested too deeply, becomes text: otherwise the library would lose its status.
     """
     meta, content = answer
     kind = "application/json"
@@ -93,14 +93,14 @@ def _readable(answer: Any) -> Any:
 
 
 class Node(elastic_transport.Urllib3HttpNode):
-    """Sends with the credentials and certificates of the moment; tells answers that are not Elasticsearch's; logs no body.
+    """Sends with the current credentials and certificates; rejects answers that are not from Elasticsearch; logs no body.
 
-    A body may be megabytes of other people's data, and what would log it fails on a memoryview.
+    A body may be megabytes of personal data, and the library's logging fails on a memoryview.
     """
 
     def __init__(self, config: elastic_transport.NodeConfig) -> None:
         super().__init__(config)
-        security: Security = config._extras[EXTRA]  # noqa: SLF001 - the library's way to hand something to a node
+        security: Security = config._extras[EXTRA]  # noqa: SLF001 - the library's way to pass data to a node
         self._credentials = security.credentials
         self._tls = security.tls if config.scheme == "https" else None
         self._context = config.ssl_context
@@ -115,7 +115,7 @@ class Node(elastic_transport.Urllib3HttpNode):
             ),
         ]
         if self._tls is not None:
-            self.pool.ca_certs = None  # type: ignore[attr-defined] # else certifi's are trusted beside those of the context
+            self.pool.ca_certs = None  # type: ignore[attr-defined] # else certifi's CAs are trusted as well
 
     def perform_request(
         self,
@@ -125,18 +125,16 @@ class Node(elastic_transport.Urllib3HttpNode):
         headers: elastic_transport.HttpHeaders | None = None,
         request_timeout: Any = DEFAULT,
     ) -> Any:
-        """Send and receive; once more if who we are was refused, and is somebody else by now.
+        """Send and receive; once more if the credentials were refused and have changed since.
 
-        Raises UnsupportedProductError, AuthorizationException for a HEAD, NotAnAnswer, and what the library raises.
+        Raises UnsupportedProductError, AuthorizationException for a HEAD, InvalidAnswer, and what the library raises.
         """
         sent = self._credentials.header
         meta, content = answer = self._send(method, target, body, headers, request_timeout, sent)
         if meta.status in {401, 403} and self._credentials.renewed(sent):
             sent = self._credentials.header
             meta, content = answer = self._send(method, target, body, headers, request_timeout, sent)
-        if (
-            method == "HEAD" and meta.status == 403
-        ):  # which has no words to say why: ask again in a way that has
+        if method == "HEAD" and meta.status == 403:  # without a body: ask again for the reason
             meta, content = self._send("GET", target, body, headers, request_timeout, sent)
             raise elasticsearch.AuthorizationException("refused", meta, content)
         if PRODUCT not in meta.headers and 200 <= meta.status < 500 and meta.status not in ITS_OWN:
@@ -162,15 +160,15 @@ class Node(elastic_transport.Urllib3HttpNode):
             self._find_anchor(self._tls, timeout)
             return self._exchange(method, target, body, headers, timeout)
         except elastic_transport.ConnectionError:
-            # What failed is tried again by whoever sent it, with the certificates that are there then.
+            # The caller retries, with the certificates of that moment.
             if used is not None and self._tls.renewed(used):
                 self._adopt(self._tls.context)
             raise
 
     def _exchange(self, *request: Any) -> Any:
-        """Send once. Raises what the library raises for a way that fails, NotAnAnswer for what comes and is none."""
+        """Send once. Raises InvalidAnswer, and what the library raises."""
         try:
-            with reading_answer():  # else what the library makes of headers that are none is raised as it is
+            with reading_answer():  # the library fails in many ways on invalid headers
                 return super().perform_request(*request)
         except elastic_transport.ConnectionError as error:
             if isinstance(cause := root_cause(error), TooLarge):
@@ -189,7 +187,7 @@ class Node(elastic_transport.Urllib3HttpNode):
             raise elastic_transport.ConnectionError(str(error), errors=(error,)) from error
 
     def _adopt(self, context: ssl.SSLContext) -> None:
-        """Connect anew from now on; connections that are in use come to their end."""
+        """Use new connections from now on; those in use are finished."""
         fresh = type(self)(self.config.replace(ssl_context=context))
         self._config, self._context, self.pool = fresh.config, context, fresh.pool
 

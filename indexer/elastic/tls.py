@@ -1,10 +1,10 @@
-"""TLS: whom we trust, who we are in it, and what is wrong when it fails.
+"""TLS: trusted CAs, the client certificate, and what to do when TLS fails.
 
-A server's certificate is always verified, its name too; there is no way to switch that off. The client library's own
-`ssl_assert_fingerprint` is not used: it switches verification off and compares the fingerprint with every certificate that
-the server shows, so that whoever shows a copy of the (public) CA certificate beside one of his own is let in (measured,
-elastic-transport 8.19.0). Here the fingerprint only picks, from those shown, the certificate to trust; then the chain to it
-is verified as with a CA file.
+A server's certificate and its name are always verified; that cannot be switched off. The client library's own
+`ssl_assert_fingerprint` is not used: it disables verification and compares the fingerprint with every certificate that the
+server presents, so that a server is accepted that presents a copy of the (public) CA certificate beside one of its own
+(measured, elastic-transport 8.19.0). Here the fingerprint only selects the certificate to trust from those presented; the
+chain to it is then verified as with a CA file.
 """
 
 import contextlib
@@ -26,18 +26,18 @@ OPTIONS = ("ca_certs", "ca_fingerprint", "client_cert", "client_key")
 
 
 class CertificateUnusable(Fatal):
-    """A file that should hold certificates or a key does not."""
+    """A file of certificates or of a key cannot be used."""
 
     sentence = "Cannot use {option} {path}: {reason}."
-    hint = "It has to be a PEM file that this user may read; a key with a password needs INDEXER_CLIENT_KEY_PASSWORD."
+    hint = "Give a PEM file that this user can read; a key with a password needs INDEXER_CLIENT_KEY_PASSWORD."
 
 
 class NoSuchFingerprint(ssl.SSLError):
-    """No certificate that the server shows has the fingerprint that was asked for."""
+    """No certificate that the server presents has the fingerprint."""
 
 
 class Tls:
-    """The TLS context of all connections to one cluster, kept up to date with its files. May be used by several threads."""
+    """The TLS context of all connections to one cluster, rebuilt when its files change. May be used by several threads."""
 
     def __init__(self, connection: Connection) -> None:
         """Raise CertificateUnusable, SecretUnusable, or WrongUsage if options contradict each other."""
@@ -53,26 +53,26 @@ class Tls:
         self.context = self._build()
 
     def find_anchor(self, host: str, port: int, timeout: float | None) -> None:
-        """Before the first connection: find the certificate with the given fingerprint, if one is given, and trust it.
+        """Before the first connection: find the certificate with the given fingerprint, if any, and trust it.
 
-        It is asked for with a handshake of its own, in which nothing is sent. Raises OSError, ssl.SSLError.
+        A separate handshake is made for it, in which nothing is sent. Raises OSError, ssl.SSLError.
         """
         if self._fingerprint is None or self._anchor is not None:
             return
         with self._lock:
             if self._anchor is None:
-                shown = _shown(host, port, timeout, self._load_own(_unverified()))
-                digests = {hashlib.sha256(certificate).hexdigest(): certificate for certificate in shown}
+                presented = _presented(host, port, timeout, self._load_own(_unverified()))
+                digests = {hashlib.sha256(certificate).hexdigest(): certificate for certificate in presented}
                 if self._fingerprint not in digests:
                     raise NoSuchFingerprint(
-                        f"no certificate that it shows has the SHA-256 fingerprint {self._fingerprint}; they have "
+                        f"no certificate that it presents has the SHA-256 fingerprint {self._fingerprint}; presented are "
                         + ", ".join(digests)
                     )
                 self.context.load_verify_locations(cadata=digests[self._fingerprint])
                 self._anchor = digests[self._fingerprint]
 
     def renewed(self, failed: ssl.SSLContext) -> bool:
-        """Tell whether there is another context by now than the one that failed; files that changed are read anew."""
+        """Whether there is another context than the one that failed; changed files are read again."""
         with self._lock:
             if self.context is failed:
                 files = self._state_of_files()
@@ -80,18 +80,16 @@ class Tls:
                     return False
                 try:
                     self.context = self._build()
-                except Fatal:  # they may be in the middle of being replaced
+                except Fatal:  # they may be being replaced
                     return False
                 self._files = files
             return True
 
     def _build(self) -> ssl.SSLContext:
         given = self._connection
-        # Not create_default_context: since Python 3.13 it refuses CAs without a key usage, which Elastic's own tools have made.
+        # Not create_default_context: since Python 3.13 it rejects CAs without a key usage, which Elastic's own tools create.
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        context.verify_flags |= (
-            ssl.VERIFY_X509_PARTIAL_CHAIN
-        )  # what is given to be trusted need not be a root
+        context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN  # a trusted certificate need not be a root
         if self._anchor is not None:
             context.load_verify_locations(cadata=self._anchor)
         elif given.ca_certs is not None:
@@ -101,13 +99,13 @@ class Tls:
             context.load_default_certs()
             context.load_verify_locations(
                 certifi.where()
-            )  # where the system has none, as in small containers
+            )  # for systems without CAs, such as small containers
         return self._load_own(context)
 
     def _load_own(self, context: ssl.SSLContext) -> ssl.SSLContext:
         given = self._connection
         if given.client_cert is not None:
-            # Without a password OpenSSL would ask for it on the terminal.
+            # Without a password OpenSSL would prompt for it.
             password = given.client_key_password or ""
             with _usable("--client-cert", given.client_cert):
                 context.load_cert_chain(given.client_cert, given.client_key, password)
@@ -128,7 +126,7 @@ def _usable(option: str, path: Path) -> Any:
     try:
         yield
     except ssl.SSLError as error:
-        reason = (error.reason or "no certificate is in it").lower().replace("_", " ")
+        reason = (error.reason or "it contains no certificate").lower().replace("_", " ")
         raise CertificateUnusable(option=option, path=path, reason=reason) from None
     except OSError as error:
         raise CertificateUnusable(option=option, path=path, reason=error.strerror or error) from None
@@ -139,13 +137,11 @@ def _fingerprint(connection: Connection) -> str | None:
     if given is None:
         return None
     if connection.ca_certs is not None:
-        raise WrongUsage(
-            what="--ca-certs and --ca-fingerprint both say whom to trust", remedy="Give one of them"
-        )
+        raise WrongUsage(what="--ca-certs and --ca-fingerprint are both given", remedy="Give one of them")
     digest = given.replace(":", "").lower()
     if not re.fullmatch(r"[0-9a-f]{64}", digest):
         raise WrongUsage(
-            what=f"--ca-fingerprint {given} is no SHA-256 fingerprint",
+            what=f"--ca-fingerprint {given} is not a SHA-256 fingerprint",
             remedy="It has 64 hexadecimal digits: `openssl x509 -fingerprint -sha256 -noout -in ca.crt` prints it",
         )
     return digest
@@ -158,15 +154,15 @@ def _unverified() -> ssl.SSLContext:
     return context
 
 
-def _shown(host: str, port: int, timeout: float | None, context: ssl.SSLContext) -> list[bytes]:
-    """The certificates that a server shows, as DER."""
+def _presented(host: str, port: int, timeout: float | None, context: ssl.SSLContext) -> list[bytes]:
+    """The certificates that a server presents, as DER."""
     with (
         socket.create_connection((host, port), timeout) as plain,
         context.wrap_socket(plain, server_hostname=host) as secure,
     ):
         if sys.version_info >= (3, 13):
             return list(secure.get_unverified_chain())
-        # Not public before 3.13, and there since 3.10.
+        # Private before 3.13; it exists since 3.10.
         chain = secure._sslobj.get_unverified_chain()  # type: ignore[attr-defined] # noqa: SLF001
         return [ssl.PEM_cert_to_DER_cert(certificate.public_bytes()) for certificate in chain]
 
@@ -175,11 +171,11 @@ _TRUST = (
     "Give the certificate of the CA that signed it with --ca-certs (INDEXER_CA_CERTS), or that certificate's SHA-256 "
     "fingerprint with --ca-fingerprint"
 )
-_CLOCK = "Renew it on the server; if it is renewed, look at the clocks of both machines"
-_NAME = "Use a name that its certificate holds in --elasticsearch-url, or give the server a certificate for this one"
+_CLOCK = "Renew it on the server; if it is valid, check the clocks of both machines"
+_NAME = "Use a name of its certificate in --elasticsearch-url, or give the server a certificate for this name"
 _REMEDIES = {9: _CLOCK, 10: _CLOCK, 18: _TRUST, 19: _TRUST, 20: _TRUST, 21: _TRUST, 62: _NAME, 64: _NAME}
-"""By what OpenSSL finds wrong with a certificate (its header x509_vfy.h, X509_V_ERR_…)."""
-_OURS = "Look at --client-cert and --client-key: the server wants a certificate of a CA that it trusts, which is still valid"
+"""By OpenSSL's verification error (x509_vfy.h, X509_V_ERR_…)."""
+_OURS = "Check --client-cert and --client-key: the server requires a valid certificate of a CA that it trusts"
 
 
 def describe(error: BaseException) -> tuple[str, str]:
@@ -187,13 +183,14 @@ def describe(error: BaseException) -> tuple[str, str]:
     if isinstance(error, NoSuchFingerprint):
         return str(
             error.args[0]
-        ), "Check --ca-fingerprint; the server has to show its CA's certificate with its own"
+        ), "Check --ca-fingerprint; the server has to present its CA's certificate with its own"
     if isinstance(error, ssl.SSLCertVerificationError):
-        wrong = error.verify_message
-        return f"its certificate is not trusted: {wrong}", _REMEDIES.get(error.verify_code, _TRUST)
+        return f"its certificate is not trusted: {error.verify_message}", _REMEDIES.get(
+            error.verify_code, _TRUST
+        )
     reason = str(getattr(error, "reason", None) or error).lower().replace("_", " ")
     if "alert" in reason and ("certificate" in reason or "unknown ca" in reason):
-        return f"it does not accept our certificate: {reason}", _OURS
+        return f"it rejects the client certificate: {reason}", _OURS
     if reason in {"wrong version number", "record layer failure", "http request"}:
-        return f"what answers there speaks no TLS ({reason})", "Perhaps http:// is meant, or another port"
-    return reason, "Look at its log; if it wants a client certificate, give one with --client-cert"
+        return f"the server does not speak TLS ({reason})", "Use http://, or another port"
+    return reason, "Check its log; if it requires a client certificate, give one with --client-cert"

@@ -1,4 +1,4 @@
-"""Two bodies, field by field. Knows no server."""
+"""Compares two request bodies field by field. Sends no request."""
 
 import json
 from collections.abc import Iterator
@@ -8,12 +8,12 @@ from typing import Any
 from indexer.setup.plan import Body
 
 OF_THE_SERVER = {"created_date", "created_date_millis", "modified_date", "modified_date_millis"}
-"""What newer servers write at the top of a template; no request can (measured on 9.5.0)."""
+"""Fields that newer servers add to a template; a request cannot set them (measured on 9.5.0)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """A field with other values here and there; None where it is absent."""
+    """A field whose values differ; None where it is absent."""
 
     path: str
     installed: str | None
@@ -29,40 +29,39 @@ class Difference:
 def leaves(body: Body) -> dict[str, str]:
     """Each field's value as text, under its whole path.
 
-    Servers answer settings nested or flat, and numbers and booleans as text or not: all of that comes to the same.
-    A null is no value.
+    Servers return settings nested or flat, and numbers and booleans as text or not: these are equal here. A null is left out.
     """
     return {path: value for path, value in _leaves(body, "") if value is not None} if body else {}
 
 
 def differences(installed: Body, shipped: Body) -> tuple[Difference, ...]:
-    """The fields that differ, by path, but for what the server wrote on `installed` by itself."""
-    here = _fields({key: value for key, value in installed.items() if key in shipped or _counts(key, value)})
-    there = _fields(shipped)
+    """The fields that differ, by path, except those that the server added to `installed`."""
+    held = _fields({key: value for key, value in installed.items() if key in shipped or _counts(key, value)})
+    wanted = _fields(shipped)
     return tuple(
-        Difference(path, here.get(path), there.get(path))
-        for path in sorted(here.keys() | there.keys())
-        if here.get(path) != there.get(path)
+        Difference(path, held.get(path), wanted.get(path))
+        for path in sorted(held.keys() | wanted.keys())
+        if held.get(path) != wanted.get(path)
     )
 
 
 def lacking(held: Body, wanted: Body) -> tuple[Difference, ...]:
-    """The fields of `wanted` that `held` has not, or has with other values; it may have more."""
-    here = leaves(held)
+    """The fields of `wanted` that `held` lacks or has with other values; it may have more."""
+    found = leaves(held)
     return tuple(
-        Difference(path, here.get(path), value)
+        Difference(path, found.get(path), value)
         for path, value in sorted(leaves(wanted).items())
-        if here.get(path) != value
+        if found.get(path) != value
     )
 
 
 def _fields(body: Body) -> dict[str, str]:
-    """As `leaves`; but a null is something that stands there, and in a template it unsets what another one sets."""
+    """As `leaves`, with nulls: in a template, null unsets what another one sets."""
     return {path: "null" if value is None else value for path, value in (_leaves(body, "") if body else ())}
 
 
 def _counts(key: str, value: Any) -> bool:
-    """A server writes no list of components as an empty one."""
+    """Servers return a missing list of components as an empty one."""
     return key not in OF_THE_SERVER and value not in ([], {})
 
 

@@ -1,4 +1,4 @@
-"""What every index of entries has to be like, whatever else is installed on the server.
+"""The invariants of every index of entries, whatever else is installed on the server.
 
 `violated` decides without a server: what an index is like → which invariants it violates. `of_next` simulates the next index
 with all templates of the server and names other templates that interfere; `of_write_index` reads the write index.
@@ -18,32 +18,32 @@ from indexer.setup.compare import leaves
 from indexer.setup.plan import CUSTOM, Body
 
 LOG_DATE = "yyyy-MM-dd HH:mm:ss.SSS"
-"""The form of `eventDate` (Zoomdata documentation, "Activity logging")."""
+"""The format of `eventDate` (Zoomdata documentation, "Activity logging")."""
 
 
 class Severity(StrEnum):
-    """What a finding means."""
+    """How serious a violation is."""
 
     BROKEN = "broken"
-    """Entries would be changed, refused, lost or not found."""
+    """Entries would be changed, rejected, lost or not found."""
     WARNING = "warning"
-    """Nothing is wrong as it is."""
+    """Nothing is wrong yet."""
 
 
 @dataclass(frozen=True, slots=True)
 class Violation:
-    """One thing that somebody should know, or mend."""
+    """Something that somebody should know or fix."""
 
     severity: Severity
     where: str
-    """The index or template, in words."""
+    """The index or template."""
     what: str
     hint: str
 
 
 @dataclass(frozen=True, slots=True)
 class EffectiveIndex:
-    """What an index is, or would be, like: each value as text under its whole path (`index.codec`, `_source.enabled`)."""
+    """The settings and mappings of an index, existing or simulated: each value as text under its whole path (`index.codec`)."""
 
     settings: dict[str, str]
     mappings: dict[str, str]
@@ -51,7 +51,7 @@ class EffectiveIndex:
 
     @classmethod
     def of(cls, body: Body) -> "EffectiveIndex":
-        """From `settings`, `mappings` and `aliases` as the server gives them, nested or flat."""
+        """From `settings`, `mappings` and `aliases` as the server returns them, nested or flat."""
         return cls(
             leaves(body.get("settings", {})),
             leaves(body.get("mappings", {})),
@@ -61,12 +61,12 @@ class EffectiveIndex:
 
 @dataclass(frozen=True, slots=True)
 class Invariant:
-    """A property, where it has to hold, and what it means if it does not."""
+    """A condition on an index, and what is wrong where it does not hold."""
 
     kept: Callable[[EffectiveIndex], bool]
     otherwise: str
     needs: Feature | None = None
-    """It is checked only where the server has this."""
+    """Checked only on servers that have this feature."""
 
 
 def _setting(name: str, *good: str | None) -> Callable[[EffectiveIndex], bool]:
@@ -84,36 +84,40 @@ INVARIANTS = (
     Invariant(
         _setting("index.final_pipeline", None, "_none"), "a final_pipeline may change or drop each entry"
     ),
-    Invariant(_mapping("_source.enabled", None, "true"), "_source is switched off: entries are not kept"),
-    Invariant(_mapping("_source.includes", None, "[]"), "_source.includes: parts of each entry are not kept"),
-    Invariant(_mapping("_source.excludes", None, "[]"), "_source.excludes: parts of each entry are not kept"),
+    Invariant(_mapping("_source.enabled", None, "true"), "_source is switched off: entries are not stored"),
+    Invariant(
+        _mapping("_source.includes", None, "[]"), "_source.includes: parts of each entry are not stored"
+    ),
+    Invariant(
+        _mapping("_source.excludes", None, "[]"), "_source.excludes: parts of each entry are not stored"
+    ),
     Invariant(
         lambda made: (
             (made.mappings.get("_source.mode") or "stored").lower() == "stored"
             and (made.settings.get("index.mapping.source.mode") or "stored").lower() == "stored"
         ),
-        "_source is not stored but rebuilt (synthetic): entries do not come back as they were",
+        "_source is rebuilt (synthetic) instead of stored: entries are returned changed",
     ),
     Invariant(
         _setting("index.mode", None, "standard"),
-        "index.mode is not 'standard': entries are rebuilt, or refused for lack of fields",
+        "index.mode is not 'standard': entries are rebuilt, or rejected for missing fields",
     ),
     Invariant(
-        _mapping("dynamic", None, "true"), "dynamic is not true: new fields are refused, or not searchable"
+        _mapping("dynamic", None, "true"), "dynamic is not true: new fields are rejected, or not searchable"
     ),
-    Invariant(_mapping("_routing.required", None, "false"), "_routing is required: each entry is refused"),
+    Invariant(_mapping("_routing.required", None, "false"), "_routing is required: each entry is rejected"),
     Invariant(
         _setting("index.mapping.ignore_malformed", "true"),
-        "ignore_malformed is off: an entry with one odd value is refused",
+        "ignore_malformed is off: an entry with one malformed value is rejected",
     ),
     Invariant(
         _mapping("subobjects", "false"),
-        "subobjects is not false: a field that is an object in one entry and none in another is refused",
+        "subobjects is not false: a field that is an object in one entry and not in another is rejected",
         Feature.SUBOBJECTS,
     ),
     Invariant(
         _setting("index.mapping.total_fields.ignore_dynamic_beyond_limit", "true"),
-        "ignore_dynamic_beyond_limit is off: once the limit of fields is reached, entries are refused",
+        "ignore_dynamic_beyond_limit is off: once the field limit is reached, entries are rejected",
         Feature.FIELDS_BEYOND_LIMIT,
     ),
     Invariant(
@@ -121,35 +125,35 @@ INVARIANTS = (
             made.mappings.get("properties.eventDate.type") in {"date", "date_nanos"}
             and LOG_DATE in made.mappings.get("properties.eventDate.format", "").split("||")
         ),
-        f"eventDate is no date in the log's form ({LOG_DATE}): entries are not found by time",
+        f"eventDate is not a date in the log's format ({LOG_DATE}): entries are not found by time",
     ),
     Invariant(
         _setting("index.translog.durability", None, "request", "REQUEST"),
-        "translog.durability is not 'request': a power cut loses entries that were acknowledged",
+        "translog.durability is not 'request': a power failure loses acknowledged entries",
     ),
     Invariant(
         lambda made: (
             not any(made.settings.get(f"index.blocks.{it}") == "true" for it in ("write", "read_only"))
         ),
-        "index.blocks keeps entries out",
+        "index.blocks rejects entries",
     ),
 )
 
 
 def violated(made: EffectiveIndex, server: Server) -> list[str]:
-    """What is wrong with an index, a sentence each."""
+    """The invariants that an index violates."""
     return [
         it.otherwise for it in INVARIANTS if (it.needs is None or server.has(it.needs)) and not it.kept(made)
     ]
 
 
 def violated_lifecycle(made: EffectiveIndex, alias: str) -> list[str]:
-    """What keeps the server's lifecycle management from looking after an index."""
-    kept = (
+    """Why the server's lifecycle management does not manage an index."""
+    managed = (
         made.settings.get("index.lifecycle.name") is not None
         and made.settings.get("index.lifecycle.rollover_alias") == alias
     )
-    return [] if kept else ["it has no lifecycle policy, or another rollover alias: it does not roll over"]
+    return [] if managed else ["it has no lifecycle policy, or another rollover alias: it does not roll over"]
 
 
 def winner_of(templates: Mapping[str, Body], index: str) -> str | None:
@@ -179,12 +183,14 @@ def of_next(cluster: Cluster, *, lifecycle: bool = False) -> list[Violation]:
     if lifecycle:
         problems += violated_lifecycle(made, alias)
     if alias in made.aliases:
-        problems += [f"a template gives it the alias {alias}: a rollover is refused"]
+        problems += [f"a template gives it the alias {alias}: a rollover is rejected"]
     problems += [
-        f"there is an index {name}, and a template gives it an alias of that name: a rollover is refused"
+        f"there is an index {name}, and a template adds an alias of that name: a rollover is rejected"
         for name in _indices_named(client, made.aliases)
     ]
-    hint = f"Look at the component template {alias}{CUSTOM}; `indexer template diff` shows what else was changed."
+    hint = (
+        f"Check the component template {alias}{CUSTOM}; `indexer template diff` shows what else was changed."
+    )
     return found + [Violation(Severity.BROKEN, f"the next index {upcoming}", what, hint) for what in problems]
 
 
@@ -197,18 +203,18 @@ def of_write_index(cluster: Cluster, *, lifecycle: bool = False) -> list[Violati
     problems = violated(made, cluster.server)
     if lifecycle:
         problems += violated_lifecycle(made, cluster.alias)
-    hint = "`indexer template install --rollover` begins a new one that is right."
+    hint = "`indexer template install --rollover` creates a new one."
     return [Violation(Severity.BROKEN, f"the write index {write}", what, hint) for what in problems]
 
 
 def simulated(client: Elasticsearch, index: str) -> Body:
-    """The template that a new index of this name would get from all that the server holds; empty if none."""
+    """The composed template of a new index of this name; empty if none matches."""
     template: Body = client.indices.simulate_index_template(name=index).get("template", {})
     return template
 
 
 def _indices_named(client: Elasticsearch, names: frozenset[str]) -> list[str]:
-    """The indices that bear one of these names themselves, and not as an alias."""
+    """The indices, not aliases, with one of these names."""
     if not names:
         return []
     found = client.options(ignore_status=404).indices.get_settings(
@@ -218,19 +224,19 @@ def _indices_named(client: Elasticsearch, names: frozenset[str]) -> list[str]:
 
 
 def _templates(client: Elasticsearch, index: str, ours: str) -> Iterator[Violation]:
-    """Tell whether our template is the one for this index, and which others match it."""
+    """Check that our template is the one for this index, and which others match it."""
     where, winner = f"index template {ours}", _winner(client, index)
     if winner is None:
         yield Violation(Severity.BROKEN, where, "it is not installed", "Run `indexer template install`.")
     elif winner != ours:
-        what = f"the index template {winner} has a higher priority, and takes its place for {index}"
+        what = f"the index template {winner} has a higher priority and is used for {index} instead"
         hint = f"Give {winner} a lower priority, or patterns that do not match {index}."
         yield Violation(Severity.BROKEN, where, what, hint)
     else:
         overlapping = client.indices.simulate_index_template(name=index).get("overlapping", [])
         for other in sorted(it["name"] for it in overlapping):
             what = f"the template {other} matches {index} too"
-            hint = "It has no effect there while its priority is lower, or it is a legacy one."
+            hint = "It has no effect while its priority is lower, or if it is a legacy template."
             yield Violation(Severity.WARNING, where, what, hint)
 
 

@@ -1,4 +1,4 @@
-"""What is installed, and how it differs from what this command line would install."""
+"""What is installed, and how it differs from what `indexer template install` would install."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -13,16 +13,16 @@ from indexer.show import Cell, Table
 
 @dataclass(frozen=True, slots=True)
 class Thing:
-    """A policy, template or index that is to be there."""
+    """A policy, template or index of the plan."""
 
     kind: Kind
     name: str
     state: str
-    """installed, missing, or foreign (not made by us)."""
+    """installed, missing, or foreign (not installed by this program)."""
     version: int | None
-    """As our files count; None for what has none."""
+    """Of the file in mappings/; None without one."""
     body: Body | None
-    """As the server holds it."""
+    """As the server returns it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,20 +70,20 @@ class Comparison:
         rows: list[tuple[Cell, ...]] = []
         for it in self.deviations:
             if it.missing:
-                rows += [(it.what, "(all of it)", None, None)]
+                rows += [(it.what, "(missing)", None, None)]
             rows += [(it.what, each.path, each.installed, each.shipped) for each in it.differences]
         nothing = "None: `indexer template install` with these options would change nothing."
         yield Table("Differences", ("What", "Field", "Installed", "To be installed"), tuple(rows), nothing)
 
 
 def inventory(cluster: Cluster, steps: Iterable[Step]) -> Inventory:
-    """Gather what is installed. Raises AliasIsIndex, NoWriteIndex and what the client raises."""
+    """List what is installed. Raises AliasIsIndex, NoWriteIndex and what the client raises."""
     things = tuple(_thing(step) for step in steps)
     return Inventory(str(cluster.server), cluster.alias, write_index(cluster), things)
 
 
 def compare(steps: Iterable[Step]) -> Comparison:
-    """Compare what is installed with what is to be."""
+    """What differs from the plan."""
     return Comparison(
         tuple(Deviation(step.request.what, step.held is None, step.changes) for step in steps if step.needed)
     )

@@ -1,7 +1,7 @@
-"""What has to be on the server, decided without asking it: the files of mappings/ + options + what a server can do → requests.
+"""The plan: files of mappings/ + options + features of the server → requests. Sends nothing.
 
-The files are the readable truth. An option replaces single values in them, another alias takes the place of the
-name they are written for, and what an older server would refuse is left out.
+Options replace single values of the files, the alias replaces the default one, and what an older server would reject is
+left out.
 """
 
 import shlex
@@ -22,15 +22,15 @@ from indexer.settings import FOREVER, Connection, Indices, Lifecycle
 Body = dict[str, Any]
 
 DEFAULT_ALIAS = Connection().alias
-"""The alias that the files are written for."""
+"""The alias that the files name."""
 OURS = "zoomdata-indexer"
 """The `_meta.managed_by` of everything that is installed."""
 CUSTOM = "@custom"
-"""The end of the name of an admin's own component template (Elastic's convention, Fleet guide, "Index templates")."""
+"""The suffix of an admin's own component template (Elastic's convention, Fleet guide, "Index templates")."""
 
 
 class Kind(StrEnum):
-    """What a request sets up; the value is what a person reads."""
+    """What a request sets up; the value is printed."""
 
     POLICY = "lifecycle policy"
     COMPONENT = "component template"
@@ -48,7 +48,7 @@ PATHS = {
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A request as it goes over the wire; the path is quoted."""
+    """A request as it is sent; the path is quoted."""
 
     method: str
     path: str
@@ -65,31 +65,31 @@ class Request:
 
     @property
     def path(self) -> str:
-        """Where it goes, and where `GET` shows what the server holds."""
+        """The quoted path, for PUT and GET."""
         return PATHS[self.kind] + quote(self.name, safe="@")
 
     @property
     def call(self) -> Call:
-        """It as it is sent; it can be repeated."""
+        """The request as it is sent; it can be repeated."""
         return Call("PUT", self.path, self.body)
 
     @property
     def what(self) -> str:
-        """It in words."""
+        """Kind and name, for messages."""
         return f"{self.kind} {self.name}"
 
 
 @dataclass(frozen=True, slots=True)
 class Optional:
-    """A part of a file that older servers refuse."""
+    """A part of a file that older servers reject."""
 
     file: str
     keys: tuple[str, ...]
-    """Where it stands in the file."""
+    """Its path in the file."""
     needs: Feature
     what: str
     without: str
-    """What it means to be without it."""
+    """The effect of leaving it out."""
 
 
 OPTIONAL = (
@@ -98,7 +98,7 @@ OPTIONAL = (
         ("template", "mappings", "subobjects"),
         Feature.SUBOBJECTS,
         "mapping parameter subobjects",
-        "needs Elasticsearch 8.3: where a field is an object in one entry and none in another, the later one is rejected",
+        "needs Elasticsearch 8.3: if a field is an object in one entry and not in another, the later entry is rejected",
     ),
     Optional(
         "settings",
@@ -112,7 +112,7 @@ OPTIONAL = (
         ("ignore_missing_component_templates",),
         Feature.MISSING_COMPONENTS,
         f"component template {CUSTOM} before it exists",
-        "needs Elasticsearch 8.7: once you have made one, it takes part after another `indexer template install`",
+        "needs Elasticsearch 8.7: after creating it, run `indexer template install` again",
     ),
 )
 NO_LIFECYCLE = (
@@ -123,7 +123,7 @@ LIFECYCLE_NOT_WANTED = "--lifecycle none: " + NO_LIFECYCLE.partition(": ")[2]
 
 
 def views_name(alias: str) -> str:
-    """The name of the component template with the views of the activity types."""
+    """The component template with the views of the activity types."""
     return f"{alias}-views"
 
 
@@ -135,10 +135,10 @@ def plan(
     custom: bool = False,
     met: Body | None = None,
 ) -> list[Request]:
-    """Everything that has to be on the server, in the order in which it has to get there.
+    """All requests, in the order in which they have to be sent.
 
-    custom    the component template `<alias>@custom` is there: older servers may be told of it only then.
-    met       views that are there already, of types that the files do not know: they stay.
+    custom    the component template `<alias>@custom` exists: older servers reject its name otherwise.
+    met       existing views of types that are not in the files: they stay.
     """
     indices = indices or Indices()
     alias = connection.alias
@@ -169,12 +169,12 @@ def plan(
 
 
 def managed(server: Server, indices: Indices) -> bool:
-    """Tell whether the server is to look after the indices."""
+    """Whether the server's lifecycle management is to manage the indices."""
     return server.lifecycle and indices.lifecycle is Lifecycle.AUTO
 
 
 def left_out(server: Server, indices: Indices | None = None) -> dict[str, str]:
-    """What the plan for this server lacks, and what that means."""
+    """What the plan for this server leaves out, with the effect."""
     missing = {it.what: it.without for it in OPTIONAL if not server.has(it.needs)}
     if not managed(server, indices or Indices()):
         missing[f"{Kind.POLICY}"] = LIFECYCLE_NOT_WANTED if server.lifecycle else NO_LIFECYCLE
@@ -182,7 +182,7 @@ def left_out(server: Server, indices: Indices | None = None) -> dict[str, str]:
 
 
 def as_curl(call: Call) -> str:
-    """A request as a line of shell; ES is the address, and the shell's arguments (credentials) go to curl."""
+    """A request as a line of shell: $ES is the address, "$@" are further arguments of curl (credentials)."""
     line = f'curl -fsS "$@" -X {call.method} "$ES{call.path}"'
     if call.body is None:
         return line
@@ -191,19 +191,19 @@ def as_curl(call: Call) -> str:
 
 
 def directory(package: Path) -> Path:
-    """Where the files are: inside an installed package, beside it in a source tree."""
+    """The directory of the files: inside an installed package, beside it in a source tree."""
     inside = package / "mappings"
     return inside if inside.is_dir() else package.parent / "mappings"
 
 
 def text_of(file: str, alias: str) -> str:
-    """A file of mappings/, for this alias."""
+    """A file of mappings/ with this alias."""
     text = (directory(Path(indexer.__file__).parent) / f"{file}.json").read_text(encoding="utf-8")
     return text.replace(DEFAULT_ALIAS, orjson.dumps(alias)[1:-1].decode())
 
 
 def _read(file: str, server: Server, alias: str) -> Body:
-    """A file of mappings/, for this alias and without what the server cannot take."""
+    """A file of mappings/ with this alias, without what the server would reject."""
     body: Body = orjson.loads(text_of(file, alias))
     for it in OPTIONAL:
         if it.file == file and not server.has(it.needs):
@@ -212,7 +212,7 @@ def _read(file: str, server: Server, alias: str) -> Body:
 
 
 def _policy(body: Body, warm: Body, indices: Indices) -> Body:
-    """The lifecycle policy as the options want it; phases in the order in which an index goes through them."""
+    """The lifecycle policy of these options; the phases are in order."""
     phases = body["policy"]["phases"]
     phases["hot"]["actions"]["rollover"] = {
         "max_age": indices.rollover_age,

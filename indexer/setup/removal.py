@@ -1,8 +1,7 @@
-"""Taking away what `indexer template install` made, and, if that is wanted, the entries too.
+"""Removing what `indexer template install` created and, if wanted, the entries.
 
-What Elasticsearch still needs it refuses to delete: a policy that indices are under goes on looking after them, a
-component template that another template uses stays. An admin's own `<alias>@custom` is never touched, nor is what bears
-one of our names and not our mark (`made_by_us`).
+Elasticsearch refuses to delete what is in use: the policy of existing indices, a component template that another template
+uses. An admin's own `<alias>@custom` is never removed, nor is anything under our names without our mark (`made_by_us`).
 """
 
 from collections.abc import Iterable, Iterator
@@ -18,7 +17,7 @@ from indexer.setup.requests import fetch, send
 from indexer.setup.templates import Outcome, Result, Step
 
 ORDER = (Kind.INDEX, Kind.TEMPLATE, Kind.COMPONENT, Kind.POLICY)
-"""What is needed by others goes after them."""
+"""A thing is removed after those that use it."""
 SORTED_BY = ["activityType", "eventDate"]
 OTHER_NAME = {"type": "alias", "path": "eventDate"}
 REJECTED_LINE = {"@timestamp", "file", "offset", "type", "reason", "bytes", "size", "text"}
@@ -31,12 +30,12 @@ def remove(cluster: Cluster, *, data: bool) -> list[Outcome]:
 
 
 def calls(cluster: Cluster, *, data: bool) -> list[Call]:
-    """Tell what `remove` would send now, in order. Raises what the client raises."""
+    """The requests that `remove` would send now, in order. Raises what the client raises."""
     return [_call(step.request) for step in _steps(cluster, data=data) if not step.foreign]
 
 
 def _steps(cluster: Cluster, *, data: bool) -> list[Step]:
-    """All that is there to be removed, in the order in which that goes."""
+    """What exists and is to be removed, in order."""
     planned = [it for it in plan(cluster.server, cluster.connection) if it.kind is not Kind.INDEX]
     held = [(request, fetch(cluster.client, request)) for request in planned]
     steps = [Step(request, found) for request, found in held if found is not None]
@@ -47,7 +46,7 @@ def _steps(cluster: Cluster, *, data: bool) -> list[Step]:
 
 
 def _indices(cluster: Cluster) -> dict[str, bool]:
-    """The indices behind the alias and the one of rejected lines, and which of them are ours: by name, and by mark."""
+    """The indices behind the alias and that of rejected lines; True for those with our names and our mark."""
     rejected = cluster.connection.rejected
     found = existing(cluster.client, dict.fromkeys([*sorted(indices_of(cluster)), rejected]))
     return {
@@ -56,13 +55,13 @@ def _indices(cluster: Cluster) -> dict[str, bool]:
 
 
 def _left(cluster: Cluster, *, data: bool) -> Iterator[Outcome]:
-    """What stays, and why."""
-    reason = "not one of ours" if data else "data is never deleted without --delete-data"
+    """What is kept, and why."""
+    reason = "not created by our templates" if data else "data is never deleted without --delete-data"
     for index in _indices(cluster):
         yield Outcome(f"{Kind.INDEX} {index}", Result.KEPT, reason)
     custom = Request(Kind.COMPONENT, cluster.alias + CUSTOM, {})
     if fetch(cluster.client, custom) is not None:
-        yield Outcome(custom.what, Result.KEPT, "it is your own")
+        yield Outcome(custom.what, Result.KEPT, "not installed by this program")
 
 
 def _call(request: Request) -> Call:
@@ -72,19 +71,19 @@ def _call(request: Request) -> Call:
 def _remove(client: Elasticsearch, step: Step) -> Outcome:
     what = step.request.what
     if step.foreign:
-        return Outcome(what, Result.KEPT, "`indexer template install` has not made it")
+        return Outcome(what, Result.KEPT, "not installed by this program")
     try:
         send(client.options(ignore_status=404), _call(step.request))
     except elasticsearch.BadRequestError as error:
-        return Outcome(what, Result.KEPT, f"it is still needed: {reason_of(error)}")
+        return Outcome(what, Result.KEPT, f"still in use: {reason_of(error)}")
     return Outcome(what, Result.REMOVED)
 
 
 def made_by_us(index: Body) -> bool:
-    """Tell by an index's settings (flat) and mappings, as the server gives them, whether our templates made it.
+    """Whether our templates created an index, by its flat settings and its mappings.
 
-    Each index has the mark `_meta.managed_by` in its mapping. Those that 0.1 made have none; they are recognised by what
-    only its templates set: the sort order and the field alias of an index of entries, the exact fields of rejected lines.
+    Its mapping has the mark `_meta.managed_by`. Indices of version 0.1 have none and are recognised by what only its
+    templates set: the sort order and the field alias of an index of entries, the exact fields of rejected lines.
     """
     mappings, settings = index.get("mappings", {}), index.get("settings", {})
     fields = mappings.get("properties", {})
@@ -95,13 +94,13 @@ def made_by_us(index: Body) -> bool:
 
 
 def existing(client: Elasticsearch, names: Iterable[str]) -> dict[str, bool]:
-    """Which indices of these very names there are, and whether we made them; an alias of such a name is none.
+    """Which indices (not aliases) of exactly these names exist, and whether our templates created them.
 
     Raises what the client raises.
     """
-    there: dict[str, bool] = {}
+    found: dict[str, bool] = {}
     for name in names:
         answer = client.options(ignore_status=404).indices.get(index=name, flat_settings=True)
         if answer.meta.status != 404 and name in answer:
-            there[name] = made_by_us(answer[name])
-    return there
+            found[name] = made_by_us(answer[name])
+    return found

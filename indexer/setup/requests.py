@@ -6,7 +6,7 @@ from indexer.setup.plan import Body, Call, Kind, Request
 
 
 def fetch(client: Elasticsearch, request: Request) -> Body | None:
-    """What the server holds under the request's very name, whatever else it answers; None if nothing."""
+    """What the server holds under exactly this name; None if nothing. Raises what the client raises."""
     client = client.options(ignore_status=404)
     name = request.name
     match request.kind:

@@ -1,10 +1,10 @@
 """Least-privilege roles, from `mappings/roles.json`: the bodies of `PUT _security/role/NAME`, for this alias.
 
-None of the privileges of writer, replayer and reader can be left out, nor is one missing: with any one taken away
-something of what the role is for fails (measured on 7.17.28, 8.19.16 and 9.1.5; those of setup on 9.1.5, but for `manage_ilm`,
-which servers with lifecycle management ask for). Lifecycle management acts with the rights of who last put the policy
-(Elasticsearch guide, "ILM: security and permissions"), which is why the role for setting up may `manage` the indices. The
-role for Zoomdata is what the documentation of its connector asks for.
+The privileges of writer, replayer and reader are minimal: without any one of them, something that the role is for fails
+(measured on 7.17.28, 8.19.16 and 9.1.5; those of setup on 9.1.5, except `manage_ilm`, which servers with lifecycle
+management require). Lifecycle management acts with the privileges of the user who last put the policy (Elasticsearch guide,
+"ILM: security and permissions"), so the setup role has `manage` on the indices. The role for Zoomdata is the one that the
+documentation of its connector requires.
 """
 
 from urllib.parse import quote
@@ -19,14 +19,14 @@ from indexer.setup.requests import send
 from indexer.setup.templates import Foreign, Outcome, Result
 
 WRITER = "-writer"
-"""The end of the name of the role that `indexer run` needs."""
+"""The suffix of the role that `indexer run` needs."""
 
 
 class NoSecurity(Fatal):
-    """There is nothing that could hold a role."""
+    """A server without security has no roles."""
 
-    sentence = "Elasticsearch at {url} has its security switched off, and knows no roles."
-    hint = "Switch it on (xpack.security.enabled), or give the roles to what stands in front of it."
+    sentence = "Security is off on Elasticsearch at {url}: there are no roles."
+    hint = "Enable it (xpack.security.enabled), or restrict access in the proxy in front of it."
 
 
 def roles(alias: str) -> dict[str, Body]:
@@ -43,10 +43,10 @@ def calls(alias: str) -> list[Call]:
 
 
 def install(cluster: Cluster, *, force: bool = False) -> list[Outcome]:
-    """Create the roles, or bring them up to date; needs the cluster privilege `manage_security`.
+    """Create or update the roles; needs the cluster privilege `manage_security`.
 
-    Raises Foreign for a role of such a name that somebody else has made (unless `force`), before anything is sent;
-    NoSecurity, and what the client raises.
+    Raises, before anything is sent, Foreign for a role that this program has not installed (unless `force`); NoSecurity, and
+    what the client raises.
     """
     wanted = roles(cluster.alias)
     held = _held(cluster, list(wanted))
@@ -67,6 +67,8 @@ def install(cluster: Cluster, *, force: bool = False) -> list[Outcome]:
 
 def _held(cluster: Cluster, names: list[str]) -> dict[str, Body]:
     answer = cluster.client.options(ignore_status=[400, 404, 405]).security.get_role(name=names)
-    if "error" in answer:  # no such path; without such a role a 404 is empty (measured)
+    if (
+        "error" in answer
+    ):  # no such path; if only the role is missing, the body of the 404 is empty (measured)
         raise NoSecurity(url=cluster.url)
     return {name: body for name, body in answer.items() if name in names}

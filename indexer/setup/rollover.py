@@ -1,13 +1,13 @@
-"""Rolling the alias over to a new index and deleting old ones: what lifecycle management does, for servers without it.
+"""Rolling the alias over and deleting old indices: what lifecycle management does, for servers without it.
 
-The index that is written gives way to the next one when it is old or large enough; an index is deleted when the time to
-keep it has passed since it gave way. When that was, the creation date of the next index behind the alias tells: lifecycle
-management goes by the same moment (`rollover_info`), but not every server shows it. Should indices in between be gone, one is
-kept longer, never shorter. Never deleted: the write index, an index that is not behind the alias or does not bear its
-name, and one with no later one behind the alias.
+The write index is rolled over when it is old or large enough. An index is deleted when its retention time has passed since
+it was rolled over. That moment is the creation date of the next index behind the alias; lifecycle management uses the same
+moment (`rollover_info`), but not every server returns it. If indices in between are missing, an index is kept longer, never
+shorter. Never deleted: the write index, an index that is not behind the alias or not named after it, and one without a
+later one behind the alias.
 
-An index that has given way takes no more entries: a request that comes late, when others have looked there already and
-found nothing, must not create a second copy.
+A rolled over index is blocked for writing: a late request must not create a second copy of an entry there, after other
+senders have looked for it in vain.
 """
 
 import threading
@@ -31,44 +31,44 @@ from indexer.setup.plan import Body, Call
 
 
 class CannotRollOver(Fatal):
-    """The next index cannot be made."""
+    """The next index cannot be created."""
 
     sentence = "The alias {alias!r} on {url} cannot roll over from {index!r}: {reason}."
-    hint = "Mend that, then run the command again; until then entries go on into the old index."
+    hint = "Fix that, then run the command again; until then entries go into the old index."
 
 
 EVERY = 300.0
-"""Seconds between looks; lifecycle management looks every ten minutes (`indices.lifecycle.poll_interval`)."""
+"""Seconds between two runs; lifecycle management has ten minutes (`indices.lifecycle.poll_interval`)."""
 POLICY = "index.lifecycle.name"
 BLOCK = "index.blocks.write"
 CLOCKLESS = {400, 403, 404, 405, 410}
-"""What a server answers that does not tell us the time."""
+"""The status of a server that does not return its time."""
 
 
 @dataclass(frozen=True, slots=True)
 class RolloverPlan:
-    """What there is to do now."""
+    """What has to be done now."""
 
     alias: str
     managed: str | None
-    """The lifecycle policy that does it already."""
+    """The lifecycle policy that already manages the write index."""
     writing: str
     due: bool
-    """The write index has to give way."""
+    """The write index has to be rolled over."""
     expired: tuple[str, ...]
     """Indices to delete, oldest first."""
     writable: tuple[str, ...]
-    """Indices that have given way and still take entries."""
+    """Rolled over indices that are not blocked for writing yet."""
 
     def calls(self, rollover_policy: RolloverPolicy) -> list[Call]:
-        """It as requests, in order."""
+        """The requests, in order."""
         rolling = [rollover_call(self.alias, self.writing, conditions(rollover_policy))] if self.due else []
         blocking = [Call("PUT", f"/{quote(index)}/_block/write") for index in self.to_block]
         return rolling + blocking + [Call("DELETE", f"/{quote(index)}") for index in self.expired]
 
     @property
     def to_block(self) -> list[str]:
-        """Indices that are to take no more entries once this is done."""
+        """Indices to block for writing."""
         return [*self.writable, *([self.writing] if self.due else [])]
 
 
@@ -78,19 +78,19 @@ class RolloverResult:
 
     managed: str | None = None
     began: str | None = None
-    """The index that takes entries from now on."""
+    """The new write index."""
     deleted: tuple[str, ...] = ()
 
     def sentences(self) -> Iterator[str]:
         """For people to read."""
         if self.managed is not None:
-            yield f"Nothing to do: the server's lifecycle management does it (policy {self.managed})."
+            yield f"Nothing to do: the server's lifecycle policy {self.managed} manages the indices."
             return
         if self.began is not None:
-            yield f"{self.began} takes entries from now on."
-        yield from (f"{index} was old enough, and is deleted." for index in self.deleted)
+            yield f"{self.began} is the write index now."
+        yield from (f"{index} is deleted: its retention time has passed." for index in self.deleted)
         if self.began is None and not self.deleted:
-            yield "Nothing is old or large enough yet."
+            yield "Nothing to do: no index is old or large enough."
 
 
 def expired(
@@ -98,8 +98,8 @@ def expired(
 ) -> list[str]:
     """Decide which indices behind the alias to delete, oldest first.
 
-    created   when each of them was created, and `now`, in milliseconds since 1970.
-    retained  milliseconds that each is kept once it gave way to the next one; None for ever.
+    created   when each was created; like `now` in milliseconds since 1970.
+    retained  milliseconds to keep an index after its rollover; None: never delete.
     """
     chain = sorted((index for index in created if is_ours(index, alias)), key=number)
     if retained is None:
@@ -110,21 +110,21 @@ def expired(
 
 
 def conditions(rollover_policy: RolloverPolicy) -> Body:
-    """When to roll over (Elasticsearch guide, "Rollover API"); one of them is enough."""
+    """When to roll over (Elasticsearch guide, "Rollover API"): if any condition is met."""
     return {"max_age": rollover_policy.rollover_age, "max_primary_shard_size": rollover_policy.rollover_size}
 
 
 def rollover_call(alias: str, writing: str, when: Body | None = None) -> Call:
-    """The request that lets a certain index give way, and no other: sent twice, it is refused the second time."""
+    """The request that rolls over this index and no other: sent twice, the second is rejected."""
     target = next_index(writing)
     path = f"/{quote(alias)}/_rollover" + (f"/{quote(target)}" if target else "")
     return Call("POST", path, {"conditions": when} if when else None)
 
 
 def roll_over(cluster: Cluster, writing: str, when: Body | None = None) -> str | None:
-    """Let `writing` give way, if it is due; the index that takes entries instead, also if somebody else was quicker.
+    """Roll over `writing`, if the conditions are met; returns the new write index, also if somebody else rolled over first.
 
-    None if it is not due. Raises CannotRollOver and what the client raises.
+    None if they are not met. Raises CannotRollOver and what the client raises.
     """
     target = next_index(writing)
     try:
@@ -142,7 +142,7 @@ def _cannot(cluster: Cluster, index: str, reason: str) -> CannotRollOver:
 
 
 def look(cluster: Cluster, rollover_policy: RolloverPolicy) -> RolloverPlan:
-    """Find out what there is to do. Raises NotInstalled, AliasIsIndex, NoWriteIndex and what the client raises."""
+    """Find out what has to be done. Raises NotInstalled, AliasIsIndex, NoWriteIndex and what the client raises."""
     client, alias, writing = cluster.client, cluster.alias, backing(cluster).write
     wanted = ["index.creation_date", POLICY, BLOCK]
     answer = client.indices.get_settings(index=alias, name=wanted, flat_settings=True)
@@ -164,7 +164,7 @@ def look(cluster: Cluster, rollover_policy: RolloverPolicy) -> RolloverPlan:
 
 
 def roll_over_if_due(cluster: Cluster, rollover_policy: RolloverPolicy) -> RolloverResult:
-    """Do what there is to do. Safe when several do it at once. Raises CannotRollOver, and as `look` does."""
+    """Do what has to be done. Several processes may do it at once. Raises CannotRollOver, and as `look` does."""
     client, found = cluster.client, look(cluster, rollover_policy)
     if found.managed is not None:
         return RolloverResult(managed=found.managed)
@@ -178,7 +178,7 @@ def roll_over_if_due(cluster: Cluster, rollover_policy: RolloverPolicy) -> Rollo
 
 
 def _refusal(client: Elasticsearch, index: str) -> elasticsearch.ApiError | None:
-    """Delete an index; what keeps that one (a block, a snapshot being taken) does not keep the others."""
+    """Delete an index; return the error (a block, a running snapshot), so that the others are deleted first."""
     try:
         client.options(ignore_status=404).indices.delete(index=index)
     except elasticsearch.ApiError as error:
@@ -187,9 +187,9 @@ def _refusal(client: Elasticsearch, index: str) -> elasticsearch.ApiError | None
 
 
 def _is_due(client: Elasticsearch, alias: str, writing: str, when: Body) -> bool:
-    """An empty index is not, as with lifecycle management (`indices.lifecycle.rollover.only_if_has_documents`).
+    """Whether the write index has to be rolled over; never if it is empty, as with lifecycle management.
 
-    While its primary shard is nowhere, nobody tells how much is in it: the conditions decide.
+    (`indices.lifecycle.rollover.only_if_has_documents`.) Without a primary shard its size is unknown: the conditions decide.
     """
     stats = client.indices.stats(index=writing, metric="docs", filter_path="_all.primaries.docs.count")
     if stats and not stats["_all"]["primaries"]["docs"]["count"]:
@@ -197,28 +197,28 @@ def _is_due(client: Elasticsearch, alias: str, writing: str, when: Body) -> bool
     try:
         answer = client.indices.rollover(alias=alias, conditions=when, dry_run=True)
     except elasticsearch.BadRequestError:
-        return True  # the rollover itself tells what is in the way, or that somebody else was quicker
+        return True  # the rollover itself will report the reason, or that somebody else rolled over first
     return any(answer["conditions"].values())
 
 
 def _now(client: Elasticsearch) -> int:
-    """The server's time if it tells, else ours: a clock that goes wrong here must not cost anybody an index."""
+    """The server's time if it returns it, else ours: a wrong clock on this machine must not delete an index."""
     try:
         stats = client.nodes.stats(node_id="_local", metric="http", filter_path="nodes.*.timestamp")
     except elasticsearch.ApiError as error:
         if error.status_code not in CLOCKLESS:
             raise
         return int(time.time() * 1000)
-    told = [node["timestamp"] for node in stats.get("nodes", {}).values()]
-    return int(told[0] if told else time.time() * 1000)
+    times = [node["timestamp"] for node in stats.get("nodes", {}).values()]
+    return int(times[0] if times else time.time() * 1000)
 
 
 def start_rollover_loop(
     connection: Connection, rollover_policy: RolloverPolicy, events: Events, stop: threading.Event
 ) -> None:
-    """Begin to look again and again, in a thread of its own, until `stop`. What fails is told and tried again.
+    """Start the rollover loop in a background thread, until `stop`. Failures are logged and retried.
 
-    Where the server does this already, that is told once, and the look goes on: it may do so no more tomorrow.
+    If the server's lifecycle management manages the index, that is logged once, and the loop goes on: it may be removed.
     """
     managed: str | None = None
 

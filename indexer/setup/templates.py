@@ -1,8 +1,7 @@
-"""Bringing a server to the plan: what is there is compared with it, and only what is missing or differs is sent.
+"""Installing the plan: what the server holds is compared with it, and only what is missing or differs is sent.
 
-Nothing here changes an index that exists already: what is installed is for indices made from then on. `examine` asks,
-`install` acts, and `calls` tells what it would send. What was installed by somebody else, or by a newer version of
-this program, is not touched unless that is wanted.
+Existing indices are not changed: templates apply to indices created later. `examine` compares, `install` sends, and `calls`
+returns what it would send. What somebody else or a newer version of this program has installed is replaced only with force.
 """
 
 from collections.abc import Iterable
@@ -28,53 +27,55 @@ from indexer.setup.views import views_in
 
 
 class Foreign(Fatal):
-    """Somebody else's things bear our names."""
+    """Something under one of our names was not installed by this program."""
 
-    sentence = "On {url} there is another {what}, which `indexer template install` has not made."
-    hint = "Choose another --alias, rename it, or replace it with --force."
+    sentence = "The {what} on {url} was not installed by this program."
+    hint = "Choose another --alias, rename the other one, or replace it with --force."
 
 
 class NewerInstalled(Fatal):
-    """A newer version of this program was here."""
+    """A newer version of this program has installed it."""
 
-    sentence = "The {what} on {url} has version {installed}, and this program brings version {shipped}."
-    hint = "Upgrade this program, or go back to its version with --force."
+    sentence = "The {what} on {url} has version {installed}, newer than version {shipped} of this program."
+    hint = "Upgrade this program, or downgrade with --force."
 
 
 class NotAccepted(Fatal):
-    """The server finds fault with a request: a policy it cannot read, a template that contradicts another."""
+    """The server rejects a request: an invalid policy, a template that contradicts another."""
 
     sentence = "Elasticsearch at {url} does not accept the {what}: {reason}."
-    hint = "Mend what that names (an option, another template), then run the command again; it goes on where it stopped."
+    hint = (
+        "Fix the option or template that it names, then run the command again; it continues where it stopped."
+    )
 
 
-class PromisesBroken(Fatal):
-    """An index has not what it must have."""
+class InvariantsViolated(Fatal):
+    """An index violates an invariant."""
 
-    sentence = "Entries sent to {alias!r} would be changed, refused, lost or not found: {what}."
+    sentence = "Entries sent to {alias!r} would be changed, rejected, lost or not found: {what}."
     hint = "Each line marked 'broken' says what to do."
 
 
 class Result(StrEnum):
-    """What became of a request, or of a promise."""
+    """The result of a request, or of checking an invariant."""
 
     CREATED = "created"
     UPDATED = "updated"
     UNCHANGED = "unchanged"
     OUTDATED = "outdated"
-    """The write index is not as a new one would be."""
+    """The write index differs from what a new one would be."""
     LEFT_OUT = "left out"
-    """The server cannot do it; the detail says what that means."""
+    """The server does not support it; the detail says what that means."""
     REMOVED = "removed"
     KEPT = "kept"
     WARNING = "warning"
     BROKEN = "broken"
-    """An index has not what it must have: the command failed."""
+    """An index violates an invariant: the command fails."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What was done about one thing, for a person to read."""
+    """What was done with one thing, for people to read."""
 
     what: str
     result: Result
@@ -97,7 +98,7 @@ class Step:
 
     @property
     def foreign(self) -> bool:
-        """What is there was not made by us; an index bears no mark."""
+        """It was not installed by this program; an index has no mark."""
         return (
             self.request.kind is not Kind.INDEX
             and self.held is not None
@@ -106,14 +107,14 @@ class Step:
 
     @property
     def replaceable(self) -> bool:
-        """Nothing of anybody else's is lost: it is ours, or has our content to the last field and another mark."""
+        """It is ours, or differs from ours in nothing but the mark."""
         return not self.foreign or all(
             it.path.removeprefix("policy.").startswith("_meta") for it in self.changes
         )
 
     @property
     def newer(self) -> bool:
-        """What is there has a higher version than ours; that of a policy is the server's own count of its changes."""
+        """It has a higher version than ours; a policy's version is the server's own count of changes."""
         ours = self.request.body.get("version")
         return self.held is not None and ours is not None and self.held.get("version", 0) > ours
 
@@ -128,7 +129,7 @@ def examine(cluster: Cluster, indices: Indices | None = None) -> list[Step]:
 
 
 def examine_templates(cluster: Cluster, indices: Indices | None = None) -> list[Step]:
-    """Compare all but the indices: takes `monitor` alone, and `read_ilm` for a policy. Raises what the client raises."""
+    """Compare all but the indices; needs only `monitor`, and `read_ilm` for a policy. Raises what the client raises."""
     requests = [it for it in _requests(cluster, indices) if it.kind is not Kind.INDEX]
     return [_step(cluster.client, it, None) for it in requests]
 
@@ -136,11 +137,11 @@ def examine_templates(cluster: Cluster, indices: Indices | None = None) -> list[
 def install(
     cluster: Cluster, indices: Indices | None = None, *, force: bool = False, rollover: bool = False
 ) -> list[Outcome]:
-    """Bring the server to the plan; a second run changes nothing, and says so.
+    """Install the plan; a second run changes nothing.
 
-    rollover  let it take effect at once, in a new index, if the write index is not as a new one would be.
+    rollover  roll over if the write index differs from what a new one would be.
 
-    Indices are made only once a simulated one keeps all promises. Raises Foreign or NewerInstalled (unless `force`),
+    Indices are created only if a simulated one violates no invariant. Raises Foreign or NewerInstalled (unless `force`),
     AliasIsIndex, NoWriteIndex or NoAlias before anything is sent, NotAccepted, and what the client raises.
     """
     steps = _allowed(cluster, examine(cluster, indices), force=force)
@@ -158,16 +159,16 @@ def install(
 
 
 def require_invariants(outcomes: Iterable[Outcome], alias: str) -> None:
-    """Raise PromisesBroken if there is a broken one among the outcomes."""
+    """Raise InvariantsViolated if an outcome is broken."""
     broken = [f"{it.what}: {it.detail.partition('. ')[0]}" for it in outcomes if it.result is Result.BROKEN]
     if broken:
-        raise PromisesBroken(alias=alias, what="; ".join(broken))
+        raise InvariantsViolated(alias=alias, what="; ".join(broken))
 
 
 def calls(
     cluster: Cluster, indices: Indices | None = None, *, force: bool = False, rollover: bool = False
 ) -> list[Call]:
-    """Tell what `install` would send now, in order; nothing if all is there. Raises as it does."""
+    """The requests that `install` would send now, in order. Raises as it does."""
     needed = [
         step.request for step in _allowed(cluster, examine(cluster, indices), force=force) if step.needed
     ]
@@ -201,7 +202,7 @@ def _step(client: Elasticsearch, request: Request, write: str | None) -> Step:
     found = fetch(client, request)
     if found is None:
         return Step(request, None)
-    # Of a policy a server tells its own count of changes as well, and who uses it.
+    # With a policy, a server also returns its own count of changes and where it is used.
     comparable = {"policy": found["policy"]} if request.kind is Kind.POLICY else found
     return Step(request, found, differences(comparable, request.body))
 
@@ -228,7 +229,7 @@ def _carry_out(cluster: Cluster, step: Step) -> Outcome:
 
 
 def _create(cluster: Cluster, step: Step) -> Outcome:
-    """Create an index, unless it is there by now."""
+    """Create an index, unless it exists by now."""
     try:
         outcome = _carry_out(cluster, step)
     except NotAccepted:
@@ -242,23 +243,23 @@ def _create(cluster: Cluster, step: Step) -> Outcome:
 
 
 def _take_effect(cluster: Cluster, *, rollover: bool) -> list[Outcome]:
-    """Tell whether the write index is as a new one would be; if wanted, and it is not, begin a new one."""
+    """Report whether the write index differs from what a new one would be; with `rollover`, roll over if so."""
     write = write_index(cluster)
     outdated = _outdated(cluster.client, write) if write else ()
     if write is None or not outdated:
         return []
     if not rollover:
-        detail = "what is installed takes effect at the next rollover; --rollover does it now"
+        detail = "changes take effect at the next rollover, or at once with --rollover"
         if any(it.path.startswith(f"{cluster.alias}.") for it in outdated):
             detail += "; `indexer template views` adds views at once"
         return [Outcome(f"{Kind.INDEX} {write}", Result.OUTDATED, detail, outdated)]
     new = roll_over(cluster, write)
-    detail = f"takes entries in place of {write} from now on"
+    detail = f"replaces {write} as the write index"
     return [Outcome(f"{Kind.INDEX} {new}", Result.CREATED, detail)]
 
 
 def _outdated(client: Elasticsearch, write: str) -> tuple[Difference, ...]:
-    """What a new index would have and the write index has not."""
+    """What a new index would have and the write index lacks."""
     wanted = invariants.simulated(client, write)
     held = client.indices.get(index=write, flat_settings=True)[write]
     return tuple(

@@ -1,7 +1,7 @@
-"""`indexer template views`: a view for each activity type that is in the index, in all indices and in the template.
+"""`indexer template views`: a view for each activity type in the index, in all indices and in the template.
 
-First the indices, all of them in one request, which Elasticsearch carries out whole or not at all; then the template. So
-a name that an index has taken is refused before it is in the template, where it would stop the next rollover.
+The indices come first, in one request that succeeds or fails as a whole; then the template. So a name that is taken by an
+index is rejected before it is in the template, where it would make the next rollover fail.
 """
 
 from collections.abc import Iterator
@@ -23,11 +23,11 @@ from indexer.setup.views import assigned, type_of, views_in
 from indexer.show import Table
 
 TYPES = 200
-"""So many types get a view, the most frequent ones: each view is an alias of each index, in the cluster's state."""
+"""How many types get a view, the most frequent ones: each view is an alias of each index, in the cluster state."""
 
 
 class NoViews(Fatal):
-    """What is installed is older than the views, or not there."""
+    """The templates are missing, or of a version without views."""
 
     sentence = "The templates on {url} have no views for {alias!r} yet."
     hint = "Run `indexer template install` first."
@@ -41,12 +41,12 @@ class View:
     type: str
     entries: int
     added: bool
-    """It was missing in an index, or in the template."""
+    """It was missing in an index or in the template."""
 
 
 @dataclass(frozen=True, slots=True)
 class Unviewed:
-    """A type that has none."""
+    """A type without a view."""
 
     type: str
     entries: int
@@ -55,7 +55,7 @@ class Unviewed:
 
 @dataclass(frozen=True, slots=True)
 class Views:
-    """All views of an alias, and the requests that bring those that are missing."""
+    """All views of an alias, and the requests that add the missing ones."""
 
     alias: str
     views: tuple[View, ...]
@@ -66,8 +66,8 @@ class Views:
 
     def tables(self) -> Iterator[Table]:
         """For people to read."""
-        rows = tuple((it.name, it.type, it.entries, "added" if it.added else "there") for it in self.views)
-        yield Table(f"Views of {self.alias}", ("View", "Type", "Entries", "Was"), rows, "None.")
+        rows = tuple((it.name, it.type, it.entries, "added" if it.added else "present") for it in self.views)
+        yield Table(f"Views of {self.alias}", ("View", "Type", "Entries", "State"), rows, "None.")
         without = [(it.type, it.entries, it.why) for it in self.without]
         if self.beyond:
             without += [(f"(all but {TYPES})", self.beyond, "too many types")]
@@ -76,7 +76,7 @@ class Views:
 
 
 def look(cluster: Cluster) -> Views:
-    """Find out which views there are and which are missing; needs `read` and the rights to set up.
+    """Find out which views exist and which are missing; needs `read` and the privileges of setup.
 
     Raises NotInstalled, NoViews, Foreign, AliasIsIndex, NoWriteIndex and what the client raises.
     """
@@ -101,7 +101,7 @@ def look(cluster: Cluster) -> Views:
 
 
 def add(cluster: Cluster) -> Views:
-    """Bring the views that are missing. Raises NotAccepted, and as `look` does."""
+    """Add the missing views. Raises NotAccepted, and as `look` does."""
     found = look(cluster)
     for call in found.calls:
         try:
@@ -112,7 +112,7 @@ def add(cluster: Cluster) -> Views:
 
 
 def _template(cluster: Cluster) -> Step:
-    """The component template with the views, as shipped and as it is."""
+    """The component template with the views, as shipped and as installed."""
     (request,) = (
         it for it in plan(cluster.server, cluster.connection) if it.name == views_name(cluster.alias)
     )
@@ -130,18 +130,18 @@ def _aliases(component: Body) -> Body:
 
 
 def _change(step: Step, wanted: Body) -> list[Call]:
-    """The request that adds to the template what it lacks, and leaves the rest of it as it is."""
-    there = step.held or {}
-    aliases = _aliases(there)
+    """The request that adds the missing views to the template and leaves the rest unchanged."""
+    held = step.held or {}
+    aliases = _aliases(held)
     if aliases | wanted == aliases:
         return []
-    body = {key: value for key, value in there.items() if key in step.request.body}
-    body["template"] = there.get("template", {}) | {"aliases": aliases | wanted}
+    body = {key: value for key, value in held.items() if key in step.request.body}
+    body["template"] = held.get("template", {}) | {"aliases": aliases | wanted}
     return [Request(step.request.kind, step.request.name, body).call]
 
 
 def _types(client: Elasticsearch, alias: str) -> tuple[dict[str, int], int]:
-    """Entries by type, of the most frequent ones, and the entries of all others."""
+    """Entries by type, for the most frequent types, and the entries of all others."""
     asked = {
         "types": counting.terms("activityType", TYPES),
         "typed": {"filter": {"exists": {"field": "activityType"}}, "aggs": {COUNTED: OF_ENTRIES}},
@@ -155,10 +155,10 @@ def _types(client: Elasticsearch, alias: str) -> tuple[dict[str, int], int]:
 
 
 def _missing(client: Elasticsearch, alias: str, wanted: Body) -> list[Body]:
-    """The actions that give each index behind the alias the views that it lacks, or that were changed."""
+    """The actions that add to each index behind the alias the views that it lacks or that were changed."""
     return [
         {"add": {"index": index, "alias": name} | view}
-        for index, there in sorted(client.indices.get_alias(index=alias).items())
+        for index, held in sorted(client.indices.get_alias(index=alias).items())
         for name, view in sorted(wanted.items())
-        if there["aliases"].get(name) != view
+        if held["aliases"].get(name) != view
     ]

@@ -1,9 +1,9 @@
-"""What a view is: a filtered alias that shows the entries of one activity type, and holds no copy. Asks nobody.
+"""Views: filtered aliases, one for the entries of each activity type. Sends no request.
 
     <alias>.<type in lower case>  →  {"filter": {"term": {"activityType": TYPE}}, "is_write_index": false}
 
-The views of all documented types are in `mappings/views.json`; those of types met later are beside them in the same
-component template, where `indexer template install` leaves them. Nothing can be written through a view.
+The views of all documented types are in `mappings/views.json`. Those of other types are added to the same component
+template, and `indexer template install` keeps them. Nothing can be written through a view.
 """
 
 from collections.abc import Mapping
@@ -12,23 +12,23 @@ from indexer.settings import PLAIN
 from indexer.setup.plan import Body
 
 LONGEST = 255
-"""Bytes of an alias's name (Elasticsearch guide, "Create index API", on names)."""
+"""The longest name of an alias, in bytes (Elasticsearch guide, "Create index API", on names)."""
 
 
 def name_of(alias: str, activity_type: str) -> str | None:
-    """The name of the type's view; None if Elasticsearch would take no such name."""
+    """The name of the type's view; None if it is not a valid alias name."""
     name = f"{alias}.{activity_type.lower()}"
     fits = len(name.encode("utf-8", "replace")) <= LONGEST and activity_type.isprintable()
     return name if fits and PLAIN.fullmatch(activity_type) else None
 
 
 def view_of(activity_type: str) -> Body:
-    """What stands under that name, in a template and in an index."""
+    """The alias, in a template and in an index."""
     return {"filter": {"term": {"activityType": activity_type}}, "is_write_index": False}
 
 
 def type_of(view: Body) -> str | None:
-    """The type whose entries an alias shows; None if it is no view of ours."""
+    """The type of a view; None if the alias is not a view of ours."""
     match view:
         case {"filter": {"term": {"activityType": str(activity_type)}}} if view == view_of(activity_type):
             return activity_type
@@ -36,7 +36,7 @@ def type_of(view: Body) -> str | None:
 
 
 def views_in(aliases: Mapping[str, Body], alias: str) -> dict[str, Body]:
-    """Those of these aliases that are views of ours, under the name that is theirs."""
+    """The aliases that are views of ours under their own names."""
     return {
         name: body
         for name, body in aliases.items()
@@ -45,11 +45,11 @@ def views_in(aliases: Mapping[str, Body], alias: str) -> dict[str, Body]:
 
 
 def assigned(types: Mapping[str, int], known: Mapping[str, Body], alias: str) -> tuple[Body, dict[str, str]]:
-    """Decide which types get a view that have none yet, and why others cannot have one.
+    """Decide which types get a new view, and why others cannot have one.
 
     types   entries by type.
-    known   the views that there are already.
-    Of types that differ in case alone the one that is known has the view, else the most frequent.
+    known   the existing views.
+    Of types that differ only in case, the one with an existing view keeps it, else the most frequent gets it.
     """
     taken = {name: type_of(body) for name, body in known.items()}
     fresh: Body = {}
@@ -57,7 +57,7 @@ def assigned(types: Mapping[str, int], known: Mapping[str, Body], alias: str) ->
     for each in sorted(types, key=lambda it: (-types[it], it)):
         name = name_of(alias, each)
         if name is None:
-            without[each] = "an alias may not have such a name"
+            without[each] = "not a valid alias name"
         elif taken.setdefault(name, each) != each:
             without[each] = f"{name} is the view of {taken[name]}"
         elif name not in known:

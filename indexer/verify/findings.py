@@ -1,4 +1,4 @@
-"""What `indexer verify` finds: how each line of the files compares with the index, and the report of all of them."""
+"""How lines of the files compare with the index, and the report of `indexer verify`."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,44 +12,44 @@ from indexer.show import Table
 from indexer.verify.hits import Held
 
 SHOWN = 5
-"""Findings of each kind that are told one by one."""
+"""How many defects of each kind are listed."""
 _CHECKSUM = slice(OFFSET.stop, ID_LENGTH)
 
 
 class Kind(StrEnum):
-    """How a line compares."""
+    """How a line compares with the index."""
 
     PRESENT = "present"
-    """One index has it, with the same bytes."""
+    """In one index, with the same bytes."""
     MISSING = "missing"
-    """It is neither in the index nor kept as rejected."""
+    """Neither in an index nor among the rejected lines."""
     DIFFERENT = "different"
-    """Other bytes are there under its id."""
+    """Its id is there with other bytes."""
     DOUBLED = "doubled"
-    """More than one index has it."""
+    """In more than one index."""
     REJECTED = "rejected"
-    """It is kept as rejected, with its bytes."""
+    """Among the rejected lines, with the same bytes."""
     UNFINISHED = "unfinished"
-    """A last line without line end that is not there yet: its writer may be about to go on."""
+    """A last line without line end that is not indexed yet: it may be incomplete."""
 
 
 DEFECTS = (Kind.MISSING, Kind.DIFFERENT, Kind.DOUBLED)
 
 
 class Line(NamedTuple):  # one for each line of the files: a tuple is made in half the time of a dataclass
-    """What is expected: an entry, or a line that is kept as rejected."""
+    """A line of a file: an entry, or a line that is expected among the rejected ones."""
 
     id: bytes
     data: bytes | None
-    """None of a line too long to hold."""
+    """None if it is too long for the memory."""
     file: str
     offset: int
     refused: Reason | None
-    """Why it does not belong into the index."""
+    """Why it is rejected."""
     final: bool
-    """It is complete; without its line end, it may not have been sent yet."""
+    """It is complete; otherwise it may not have been sent yet."""
     live: bool = False
-    """Its file is being written: it may be in flight."""
+    """Its file was written lately: it may be in flight."""
 
     @property
     def checksum(self) -> int:
@@ -57,26 +57,26 @@ class Line(NamedTuple):  # one for each line of the files: a tuple is made in ha
         return int(self.id[_CHECKSUM], 16)
 
     def is_same(self, data: bytes) -> bool:
-        """Tell whether an entry has its bytes; of a line too long to hold, whether it has its checksum."""
+        """Whether an entry has the same bytes; for a line without data, the same checksum."""
         if self.data is not None:
             return data == self.data
         return self.checksum in {crc32(data), crc32(b"\r", crc32(data))}
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
-    """One line that does not agree."""
+class Defect:
+    """A line that is missing, different or doubled."""
 
     kind: Kind
     file: str
     offset: int
     id: str
     where: tuple[str, ...]
-    """The indices, or the state directory, that have something under its id."""
+    """The indices, or the state directory, with its id."""
 
 
 def classify(line: Line, copies: Sequence[Held], kept: Sequence[Held]) -> Kind:
-    """Compare a line with its copies in the index, and with what is kept of it as rejected."""
+    """Compare a line with its copies in the index and among the rejected lines."""
     if copies:
         if not all(one.same for one in copies):
             return Kind.DIFFERENT
@@ -88,7 +88,7 @@ def classify(line: Line, copies: Sequence[Held], kept: Sequence[Held]) -> Kind:
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """How files and index compare: `read` is the sum of the six kinds."""
+    """The result; `read` is the sum of the six kinds."""
 
     alias: str
     read: int = 0
@@ -100,13 +100,13 @@ class Verification:
     rejected: int = 0
     unfinished: int = 0
     repaired: int = 0
-    """Of the missing ones, those that were indexed, or kept as rejected, now."""
-    findings: tuple[Finding, ...] = ()
-    """The first few of each kind of defect."""
+    """Missing lines that were indexed, or stored as rejected, now."""
+    findings: tuple[Defect, ...] = ()
+    """The first SHOWN of each kind."""
     unreadable: dict[str, str] = field(default_factory=dict)
     """Files that could not be read to their end, with the reason."""
     agrees: bool = field(init=False)
-    """Every line is where it should be, once and unchanged."""
+    """Every line is in the index or among the rejected lines, once and unchanged."""
 
     def __post_init__(self) -> None:
         whole = self.missing == self.repaired and not (self.different or self.doubled or self.unreadable)
@@ -116,14 +116,14 @@ class Verification:
         """For people to read."""
         names = ("read", *Kind, "repaired")
         counts = tuple((str(name), int(getattr(self, name))) for name in names)
-        yield Table(f"Lines of the files against {self.alias}", ("What", "Lines"), counts, "")
+        yield Table(f"Lines of the files compared with {self.alias}", ("What", "Lines"), counts, "")
         if self.findings:
             rows = tuple(
                 (f.kind.value, f"{f.file}:{f.offset}", f.id, ", ".join(f.where)) for f in self.findings
             )
-            yield Table(f"The first {SHOWN} of each", ("What", "File and offset", "Id", "In"), rows, "")
+            yield Table(f"The first {SHOWN} of each kind", ("What", "File and offset", "Id", "In"), rows, "")
         if self.unreadable:
-            yield Table("Not read to their end", ("File", "Reason"), tuple(self.unreadable.items()), "")
+            yield Table("Not read to the end", ("File", "Reason"), tuple(self.unreadable.items()), "")
 
     def __add__(self, other: "Verification") -> "Verification":
         return Verification(
@@ -144,7 +144,7 @@ class Verification:
 def report(
     alias: str, judged: Sequence[tuple[Kind, Line]], where: Mapping[bytes, Sequence[Held]], repaired: int
 ) -> Verification:
-    """Sum up what was found of some lines; `where` tells, of a line's id, what there is."""
+    """The result for some lines; `where` has the copies by id."""
     kinds = Counter(kind for kind, _ in judged)
     return Verification(
         alias,
@@ -158,7 +158,7 @@ def report(
         repaired=repaired,
         findings=_first_few(
             [
-                Finding(kind, line.file, line.offset, line.id.decode(), _places(where.get(line.id, ())))
+                Defect(kind, line.file, line.offset, line.id.decode(), _places(where.get(line.id, ())))
                 for kind, line in judged
                 if kind in DEFECTS
             ]
@@ -170,6 +170,6 @@ def _places(held: Sequence[Held]) -> tuple[str, ...]:
     return tuple(one.where for one in held)
 
 
-def _first_few(findings: Sequence[Finding]) -> tuple[Finding, ...]:
+def _first_few(findings: Sequence[Defect]) -> tuple[Defect, ...]:
     """The first of each kind."""
     return tuple(found for kind in DEFECTS for found in [f for f in findings if f.kind is kind][:SHOWN])

@@ -1,8 +1,8 @@
-"""What a search answer holds, byte for byte: each hit's `_source` is compared as it stands in the answer, unparsed.
+"""Reading a search answer byte for byte: each hit's `_source` is compared unparsed, as it is in the answer.
 
-Elasticsearch copies a stored `_source` into an answer as it is, unless the answer is filtered or pretty-printed
-(measured on 7.17.28, 8.19.16 and 9.1.5). To parse the answer would be to lose what is to be compared, and fails on what
-Elasticsearch takes for JSON and stricter parsers do not: half a surrogate pair, comments.
+Elasticsearch copies a stored `_source` into the answer unchanged, unless the answer is filtered or pretty-printed (measured
+on 7.17.28, 8.19.16 and 9.1.5). Parsing would lose the bytes, and fails on JSON that Elasticsearch accepts and strict parsers
+do not: half a surrogate pair, comments.
 """
 
 import re
@@ -19,11 +19,11 @@ _HIT = re.compile(
 _AFTER = re.compile(rb'(?:,"sort":\[[^\]"]*\])?\}(?=,\{"_index":"|\]\})')
 _BLANKS = re.compile(rb"\s*")
 _TOKEN = re.compile(rb'"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)|/\*.*?(?:\*/|\Z)|//[^\r\n]*+|[{}]', re.DOTALL)
-"""What can open or close an object, or hide a brace: a string, a comment; each up to the end of an answer that is cut."""
+"""A brace, or what can contain one: a string or a comment, up to the end of the answer if that is truncated."""
 
 
 class Held(NamedTuple):
-    """An entry that an index holds, and whether its bytes are those that were expected."""
+    """A copy of an entry in an index, and whether it has the expected bytes."""
 
     id: bytes
     where: str
@@ -32,9 +32,9 @@ class Held(NamedTuple):
 
 
 def read_hits(answer: bytes, expected: Mapping[bytes, bytes]) -> list[Held] | None:
-    """Compare each hit of an answer with what is expected under its id.
+    """Compare each hit of an answer with the entry expected under its id.
 
-    None if the answer cannot be read to its end, or does not hold all that was found: then ask for less at once.
+    None if the answer cannot be read to its end or does not contain all hits: then search for fewer entries.
     """
     beginning = _BEGINNING.search(answer)
     if beginning is None:
@@ -59,7 +59,7 @@ def read_hits(answer: bytes, expected: Mapping[bytes, bytes]) -> list[Held] | No
 
 
 def _end_of_object(answer: bytes, start: int) -> int:
-    """Find where the object ends that starts here, with the blanks behind it; the answer's end if it never does."""
+    """The end of the object that starts here, with the blanks behind it; that of the answer if it is not closed."""
     depth = 0
     for token in _TOKEN.finditer(answer, start):
         match answer[token.start() : token.start() + 1]:

@@ -1,10 +1,10 @@
 """`indexer verify`: log files against the index, byte for byte.
 
-The files are read as the indexer reads them, without its checkpoint; each entry is looked for by its id in all indices
-behind the alias. Present is what is there once with the same bytes; a line that is no entry, or that Elasticsearch
-refused, is accounted for when it is kept as rejected, with its bytes. What is missing of a file that is being written may
-be in flight: it is looked for again at the end. Memory is bounded: a few portions at a time, each of some thousand lines
-and no more bytes than a bulk request.
+The files are read as the indexer reads them, without its checkpoint, and each entry is looked up by id in all indices
+behind the alias. It is present if it is there once with the same bytes. A line that is not an entry, or that Elasticsearch
+rejected, has to be among the rejected lines with its bytes. Missing lines of a file that is being written may be in flight:
+they are looked up again at the end. Memory is bounded: a few portions at a time, each of some thousand lines and no more
+bytes than a bulk request.
 """
 
 import threading
@@ -37,13 +37,13 @@ from indexer.writing.dead_letters import PROMPT, DeadLetterFiles, DeadLetterStor
 from indexer.writing.target import GRACE, Target
 
 ASKED_AT_ONCE = 4000
-"""Entries looked for in one search. Fewer cost more each (measured: 1,000 at a time are a third slower)."""
+"""Entries looked up in one search (measured: 1,000 at a time are a third slower)."""
 LIVE = 60.0
-"""Seconds since it was last written for which a file's lines may be in flight."""
+"""Seconds since the last write during which the lines of a file may be in flight."""
 AGAIN_AFTER = GRACE + 2.0
-"""Seconds after which what was missing is looked for again: a sender may have waited for a new index to settle."""
+"""Seconds after which missing lines are looked up again: a sender may have waited for a new index to settle."""
 PUT_OFF = 64 * 1024 * 1024
-"""Bytes of lines that wait for that, at most."""
+"""Bytes of lines that are looked up again, at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +84,7 @@ class Verifier:
         return total + Verification(connection.alias, unreadable=tail.failures)
 
     def _repair(self, client: Elasticsearch, target: Target) -> "Repair":
-        """What sends missing lines. Raises StateUnusable."""
+        """For sending missing lines. Raises StateUnusable."""
         directory = self.state.state_dir
         try:
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -110,11 +110,11 @@ def _go_on(stop: threading.Event) -> None:
 
 
 def _lines(tail: Tail) -> Iterator[Line]:
-    """All lines of all files but blank ones."""
+    """All lines of all files except blank ones."""
     while not tail.exhausted:
         for run in tail.read():
             yield from _lines_of(run)
-            tail.acknowledge(run.mark)  # for the reader, that is all there is to do with it
+            tail.acknowledge(run.mark)
 
 
 def _lines_of(run: ReadBatch) -> Iterator[Line]:
@@ -132,7 +132,7 @@ def _lines_of(run: ReadBatch) -> Iterator[Line]:
 
 
 def _is_live(path: str) -> bool:
-    """Tell whether a file was written lately; of one that is not found under its name, or is hidden, assume it."""
+    """Whether a file was written lately; assumed if it cannot be found or looked at."""
     try:
         facts = files.look_at(path)
     except OSError:
@@ -141,7 +141,7 @@ def _is_live(path: str) -> bool:
 
 
 def _portions(lines: Iterable[Line], limit: int) -> Iterator[list[Line]]:
-    """Group lines until they are enough for one search, or have `limit` bytes."""
+    """Group lines into portions for one search, of `limit` bytes at most."""
     portion: list[Line] = []
     size = 0
     for line in lines:
@@ -155,53 +155,53 @@ def _portions(lines: Iterable[Line], limit: int) -> Iterator[list[Line]]:
 
 
 class Checker:
-    """Looks lines up and judges them. May be used by several threads."""
+    """Looks up and classifies lines. May be used by several threads."""
 
     def __init__(self, lookup: Lookup, repair: "Repair | None", stop: threading.Event) -> None:
         self._lookup = lookup
         self._repair = repair
         self._stop = stop
         self._again: deque[Line] = deque()
-        """What may be in flight."""
+        """Lines that may be in flight."""
         self._bytes = 0
         self._lock = threading.Lock()
 
     def check(self, lines: Sequence[Line]) -> Verification:
-        """Look some lines up, and judge all but those that are to be looked for again. Raises Fatal, Stopped."""
+        """Look up and classify some lines, except those that are to be looked up again. Raises Fatal, Stopped."""
         if self._stop.is_set():
             raise Stopped
-        return self._judge(lines, again=True)
+        return self._classify(lines, again=True)
 
     def look_again(self) -> Verification:
-        """Judge what may have been in flight. Raises Fatal, Stopped."""
+        """Look up and classify the lines that may have been in flight. Raises Fatal, Stopped."""
         total = Verification(self._lookup.alias)
         if not self._again:
             return total
         if self._stop.wait(AGAIN_AFTER):
             raise Stopped
         while lines := [self._again.popleft() for _ in range(min(ASKED_AT_ONCE, len(self._again)))]:
-            total += self._judge(lines, again=False)
+            total += self._classify(lines, again=False)
         return total
 
-    def _judge(self, lines: Sequence[Line], *, again: bool) -> Verification:
+    def _classify(self, lines: Sequence[Line], *, again: bool) -> Verification:
         lookup = self._lookup
         copies = _by_id(lookup.entries([line for line in lines if line.refused is None]))
         absent = [line for line in lines if line.id not in copies]
         kept = _by_id(lookup.rejected(absent))
-        # What was once refused may have been delivered since, by `indexer rejected replay`.
+        # Rejected lines may have been delivered since, by `indexer rejected replay`.
         copies |= _by_id(lookup.now([line for line in absent if line.refused and line.id not in kept]))
-        judged = [(classify(line, copies.get(line.id, ()), kept.get(line.id, ())), line) for line in lines]
+        kinds = [(classify(line, copies.get(line.id, ()), kept.get(line.id, ())), line) for line in lines]
         if again:
-            judged = self._put_off(judged)
-        missing = [line for kind, line in judged if kind is Kind.MISSING]
+            kinds = self._put_off(kinds)
+        missing = [line for kind, line in kinds if kind is Kind.MISSING]
         repaired = self._repair(missing) if self._repair and missing else 0
-        return report(lookup.alias, judged, copies | kept, repaired)
+        return report(lookup.alias, kinds, copies | kept, repaired)
 
-    def _put_off(self, judged: Sequence[tuple[Kind, Line]]) -> list[tuple[Kind, Line]]:
-        """Leave out what may be in flight; if there is too much of it, the oldest of it is missing."""
+    def _put_off(self, kinds: Sequence[tuple[Kind, Line]]) -> list[tuple[Kind, Line]]:
+        """Leave out lines that may be in flight; if they are too many, the oldest count as missing."""
         left: list[tuple[Kind, Line]] = []
         with self._lock:
-            for kind, line in judged:
+            for kind, line in kinds:
                 if kind is Kind.MISSING and line.live:
                     self._again.append(line)
                     self._bytes += _size(line)
@@ -215,19 +215,19 @@ class Checker:
 
 
 def _size(line: Line) -> int:
-    """Bytes that it takes in memory, roughly."""
+    """Its approximate size in memory, in bytes."""
     return 500 + len(line.data or b"")
 
 
 def _checked(portions: Iterator[list[Line]], checker: Checker, at_once: int) -> Iterator[Verification]:
-    """Check portions, some at once; the results come in the order of the files. Raises Fatal, Stopped."""
+    """Check portions concurrently; yields the results in order. Raises Fatal, Stopped."""
     with ThreadPoolExecutor(at_once) as pool:
-        under_way: deque[Future[Verification]] = deque()
+        in_flight: deque[Future[Verification]] = deque()
         for portion in portions:
-            under_way.append(pool.submit(checker.check, portion))
-            if len(under_way) > at_once:
-                yield under_way.popleft().result()
-        for future in under_way:
+            in_flight.append(pool.submit(checker.check, portion))
+            if len(in_flight) > at_once:
+                yield in_flight.popleft().result()
+        for future in in_flight:
             yield future.result()
 
 
@@ -240,13 +240,13 @@ def _by_id(held: Iterable[Held]) -> dict[bytes, list[Held]]:
 
 @dataclass(frozen=True, slots=True)
 class Repair:
-    """Sends what is missing, as the indexer would; but a line too long to hold stays missing."""
+    """Sends missing lines as the indexer would, except lines without data, which stay missing."""
 
     sender: Sender
     rejects: DeadLetterStore
 
     def __call__(self, lines: Sequence[Line]) -> int:
-        """Index some lines, or keep them as rejected; return how many. Raises Stopped."""
+        """Index some lines, or store them as rejected; return how many. Raises Stopped."""
         pairs = [(line.id, line.data) for line in lines if line.refused is None and line.data is not None]
         refused = [
             Rejection(

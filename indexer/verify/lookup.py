@@ -1,4 +1,4 @@
-"""Looking lines up: in all indices behind the alias, and where rejected lines are kept."""
+"""Looking up lines in all indices behind the alias and among the rejected lines."""
 
 import base64
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,19 +19,19 @@ from indexer.writing.dead_letters import DeadLetterFiles
 from indexer.writing.target import GONE, IndexUnavailable, delivered
 
 MOST_HITS = 10_000
-"""Of one search, by default (Elasticsearch guide, `index.max_result_window`)."""
+"""The limit of one search, by default (Elasticsearch guide, `index.max_result_window`)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Lookup:
-    """The indices behind the alias, and what is kept as rejected. May be used by several threads.
+    """The indices behind the alias, and the rejected lines. May be used by several threads.
 
     Each method raises Fatal, or what the client raises.
     """
 
     cluster: Cluster
     raw: Elasticsearch
-    """Gives answers as the bytes that came."""
+    """Returns answers as bytes."""
     state: State
 
     @property
@@ -40,16 +40,16 @@ class Lookup:
         return self.cluster.alias
 
     def refresh(self) -> None:
-        """Let searches see what is indexed; without the right to, what they do not see is asked for by its id."""
+        """Make indexed entries searchable; without that privilege, unsearchable ones are requested by id."""
         self.cluster.client.options(ignore_status=403).indices.refresh(index=self.alias)
 
     def entries(self, lines: Sequence[Line]) -> list[Held]:
-        """Find all copies of some entries."""
+        """All copies of some entries."""
         if not lines:
             return []
         expected = {line.id: line.data or b"" for line in lines}
         held = None
-        with suppress(InvalidAnswer):  # longer than so many entries are, or of another form: ask for less
+        with suppress(InvalidAnswer):  # too long, or of an unexpected form: search for fewer
             answer = self.raw.search(
                 index=self.alias,
                 query=_with_ids(list(expected)),
@@ -65,22 +65,22 @@ class Lookup:
         return held + self.now([line for line in lines if line.id not in seen])
 
     def now(self, lines: Sequence[Line]) -> list[Held]:
-        """Find all copies of some lines as of now, what no search sees yet among them; a request for each copy."""
+        """All copies of some lines, searchable or not; sends a request for each copy."""
         return list(self._copies({line.id: line for line in lines})) if lines else []
 
     def _copies(self, wanted: Mapping[bytes, Line]) -> Iterator[Held]:
         for index in backing(self.cluster).indices:
             try:
-                there = delivered(self.cluster.client, [index], list(wanted))
+                ids = delivered(self.cluster.client, [index], list(wanted))
             except IndexUnavailable as reason:
-                raise Fatal(what=f"Not every line can be looked up: {reason}.") from None
-            for identity in sorted(there):
+                raise Fatal(what=f"Cannot look up every line: {reason}.") from None
+            for identity in sorted(ids):
                 with suppress(elasticsearch.NotFoundError):  # the index was deleted meanwhile
                     source = self.raw.get_source(index=index, id=identity.decode()).body
                     yield Held(identity, index, wanted[identity].is_same(source))
 
     def rejected(self, lines: Sequence[Line]) -> list[Held]:
-        """Find what is kept of some lines as rejected. Raises StateUnusable."""
+        """What is stored of some lines as rejected. Raises StateUnusable."""
         return [*self._in_files(lines), *self._in_index(lines)]
 
     def _in_files(self, lines: Sequence[Line]) -> Iterator[Held]:
@@ -107,7 +107,7 @@ class Lookup:
         answer = client.mget(index=index, ids=ids, source_includes=["bytes"])
         for doc in answer.get("docs", []):
             if doc.get("error", {}).get("type", GONE) != GONE:
-                raise Fatal(what=f"{index} does not tell what it holds: {doc['error']['type']}.")
+                raise Fatal(what=f"Cannot look up rejected lines in {index}: {doc['error']['type']}.")
             if doc.get("found"):
                 line = short[doc["_id"].encode()]
                 yield Held(line.id, index, line.is_same(base64.b64decode(doc["_source"]["bytes"])))

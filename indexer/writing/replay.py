@@ -1,4 +1,4 @@
-"""`indexer rejected`: the lines that were refused, and sending them again."""
+"""`indexer rejected`: listing rejected lines, and sending them again."""
 
 import base64
 import threading
@@ -26,18 +26,18 @@ from indexer.writing.dead_letters import DeadLetter, DeadLetterFiles
 from indexer.writing.target import Target
 
 ASKED_AT_ONCE = 1000
-"""Rejected lines described in one answer, some 2 kB each."""
+"""Rejected lines in one answer, some 2 kB each."""
 DESCRIBED = 64 * 1024
-"""Bytes of the description of one of them, at most: a thousand characters of its text, and the reason."""
+"""Bytes of one of them in an answer, at most: a thousand characters of its text, and the reason."""
 SHOWN = 100
 """Characters of a reason, and of a line, in a table."""
 
 
 class StillListed(Fatal):
-    """Lines went in, and their copies could not be deleted."""
+    """Lines were delivered, and could not be deleted from the list."""
 
     sentence = "Lines were delivered, and stay on the list: {index} answers {status} ({reason})."
-    hint = "Fix that and replay again: what is in the index already is not sent twice."
+    hint = "Fix that and replay again: lines that are in the index are not sent twice."
 
 
 class NotRead(Fatal):
@@ -49,7 +49,7 @@ class NotRead(Fatal):
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """Refused lines, the newest first: in full as JSON, shortened as a table."""
+    """Rejected lines, newest first: complete as JSON, shortened as a table."""
 
     total: int
     lines: tuple[DeadLetter, ...]
@@ -69,12 +69,12 @@ class Listing:
         title = f"Rejected lines: {self.total:,}" + (
             f", the newest {len(rows)}" if len(rows) < self.total else ""
         )
-        yield Table(title, ("Rejected (UTC)", "File", "Offset", "Why", "Line"), rows, "None is kept.")
+        yield Table(title, ("Rejected (UTC)", "File", "Offset", "Why", "Line"), rows, "None.")
 
 
 @dataclass(frozen=True, slots=True)
 class Replayed:
-    """What became of refused lines that were sent again."""
+    """The result of sending rejected lines again."""
 
     delivered: int
     already_there: int
@@ -83,15 +83,15 @@ class Replayed:
     def tables(self) -> Iterable[Table]:
         """For people to read."""
         rows = (
-            ("delivered now", self.delivered),
-            ("there already", self.already_there),
-            ("rejected again, and kept", self.still_rejected),
+            ("delivered", self.delivered),
+            ("already there", self.already_there),
+            ("rejected again", self.still_rejected),
         )
         yield Table("Rejected lines sent again", ("What", "Lines"), rows, "")
 
 
 def listing(connection: Connection, state: State, limit: int) -> Listing:
-    """Describe the newest refused lines. Raises Fatal."""
+    """List the newest rejected lines. Raises Fatal."""
     local = list(_in_files(state, DeadLetterFiles(state.state_dir)))
     size = min(limit, 10_000)
     with connected(connection, expects=size * DESCRIBED) as cluster:
@@ -106,9 +106,9 @@ def listing(connection: Connection, state: State, limit: int) -> Listing:
 def replay(
     connection: Connection, delivery: Delivery, state: State, events: Events, stop: threading.Event
 ) -> Replayed:
-    """Send each refused line again under its own id; forget those that are delivered.
+    """Send each rejected line again under its own id; remove those that are delivered from the list.
 
-    Raises StillListed for those that cannot be forgotten, NotRead for those that cannot be sent, and Fatal.
+    Raises StillListed for those that cannot be removed, NotRead for those that cannot be read, and Fatal.
     """
     local = DeadLetterFiles(state.state_dir)
     done = Replayed(0, 0, 0)
@@ -140,7 +140,7 @@ def _shortened(text: str) -> str:
 
 
 def _refresh(client: Elasticsearch, index: str) -> None:
-    """Let searches see what is kept; without the right to, or the index, they see what they can."""
+    """Make all rejected lines searchable, if the user may and the index exists."""
     client.options(ignore_status=[403, 404]).indices.refresh(index=index)
 
 
@@ -200,7 +200,7 @@ def _in_groups(kept: Iterable[DeadLetter], limit: int) -> Iterator[list[DeadLett
 def _lines(
     client: Elasticsearch, index: str, local: DeadLetterFiles, some: Sequence[DeadLetter], unread: list[str]
 ) -> list[tuple[DeadLetter, Rejection]]:
-    """Fetch the bytes of some lines; why that fails for one goes to `unread`. One that is gone meanwhile is left out."""
+    """Fetch the bytes of some lines; failures are added to `unread`. A line that was removed meanwhile is left out."""
     ids = [kept.id for kept in some if kept.where == "index"]
     docs = client.mget(index=index, ids=ids, source_includes=["bytes"])["docs"] if ids else []
     stored = {doc["_id"]: doc for doc in docs}
@@ -221,14 +221,14 @@ def _lines(
 
 
 def _bytes_of(doc: dict[str, Any]) -> bytes | None:
-    """The bytes in an answer; None if the line is kept no more. Raises ValueError, KeyError."""
+    """The bytes in an answer; None if the line was removed. Raises ValueError, KeyError."""
     if error := doc.get("error"):
         raise ValueError(error.get("reason") or error.get("type"))
     return base64.b64decode(doc["_source"]["bytes"], validate=True) if doc["found"] else None
 
 
 def _batch(lines: Sequence[Rejection]) -> Batch[None]:
-    """Make one batch of them; what the reader would still take for no entry is refused without being sent."""
+    """One batch of them; lines that are still not entries are rejected without being sent."""
     pairs = []
     refused = []
     for line in lines:
@@ -243,7 +243,7 @@ def _batch(lines: Sequence[Rejection]) -> Batch[None]:
 def _forget(
     client: Elasticsearch, index: str, state: State, local: DeadLetterFiles, taken: Sequence[DeadLetter]
 ) -> None:
-    """Take lines off the list, which has to be left to those that were sent and acknowledged."""
+    """Remove acknowledged lines from the list. Raises StillListed, StateUnusable."""
     try:
         for kept in taken:
             if kept.where == "file":

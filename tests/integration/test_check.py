@@ -10,7 +10,7 @@ import orjson
 import pytest
 
 from indexer.check import check
-from indexer.check.findings import Finding, Level, Topic
+from indexer.check.results import CheckResult, Level, Topic
 from indexer.elastic import fields
 from indexer.elastic.server import Feature, inspect_server
 from indexer.settings import Connection, Indices, Lifecycle
@@ -29,22 +29,22 @@ CLUSTER = (
 """What nothing can be said of without a server that answers."""
 
 
-def found(lab: Lab, connection: Connection | None = None, **indices: Any) -> list[Finding]:
+def found(lab: Lab, connection: Connection | None = None, **indices: Any) -> list[CheckResult]:
     """What `indexer check` finds."""
     return list(check([str(lab.logs)], connection or lab.connection, Indices(**indices), lab.state))
 
 
-def by_state(findings: list[Finding], state: Level) -> set[Topic]:
+def by_state(findings: list[CheckResult], state: Level) -> set[Topic]:
     """The topics of the findings that stand so."""
     return {it.topic for it in findings if it.state is state}
 
 
-def wrong(findings: list[Finding]) -> set[Topic]:
+def wrong(findings: list[CheckResult]) -> set[Topic]:
     """The topics in which something is wrong."""
-    return by_state(findings, Level.WRONG)
+    return by_state(findings, Level.FAILED)
 
 
-def of(findings: list[Finding], topic: Topic, state: Level) -> Finding:
+def of(findings: list[CheckResult], topic: Topic, state: Level) -> CheckResult:
     """The one finding of a topic that stands so."""
     (finding,) = (it for it in findings if (it.topic, it.state) == (topic, state))
     return finding
@@ -79,11 +79,11 @@ def test_a_laboratory_in_order_has_nothing_wrong_and_is_left_as_it_was(lab: Lab)
 def test_a_server_without_security_is_said(lab: Lab) -> None:
     """A warning, and no privileges to look at; so is one that looks after no index, unless that is wanted so."""
     findings = found(lab)
-    assert by_state(findings, Level.ODD) >= {Topic.AUTHENTICATION, Topic.LOGS}
+    assert by_state(findings, Level.WARNING) >= {Topic.AUTHENTICATION, Topic.LOGS}
     assert by_state(findings, Level.NOT_TRIED) == {Topic.PRIVILEGES}
     if not inspect_server(lab.client).lifecycle:
-        assert "--rollover" in of(findings, Topic.LIFECYCLE, Level.ODD).cure
-    assert of(found(lab, lifecycle=Lifecycle.NONE), Topic.LIFECYCLE, Level.FINE)
+        assert "--rollover" in of(findings, Topic.LIFECYCLE, Level.WARNING).cure
+    assert of(found(lab, lifecycle=Lifecycle.NONE), Topic.LIFECYCLE, Level.OK)
 
 
 def test_no_answer_leaves_the_rest_of_the_cluster_untried(bare: Lab) -> None:
@@ -94,7 +94,7 @@ def test_no_answer_leaves_the_rest_of_the_cluster_untried(bare: Lab) -> None:
         done = bare.command("check", "--elasticsearch-url", url, bare.logs)
     assert wrong(findings) == {Topic.CONNECTION}
     assert by_state(findings, Level.NOT_TRIED) == {Topic.TLS, Topic.AUTHENTICATION, *CLUSTER}
-    assert by_state(findings, Level.FINE) == {Topic.CONFIGURATION, Topic.LOGS, Topic.STATE}
+    assert by_state(findings, Level.OK) == {Topic.CONFIGURATION, Topic.LOGS, Topic.STATE}
     assert done.returncode == 1
     assert "✗ connection" in done.stdout
     assert "--elasticsearch-url" in done.stdout
@@ -106,8 +106,8 @@ def test_one_of_two_addresses_is_enough(lab: Lab) -> None:
         both = [url, *lab.connection.elasticsearch_url]
         findings = found(lab, replace(lab.connection, elasticsearch_url=both))
     assert wrong(findings) == set()
-    assert url in of(findings, Topic.CONNECTION, Level.ODD).what
-    assert of(findings, Topic.WRITE, Level.FINE)
+    assert url in of(findings, Topic.CONNECTION, Level.WARNING).what
+    assert of(findings, Topic.WRITE, Level.OK)
 
 
 def test_another_server_at_that_address_is_no_elasticsearch(bare: Lab) -> None:
@@ -115,7 +115,7 @@ def test_another_server_at_that_address_is_no_elasticsearch(bare: Lab) -> None:
     with serving(always(200, b"<html>Welcome</html>")) as server:
         findings = found(bare, replace(bare.connection, elasticsearch_url=[address(server)]))
     assert wrong(findings) == {Topic.CONNECTION}
-    assert "not Elasticsearch" in of(findings, Topic.CONNECTION, Level.WRONG).what
+    assert "not Elasticsearch" in of(findings, Topic.CONNECTION, Level.FAILED).what
 
 
 def test_https_to_a_server_without_it_is_a_matter_of_tls(bare: Lab) -> None:
@@ -123,7 +123,7 @@ def test_https_to_a_server_without_it_is_a_matter_of_tls(bare: Lab) -> None:
     url = bare.connection.elasticsearch_url[0].replace("http:", "https:")
     findings = found(bare, replace(bare.connection, elasticsearch_url=[url]))
     assert wrong(findings) == {Topic.TLS}
-    assert of(findings, Topic.CONNECTION, Level.FINE)
+    assert of(findings, Topic.CONNECTION, Level.OK)
     assert by_state(findings, Level.NOT_TRIED) == {Topic.AUTHENTICATION, *CLUSTER}
 
 
@@ -138,7 +138,7 @@ def test_what_is_not_installed_is_said_with_the_command(bare: Lab) -> None:
     """Template and alias; what needs them is not tried."""
     findings = found(bare)
     assert wrong(findings) == {Topic.TEMPLATE, Topic.ALIAS}
-    assert "indexer template install" in of(findings, Topic.ALIAS, Level.WRONG).cure
+    assert "indexer template install" in of(findings, Topic.ALIAS, Level.FAILED).cure
     assert {Topic.INDEX, Topic.WRITE, Topic.FIELDS} <= by_state(findings, Level.NOT_TRIED)
 
 
@@ -151,12 +151,12 @@ def test_a_template_that_drifted_is_said_field_by_field(lab: Lab) -> None:
     lab.client.cluster.put_component_template(name=name, **body)
     findings = found(lab)
     assert wrong(findings) == set()
-    assert "refresh_interval: 17s → 5s" in of(findings, Topic.TEMPLATE, Level.ODD).what
+    assert "refresh_interval: 17s → 5s" in of(findings, Topic.TEMPLATE, Level.WARNING).what
     body["template"]["settings"]["index"]["mapping"]["ignore_malformed"] = "false"
     lab.client.cluster.put_component_template(name=name, **body)
     findings = found(lab)
     assert wrong(findings) == {Topic.TEMPLATE}
-    assert "ignore_malformed" in of(findings, Topic.TEMPLATE, Level.WRONG).what
+    assert "ignore_malformed" in of(findings, Topic.TEMPLATE, Level.FAILED).what
 
 
 def test_an_index_in_place_of_the_alias_is_said(lab: Lab) -> None:
@@ -165,7 +165,7 @@ def test_an_index_in_place_of_the_alias_is_said(lab: Lab) -> None:
     lab.client.indices.create(index=lab.connection.alias)
     findings = found(lab)
     assert wrong(findings) == {Topic.ALIAS}
-    assert "is an index" in of(findings, Topic.ALIAS, Level.WRONG).what
+    assert "is an index" in of(findings, Topic.ALIAS, Level.FAILED).what
     assert Topic.WRITE in by_state(findings, Level.NOT_TRIED)
 
 
@@ -180,7 +180,7 @@ def test_a_write_index_that_takes_no_entries_is_found_by_the_write_test(lab: Lab
         lab.client.indices.put_settings(index=index, settings={f"index.blocks.{block}": None})
     assert Topic.WRITE in wrong(findings)
     assert wrong(findings) <= {Topic.WRITE, Topic.INDEX}
-    assert "block" in of(findings, Topic.WRITE, Level.WRONG).cure
+    assert "block" in of(findings, Topic.WRITE, Level.FAILED).cure
     assert wrong(found(lab)) == set()
 
 
@@ -200,17 +200,17 @@ def test_an_index_made_without_the_template_is_said(bare: Lab) -> None:
     )
     findings = found(bare)
     assert wrong(findings) == {Topic.INDEX}
-    finding = of(findings, Topic.INDEX, Level.WRONG)
+    finding = of(findings, Topic.INDEX, Level.FAILED)
     assert index in finding.what
     assert "--rollover" in finding.cure
-    assert of(findings, Topic.WRITE, Level.FINE)
+    assert of(findings, Topic.WRITE, Level.OK)
 
 
 def test_replicas_that_can_diverge_are_said(lab: Lab) -> None:
     """On the versions that have the fault, and only with replicas."""
 
     def warned() -> list[str]:
-        return [it.what for it in found(lab) if (it.topic, it.state) == (Topic.INDEX, Level.ODD)]
+        return [it.what for it in found(lab) if (it.topic, it.state) == (Topic.INDEX, Level.WARNING)]
 
     assert warned() == []
     index = f"{lab.connection.alias}-000001"
@@ -218,7 +218,7 @@ def test_replicas_that_can_diverge_are_said(lab: Lab) -> None:
     lab.client.indices.put_settings(index=index, settings=settings)
     server = inspect_server(lab.client)
     faulty = (9, 5, 0) <= server.version < (9, 5, 3)
-    told = f"under load, Elasticsearch {server} can leave the replicas of {index} without some of its entries"
+    told = f"under load, replicas of {index} can lose entries on Elasticsearch {server}"
     assert warned() == [told] * faulty
 
 
@@ -247,7 +247,7 @@ def test_fields_are_counted_as_the_server_counts_them(lab: Lab) -> None:
     findings = found(lab)
     ignores = inspect_server(lab.client).has(Feature.FIELDS_BEYOND_LIMIT)
     assert wrong(findings) == (set() if ignores else {Topic.FIELDS})
-    assert of(findings, Topic.FIELDS, Level.ODD if ignores else Level.WRONG)
+    assert of(findings, Topic.FIELDS, Level.WARNING if ignores else Level.FAILED)
 
 
 def test_check_and_status_count_entries_with_ignored_values(lab: Lab) -> None:

@@ -8,7 +8,7 @@ import trustme
 from elasticsearch import BadRequestError, Elasticsearch
 
 from indexer.check import check
-from indexer.check.findings import Finding, Level, Topic
+from indexer.check.results import CheckResult, Level, Topic
 from indexer.elastic.client import connect
 from indexer.elastic.cluster import Cluster
 from indexer.settings import Connection, Indices
@@ -34,29 +34,29 @@ def people(secured: Secured, tmp_path_factory: pytest.TempPathFactory) -> dict[s
     return given
 
 
-def found(connection: Connection, directory: Path) -> list[Finding]:
+def found(connection: Connection, directory: Path) -> list[CheckResult]:
     """What `indexer check` finds."""
     return list(check([str(directory)], connection, Indices(), Directory(directory)))
 
 
-def of(findings: list[Finding], topic: Topic) -> Finding:
+def of(findings: list[CheckResult], topic: Topic) -> CheckResult:
     """The first finding of a topic."""
     return next(it for it in findings if it.topic is topic)
 
 
-def wrong(findings: list[Finding]) -> set[Topic]:
+def wrong(findings: list[CheckResult]) -> set[Topic]:
     """The topics in which something is wrong."""
-    return {it.topic for it in findings if it.state is Level.WRONG}
+    return {it.topic for it in findings if it.state is Level.FAILED}
 
 
 def test_the_writer_has_all_that_is_needed(people: dict[str, Connection], tmp_path: Path) -> None:
     """Nothing is wrong; what he may not look at is said to be left out, with the privilege that it takes."""
     findings = found(people["writer"], tmp_path)
     assert wrong(findings) == set()
-    assert of(findings, Topic.TLS).state is Level.FINE
+    assert of(findings, Topic.TLS).state is Level.OK
     assert f"{ALIAS}-writer" in of(findings, Topic.AUTHENTICATION).what
-    assert of(findings, Topic.PRIVILEGES).state is Level.FINE
-    assert of(findings, Topic.WRITE).state is Level.FINE
+    assert of(findings, Topic.PRIVILEGES).state is Level.OK
+    assert of(findings, Topic.WRITE).state is Level.OK
     hidden = {it.topic: it.what for it in findings if it.state is Level.NOT_TRIED}
     assert hidden.keys() == {Topic.TEMPLATE, Topic.FIELDS}
     assert "manage_index_templates" in hidden[Topic.TEMPLATE]
@@ -73,7 +73,7 @@ def test_who_may_not_write_is_told_what_is_missing(
     """And which role has it."""
     findings = found(people[who], tmp_path)
     finding = of(findings, Topic.PRIVILEGES)
-    assert finding.state is Level.WRONG
+    assert finding.state is Level.FAILED
     assert lacks in finding.what
     assert f"{ALIAS}-writer" in finding.cure
     assert wrong(findings) <= {Topic.PRIVILEGES, Topic.WRITE}
@@ -95,7 +95,7 @@ def test_a_wrong_password_is_a_matter_of_authentication(
     secret.write_text("wr0ng-password")
     findings = found(replace(people["writer"], password_file=secret), tmp_path)
     assert wrong(findings) == {Topic.AUTHENTICATION}
-    assert of(findings, Topic.TLS).state is Level.FINE
+    assert of(findings, Topic.TLS).state is Level.OK
     assert of(findings, Topic.PRIVILEGES).state is Level.NOT_TRIED
     assert not any("wr0ng-password" in it.what + it.cure for it in findings)
 
@@ -108,7 +108,7 @@ def test_a_certificate_of_another_authority_is_a_matter_of_tls(
     trustme.CA().cert_pem.write_to_path(other)
     findings = found(replace(people["writer"], ca_certs=other), tmp_path)
     assert wrong(findings) == {Topic.TLS}
-    assert of(findings, Topic.CONNECTION).state is Level.FINE
+    assert of(findings, Topic.CONNECTION).state is Level.OK
     assert of(findings, Topic.AUTHENTICATION).state is Level.NOT_TRIED
 
 

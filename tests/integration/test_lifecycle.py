@@ -13,7 +13,7 @@ import pytest
 
 import indexer
 from indexer.check import check
-from indexer.check.findings import Level, Topic
+from indexer.check.results import Level, Topic
 from indexer.elastic.server import inspect_server
 from indexer.events import Events
 from indexer.settings import Delivery, Indices, Lifecycle, RolloverPolicy
@@ -196,8 +196,8 @@ def test_check_tells_which_index_nobody_looks_after(lab: Lab) -> None:
         found = check([str(lab.logs)], lab.connection, Indices(), lab.state)
         return [(it.state, it.what) for it in found if it.topic is Topic.LIFECYCLE]
 
-    assert looked_after() == [(Level.FINE, f"policy {lab.connection.alias} looks after 1 index")]
+    assert looked_after() == [(Level.OK, f"policy {lab.connection.alias} looks after 1 index")]
     lab.client.indices.rollover(alias=lab.connection.alias)
     first = behind(lab)[0]
     lab.client.indices.put_settings(index=first, settings={"index.lifecycle.name": None})
-    assert looked_after() == [(Level.ODD, f"no policy looks after {first}")]
+    assert looked_after() == [(Level.WARNING, f"no lifecycle policy manages {first}")]

@@ -8,7 +8,7 @@ from elasticsearch import BadRequestError
 from indexer.elastic.alias import write_index
 from indexer.elastic.server import inspect_server
 from indexer.setup.invariants import Severity, Violation, of_next, of_write_index
-from indexer.setup.templates import PromisesBroken, Result, examine, require_invariants
+from indexer.setup.templates import InvariantsViolated, Result, examine, require_invariants
 from tests.integration.conftest import Lab
 from tests.integration.test_templates_admin import OURS, outranking, set_up, setting, with_result
 
@@ -47,7 +47,7 @@ def test_an_admin_s_own_component_is_part_of_the_template(bare: Lab, first: str)
     assert not [step for step in examine(bare.cluster) if step.needed]
     assert violations(bare) == []
     kept = bare.command("template", "remove")
-    assert f"kept       component template {alias}@custom: it is your own" in kept.stdout
+    assert f"kept       component template {alias}@custom: not installed by this program" in kept.stdout
 
 
 def test_a_template_that_takes_the_place_of_ours_stops_the_installation(bare: Lab) -> None:
@@ -82,7 +82,7 @@ def test_a_promise_that_a_component_breaks_stops_the_installation(
     assert word in broken.detail
     assert f"{bare.connection.alias}@custom" in broken.detail
     assert f"{bare.connection.alias}-000001" in broken.what
-    with pytest.raises(PromisesBroken, match=word):
+    with pytest.raises(InvariantsViolated, match=word):
         require_invariants(outcomes, bare.connection.alias)
     assert write_index(bare.cluster) is None
 
@@ -92,7 +92,7 @@ def test_a_template_with_our_alias_in_it_is_a_broken_promise(bare: Lab) -> None:
     alias = bare.connection.alias
     bare.client.cluster.put_component_template(name=f"{alias}@custom", template={"aliases": {alias: {}}})
     (broken,) = with_result(set_up(bare), Result.BROKEN).values()
-    assert "a rollover is refused" in broken.detail
+    assert "a rollover is rejected" in broken.detail
 
 
 def test_a_source_that_is_rebuilt_is_a_broken_promise(bare: Lab) -> None:

@@ -72,7 +72,7 @@ def test_the_command_rolls_over_then_deletes_and_says_so(filled: Lab) -> None:
     done = filled.command(*command)
     assert done.returncode == 0
     assert f"{alias}-000003 takes entries from now on." in done.stdout
-    assert f"{alias}-000001 was old enough, and is deleted." in done.stdout
+    assert f"{alias}-000001 is deleted: its retention time has passed." in done.stdout
     assert behind(filled) == [*index(filled, 2, 3), f"{alias}-restored"]
     assert client.indices.exists(index=f"{alias}-000000")
     assert write_index(Cluster(client, filled.connection)) == index(filled, 3)[0]

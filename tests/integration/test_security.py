@@ -197,7 +197,7 @@ def test_the_server_is_trusted_by_its_ca_alone(company: Company, secured: Secure
         (replace(it, ca_certs=None), NotSecure, "with --ca-certs"),
         (replace(pinned, ca_fingerprint="ab" * 32), NotSecure, secured.fingerprint),
         (replace(it, elasticsearch_url=by_name), NotSecure, "not valid for 'localhost'"),
-        (replace(it, ca_certs=None, elasticsearch_url=without_tls), Unreachable, "does it want https"),
+        (replace(it, ca_certs=None, elasticsearch_url=without_tls), Unreachable, "does it require https"),
     ):
         with connect(bad) as client, pytest.raises(kind, match=said), translate_errors(bad):
             client.security.authenticate()

@@ -136,7 +136,7 @@ def test_wrong_credentials(away: Lab, command: str) -> None:
 def test_a_senseless_address(away: Lab, url: str) -> None:
     """What is no URL is wrong usage, said with the option's name."""
     done = away.command("run", "--once", "--elasticsearch-url", url, away.logs / LOG)
-    assert f"{url!r} is no address of Elasticsearch. Give --elasticsearch-url" in said(done, 2)
+    assert f"{url!r} is not a valid address of Elasticsearch. Give --elasticsearch-url" in said(done, 2)
 
 
 @pytest.mark.parametrize(
@@ -146,7 +146,7 @@ def test_a_service_that_answers_before_it_indexes(away: Lab, command: list[str])
     """Is refused before anything is sent to it."""
     where = ["--elasticsearch-url", "https://abc123.ingest.us-east-1.aws.elastic.cloud/_es"]
     paths = [] if "template" in command else [away.logs / LOG]
-    assert "answers before it indexes" in said(away.command(*command, *where, *paths), 2)
+    assert "acknowledges before it indexes" in said(away.command(*command, *where, *paths), 2)
 
 
 @pytest.mark.parametrize(

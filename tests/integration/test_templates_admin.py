@@ -154,9 +154,7 @@ def test_a_newer_version_is_not_replaced_unless_forced(lab: Lab) -> None:
     """Both versions are named."""
     name = f"{lab.connection.alias}-settings"
     lab.client.cluster.put_component_template(name=name, template={}, version=77, meta=OURS)
-    with pytest.raises(
-        NewerInstalled, match=rf"{name} on .* has version 77, and this program brings version \d"
-    ):
+    with pytest.raises(NewerInstalled, match=rf"{name} on .* has version 77, newer than version \d"):
         set_up(lab)
     assert f"component template {name}" in with_result(set_up(lab, force=True), Result.UPDATED)
 
@@ -273,7 +271,7 @@ def test_what_somebody_else_made_under_our_names_is_named_and_kept(bare: Lab) ->
     assert done.returncode == 0
     assert sorted(client.indices.get(index=f"{alias}*")) == [f"{alias}-000001", f"{alias}-rejected"]
     assert all(
-        f"kept       index {it}: not one of ours" in done.stdout
+        f"kept       index {it}: not created by our templates" in done.stdout
         for it in (f"{alias}-000001", f"{alias}-rejected")
     )
 
@@ -308,7 +306,7 @@ def test_a_component_that_another_template_uses_stays(lab: Lab, client: Elastics
     client.indices.put_index_template(name=name, index_patterns=[f"x{name}"], composed_of=[part])
     done = lab.command("template", "remove")
     assert done.returncode == 0
-    assert f"kept       component template {part}: it is still needed" in done.stdout
+    assert f"kept       component template {part}: still in use" in done.stdout
     assert f"removed    component template {lab.connection.alias}-settings" in done.stdout
 
 

@@ -9,7 +9,7 @@ import elasticsearch
 import pytest
 
 from indexer.check import check
-from indexer.check.findings import Level, Topic
+from indexer.check.results import Level, Topic
 from indexer.elastic.server import inspect_server
 from indexer.settings import Indices
 from indexer.setup.inventory import compare
@@ -157,12 +157,12 @@ def test_what_was_tampered_with_is_seen_and_put_right(lab: Lab, name: str) -> No
     expected = [] if name in MEANINGLESS else [request.what]
     assert changes(lab) == expected
     state, what = templates_checked(lab)
-    assert (state is Level.FINE) is (not expected), what
+    assert (state is Level.OK) is (not expected), what
     outcomes = installed(lab)
     assert [it.what for it in outcomes if it.result is Result.UPDATED] == expected
     assert not [it for it in outcomes if it.result is Result.BROKEN]
     assert changes(lab) == []
-    assert templates_checked(lab)[0] is Level.FINE
+    assert templates_checked(lab)[0] is Level.OK
 
 
 def test_the_command_says_each_field_and_puts_it_right(lab: Lab) -> None:
@@ -205,7 +205,7 @@ def test_what_an_admin_adds_in_their_own_component_stays_and_takes_part(lab: Lab
     lab.client.cluster.put_component_template(name=custom, template={"settings": settings})
     installed(lab)
     assert changes(lab) == []
-    assert templates_checked(lab)[0] is Level.FINE
+    assert templates_checked(lab)[0] is Level.OK
     tampered(lab, request_for(lab, "-settings"), TAMPERED["settings: changed"][1])
     installed(lab)
     assert changes(lab) == []

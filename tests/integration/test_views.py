@@ -15,7 +15,7 @@ from indexer.errors import NotInstalled
 from indexer.setup import removal
 from indexer.setup.plan import Call, views_name
 from indexer.setup.requests import send
-from indexer.setup.templates import NotAccepted, PromisesBroken, Result, install, require_invariants
+from indexer.setup.templates import InvariantsViolated, NotAccepted, Result, install, require_invariants
 from indexer.setup.view_install import NoViews, Views, add, look
 from tests.conftest import delete_all
 from tests.integration.conftest import Lab, until
@@ -195,7 +195,7 @@ def test_an_index_that_bears_the_name_of_a_view_is_told_before_it_stops_a_rollov
     lab.client.indices.delete_alias(index=f"{alias}-0*", name=f"{alias}.upload")
     lab.client.indices.create(index=f"{alias}.upload")
     outcomes = install(lab.cluster)
-    with pytest.raises(PromisesBroken, match=rf"there is an index {alias}\.upload"):
+    with pytest.raises(InvariantsViolated, match=rf"there is an index {alias}\.upload"):
         require_invariants(outcomes, lab.connection.alias)
     with pytest.raises(BadRequestError, match="upload"):
         lab.client.indices.rollover(alias=alias)

@@ -26,7 +26,9 @@ def test_what_is_called_is_shown(url: str, seen: str) -> None:
 )
 def test_no_part_of_a_password_is_shown(url: str, sign: str) -> None:
     """And no host is called that only one program reads there."""
-    with pytest.raises(WrongUsage, match=r"What --kibana-url holds .* is no http\(s\) address") as raised:
+    with pytest.raises(
+        WrongUsage, match=r"The value of --kibana-url .* is not a valid http\(s\) address"
+    ) as raised:
         http_address(url.format(sign), "--kibana-url", "https://kibana:5601")
     assert not [part for part in ("s3cret", "anna", "12") if part in str(raised.value)]
 
@@ -40,5 +42,5 @@ def test_what_is_no_address_is_named(url: str) -> None:
         http_address(url, "--zoomdata-url", "https://zoomdata:8443")
     assert (
         str(raised.value)
-        == f"{url!r} is no http(s) address. Give --zoomdata-url one like https://zoomdata:8443."
+        == f"{url!r} is not a valid http(s) address. Give --zoomdata-url one like https://zoomdata:8443."
     )

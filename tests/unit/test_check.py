@@ -8,7 +8,7 @@ import pytest
 from indexer import check
 from indexer.check import Step, judgements
 from indexer.check.cluster import CheckContext
-from indexer.check.findings import Finding, Level, Topic, fail, ok
+from indexer.check.results import CheckResult, Level, Topic, fail, ok
 from indexer.elastic.fields import Fields, Ignored
 from indexer.elastic.server import Server
 from indexer.errors import NotInstalled, Refused
@@ -29,10 +29,10 @@ class Steps:
     def __init__(self) -> None:
         self.tried: list[Topic] = []
 
-    def finds(self, topic: Topic, *found: Finding | Exception, needs: tuple[Topic, ...] = ()) -> Step:
+    def finds(self, topic: Topic, *found: CheckResult | Exception, needs: tuple[Topic, ...] = ()) -> Step:
         """A step that finds this; an exception is raised."""
 
-        def look(_: CheckContext) -> Iterator[Finding]:
+        def look(_: CheckContext) -> Iterator[CheckResult]:
             self.tried.append(topic)
             for each in found:
                 if isinstance(each, Exception):
@@ -57,10 +57,10 @@ def test_a_step_is_not_tried_once_what_it_needs_failed() -> None:
         steps.finds(Topic.STATE, ok(Topic.STATE, "there")),
     )
     assert found == [
-        (Topic.CONNECTION, Level.WRONG),
+        (Topic.CONNECTION, Level.FAILED),
         (Topic.VERSION, Level.NOT_TRIED),
         (Topic.TEMPLATE, Level.NOT_TRIED),
-        (Topic.STATE, Level.FINE),
+        (Topic.STATE, Level.OK),
     ]
     assert steps.tried == [Topic.CONNECTION, Topic.STATE]
 
@@ -76,7 +76,7 @@ def test_an_error_in_a_step_is_what_it_finds() -> None:
     )
     context: Any = type("Looking", (), {"connection": Connection()})()
     first, second, third = check._in_order(steps_found, context)
-    assert (first.state, second.state, third.state) == (Level.FINE, Level.NOT_TRIED, Level.WRONG)
+    assert (first.state, second.state, third.state) == (Level.OK, Level.NOT_TRIED, Level.FAILED)
     assert "user 'u'" in second.what
     assert f"{third.what} {third.cure}" == str(missing)
 
@@ -106,10 +106,10 @@ def answered(missing: str = "", on: str = "") -> dict[str, Any]:
 def test_who_may_do_what_the_writer_may_is_fine() -> None:
     """The sentence tells which other roles are covered."""
     finding = judgements.privileges(roles(ALIAS), ALIAS, answered())
-    assert finding.state is Level.FINE
+    assert finding.state is Level.OK
     assert all(name in finding.what for name in roles(ALIAS))
     without = judgements.privileges(roles(ALIAS), ALIAS, answered("read", ALIAS))
-    assert without.state is Level.FINE
+    assert without.state is Level.OK
     assert f"{ALIAS}-writer" in without.what
     assert f"{ALIAS}-reader" not in without.what
 
@@ -128,7 +128,7 @@ def test_who_may_do_what_the_writer_may_is_fine() -> None:
 def test_a_privilege_that_is_missing_is_named(privilege: str, on: str) -> None:
     """With where it is missing, and the role that has it."""
     finding = judgements.privileges(roles(ALIAS), ALIAS, answered(privilege, on))
-    assert finding.state is Level.WRONG
+    assert finding.state is Level.FAILED
     assert privilege in finding.what
     assert (on or "cluster") in finding.what
     assert f"{ALIAS}-writer" in finding.cure
@@ -137,10 +137,10 @@ def test_a_privilege_that_is_missing_is_named(privilege: str, on: str) -> None:
 @pytest.mark.parametrize(
     ("version", "state"),
     [
-        ((7, 16, 3), Level.WRONG),
-        ((7, 17, 0), Level.FINE),
-        ((9, 99, 0), Level.FINE),
-        ((10, 0, 0), Level.ODD),
+        ((7, 16, 3), Level.FAILED),
+        ((7, 17, 0), Level.OK),
+        ((9, 99, 0), Level.OK),
+        ((10, 0, 0), Level.WARNING),
     ],
 )
 def test_versions_from_7_17_to_9_are_supported(version: tuple[int, int, int], state: Level) -> None:
@@ -168,7 +168,7 @@ def test_replicas_that_can_diverge_are_a_warning(
 ) -> None:
     """With the version to upgrade to; an index without replicas has none that could."""
     found = list(judgements.replicated(Server(version, lifecycle=True), "i-000001", replicas))
-    assert [it.state for it in found] == [Level.ODD] * warned
+    assert [it.state for it in found] == [Level.WARNING] * warned
     assert all("i-000001" in it.what and "9.5.3" in it.cure for it in found)
 
 
@@ -188,29 +188,29 @@ def _is_template(request: Request) -> bool:
 
 def test_what_is_installed_is_fine_missing_foreign_or_newer() -> None:
     """Missing or made by somebody else is wrong; a newer one works."""
-    assert judgements.templates(installed()).state is Level.FINE
+    assert judgements.templates(installed()).state is Level.OK
     missing = judgements.templates(installed(missing=True))
-    assert (missing.state, missing.cure) == (Level.WRONG, "Run `indexer template install`.")
+    assert (missing.state, missing.cure) == (Level.FAILED, "Run `indexer template install`.")
     assert f"index template {ALIAS}" in missing.what
     foreign = judgements.templates(installed({"_meta": None, "policy": {}, "priority": 1}))
-    assert (foreign.state, "somebody else" in foreign.what) == (Level.WRONG, True)
+    assert (foreign.state, "somebody else" in foreign.what) == (Level.FAILED, True)
     newer = judgements.templates(installed({"version": 99}))
-    assert (newer.state, "newer" in newer.what) == (Level.ODD, True)
+    assert (newer.state, "newer" in newer.what) == (Level.WARNING, True)
     unmarked = judgements.templates(installed({"_meta": None}))
-    assert (unmarked.state, "_meta" in unmarked.what) == (Level.ODD, True)
+    assert (unmarked.state, "_meta" in unmarked.what) == (Level.WARNING, True)
 
 
 @pytest.mark.parametrize(
     ("item", "state", "cure"),
     [
-        (Item(400, "i-000001", "document_parsing_exception", "failed to parse"), Level.FINE, ""),
-        (Item(400, "i-000001", "mapper_parsing_exception", "failed to parse"), Level.FINE, ""),
-        (Item(403, "i", "cluster_block_exception", "index [i] blocked by: [x];"), Level.WRONG, "block"),
-        (Item(429, "i", "cluster_block_exception", "disk usage exceeded"), Level.WRONG, "disk"),
-        (Item(403, "i", "security_exception", "unauthorized"), Level.WRONG, "health"),
-        (Item(400, "i", "illegal_argument_exception", "no write index is defined"), Level.WRONG, "health"),
-        (Item(400, "i", "index_closed_exception", "closed"), Level.WRONG, "health"),
-        (Item(503, "i", "unavailable_shards_exception", "primary"), Level.WRONG, "health"),
+        (Item(400, "i-000001", "document_parsing_exception", "failed to parse"), Level.OK, ""),
+        (Item(400, "i-000001", "mapper_parsing_exception", "failed to parse"), Level.OK, ""),
+        (Item(403, "i", "cluster_block_exception", "index [i] blocked by: [x];"), Level.FAILED, "block"),
+        (Item(429, "i", "cluster_block_exception", "disk usage exceeded"), Level.FAILED, "disk"),
+        (Item(403, "i", "security_exception", "unauthorized"), Level.FAILED, "health"),
+        (Item(400, "i", "illegal_argument_exception", "no write index is defined"), Level.FAILED, "health"),
+        (Item(400, "i", "index_closed_exception", "closed"), Level.FAILED, "health"),
+        (Item(503, "i", "unavailable_shards_exception", "primary"), Level.FAILED, "health"),
     ],
 )
 def test_only_a_refusal_of_the_entry_itself_passes_the_write_test(
@@ -224,32 +224,32 @@ def test_only_a_refusal_of_the_entry_itself_passes_the_write_test(
 
 def test_an_index_that_takes_what_is_no_json_is_wrong() -> None:
     """Nothing is known that does so; it would have to be looked at."""
-    assert judgements.written(Answer("i-000001")).state is Level.WRONG
+    assert judgements.written(Answer("i-000001")).state is Level.FAILED
 
 
 @pytest.mark.parametrize(
     ("mapped", "ignored_beyond", "state"),
     [
-        (79, True, Level.FINE),
-        (80, True, Level.ODD),
-        (99, False, Level.ODD),
-        (100, True, Level.ODD),
-        (100, False, Level.WRONG),
+        (79, True, Level.OK),
+        (80, True, Level.WARNING),
+        (99, False, Level.WARNING),
+        (100, True, Level.WARNING),
+        (100, False, Level.FAILED),
     ],
 )
 def test_fields_near_the_limit_are_said(mapped: int, ignored_beyond: bool, state: Level) -> None:  # noqa: FBT001
     """At the limit entries are rejected, unless the index ignores what is beyond."""
     finding = judgements.fields(Fields("i", mapped, 100, ignored_beyond))
     assert finding.state is state
-    assert f"{mapped} fields of 100" in finding.what
+    assert f"{mapped} of at most 100 fields" in finding.what
 
 
 def test_ignored_values_are_counted_and_named_where_the_server_can() -> None:
     """They are no fault: the entry is there as it was."""
     assert "2,000 entries have" in judgements.ignored(Ignored(2000, None)).what
     told = judgements.ignored(Ignored(1, {"ip": 1}))
-    assert (told.state, "ip in 1" in told.what) == (Level.FINE, True)
-    assert judgements.ignored(Ignored(0, {})).state is Level.FINE
+    assert (told.state, "ip in 1" in told.what) == (Level.OK, True)
+    assert judgements.ignored(Ignored(0, {})).state is Level.OK
 
 
 MANAGED = {"managed": True, "policy": "p", "step": "check-rollover-ready"}
@@ -266,11 +266,11 @@ STUCK = {
 @pytest.mark.parametrize(
     ("mode", "explained", "states"),
     [
-        ("RUNNING", {"a-000001": MANAGED}, [Level.FINE]),
-        ("", {"a-000001": MANAGED}, [Level.FINE]),
-        ("STOPPED", {"a-000001": MANAGED}, [Level.WRONG]),
-        ("RUNNING", {"a-000001": STUCK, "a-000002": MANAGED}, [Level.WRONG]),
-        ("RUNNING", {"a-000001": {"managed": False}, "a-000002": STUCK}, [Level.WRONG, Level.ODD]),
+        ("RUNNING", {"a-000001": MANAGED}, [Level.OK]),
+        ("", {"a-000001": MANAGED}, [Level.OK]),
+        ("STOPPED", {"a-000001": MANAGED}, [Level.FAILED]),
+        ("RUNNING", {"a-000001": STUCK, "a-000002": MANAGED}, [Level.FAILED]),
+        ("RUNNING", {"a-000001": {"managed": False}, "a-000002": STUCK}, [Level.FAILED, Level.WARNING]),
     ],
 )
 def test_lifecycle_that_stands_still_is_said(

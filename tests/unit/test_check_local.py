@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from indexer.check import local
-from indexer.check.findings import Finding, Level
+from indexer.check.results import CheckResult, Level
 from indexer.writing.checkpoint import Checkpoint
 from indexer.writing.checkpoint import StateDirectory as Held
 
@@ -50,7 +50,7 @@ def logs(tmp_path: Path) -> Path:
     return directory
 
 
-def only(found: Iterator[Finding]) -> Finding:
+def only(found: Iterator[CheckResult]) -> CheckResult:
     (finding,) = found
     return finding
 
@@ -65,7 +65,7 @@ def test_a_path_without_a_log_may_get_one(tmp_path: Path) -> None:
     """`indexer run` waits for it: a warning."""
     for path in (tmp_path, tmp_path / "missing", tmp_path / "missing" / "a-activity.log"):
         finding = only(local.logs([str(path)]))
-        assert (finding.state, str(path) in finding.what) == (Level.ODD, True)
+        assert (finding.state, str(path) in finding.what) == (Level.WARNING, True)
 
 
 def test_a_log_that_may_not_be_read_names_us_its_mode_and_its_owner(logs: Path, somebody: str) -> None:
@@ -73,7 +73,7 @@ def test_a_log_that_may_not_be_read_names_us_its_mode_and_its_owner(logs: Path, 
     secret = logs / "zoomdata-activity.log"
     as_root(secret, 0)
     finding = only(local.logs([str(logs)]))
-    assert finding.state is Level.WRONG
+    assert finding.state is Level.FAILED
     owner = pwd.getpwuid(secret.stat().st_uid).pw_name
     assert all(part in finding.what for part in (somebody, str(secret), "----------", f"{owner}:"))
     assert f"setfacl -m u:{somebody}:rX {secret}" in finding.cure
@@ -85,7 +85,7 @@ def test_a_directory_that_may_not_be_listed_or_entered_is_named(logs: Path, some
     as_root(logs, mode)
     try:
         found = only(local.logs([str(logs)]))
-        assert (found.state, f"may not read {logs} " in found.what) == (Level.WRONG, True)
+        assert (found.state, f"may not read {logs} " in found.what) == (Level.FAILED, True)
     finally:
         as_root(logs, 0o755)
 
@@ -105,8 +105,8 @@ def test_a_directory_on_the_way_that_may_not_be_entered_is_named(
 def test_a_state_directory_is_looked_at_and_left_as_it_is(tmp_path: Path) -> None:
     """One that is there, and one that `indexer run` would make; nothing new is in it afterwards."""
     missing = tmp_path / "a" / "b"
-    assert only(local.state(tmp_path, ALIAS)).state is Level.FINE
-    assert only(local.state(missing, ALIAS)).state is Level.FINE
+    assert only(local.state(tmp_path, ALIAS)).state is Level.OK
+    assert only(local.state(missing, ALIAS)).state is Level.OK
     assert list(tmp_path.iterdir()) == []
 
 
@@ -116,7 +116,7 @@ def test_a_state_directory_that_may_not_be_written_is_wrong(tmp_path: Path, some
     try:
         for directory in (tmp_path, tmp_path / "missing"):
             finding = only(local.state(directory, ALIAS))
-            assert (finding.state, somebody in finding.what) == (Level.WRONG, True)
+            assert (finding.state, somebody in finding.what) == (Level.FAILED, True)
             assert "--state-dir" in finding.cure
     finally:
         as_root(tmp_path, 0o755)
@@ -126,7 +126,7 @@ def test_a_state_directory_that_is_a_file_is_wrong(tmp_path: Path) -> None:
     """Nothing can be kept in it, nor below it."""
     (tmp_path / "file").write_text("")
     for directory in (tmp_path / "file", tmp_path / "file" / "below"):
-        assert only(local.state(directory, ALIAS)).state is Level.WRONG
+        assert only(local.state(directory, ALIAS)).state is Level.FAILED
 
 
 def test_a_checkpoint_of_another_alias_or_version_is_wrong(tmp_path: Path) -> None:
@@ -134,11 +134,11 @@ def test_a_checkpoint_of_another_alias_or_version_is_wrong(tmp_path: Path) -> No
     with Held(tmp_path) as held:
         held.save(Checkpoint(alias="other"))
     assert "'other'" in only(local.state(tmp_path, ALIAS)).what
-    assert only(local.state(tmp_path, "other")).state is Level.FINE
+    assert only(local.state(tmp_path, "other")).state is Level.OK
     (tmp_path / "checkpoint.json").write_text('{"version": 99}')
     assert "version 99" in only(local.state(tmp_path, ALIAS)).what
     (tmp_path / "checkpoint.json").write_text("{")
-    assert [it.state for it in local.state(tmp_path, ALIAS)] == [Level.ODD, Level.FINE]
+    assert [it.state for it in local.state(tmp_path, ALIAS)] == [Level.WARNING, Level.OK]
 
 
 def test_a_state_directory_that_others_may_write_to_is_said(tmp_path: Path) -> None:
@@ -147,8 +147,8 @@ def test_a_state_directory_that_others_may_write_to_is_said(tmp_path: Path) -> N
     state.mkdir()
     state.chmod(0o777)
     warning, fine = local.state(state, ALIAS)
-    assert (warning.state, fine.state) == (Level.ODD, Level.FINE)
-    assert f"others may write to {state} (drwxrwxrwx)" in warning.what
+    assert (warning.state, fine.state) == (Level.WARNING, Level.OK)
+    assert f"other users can write to {state} (drwxrwxrwx)" in warning.what
     assert "chmod go-w" in warning.cure
 
 
@@ -156,4 +156,4 @@ def test_a_disk_without_room_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyP
     """A warning: rejected lines may need it."""
     monkeypatch.setattr(local, "ROOM", 2**60)
     finding = only(local.state(tmp_path, ALIAS))
-    assert (finding.state, "MiB left" in finding.what) == (Level.ODD, True)
+    assert (finding.state, "MiB of free space" in finding.what) == (Level.WARNING, True)

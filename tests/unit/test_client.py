@@ -106,7 +106,7 @@ def test_no_part_of_a_password_is_shown(urls: list[str]) -> None:
     """Whatever stands in it that should have been encoded, also where a blank has split it: no host is called at all."""
     connection = Connection(urls)
     with pytest.raises(
-        WrongUsage, match=r"is no address of Elasticsearch\. Give --elasticsearch-url"
+        WrongUsage, match=r"is not a valid address of Elasticsearch\. Give --elasticsearch-url"
     ) as raised:
         connect(connection)
     assert not [part for part in ("s3cret", "w0rd", "anna7", ":12", "12@") if part in str(raised.value)]
@@ -124,14 +124,14 @@ def test_no_part_of_a_password_is_shown(urls: list[str]) -> None:
 )
 def test_what_is_no_address_is_named(url: str) -> None:
     """One sentence; it is quoted where it can hold no password."""
-    with pytest.raises(WrongUsage, match="is no address of Elasticsearch") as raised:
+    with pytest.raises(WrongUsage, match="is not a valid address of Elasticsearch") as raised:
         connect(Connection([url]))
     assert repr(url) in str(raised.value) or url == "http://host:port"
 
 
 def test_no_address_at_all_is_wrong_usage() -> None:
     """As a variable of blanks gives it."""
-    with pytest.raises(WrongUsage, match="--elasticsearch-url holds no address"):
+    with pytest.raises(WrongUsage, match="--elasticsearch-url is empty"):
         connect(Connection([]))
     assert display_url(Connection([])) == "(no address)"
 

@@ -97,7 +97,7 @@ def test_a_path_of_the_address_stands_before_each_request(server: Guarded) -> No
         ({"api_key_file": Path("key")}, {"BEARER_TOKEN": "s3cret"}, "--api-key-file (API key) and INDEXER_BEARER_TOKEN"),
         ({"bearer_token_file": Path("x")}, {"PASSWORD": "s3cret"}, "INDEXER_PASSWORD (user) and --bearer-token-file"),
         ({"elasticsearch_url": ["http://u:s3cret@h:1"]}, {"API_KEY": "s3cret"}, "and --elasticsearch-url (user in an"),
-        ({"elasticsearch_url": ["http://u:s3cret@h:1", "http://v:s3cret@h:1"]}, {}, "Addresses hold different users"),
+        ({"elasticsearch_url": ["http://u:s3cret@h:1", "http://v:s3cret@h:1"]}, {}, "The addresses contain different users"),
         ({}, {"PASSWORD": "s3cret"}, "INDEXER_PASSWORD is a password without a user. Give --username"),
         ({"username": "u"}, {}, "--username is given without a password. Give INDEXER_PASSWORD or --password-file"),
     ],
@@ -137,7 +137,7 @@ def test_a_key_that_no_header_can_hold_is_not_shown(value: str, tmp_path: Path) 
 )
 def test_an_address_that_is_none_shows_no_password(url: str) -> None:
     """The library would quote it."""
-    with pytest.raises(WrongUsage, match="is no address of Elasticsearch") as caught:
+    with pytest.raises(WrongUsage, match="is not a valid address of Elasticsearch") as caught:
         connect(Connection([url]))
     assert "s3" not in str(caught.value)
     assert caught.value.__cause__ is None

@@ -33,7 +33,9 @@ CLUSTERS = [
 def test_a_queue_is_refused(url: str) -> None:
     """Also as one of several addresses; nothing secret is in the sentence."""
     for urls in ([url], ["https://one.example.com", url]):
-        with pytest.raises(WrongUsage, match=r"answers before it indexes.* Give the address of ") as refused:
+        with pytest.raises(
+            WrongUsage, match=r"acknowledges before it indexes.* Give the address of "
+        ) as refused:
             connect(Connection(elasticsearch_url=urls))
         assert "hunter2" not in str(refused.value)
 

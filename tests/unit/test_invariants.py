@@ -49,7 +49,7 @@ DEFECTS = [
     (with_setting("index.mode", "logsdb"), "index.mode"),
     (with_setting("index.mapping.ignore_malformed", "false"), "ignore_malformed"),
     (with_setting("index.mapping.total_fields.ignore_dynamic_beyond_limit", "false"), "beyond_limit"),
-    (with_setting("index.translog.durability", "async"), "power cut"),
+    (with_setting("index.translog.durability", "async"), "power failure"),
     (with_setting("index.blocks.write", "true"), "index.blocks"),
     (with_setting("index.blocks.read_only", "true"), "index.blocks"),
     (with_mapping(_source={"enabled": False}), "switched off"),

@@ -98,7 +98,7 @@ def test_tls(stand_in: StandIn, tmp_path: Path) -> None:
         others: list[tuple[dict[str, Any], str]] = [
             ({"ca_certs": tmp_path / "other.pem"}, untrusted),
             ({}, untrusted),
-            ({"ca_fingerprint": "ab" * 32}, "no certificate that it shows has the SHA-256 fingerprint"),
+            ({"ca_fingerprint": "ab" * 32}, "no certificate that it presents has the SHA-256 fingerprint"),
         ]
         for trusted, reason in others:
             with pytest.raises(KibanaNotSecure, match=rf": {reason}.*--ca-certs .*--ca-fingerprint"):

@@ -139,7 +139,7 @@ def test_an_index_that_somebody_else_made_under_our_name_is_named_and_kept(name:
     told = {it.what: it for it in remove(cluster_of(server), data=True)}
     assert server.deleted == [f"/{other}"]
     assert told[f"index {name}"].result is Result.KEPT
-    assert "not one of ours" in told[f"index {name}"].detail
+    assert "not created by our templates" in told[f"index {name}"].detail
 
 
 def test_an_alias_of_the_name_of_an_index_is_none() -> None:

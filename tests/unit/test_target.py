@@ -86,7 +86,7 @@ def test_an_index_that_does_not_tell_is_not_taken_for_empty(server: FakeElastics
     server.question_step = lambda request, _: {
         "docs": [{"error": {"type": "index_closed_exception"}} for _ in request.ids]
     }
-    with pytest.raises(IndexUnavailable, match=f"{ONE} does not tell what it holds: index_closed_exception"):
+    with pytest.raises(IndexUnavailable, match=f"cannot search {ONE}: index_closed_exception"):
         delivered(server.client, [ONE], [b"a"])
 
 

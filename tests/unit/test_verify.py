@@ -18,7 +18,7 @@ from indexer.verify import log_files
 from indexer.verify.findings import (
     DEFECTS,
     SHOWN,
-    Finding,
+    Defect,
     Kind,
     Line,
     Verification,
@@ -102,8 +102,8 @@ def test_a_report_counts_each_kind_and_tells_defects() -> None:
     found = report("a", judged(Kind.PRESENT, Kind.MISSING, Kind.DOUBLED, Kind.REJECTED), where, repaired=0)
     assert (found.read, found.present, found.missing, found.doubled, found.rejected) == (4, 1, 1, 1, 1)
     assert found.findings == (
-        Finding(Kind.MISSING, "a.log", 1, line(1).id.decode(), ()),
-        Finding(Kind.DOUBLED, "a.log", 2, line(2).id.decode(), ("one", "two")),
+        Defect(Kind.MISSING, "a.log", 1, line(1).id.decode(), ()),
+        Defect(Kind.DOUBLED, "a.log", 2, line(2).id.decode(), ("one", "two")),
     )
 
 

@@ -132,8 +132,8 @@ def test_a_user_in_the_address_is_one(there: StandIn, settings: Zoomdata) -> Non
     ("given", "said"),
     [
         (Zoomdata("http://x"), "--zoomdata-username"),
-        (Zoomdata("ftp://x", "admin"), "no http"),
-        (Zoomdata("zoomdata", "admin"), "no http"),
+        (Zoomdata("ftp://x", "admin"), "not a valid http"),
+        (Zoomdata("zoomdata", "admin"), "not a valid http"),
         (Zoomdata("http://x", "admin", zoomdata_ca_certs=Path("ca.pem")), "is not https"),
     ],
 )
