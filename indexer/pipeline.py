@@ -15,7 +15,7 @@ from functools import partial
 
 from indexer.errors import StateUnusable
 from indexer.events import Events, Fault, Progress, Totals
-from indexer.reading.log import AckPosition, OversizedFragment, ReadBatch
+from indexer.reading.batch import AckPosition, OversizedFragment, ReadBatch
 from indexer.reading.tail import Tail
 from indexer.shipment import InFlightBatch, progress
 from indexer.writing.batches import Batch, Batcher
@@ -152,7 +152,7 @@ class Pipeline:
         self._tell()
         for fragment in run.fragments:
             self._insist(partial(self._spool, fragment))
-        for batch in self._batcher.add(run.entries, run.mark, run.file):
+        for batch in self._batcher.add(run.entries, run.position, run.file):
             self._dispatch(batch)
 
     def _spool(self, fragment: OversizedFragment) -> None:

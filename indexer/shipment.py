@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from indexer.events import LogProgress, Progress, Totals
-from indexer.reading.log import AckPosition
+from indexer.reading.batch import AckPosition
 from indexer.writing.batches import Batch
 
 

@@ -17,6 +17,8 @@ import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
+from indexer.events import Recognition
+from indexer.reading.batch import START, Place
 from indexer.reading.files import FileFacts
 from indexer.reading.sources import ByteSource
 
@@ -70,20 +72,6 @@ class FileRecord:
         return self.size if self.path.lower().endswith(".gz") else max(0, self.size - self.offset)
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
-    """How far a file is read: what all lines before an offset, the start of a line, come to."""
-
-    offset: int = 0
-    tail: int = 0
-    """Checksum of the `TAIL` bytes before it."""
-    digest: int | None = 0
-    """Checksum of the ids of all lines before it."""
-
-
-START = Place()
-
-
 def head_of(source: ByteSource) -> bytes | None:
     """The bytes that make a generation: up to the end of the first line that is not blank, 64 KiB at most.
 
@@ -130,3 +118,27 @@ def to_compare(records: Iterable[FileRecord]) -> dict[int, set[int]]:
         if record.digest is not None:
             places.setdefault(record.offset, set()).add(record.digest)
     return places
+
+
+@dataclass(slots=True)
+class Comparison:
+    """A file that begins like known ones, read without sending up to the furthest place where one of them agrees."""
+
+    record: FileRecord
+    """What the file is, once the comparison ends."""
+    places: dict[int, set[int]]
+    since: float
+    otherwise: Recognition
+    """What the file is if no place agrees."""
+    agreed: Place = START
+
+    @property
+    def next_offset(self) -> int:
+        """Where the next check is due."""
+        return min(self.places)
+
+    def check(self, position: int, read: Place) -> None:
+        """Compare what is read with the known digests, if one is due at this position."""
+        digests = self.places.pop(position, None)
+        if digests is not None and read.offset == position and read.digest in digests:
+            self.agreed = read

@@ -21,9 +21,9 @@ from indexer.elastic.client import connect, display_url, translate_errors
 from indexer.errors import StateUnusable, Stopped
 from indexer.events import Events
 from indexer.reading import files
+from indexer.reading.batch import ReadBatch
 from indexer.reading.entries import EXPLANATION, Reason, Rejection
 from indexer.reading.files import Scope
-from indexer.reading.log import ReadBatch
 from indexer.reading.tail import Tail
 from indexer.settings import Connection, Delivery, State
 from indexer.verify.findings import Kind, Line, Verification, classify, report
@@ -116,7 +116,7 @@ def _lines(tail: Tail) -> Iterator[Line]:
     while not tail.exhausted:
         for run in tail.read():
             yield from _lines_of(run)
-            tail.acknowledge(run.mark)  # for the reader, that is all there is to do with it
+            tail.acknowledge(run.position)  # for the reader, that is all there is to do with it
 
 
 def _lines_of(run: ReadBatch) -> Iterator[Line]:

@@ -27,8 +27,8 @@ import orjson
 from elasticsearch import Elasticsearch
 
 from indexer.events import Events, Fault
+from indexer.reading.batch import OversizedFragment
 from indexer.reading.entries import EXPLANATION, Reason, Rejection
-from indexer.reading.log import OversizedFragment
 from indexer.writing import answers
 from indexer.writing.answers import Row, Verdict
 from indexer.writing.batches import Body, Pair, size_of

@@ -16,7 +16,7 @@ from indexer import pipeline
 from indexer.errors import Stopped
 from indexer.events import Events, Recognition, Totals
 from indexer.pipeline import Pipeline
-from indexer.reading import identity, log
+from indexer.reading import identity, log, reader
 from indexer.reading.files import FileFacts
 from indexer.reading.sources import FileSource, open_log
 from indexer.reading.tail import Tail
@@ -60,8 +60,8 @@ class World:
             (target, "threading", stage.threading),
             (bulk, "time", stage.time),
             (log_files, "time", stage.time),
-            (log, "time", stage.time),
-            (log, "BLOCK", BLOCK),
+            (reader, "time", stage.time),
+            (reader, "BLOCK", BLOCK),
             (log, "open_log", self._open),
             (identity, "HEAD", HEAD),
             (identity, "TAIL", TAIL),

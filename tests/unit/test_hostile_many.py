@@ -185,7 +185,7 @@ def test_what_is_gone_is_not_unreadable_any_more(reader: Reader, logs: Path) -> 
     assert len(reader.told.unreadable) >= 30
     tail = reader.tail
     assert tail.failures == {}
-    assert [len(kept) for kept in (tail._failed, tail._unsound, tail._retry_at, tail._turns)] == [0] * 4
+    assert (tail._failed, tail.registry.files, tail.registry.missing) == ({}, {}, [])
 
 
 def test_numbers_of_what_cannot_be_read_are_bounded() -> None:

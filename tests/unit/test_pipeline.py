@@ -10,7 +10,7 @@ import pytest
 from indexer import pipeline
 from indexer.events import Totals
 from indexer.pipeline import Pipeline
-from indexer.reading import log
+from indexer.reading import reader
 from indexer.writing import checkpoint
 from indexer.writing.checkpoint import Checkpoint
 from tests.support import faults
@@ -25,7 +25,7 @@ TIMEOUT = 30
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Small blocks, and a checkpoint at each opportunity, so that a short log has many of both."""
-    monkeypatch.setattr(log, "BLOCK", 300)
+    monkeypatch.setattr(reader, "BLOCK", 300)
     monkeypatch.setattr(pipeline, "CHECKPOINT_EVERY", 0.0)
 
 

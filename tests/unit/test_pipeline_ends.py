@@ -10,7 +10,8 @@ import pytest
 
 from indexer import pipeline
 from indexer.events import Fault, Totals
-from indexer.reading import log
+from indexer.reading import reader
+from indexer.reading.batch import OversizedFragment
 from indexer.writing.checkpoint import Checkpoint
 from indexer.writing.dead_letters import DeadLetterFiles
 from tests.support import faults
@@ -24,7 +25,7 @@ TIMEOUT = 30
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Small blocks, and a checkpoint at each opportunity, so that a short log has many of both."""
-    monkeypatch.setattr(log, "BLOCK", 300)
+    monkeypatch.setattr(reader, "BLOCK", 300)
     monkeypatch.setattr(pipeline, "CHECKPOINT_EVERY", 0.0)
 
 
@@ -105,7 +106,7 @@ def test_a_long_line_that_cannot_be_kept_is_tried_again(
     real = DeadLetterFiles.spool
     calls = iter(range(1000))
 
-    def spool(self: DeadLetterFiles, fragment: log.OversizedFragment) -> object:
+    def spool(self: DeadLetterFiles, fragment: OversizedFragment) -> object:
         if next(calls) in {0, 3, 4, 9}:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         return real(self, fragment)

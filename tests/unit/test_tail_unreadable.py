@@ -124,7 +124,7 @@ def test_files_deleted_before_they_were_anyone_are_let_go(reader: Reader, log: P
             path.unlink()
     reader.wait()
     reader.wait(CLAIMABLE + 1)
-    assert [log.facts.name for log in reader.tail._open.values()] == [str(log)]
+    assert [it.facts.name for it in reader.tail.registry.open.values()] == [str(log)]
     assert reader.delivered == expected(FIRST)
 
 
