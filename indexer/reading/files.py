@@ -6,7 +6,6 @@ here, once; `windows.open_log` opens the resolved path and follows no link.
 """
 
 import fnmatch
-import glob
 import os
 import stat
 from collections.abc import Iterable, Iterator, Sequence
@@ -15,20 +14,25 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from indexer.errors import NoSuchLog
+from indexer.reading.globbing import (
+    LOGS_IN_DIRECTORY,
+    directory_before_magic,
+    exists,
+    expand,
+    is_directory,
+    note_unreadable,
+)
+from indexer.reading.globbing import (
+    as_text as as_text,
+)
 
 STANDARD_INPUT = "-"
 """The path that stands for it."""
-LOGS_IN_DIRECTORY = "*activity*.log*"
 SYSTEM = ("/proc", "/sys", "/dev")
 """Nothing there is a log; what is in memory (`/dev/shm`) may be one."""
 MEMORY = "/dev/shm"  # noqa: S108 - not used, only told apart
 NEVER = "it belongs to the system, to our secrets or to our own state, and is never read as a log"
 OUTSIDE = "it is a link to {real}, outside the directories given: give that as a PATH, or --follow-symlinks"
-
-
-def as_text(path: str) -> str:
-    """A path as text that can be stored and shown, whatever bytes it has."""
-    return os.fsencode(path).decode(errors="replace")
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,25 +133,19 @@ def find(patterns: Iterable[str], scope: Scope = DEFAULT_SCOPE) -> Look:
     unreadable: dict[str, str] = {}
     for pattern in patterns:
         try:
-            root, paths = _root(pattern, scope), sorted(_expand(pattern, unreadable))
+            root, paths = _root(pattern, scope), sorted(expand(pattern, unreadable))
         except OSError as error:
-            _cannot(_before_magic(pattern) or ".", error, unreadable)
+            note_unreadable(directory_before_magic(pattern) or ".", error, unreadable)
             continue
         for path in paths:
             try:
                 facts = guard.look_at(path, root)
             except OSError as error:
-                _cannot(path, error, unreadable)
+                note_unreadable(path, error, unreadable)
                 continue
             if facts is not None:
                 found.setdefault(facts.key, facts)
     return Look(sorted(found.values(), key=lambda facts: facts.path), unreadable)
-
-
-def _cannot(path: str, error: OSError, unreadable: dict[str, str]) -> None:
-    """Note why a path cannot be looked at, unless it is not there."""
-    if not isinstance(error, FileNotFoundError | NotADirectoryError):
-        unreadable[as_text(path.rstrip("/") or "/")] = error.strerror or str(error)
 
 
 class _Guard:
@@ -235,84 +233,10 @@ def _devices(paths: Iterable[str]) -> set[int]:
 
 def _root(pattern: str, scope: Scope) -> str:
     """The resolved path that a pattern's files have to lie in: what the operator gave, before any sign of a glob."""
-    if _is_directory(pattern) or pattern in scope.links:
+    if is_directory(pattern) or pattern in scope.links:
         return os.path.realpath(pattern)
     directory = os.path.dirname(pattern)  # noqa: PTH120
-    return os.path.realpath(directory if _is_there(pattern) else _before_magic(directory))
-
-
-def _before_magic(pattern: str) -> str:
-    """The directory before the first sign of a glob; the path itself, if there is none."""
-    while glob.has_magic(pattern):
-        pattern = os.path.dirname(pattern)  # noqa: PTH120
-    return pattern
-
-
-def _expand(pattern: str, unreadable: dict[str, str]) -> Iterator[str]:
-    """The paths that a pattern stands for; a directory that does not let itself be listed goes to `unreadable`."""
-    if _is_directory(pattern):
-        yield from _matching(pattern, [LOGS_IN_DIRECTORY], unreadable)
-    elif not glob.has_magic(pattern) or _is_there(pattern):
-        yield pattern
-    else:
-        base = "/" if pattern.startswith("/") else ""
-        yield from _matching(base, [part for part in pattern.split("/") if part], unreadable)
-
-
-def _matching(directory: str, parts: Sequence[str], unreadable: dict[str, str]) -> Iterator[str]:
-    """The paths below a directory that match the parts of a glob, as `glob` has it; but that tells no errors.
-
-    `**` is any number of directories, without those that are symbolic links: these may lead round in circles.
-    """
-    part, *rest = parts
-    if not glob.has_magic(part):
-        path = os.path.join(directory, part)  # noqa: PTH118
-        yield from _matching(path, rest, unreadable) if rest else [path]
-        return
-    if part == "**" and rest:
-        yield from _matching(directory, rest, unreadable)
-    for name in _listed(directory, part, unreadable):
-        path = os.path.join(directory, name)  # noqa: PTH118
-        if part == "**" and _may_be_directory(path, unreadable, links=False):
-            yield from _matching(path, parts, unreadable)
-        elif not rest:
-            yield path
-        elif part != "**" and _may_be_directory(path, unreadable):
-            yield from _matching(path, rest, unreadable)
-
-
-def _listed(directory: str, part: str, unreadable: dict[str, str]) -> list[str]:
-    try:
-        names = fnmatch.filter(os.listdir(directory or "."), part)  # noqa: PTH208
-    except OSError as error:
-        _cannot(directory or ".", error, unreadable)
-        return []
-    return [name for name in names if part.startswith(".") or not name.startswith(".")]
-
-
-def _may_be_directory(path: str, unreadable: dict[str, str], *, links: bool = True) -> bool:
-    try:
-        return _is_directory(path, links=links)
-    except OSError as error:
-        _cannot(path, error, unreadable)
-        return False
-
-
-def _is_directory(path: str, *, links: bool = True) -> bool:
-    """Tell whether a path, or with `links` what it leads to, is a directory. Raises OSError if that is not told."""
-    try:
-        return stat.S_ISDIR(os.stat(path, follow_symlinks=links).st_mode)  # noqa: PTH116
-    except (FileNotFoundError, NotADirectoryError):
-        return False
-
-
-def _is_there(path: str) -> bool:
-    """Tell whether a path names anything. Raises OSError if that is not told."""
-    try:
-        os.lstat(path)
-    except (FileNotFoundError, NotADirectoryError):
-        return False
-    return True
+    return os.path.realpath(directory if exists(pattern) else directory_before_magic(directory))
 
 
 def look_at(path: str) -> FileFacts | None:

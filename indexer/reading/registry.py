@@ -1,9 +1,11 @@
 """The log files that are known, each in one state, and what is remembered of them."""
 
-from collections.abc import Iterable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import islice
 
+from indexer.events import Events
 from indexer.reading.files import FileFacts
 from indexer.reading.identity import FileRecord, Key
 from indexer.reading.log import Log
@@ -11,6 +13,8 @@ from indexer.reading.states import DRAINING, OPEN, FileEvent, FileState, transit
 
 INPUT = (0, 0)
 """The key of standard input, of which nothing is remembered."""
+RETRIED = 10.0
+"""Seconds after which a file that could not be read is tried again."""
 ALIKE = 1000
 """Of known files with one first line, so many are considered when another one is found."""
 
@@ -41,6 +45,12 @@ class TrackedFile:
         return self.found if self.log is None else self.log.facts
 
     @property
+    def opened_log(self) -> Log:
+        """The log of a file that is open or draining."""
+        assert self.log is not None  # noqa: S101 - the states say so
+        return self.log
+
+    @property
     def known_as(self) -> FileRecord | None:
         """Which log it is and how far it is delivered, as far as is known."""
         return self.record if self.log is None or self.log.record is None else self.log.record
@@ -49,12 +59,18 @@ class TrackedFile:
 class FileRegistry:
     """All known files: one for each inode that is there, those replaced under their inode, and those missing."""
 
-    def __init__(self, remembered: Iterable[FileRecord]) -> None:
+    def __init__(
+        self, remembered: Iterable[FileRecord], events: Events, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._events = events
+        self._clock = clock
         self.files: dict[Key, TrackedFile] = {}
         self.open: dict[Key, TrackedFile] = {}
         self.logs: dict[int, TrackedFile] = {}
         """The open and the draining files, by the number of their log."""
         self.missing: list[TrackedFile] = []
+        self.failed: dict[str, str] = {}
+        """Paths of files that could not be read, with the reason."""
         self._alike: dict[tuple[int, int], list[TrackedFile]] = {}
         """All identified files, by the length and checksum of their first line."""
         for record in remembered:
@@ -77,10 +93,9 @@ class FileRegistry:
         self.logs[log.number] = file
         self.move(file, FileEvent.OPENED)
 
-    def closed(self, file: TrackedFile, now: float) -> None:
+    def closed(self, file: TrackedFile) -> None:
         """A file is not open, and nothing of it is in flight: remember how far it is delivered."""
-        log = file.log
-        assert log is not None  # noqa: S101 - it was open
+        log = file.opened_log
         if file.state in DRAINING:
             self.move(file, FileEvent.DELIVERED)
         del self.logs[log.number]
@@ -89,23 +104,32 @@ class FileRegistry:
         if record is not None and file.facts.key != INPUT:
             file.record = replace(record.at(file.facts), ended=file.state is FileState.DONE)
         if self.files.get(file.facts.key) is not file:  # its inode is another file now
-            self.lose(file, log.unread, now)
+            self.lose(file, log.unread)
 
-    def lose(self, file: TrackedFile, unread: int, now: float) -> None:
+    def lose(self, file: TrackedFile, unread: int) -> None:
         """No path names a file, or its inode is another file now: a copy may go on where it ended."""
         if self.files.get(file.facts.key) is file:
             del self.files[file.facts.key]
         if file.record is not None:
             self.move(file, FileEvent.LOST)
-            file.since, file.unread = now, unread
+            file.since, file.unread = self._clock(), unread
             self.missing.append(file)
 
-    def detach_former(self, file: TrackedFile, now: float) -> None:
+    def detach_former(self, file: TrackedFile) -> None:
         """Treat what is remembered of an open file's inode as missing, until the file turns out to be it."""
         record, file.record = file.record, None
         if record is not None:
             state = FileState.DONE if record.ended else FileState.CLOSED
-            self.lose(TrackedFile(file.facts, state, record), record.unread, now)
+            self.lose(TrackedFile(file.facts, state, record), record.unread)
+
+    def fail(self, file: TrackedFile, error: OSError) -> None:
+        """A file cannot be read now: report it, and try it again in `RETRIED` seconds."""
+        name, reason = file.facts.name, error.strerror or str(error)
+        self.failed[name] = reason
+        file.retry_at = self._clock() + RETRIED
+        if not error.errno:
+            file.unsound = error
+        self._events.file_unreadable(name, reason)
 
     def records(self) -> list[FileRecord]:
         """What to remember now."""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from indexer.reading.tail import CLAIMABLE
+from indexer.reading.scanner import CLAIMABLE
 from tests.support.rotation import FIRST, HALF, SECOND, THIRD, copy_truncate, rename, rotated
 from tests.unit.conftest import Opened, Reader, append, expected, lines
 

@@ -10,7 +10,8 @@ import pytest
 
 from indexer.events import Recognition
 from indexer.reading import reader as reader_module
-from indexer.reading.tail import CLAIMABLE, LIVELY
+from indexer.reading.scanner import CLAIMABLE
+from indexer.reading.tail import LIVELY
 from tests.support.rotation import FIRST, HALF, REST, SECOND, THIRD, rename, rotated
 from tests.unit.conftest import Delivered, Opened, Reader, append, expected, lines
 

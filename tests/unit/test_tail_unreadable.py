@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from indexer.reading.registry import RETRIED
+from indexer.reading.scanner import CLAIMABLE
 from indexer.reading.sources import FileSource
-from indexer.reading.tail import CLAIMABLE, RETRIED
 from tests.support.rotation import FIRST, HALF, SECOND, THIRD, rename, rotated
 from tests.unit.conftest import Opened, Reader, append, expected, lines
 
