@@ -16,14 +16,12 @@ from pathlib import Path
 from indexer.errors import NoSuchLog
 from indexer.reading.globbing import (
     LOGS_IN_DIRECTORY,
+    as_text,
     directory_before_magic,
     exists,
     expand,
     is_directory,
     note_unreadable,
-)
-from indexer.reading.globbing import (
-    as_text as as_text,
 )
 
 STANDARD_INPUT = "-"

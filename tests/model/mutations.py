@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from indexer.delivery import Delivery
 from indexer.pipeline import Pipeline
 from indexer.reading import identity, reader
 from indexer.reading.batch import Place, ReadBatch
@@ -134,18 +135,16 @@ def checkpoint_before_delivery(patch: Patch) -> None:
 
 def acknowledgement_out_of_order(patch: Patch) -> None:
     """A batch is acknowledged although an older one is still on its way."""
-    original = Pipeline._settle
+    original = Delivery.acknowledge
 
-    def settle(self: Pipeline) -> None:
-        done = [in_flight_batch for in_flight_batch in self._in_flight if in_flight_batch.done.is_set()]
-        waiting = [
-            in_flight_batch for in_flight_batch in self._in_flight if not in_flight_batch.done.is_set()
-        ]
-        self._in_flight.clear()
-        self._in_flight.extend(done + waiting)
+    def acknowledge(self: Delivery) -> None:
+        done = [it for it in self.in_flight if it.done.is_set()]
+        waiting = [it for it in self.in_flight if not it.done.is_set()]
+        self.in_flight.clear()
+        self.in_flight.extend(done + waiting)
         original(self)
 
-    patch.setattr(Pipeline, "_settle", settle)
+    patch.setattr(Delivery, "acknowledge", acknowledge)
 
 
 def stop_acknowledges_what_is_on_its_way(patch: Patch) -> None:
@@ -154,9 +153,9 @@ def stop_acknowledges_what_is_on_its_way(patch: Patch) -> None:
 
     def drain(self: Pipeline) -> None:
         original(self)
-        for in_flight_batch in self._in_flight:
-            for mark in in_flight_batch.batch.tickets:
-                self._tail.acknowledge(mark)
+        for in_flight in self._delivery.in_flight:
+            for position in in_flight.batch.tickets:
+                self._tail.acknowledge(position)
 
     patch.setattr(Pipeline, "_drain", drain)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from indexer import pipeline
+from indexer import delivery
 from indexer.reading import reader
 from indexer.writing.checkpoint import Checkpoint
 from tests.support import faults
@@ -23,7 +23,7 @@ def small(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> No
     """Blocks smaller or larger than batches, a checkpoint at each opportunity; it is no machine that dies here."""
     monkeypatch.setattr(os, "fsync", lambda _descriptor: None)
     monkeypatch.setattr(reader, "BLOCK", request.param)
-    monkeypatch.setattr(pipeline, "CHECKPOINT_EVERY", 0.0)
+    monkeypatch.setattr(delivery, "CHECKPOINT_EVERY", 0.0)
 
 
 def is_number(number: int, world: World, request: faults.Request) -> bool:

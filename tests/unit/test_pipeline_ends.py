@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from indexer import pipeline
+from indexer import delivery, pipeline
 from indexer.events import Fault, Totals
 from indexer.reading import reader
 from indexer.reading.batch import OversizedFragment
@@ -26,7 +26,7 @@ TIMEOUT = 30
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Small blocks, and a checkpoint at each opportunity, so that a short log has many of both."""
     monkeypatch.setattr(reader, "BLOCK", 300)
-    monkeypatch.setattr(pipeline, "CHECKPOINT_EVERY", 0.0)
+    monkeypatch.setattr(delivery, "CHECKPOINT_EVERY", 0.0)
 
 
 @pytest.fixture
@@ -118,7 +118,7 @@ def test_a_long_line_that_cannot_be_kept_is_tried_again(
     assert totals.rejected == 1
     told = world.heard.of("delivery_failed")
     assert [fault for fault, _, _ in told] == [Fault.DISK] * 4
-    assert f"cannot keep a long line in {world.state}: No space left on device" in told[0]
+    assert f"cannot store a long line in {world.state}: No space left on device" in told[0]
     assert world.heard.of("checkpoint_failed") == []
 
 
