@@ -1,4 +1,4 @@
-"""Paths, globs and directories → the paths that they stand for. `glob` of the standard library hides errors; this reports them."""
+"""Expands globs and directories to paths. The standard library's `glob` hides errors; this reports them."""
 
 import fnmatch
 import glob
@@ -15,20 +15,20 @@ def as_text(path: str) -> str:
 
 
 def note_unreadable(path: str, error: OSError, unreadable: dict[str, str]) -> None:
-    """Note why a path cannot be looked at, unless it is not there."""
+    """Record why a path cannot be read, unless it does not exist."""
     if not isinstance(error, FileNotFoundError | NotADirectoryError):
         unreadable[as_text(path.rstrip("/") or "/")] = error.strerror or str(error)
 
 
 def directory_before_magic(pattern: str) -> str:
-    """The directory before the first sign of a glob; the path itself, if there is none."""
+    """The directory before the first wildcard; the path itself, if there is none."""
     while glob.has_magic(pattern):
         pattern = os.path.dirname(pattern)  # noqa: PTH120
     return pattern
 
 
 def expand(pattern: str, unreadable: dict[str, str]) -> Iterator[str]:
-    """The paths that a pattern stands for; a directory that does not let itself be listed goes to `unreadable`."""
+    """Yield the paths that a pattern stands for; directories that cannot be listed go to `unreadable`."""
     if is_directory(pattern):
         yield from _matching(pattern, [LOGS_IN_DIRECTORY], unreadable)
     elif not glob.has_magic(pattern) or exists(pattern):
@@ -39,9 +39,9 @@ def expand(pattern: str, unreadable: dict[str, str]) -> Iterator[str]:
 
 
 def _matching(directory: str, parts: Sequence[str], unreadable: dict[str, str]) -> Iterator[str]:
-    """The paths below a directory that match the parts of a glob, as `glob` has it; but that tells no errors.
+    """Yield the paths below a directory that match the parts of a glob, as `glob` does.
 
-    `**` is any number of directories, without those that are symbolic links: these may lead round in circles.
+    `**` is any number of directories, except symbolic links, which may form a loop.
     """
     part, *rest = parts
     if not glob.has_magic(part):
@@ -78,7 +78,7 @@ def _may_be_directory(path: str, unreadable: dict[str, str], *, links: bool = Tr
 
 
 def is_directory(path: str, *, links: bool = True) -> bool:
-    """Tell whether a path, or with `links` what it leads to, is a directory. Raises OSError if that is not told."""
+    """Tell whether a path (with `links`, its target) is a directory. Raises OSError if that is unknown."""
     try:
         return stat.S_ISDIR(os.stat(path, follow_symlinks=links).st_mode)  # noqa: PTH116
     except (FileNotFoundError, NotADirectoryError):
@@ -86,7 +86,7 @@ def is_directory(path: str, *, links: bool = True) -> bool:
 
 
 def exists(path: str) -> bool:
-    """Tell whether a path names anything. Raises OSError if that is not told."""
+    """Tell whether a path exists. Raises OSError if that is unknown."""
     try:
         os.lstat(path)
     except (FileNotFoundError, NotADirectoryError):

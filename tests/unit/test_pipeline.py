@@ -213,9 +213,9 @@ def test_what_is_answered_is_acknowledged_though_there_is_room(
     """With senders to spare no one has to wait for an answer; answers that came are acknowledged and remembered."""
 
     def room(self: Pipeline) -> bool:
-        return all(in_flight_batch.done.wait(TIMEOUT) for in_flight_batch in self._delivery.in_flight)
+        return all(it.done.wait(TIMEOUT) for it in self._delivery.in_flight)
 
-    monkeypatch.setattr(Pipeline, "_room", room)
+    monkeypatch.setattr(Pipeline, "_has_room", room)
     offsets: set[int] = set()
 
     def save(checkpoint: Checkpoint, save: Callable[[Checkpoint], None]) -> None:
