@@ -12,12 +12,12 @@ from contextlib import suppress
 from functools import partial
 
 from indexer.delivery import Delivery, InFlightBatch
-from indexer.errors import StateUnusable
+from indexer.errors import StateUnusable, Stopped
 from indexer.events import Events, Fault, Totals
 from indexer.reading.batch import AckPosition, OversizedFragment, ReadBatch
 from indexer.reading.tail import Tail
 from indexer.writing.batches import Batch, Batcher
-from indexer.writing.bulk import Sender, Stopped
+from indexer.writing.bulk import Sender
 from indexer.writing.dead_letters import DeadLetterStore
 
 HEARTBEAT_EVERY = 1.0

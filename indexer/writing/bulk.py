@@ -16,14 +16,15 @@ import elastic_transport
 import elasticsearch
 from elasticsearch import Elasticsearch
 
+from indexer.elastic.alias import Backing
 from indexer.elastic.failures import InvalidAnswer, describe, reason_of, summarise
-from indexer.errors import Fatal
+from indexer.errors import Fatal, Stopped
 from indexer.events import Events, Fault
 from indexer.reading.entries import Rejection, offset_of
 from indexer.writing import answers
 from indexer.writing.answers import Answer, Row, Verdict
 from indexer.writing.batches import EMPTY, Batch, Body, Pair
-from indexer.writing.target import Backing, IndexUnavailable, Target, delivered
+from indexer.writing.target import IndexUnavailable, Target, delivered
 
 RETRY_WAIT = (0.1, 30.0)
 FIX_WAIT = (1.0, 60.0)
@@ -36,10 +37,6 @@ REFUSED = "request_refused"
 """What an entry is rejected for if a request of its own is refused."""
 PROBE = Body(b'{"update":{"_id":"probe"}}\n{"doc":{}}\n', 1)
 """Changes nothing: there is no such entry, and its answer says so (404, measured on 8.19.16 and 9.1.5)."""
-
-
-class Stopped(Exception):  # noqa: N818 - an end that was asked for
-    """The indexer is stopping; what was to be sent is not delivered."""
 
 
 class BulkFailed(Exception):  # noqa: N818 - the ordinary course of an outage

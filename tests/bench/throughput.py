@@ -41,7 +41,8 @@ from turns import Turns, middle, ratio, turn
 
 from indexer.demo.embedded import Embedded
 from indexer.demo.sample import entries
-from indexer.elastic.client import connect, inspect_server
+from indexer.elastic.client import connect
+from indexer.elastic.server import inspect_server
 from indexer.settings import Connection
 
 END = datetime(2026, 11, 23, tzinfo=UTC)

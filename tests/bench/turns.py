@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import mapping
 from contenders import Bench, Contender, Job, Usage
 
-from indexer.elastic.client import inspect_server
+from indexer.elastic.cluster import Cluster
 from indexer.setup.templates import install
 
 QUIET = 0.1
@@ -56,7 +56,7 @@ def middle(usages: Sequence[Usage]) -> Usage:
 def start_afresh(bench: Bench) -> None:
     """Make the index anew with the shipped template, and wait until the server has nothing more to do."""
     bench.client.options(ignore_status=404).indices.delete(index=bench.index)
-    install(bench.client, bench.connection, inspect_server(bench.client))
+    install(Cluster(bench.client, bench.connection))
     before, then = mapping.server_cpu(bench.client), time.monotonic()
     for _ in range(PATIENCE):
         now, moment = mapping.server_cpu(bench.client), time.monotonic()

@@ -20,7 +20,7 @@ import orjson
 import pytest
 from elasticsearch import Elasticsearch
 
-from indexer.elastic.client import inspect_server
+from indexer.elastic.cluster import Cluster
 from indexer.events import Broadcast, Events, Totals
 from indexer.run import Report, run
 from indexer.settings import Connection, Delivery, State
@@ -124,6 +124,11 @@ class Lab:
     logs: Path
     state: State
 
+    @property
+    def cluster(self) -> Cluster:
+        """For what sets a server up."""
+        return self.cluster
+
     def log(self, content: bytes, name: str = LOG) -> Path:
         """Write a log file."""
         path = self.logs / name
@@ -148,7 +153,7 @@ class Lab:
 
     def install(self) -> None:
         """`indexer template install`."""
-        install(self.client, self.connection, inspect_server(self.client))
+        install(self.cluster)
 
     def stored(self) -> dict[str, bytes]:
         """Each entry behind the alias by its id, byte for byte as the server gives it."""

@@ -18,7 +18,7 @@ import pytest
 from indexer.events import Events
 from indexer.settings import Delivery, State
 from indexer.verify.findings import Verification
-from indexer.verify.log_files import verify
+from indexer.verify.log_files import Verifier
 from indexer.writing.target import LOOK_EVERY
 from tests.integration.conftest import Lab, joined, numbered, until
 from tests.support.real_faults.laboratory import behind_proxy, entries
@@ -28,7 +28,8 @@ from tests.support.real_faults.proxy import Answer, CarryOut, Request, Silence
 def verified(lab: Lab, *, repair: bool = False, state: State | None = None) -> Verification:
     """`indexer verify`."""
     state = state or lab.state
-    return verify([str(lab.logs)], lab.connection, Delivery(), state, Events(), Event(), repair=repair)
+    verifier = Verifier(lab.connection, Delivery(), state, Events(), Event())
+    return verifier.verify([str(lab.logs)], repair=repair)
 
 
 def copies(lab: Lab) -> Counter[int]:

@@ -6,7 +6,7 @@ import time
 
 from indexer.events import Events
 from indexer.settings import Delivery
-from indexer.verify.log_files import verify
+from indexer.verify.log_files import Verifier
 from tests.integration.conftest import LOG, Lab, numbered, until
 from tests.integration.test_follow import writing
 
@@ -31,8 +31,8 @@ def test_killed_again_and_again_it_indexes_each_line_once(lab: Lab) -> None:
     with lab.following() as following:
         following.until(lambda: len(lab.hits()) >= len(lines))
         following.until(lambda: lab.numbers() == list(range(len(lines))))
-    found = verify(
-        [str(lab.logs)], lab.connection, Delivery(), lab.state, Events(), threading.Event(), repair=False
+    found = Verifier(lab.connection, Delivery(), lab.state, Events(), threading.Event()).verify(
+        [str(lab.logs)]
     )
     assert found.agrees
     assert found.present == len(lines)

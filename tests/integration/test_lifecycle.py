@@ -14,7 +14,7 @@ import pytest
 import indexer
 from indexer.check import check
 from indexer.check.findings import Level, Topic
-from indexer.elastic.client import inspect_server
+from indexer.elastic.server import inspect_server
 from indexer.events import Events
 from indexer.settings import Delivery, Indices, Lifecycle, RolloverPolicy
 from indexer.setup import plan
@@ -23,7 +23,7 @@ from indexer.setup.rollover import roll_over_if_due
 from indexer.setup.templates import NotAccepted, Outcome, Result, install
 from indexer.status.status import status
 from indexer.verify.findings import Verification
-from indexer.verify.log_files import verify
+from indexer.verify.log_files import Verifier
 from tests.conftest import TestServer, in_memory
 from tests.integration.conftest import LOG, Lab, joined, numbered, until
 from tests.support.lifecycle_plugin.build import managed
@@ -40,7 +40,7 @@ def server(elasticsearch_version: str) -> Iterator[TestServer]:
 
 def installed(lab: Lab, indices: Indices | None = None) -> dict[str, Outcome]:
     """`indexer template install`: what it says, by the thing it says it of; of the policy, without its name."""
-    outcomes = install(lab.client, lab.connection, inspect_server(lab.client), indices)
+    outcomes = install(lab.cluster, indices)
     return {outcome.what.removesuffix(f" {lab.connection.alias}"): outcome for outcome in outcomes}
 
 
@@ -67,8 +67,8 @@ def append(lab: Lab, lines: list[bytes]) -> None:
 
 def verified(lab: Lab) -> Verification:
     """`indexer verify`."""
-    return verify(
-        [str(lab.logs)], lab.connection, Delivery(), lab.state, Events(), threading.Event(), repair=False
+    return Verifier(lab.connection, Delivery(), lab.state, Events(), threading.Event()).verify(
+        [str(lab.logs)]
     )
 
 
@@ -172,15 +172,12 @@ def test_an_old_index_becomes_warm_and_is_deleted(lab: Lab) -> None:
 
 def test_the_policy_goes_only_once_no_index_needs_it(lab: Lab) -> None:
     """As long as it does, what would do its work without it has nothing to do, and removing leaves it; then it goes."""
-    server, what = inspect_server(lab.client), f"{POLICY} {lab.connection.alias}"
-    assert (
-        roll_over_if_due(lab.client, lab.connection, RolloverPolicy(retain="1s")).managed
-        == lab.connection.alias
-    )
-    kept = {it.what: it for it in remove(lab.client, lab.connection, server, data=False)}
+    what = f"{POLICY} {lab.connection.alias}"
+    assert roll_over_if_due(lab.cluster, RolloverPolicy(retain="1s")).managed == lab.connection.alias
+    kept = {it.what: it for it in remove(lab.cluster, data=False)}
     assert kept[what].result is Result.KEPT
     assert "in use by one or more indices" in kept[what].detail
-    gone = {it.what: it.result for it in remove(lab.client, lab.connection, server, data=True)}
+    gone = {it.what: it.result for it in remove(lab.cluster, data=True)}
     assert gone[what] is Result.REMOVED
     assert lab.connection.alias not in lab.client.ilm.get_lifecycle()
 

@@ -9,7 +9,7 @@ import pytest
 
 from indexer.events import Events
 from indexer.settings import Delivery
-from indexer.verify.log_files import verify
+from indexer.verify.log_files import Verifier
 from tests.integration.conftest import LOG, Lab
 from tests.support.real_faults.actions import late
 from tests.support.real_faults.laboratory import SMALL, FaultyLab, behind_proxy, entries, until_read
@@ -72,5 +72,5 @@ def test_a_rollover_while_one_lags_behind_the_other(one: FaultyLab, two: FaultyL
         gate.set()
         until_read(first, 1000)
     assert one.held() == Counter(lines)
-    found = verify([str(one.logs)], one.real, Delivery(), one.state, Events(), Event(), repair=False)
+    found = Verifier(one.real, Delivery(), one.state, Events(), Event()).verify([str(one.logs)])
     assert found.agrees

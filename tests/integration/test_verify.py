@@ -16,12 +16,13 @@ import orjson
 import pytest
 from elasticsearch import Elasticsearch
 
+from indexer.elastic.alias import backing
 from indexer.events import Events
 from indexer.settings import Connection, Delivery, State
 from indexer.verify.findings import SHOWN, Line, Verification
-from indexer.verify.log_files import Repair, verify
+from indexer.verify.log_files import Repair, Verifier
 from indexer.writing.bulk import Sender
-from indexer.writing.target import Target, backing
+from indexer.writing.target import Target
 from tests.integration.conftest import (
     LOG,
     Lab,
@@ -60,7 +61,8 @@ def compare(lab: Lab, *paths: Path | str, repair: bool = False, **how: Any) -> V
     connection: Connection = how.pop("connection", lab.connection)
     state: State = how.pop("state", lab.state)
     named = [str(path) for path in paths] or [str(lab.logs)]
-    return verify(named, connection, Delivery(**how), state, Events(), threading.Event(), repair=repair)
+    verifier = Verifier(connection, Delivery(**how), state, Events(), threading.Event())
+    return verifier.verify(named, repair=repair)
 
 
 def counts(result: dict[str, Any] | Verification) -> dict[str, int]:
@@ -479,8 +481,7 @@ def test_a_repair_leaves_alone_what_is_different_or_doubled(good: Lab) -> None:
 def test_a_repair_of_what_was_delivered_meanwhile_doubles_nothing(good: Lab) -> None:
     """By an indexer that runs at the same time, into an index that is no longer written."""
     good.client.indices.rollover(alias=good.connection.alias)
-    behind = backing(good.client, good.connection.alias, "")
-    target = Target(good.client, good.connection.alias, "", behind, None)
+    target = Target(good.cluster, backing(good.cluster), None)
     sender = Sender(good.client, target, Events(), threading.Event())
     delivered = Line(identity(LINES[0]).encode(), LINES[0], LOG, 0, None, final=True)
     assert Repair(sender, cast("DeadLetterStore", None))([delivered]) == 1

@@ -5,10 +5,11 @@ from functools import partial
 import elastic_transport
 import pytest
 
+from indexer.errors import Stopped
 from indexer.events import Fault
 from indexer.reading.entries import Rejection, entry_id
 from indexer.writing.batches import Body
-from indexer.writing.bulk import FIX_WAIT, RETRY_WAIT, Stopped
+from indexer.writing.bulk import FIX_WAIT, RETRY_WAIT
 from indexer.writing.target import LOOK_EVERY
 from tests.support import faults
 from tests.support.fakes import Refusal

@@ -7,9 +7,9 @@ from functools import partial
 import elastic_transport
 import pytest
 
+from indexer.errors import Stopped
 from indexer.events import Fault
 from indexer.writing.batches import Body
-from indexer.writing.bulk import Stopped
 from indexer.writing.target import GRACE, LOOK_EVERY
 from tests.support import faults
 from tests.support.fakes import FakeElasticsearch, Refusal

@@ -5,10 +5,11 @@ from dataclasses import replace
 
 import pytest
 
+from indexer.errors import Stopped
 from indexer.events import Fault
 from indexer.reading.entries import entry_id
 from indexer.writing.batches import Body, Pair
-from indexer.writing.bulk import FIX_WAIT, RETRY_WAIT, TRIES, Outcome, Stopped
+from indexer.writing.bulk import FIX_WAIT, RETRY_WAIT, TRIES, Outcome
 from indexer.writing.target import LOOK_EVERY
 from tests.support import faults
 from tests.support.fakes import Refusal

@@ -11,10 +11,10 @@ from typing import Any
 import orjson
 import pytest
 
+from indexer.errors import Stopped
 from indexer.events import Fault
 from indexer.reading.entries import Rejection
 from indexer.writing.batches import Body
-from indexer.writing.bulk import Stopped
 from indexer.writing.dead_letters import LARGEST, READABLE, REST, TRIES, DeadLetterFiles, DeadLetterStore
 from tests.support import faults
 from tests.support.fakes import ALIAS, FakeElasticsearch, Refusal

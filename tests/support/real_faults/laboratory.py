@@ -16,7 +16,7 @@ from indexer import run
 from indexer.elastic.client import connect
 from indexer.events import Events, Totals
 from indexer.settings import Connection, Delivery, State
-from indexer.verify.log_files import verify
+from indexer.verify.log_files import Verifier
 from indexer.writing import bulk, checkpoint
 from tests.integration.conftest import LOG, Following, Lab, joined, until
 from tests.support.real_faults.actions import late
@@ -101,8 +101,8 @@ class FaultyLab(Lab):
         may be counted again. Returns the counters.
         """
         assert self.held() == Counter(lines)
-        found = verify(
-            [str(self.logs)], self.real, Delivery(), self.state, Events(), threading.Event(), repair=False
+        found = Verifier(self.real, Delivery(), self.state, Events(), threading.Event()).verify(
+            [str(self.logs)]
         )
         assert found.agrees, found
         assert (found.present, found.rejected) == (len(lines), rejected)
