@@ -6,11 +6,11 @@ import time
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from indexer import __version__
 from indexer.events import Events, Fault, LogProgress, Progress, Recognition, Totals
-from indexer.monitoring.snapshot import Fields, InFlight, Latency, LogNumbers, Repeated, Snapshot
+from indexer.monitoring.snapshot import Fields, InFlight, Latency, Repeated, Snapshot
 
 BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 """Seconds of a request, in a histogram."""
@@ -42,7 +42,7 @@ class LagTracker:
         """When it was first seen to reach beyond the sample before, and the offset that it reached until the next."""
         self._spacing = 0.0
 
-    def look(self, now: float, delivered: int, lag: int) -> float:
+    def update(self, now: float, delivered: int, lag: int) -> float:
         """Note that `lag` bytes after the offset `delivered` are there; return the age of the oldest, in seconds."""
         self._found = [(time, end) for time, end in self._found if lag and end > delivered]
         if lag:
@@ -89,8 +89,8 @@ class MetricsRecorder(Events):
         self._in_flight = InFlight()
         self._latency = [0] * (len(BOUNDS) + 1)
         self._latency_total = 0.0
-        self._backlogs: dict[tuple[int, int, int], LagTracker] = {}
-        self._logs: tuple[LogNumbers, ...] = ()
+        self._trackers: dict[tuple[int, int, int], LagTracker] = {}
+        self._logs: tuple[LogProgress, ...] = ()
         self._unreadable: dict[str, tuple[float, str]] = {}
         self._fields: Fields | None = None
         self._free: int | None = None
@@ -119,27 +119,21 @@ class MetricsRecorder(Events):
                 path: told for path, told in self._unreadable.items() if now - told[0] < UNREADABLE_FOR
             }
         progress = look()
-        logs = self._measured(now, progress.logs)
+        logs = self._with_lag_seconds(now, progress.logs)
         with self._lock:
             self._logs = logs
             self._in_flight = InFlight(progress.batches, progress.bytes, progress.oldest)
             self._ever = progress.totals
 
-    def _measured(self, now: float, logs: Iterable[LogProgress]) -> tuple[LogNumbers, ...]:
-        """Of each path once: a log that was truncated may still be on its way as what it was."""
-        before, self._backlogs = self._backlogs, {}
-        found: dict[str, LogNumbers] = {}
+    def _with_lag_seconds(self, now: float, logs: Iterable[LogProgress]) -> tuple[LogProgress, ...]:
+        """Each path once: a log that was truncated may still be in flight with its former content."""
+        before, self._trackers = self._trackers, {}
+        found: dict[str, LogProgress] = {}
         for log in logs:
-            backlog = self._backlogs[log.identity] = before.get(log.identity) or LagTracker()
-            numbers = LogNumbers(
-                path=log.path,
-                copy=log.copy,
-                size=log.size,
-                delivered=log.delivered,
-                lag=log.lag,
-                lag_seconds=backlog.look(now, log.delivered, log.lag),
-            )
-            found[log.path] = _together(found[log.path], numbers) if log.path in found else numbers
+            tracker = self._trackers[log.identity] = before.get(log.identity) or LagTracker()
+            seconds = tracker.update(now, log.delivered, log.lag)
+            measured = replace(log, lag_seconds=seconds)
+            found[log.path] = _combine(found[log.path], measured) if log.path in found else measured
         return tuple(found.values())
 
     # ---- logs
@@ -280,13 +274,6 @@ class MetricsRecorder(Events):
             )
 
 
-def _together(one: LogNumbers, other: LogNumbers) -> LogNumbers:
-    newer = one if one.lag_seconds < other.lag_seconds else other
-    return LogNumbers(
-        newer.path,
-        newer.copy,
-        newer.size,
-        newer.delivered,
-        one.lag + other.lag,
-        max(one.lag_seconds, other.lag_seconds),
-    )
+def _combine(one: LogProgress, other: LogProgress) -> LogProgress:
+    newer, older = sorted((other, one), key=lambda log: log.lag_seconds)
+    return replace(newer, lag=newer.lag + older.lag, lag_seconds=older.lag_seconds)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from indexer.events import Totals
+from indexer.events import LogProgress, Totals
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,19 +14,6 @@ class Repeated:
     detail: str
     lasting: float
     tries: int
-
-
-@dataclass(frozen=True, slots=True)
-class LogNumbers:
-    """A log that is read, or of which something is on its way."""
-
-    path: str
-    copy: bool
-    size: int
-    delivered: int
-    lag: int
-    lag_seconds: float
-    """Since the oldest byte that is not delivered was found."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +78,7 @@ class Snapshot:
     found: Mapping[str, int] = field(default_factory=dict)
     in_flight: InFlight = field(default_factory=InFlight)
     latency: Latency = Latency((), 0.0)
-    logs: tuple[LogNumbers, ...] = ()
+    logs: tuple[LogProgress, ...] = ()
     unreadable: Mapping[str, str] = field(default_factory=dict)
     fields: Fields | None = None
     free_bytes: int | None = None

@@ -22,10 +22,9 @@ from indexer.errors import StateUnusable, Stopped
 from indexer.events import Events
 from indexer.reading import files
 from indexer.reading.entries import EXPLANATION, Reason, Rejection
-from indexer.reading.files import Scope
 from indexer.reading.log import ReadBatch
 from indexer.reading.tail import Tail
-from indexer.settings import Connection, Delivery, State
+from indexer.settings import Connection, Delivery, LogFiles, State
 from indexer.verify.findings import Kind, Line, Verification, classify, report
 from indexer.verify.hits import Held
 from indexer.verify.lookup import Lookup
@@ -46,7 +45,7 @@ PUT_OFF = 64 * 1024 * 1024
 
 
 def verify(
-    paths: Sequence[str],
+    logs: LogFiles,
     connection: Connection,
     delivery: Delivery,
     state: State,
@@ -54,13 +53,10 @@ def verify(
     stop: threading.Event,
     *,
     repair: bool,
-    follow_symlinks: bool = False,
 ) -> Verification:
     """Compare log files with the alias; with `repair`, index what is missing. Raises Fatal."""
-    scope = Scope.of(
-        paths, follow_symlinks=follow_symlinks, state=state.state_dir, secrets=connection.secret_files
-    )
-    files.require(paths, scope)
+    scope = logs.scope(connection, state)
+    files.require(logs.paths, scope)
     expects = 2 * (delivery.batch_bytes + delivery.max_line_bytes)
     with (
         connect(connection, expects=expects) as client,
@@ -75,7 +71,7 @@ def verify(
         if repair:
             sender = Sender(client, target, events, stop)
             repairer = Repair(sender, _rejects(client, connection, delivery, state, events, stop, sender))
-        tail = Tail(paths, [], limit=delivery.max_line_bytes, once=True, events=events, scope=scope)
+        tail = Tail(logs.paths, [], limit=delivery.max_line_bytes, once=True, events=events, scope=scope)
         tail.pause = partial(_go_on, stop)
         tail.scan()
         checker = Checker(lookup, repairer, stop)

@@ -16,7 +16,7 @@ from threading import Event
 import pytest
 
 from indexer.events import Events
-from indexer.settings import Delivery, State
+from indexer.settings import Delivery, LogFiles, State
 from indexer.verify.findings import Verification
 from indexer.verify.log_files import verify
 from indexer.writing.target import LOOK_EVERY
@@ -28,7 +28,9 @@ from tests.support.real_faults.proxy import Answer, CarryOut, Request, Silence
 def verified(lab: Lab, *, repair: bool = False, state: State | None = None) -> Verification:
     """`indexer verify`."""
     state = state or lab.state
-    return verify([str(lab.logs)], lab.connection, Delivery(), state, Events(), Event(), repair=repair)
+    return verify(
+        LogFiles([str(lab.logs)]), lab.connection, Delivery(), state, Events(), Event(), repair=repair
+    )
 
 
 def copies(lab: Lab) -> Counter[int]:

@@ -8,7 +8,7 @@ from threading import Event
 import pytest
 
 from indexer.events import Events
-from indexer.settings import Delivery
+from indexer.settings import Delivery, LogFiles
 from indexer.verify.log_files import verify
 from tests.integration.conftest import LOG, Lab
 from tests.support.real_faults.actions import late
@@ -72,5 +72,7 @@ def test_a_rollover_while_one_lags_behind_the_other(one: FaultyLab, two: FaultyL
         gate.set()
         until_read(first, 1000)
     assert one.held() == Counter(lines)
-    found = verify([str(one.logs)], one.real, Delivery(), one.state, Events(), Event(), repair=False)
+    found = verify(
+        LogFiles([str(one.logs)]), one.real, Delivery(), one.state, Events(), Event(), repair=False
+    )
     assert found.agrees

@@ -17,7 +17,7 @@ import pytest
 from elasticsearch import Elasticsearch
 
 from indexer.events import Events
-from indexer.settings import Connection, Delivery, State
+from indexer.settings import Connection, Delivery, LogFiles, State
 from indexer.verify.findings import SHOWN, Line, Verification
 from indexer.verify.log_files import Repair, verify
 from indexer.writing.bulk import Sender
@@ -60,7 +60,9 @@ def compare(lab: Lab, *paths: Path | str, repair: bool = False, **how: Any) -> V
     connection: Connection = how.pop("connection", lab.connection)
     state: State = how.pop("state", lab.state)
     named = [str(path) for path in paths] or [str(lab.logs)]
-    return verify(named, connection, Delivery(**how), state, Events(), threading.Event(), repair=repair)
+    return verify(
+        LogFiles(named), connection, Delivery(**how), state, Events(), threading.Event(), repair=repair
+    )
 
 
 def counts(result: dict[str, Any] | Verification) -> dict[str, int]:

@@ -70,18 +70,18 @@ def test_the_age_of_a_lag_is_that_of_its_oldest_byte(
 ) -> None:
     """Each look has a time, what is delivered and what is not; what was found later makes nothing older."""
     it = LagTracker()
-    assert [it.look(*each) for each in looks] == ages
+    assert [it.update(*each) for each in looks] == ages
 
 
 def test_an_outage_of_days_takes_no_more_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     """However often is looked, few samples are kept, and the oldest byte is as old as it is."""
     monkeypatch.setattr(recorder, "MOST", 20)
     it = LagTracker()
-    assert [it.look(second, 0, 10 + second) for second in range(100_000)][-1] == 99_999
+    assert [it.update(second, 0, 10 + second) for second in range(100_000)][-1] == 99_999
     assert len(it._found) <= 20
     for delivered in range(10_000, 100_000, 10_000):
         true = 100_000 - (delivered - 9)
-        assert true <= it.look(100_000, delivered, 100_010 - delivered) <= true + 100_000 / 5
+        assert true <= it.update(100_000, delivered, 100_010 - delivered) <= true + 100_000 / 5
 
 
 def test_a_lag_goes_with_its_log_through_a_rename(numbers: MetricsRecorder, clock: Clock) -> None:
@@ -107,7 +107,7 @@ def test_logs_that_are_gone_are_forgotten(numbers: MetricsRecorder) -> None:
     for n in range(1000):
         numbers.heartbeat(progress(log(f"{n}.log", 0, 1, inode=n)))
     assert [it.path for it in numbers.snapshot().logs] == ["999.log"]
-    assert len(numbers._backlogs) == 1
+    assert len(numbers._trackers) == 1
 
 
 # ---- counting
