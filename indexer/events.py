@@ -38,6 +38,10 @@ class Fault(StrEnum):
     DISK = "disk"
 
 
+MOST_UNREADABLE = 1000
+"""Unreadable paths that are reported: more are not needed to notice the problem."""
+
+
 @dataclass(frozen=True, slots=True)
 class Totals:
     """Lines and what became of them; `read` is the sum of the others."""

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 
-from indexer.events import Events, LogProgress, Recognition
+from indexer.events import MOST_UNREADABLE, Events, LogProgress, Recognition
 from indexer.reading import files, identity
 from indexer.reading.files import STANDARD_INPUT, FileFacts, Scope
 from indexer.reading.identity import START, FileRecord, Key, Place
@@ -41,8 +41,6 @@ QUIET_EVERY = 1.0
 """Seconds between looks at the others."""
 ALIKE = 1000
 """So many known files with one first line are looked at when another such file is found."""
-TOLD = 1000
-"""Paths that cannot be read of which a look tells."""
 TURN = 10.0
 """Seconds for which a log is read that always has more, while others wait."""
 RESERVED = 40
@@ -150,7 +148,7 @@ class Tail:
         found = {facts.key: facts for facts in look.found}
         if STANDARD_INPUT in self._patterns:
             found[INPUT] = FileFacts(STANDARD_INPUT, *INPUT, 0, 0)
-        for path, reason in islice(look.unreadable.items(), TOLD):
+        for path, reason in islice(look.unreadable.items(), MOST_UNREADABLE):
             self._events.file_unreadable(path, reason)
         for key, log in self._open.items():
             if key in found or not look.hides(log.facts.name):
