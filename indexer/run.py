@@ -2,7 +2,7 @@
 
 import resource
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
@@ -19,9 +19,8 @@ from indexer.errors import Fatal, StateUnusable
 from indexer.events import Broadcast, Events, Totals
 from indexer.pipeline import Pipeline
 from indexer.reading import files, globbing
-from indexer.reading.files import Scope
 from indexer.reading.tail import Tail
-from indexer.settings import Connection, Delivery, Monitoring, RolloverPolicy, State
+from indexer.settings import Connection, Delivery, LogFiles, Monitoring, RolloverPolicy, State
 from indexer.setup.rollover import start_rollover_loop
 from indexer.writing import checkpoint
 from indexer.writing.bulk import Sender
@@ -45,7 +44,7 @@ class Report:
 
 
 def run(
-    paths: Sequence[str],
+    logs: LogFiles,
     connection: Connection,
     delivery: Delivery,
     state: State,
@@ -55,18 +54,15 @@ def run(
     once: bool,
     rollover_policy: RolloverPolicy | None = None,
     monitoring: Monitoring | None = None,
-    follow_symlinks: bool = False,
 ) -> Report:
     """Index log files until `stop` is set, or (`once`) what is there. Raises Fatal.
 
     Without `once` it waits for a cluster that is not there or not set up, and says so to `events`. With `ageing` it
     rolls the alias over and deletes old indices as well; with an address in `monitoring` it can be watched there.
     """
-    scope = Scope.of(
-        paths, follow_symlinks=follow_symlinks, state=state.state_dir, secrets=connection.secret_files
-    )
+    scope = logs.scope(connection, state)
     if once:
-        files.require(paths, scope)
+        files.require(logs.paths, scope)
     _allow_many_files()
     with (
         checkpoint.StateDirectory(state.state_dir) as held,
@@ -83,12 +79,12 @@ def run(
         told.connected(start.cluster, behind.write)
         if rollover_policy is not None:
             start_rollover_loop(connection, rollover_policy, told, stop)
-        if not files.find(paths, scope).found and not once:
-            told.waiting(f"No log file at {', '.join(map(globbing.as_text, paths))} yet.")
+        if not files.find(logs.paths, scope).found and not once:
+            told.waiting(f"No log file at {', '.join(map(globbing.as_text, logs.paths))} yet.")
         local = DeadLetterFiles(held.directory, delivery.max_spool_bytes)
         local.sweep(held)
         tail = Tail(
-            paths,
+            logs.paths,
             start.files,
             limit=delivery.max_line_bytes,
             once=once,

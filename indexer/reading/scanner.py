@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from itertools import islice
 
-from indexer.events import Events
+from indexer.events import MOST_UNREADABLE, Events
 from indexer.reading import files
 from indexer.reading.files import STANDARD_INPUT, FileFacts, Scope
 from indexer.reading.identity import FileRecord, Key
@@ -15,8 +15,6 @@ CLAIMABLE = 60.0
 """Seconds for which a moved or compressed copy may go on where a missing file ended."""
 CLAIMABLE_AT_MOST = 600.0
 """The same, while there are files that were not opened yet."""
-TOLD = 1000
-"""Unreadable paths reported after a scan, at most."""
 
 
 class Scanner:
@@ -51,7 +49,7 @@ class Scanner:
         found = {facts.key: facts for facts in look.found}
         if STANDARD_INPUT in self._patterns:
             found[INPUT] = FileFacts(STANDARD_INPUT, *INPUT, 0, 0)
-        for path, reason in islice(look.unreadable.items(), TOLD):
+        for path, reason in islice(look.unreadable.items(), MOST_UNREADABLE):
             self._events.file_unreadable(path, reason)
         self._note_missing(found, now)
         self._queue(found, now)

@@ -25,9 +25,8 @@ from indexer.events import Events
 from indexer.reading import files
 from indexer.reading.batch import ReadBatch
 from indexer.reading.entries import EXPLANATION, Reason, Rejection
-from indexer.reading.files import Scope
 from indexer.reading.tail import Tail
-from indexer.settings import Connection, Delivery, State
+from indexer.settings import Connection, Delivery, LogFiles, State
 from indexer.verify.findings import Kind, Line, Verification, classify, report
 from indexer.verify.hits import Held
 from indexer.verify.lookup import Lookup
@@ -56,15 +55,11 @@ class Verifier:
     events: Events
     stop: threading.Event
 
-    def verify(
-        self, paths: Sequence[str], *, repair: bool = False, follow_symlinks: bool = False
-    ) -> Verification:
+    def verify(self, logs: LogFiles, *, repair: bool = False) -> Verification:
         """Compare log files with the alias; with `repair`, index what is missing. Raises Fatal."""
-        connection, delivery, directory = self.connection, self.delivery, self.state.state_dir
-        scope = Scope.of(
-            paths, follow_symlinks=follow_symlinks, state=directory, secrets=connection.secret_files
-        )
-        files.require(paths, scope)
+        connection, delivery = self.connection, self.delivery
+        scope = logs.scope(self.connection, self.state)
+        files.require(logs.paths, scope)
         expects = 2 * (delivery.batch_bytes + delivery.max_line_bytes)
         with (
             connected(connection, expects=expects) as cluster,
@@ -74,7 +69,9 @@ class Verifier:
             lookup = Lookup(cluster, raw, self.state)
             lookup.refresh()
             repairer = self._repair(cluster.client, target) if repair else None
-            tail = Tail(paths, [], limit=delivery.max_line_bytes, once=True, events=self.events, scope=scope)
+            tail = Tail(
+                logs.paths, [], limit=delivery.max_line_bytes, once=True, events=self.events, scope=scope
+            )
             tail.pause = partial(_go_on, self.stop)
             tail.scan()
             checker = Checker(lookup, repairer, self.stop)

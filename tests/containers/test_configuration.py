@@ -36,7 +36,7 @@ def volume(stack: Stack) -> Iterator[Volume]:
         ({"INDEXER_CA_CERTS": "/run/secrets/writer"}, 1, "/run/secrets/writer"),
         ({"INDEXER_API_KEY": "k"}, 2, "API key"),
         ({"INDEXER_STATE_DIR": "/proc/state"}, 1, "Cannot use the state directory /proc/state"),
-        ({"INDEXER_MONITORING_ADDRESS": "9464"}, 2, "'9464' is no HOST:PORT"),
+        ({"INDEXER_MONITORING_ADDRESS": "9464"}, 2, "'9464' is not HOST:PORT"),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )

@@ -23,7 +23,7 @@ from elasticsearch import Elasticsearch
 from indexer.elastic.cluster import Cluster
 from indexer.events import Broadcast, Events, Totals
 from indexer.run import Report, run
-from indexer.settings import Connection, Delivery, State
+from indexer.settings import Connection, Delivery, LogFiles, State
 from indexer.setup.templates import install
 from indexer.writing.replay import Listing, listing
 
@@ -149,7 +149,9 @@ class Lab:
         self, paths: Paths, delivery: dict[str, Any], events: Events, stop: threading.Event, *, once: bool
     ) -> Report:
         named = [str(path) for path in paths] or [str(self.logs)]
-        return run(named, self.connection, Delivery(**delivery), self.state, events, stop, once=once)
+        return run(
+            LogFiles(named), self.connection, Delivery(**delivery), self.state, events, stop, once=once
+        )
 
     def install(self) -> None:
         """`indexer template install`."""

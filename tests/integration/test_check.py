@@ -13,7 +13,7 @@ from indexer.check import check
 from indexer.check.findings import Finding, Level, Topic
 from indexer.elastic import fields
 from indexer.elastic.server import Feature, inspect_server
-from indexer.settings import Connection, Indices, Lifecycle
+from indexer.settings import Connection, Indices, Lifecycle, LogFiles
 from tests.integration.conftest import Lab, address, always, joined, numbered, serving
 
 CLUSTER = (
@@ -31,7 +31,7 @@ CLUSTER = (
 
 def found(lab: Lab, connection: Connection | None = None, **indices: Any) -> list[Finding]:
     """What `indexer check` finds."""
-    return list(check([str(lab.logs)], connection or lab.connection, Indices(**indices), lab.state))
+    return list(check(LogFiles([str(lab.logs)]), connection or lab.connection, Indices(**indices), lab.state))
 
 
 def by_state(findings: list[Finding], state: Level) -> set[Topic]:

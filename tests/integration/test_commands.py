@@ -14,7 +14,7 @@ import typer.main
 
 from indexer import __version__
 from indexer.cli import app
-from indexer.errors import EXIT_REJECTED
+from indexer.errors import EXIT_FAILED, EXIT_REJECTED
 from tests.integration.conftest import LOG, Lab, joined, numbered
 
 
@@ -189,13 +189,17 @@ def test_status_says_what_no_search_finds_yet(lab: Lab) -> None:
 
 
 def test_status_needs_no_server(lab: Lab) -> None:
-    """It says what it knows, and what keeps it from knowing more."""
+    """Without a server it prints what it knows and why it does not know more, and ends with 1."""
     lab.run(lab.log(joined(numbered(3))))
-    done = lab.command("status", "--json", "--elasticsearch-url", "http://127.0.0.1:9")
-    assert done.returncode == 0, done.stderr
+    nowhere = ("--elasticsearch-url", "http://127.0.0.1:9")
+    done = lab.command("status", "--json", *nowhere)
+    assert done.returncode == EXIT_FAILED, done.stderr
     told = orjson.loads(done.stdout)
     assert told["totals"]["created"] == 3
     assert "No answer from Elasticsearch at http://127.0.0.1:9" in told["problem"]
+    plain = lab.command("status", *nowhere)
+    assert (plain.returncode, plain.stderr) == (EXIT_FAILED, "")
+    assert "No answer from Elasticsearch" in plain.stdout
 
 
 def test_summary_counts_what_was_indexed(lab: Lab) -> None:

@@ -16,7 +16,7 @@ from threading import Event
 import pytest
 
 from indexer.events import Events
-from indexer.settings import Delivery, State
+from indexer.settings import Delivery, LogFiles, State
 from indexer.verify.findings import Verification
 from indexer.verify.log_files import Verifier
 from indexer.writing.target import LOOK_EVERY
@@ -29,7 +29,7 @@ def verified(lab: Lab, *, repair: bool = False, state: State | None = None) -> V
     """`indexer verify`."""
     state = state or lab.state
     verifier = Verifier(lab.connection, Delivery(), state, Events(), Event())
-    return verifier.verify([str(lab.logs)], repair=repair)
+    return verifier.verify(LogFiles([str(lab.logs)]), repair=repair)
 
 
 def copies(lab: Lab) -> Counter[int]:

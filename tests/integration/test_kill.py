@@ -5,7 +5,7 @@ import threading
 import time
 
 from indexer.events import Events
-from indexer.settings import Delivery
+from indexer.settings import Delivery, LogFiles
 from indexer.verify.log_files import Verifier
 from tests.integration.conftest import LOG, Lab, numbered, until
 from tests.integration.test_follow import writing
@@ -32,7 +32,7 @@ def test_killed_again_and_again_it_indexes_each_line_once(lab: Lab) -> None:
         following.until(lambda: len(lab.hits()) >= len(lines))
         following.until(lambda: lab.numbers() == list(range(len(lines))))
     found = Verifier(lab.connection, Delivery(), lab.state, Events(), threading.Event()).verify(
-        [str(lab.logs)]
+        LogFiles([str(lab.logs)])
     )
     assert found.agrees
     assert found.present == len(lines)

@@ -16,7 +16,7 @@ from indexer.check import check
 from indexer.check.findings import Level, Topic
 from indexer.elastic.server import inspect_server
 from indexer.events import Events
-from indexer.settings import Delivery, Indices, Lifecycle, RolloverPolicy
+from indexer.settings import Delivery, Indices, Lifecycle, LogFiles, RolloverPolicy
 from indexer.setup import plan
 from indexer.setup.removal import remove
 from indexer.setup.rollover import roll_over_if_due
@@ -68,7 +68,7 @@ def append(lab: Lab, lines: list[bytes]) -> None:
 def verified(lab: Lab) -> Verification:
     """`indexer verify`."""
     return Verifier(lab.connection, Delivery(), lab.state, Events(), threading.Event()).verify(
-        [str(lab.logs)]
+        LogFiles([str(lab.logs)])
     )
 
 
@@ -143,7 +143,7 @@ def test_the_index_rolls_over_several_times_under_a_running_indexer(lab: Lab) ->
     found = verified(lab)
     assert (found.agrees, found.present) == (True, len(written)), found
     assert lab.client.count(index=lab.connection.alias)["count"] == len(written)
-    shown = status([str(lab.logs)], lab.connection, lab.state).indices
+    shown = status(LogFiles([str(lab.logs)]), lab.connection, lab.state).indices
     assert [index.lifecycle for index in shown] == [lab.connection.alias] * len(behind(lab))
     assert sum(index.entries > 0 for index in shown) > 1
 
@@ -193,7 +193,7 @@ def test_check_tells_which_index_nobody_looks_after(lab: Lab) -> None:
     """All is in order as it is installed; an index without a policy stays for ever, and a warning says so."""
 
     def looked_after() -> list[tuple[Level, str]]:
-        found = check([str(lab.logs)], lab.connection, Indices(), lab.state)
+        found = check(LogFiles([str(lab.logs)]), lab.connection, Indices(), lab.state)
         return [(it.state, it.what) for it in found if it.topic is Topic.LIFECYCLE]
 
     assert looked_after() == [(Level.FINE, f"policy {lab.connection.alias} looks after 1 index")]

@@ -26,7 +26,7 @@ from indexer.elastic.client import connect
 from indexer.monitoring import cluster_probe, health
 from indexer.reading.tail import Tail
 from indexer.run import run
-from indexer.settings import Connection, Delivery, Monitoring, State
+from indexer.settings import Connection, Delivery, LogFiles, Monitoring, State
 from indexer.writing.target import LOOK_EVERY
 from tests.integration.conftest import LOG, Following, Lab, joined, numbered, until
 
@@ -81,7 +81,7 @@ class Watched(Following):
         delivery = Delivery(poll_interval=0.01, batch_bytes=2000)
         super().__init__(
             lambda events, stop: run(
-                [str(lab.logs)],
+                LogFiles([str(lab.logs)]),
                 lab.connection,
                 delivery,
                 lab.state,
@@ -293,17 +293,23 @@ def test_status_asks_the_running_indexer(lab: Lab, log: Path) -> None:
         assert told["running"]["ready"]
         assert told["running"]["process"] == process.pid
         assert [(it["path"], it["lag"], it["lag_seconds"]) for it in told["logs"]] == [(str(log), 0, 0.0)]
-        assert "The running indexer" in lab.command("status", lab.logs).stdout
+        plain = lab.command("status", lab.logs)
+        assert plain.returncode == 0
+        assert "The running indexer" in plain.stdout
         process.send_signal(signal.SIGTERM)
         assert process.wait(15) == 0
     assert not (lab.state.state_dir / "monitoring.json").exists()
+    assert lab.command("status", lab.logs).returncode == 0, "none should run"
     with watching(lab) as process:
         pages = served(lab)
         until(lambda: not pages.problems)
         process.kill()
         process.wait()
-    told = orjson.loads(lab.command("status", "--json", lab.logs).stdout)
-    assert (told["running"], told["totals"]["read"]) == (None, 10)
+    killed = lab.command("status", "--json", lab.logs)
+    told = orjson.loads(killed.stdout)
+    assert (killed.returncode, told["running"], told["totals"]["read"]) == (1, None, 10)
+    assert "does not answer" in told["indexer_problem"]
+    assert told["problem"] is None
 
 
 def test_watch_prints_a_line_each_time_where_nobody_watches(lab: Lab, log: Path) -> None:

@@ -16,7 +16,7 @@ from indexer.elastic.cluster import Cluster
 from indexer.errors import NotInstalled
 from indexer.events import Events
 from indexer.run import Report, run
-from indexer.settings import Delivery, RolloverPolicy
+from indexer.settings import Delivery, LogFiles, RolloverPolicy
 from indexer.setup import rollover
 from indexer.setup.rollover import CannotRollOver, RolloverResult, look, roll_over_if_due
 from tests.integration.conftest import LOG, Following, Lab, joined, numbered, until
@@ -61,7 +61,7 @@ def test_the_command_rolls_over_then_deletes_and_says_so(filled: Lab) -> None:
     client.index(index=alias, document={"user": "x"}, refresh=True)
     client.indices.create(index=f"{alias}-000000")
     client.indices.create(index=f"{alias}-restored", aliases={alias: {}})
-    command = ["template", "rollover", "--max-age", "1ms", "--retain", "1ms"]
+    command = ["template", "rollover", "--rollover-age", "1ms", "--retain", "1ms"]
     printed = json.loads(filled.command(*command, "--dry-run", "--json").stdout)["requests"]
     assert [(it["method"], it["path"]) for it in printed] == [
         ("POST", f"/{alias}/_rollover/{alias}-000003"),
@@ -123,7 +123,7 @@ def test_an_alias_that_cannot_roll_over_says_why(filled: Lab) -> None:
         CannotRollOver, match=rf"{index(filled, 1)[0]}.*{index(filled, 2)[0]}.* already exists"
     ):
         roll_over_if_due(filled.cluster, AT_ONCE)
-    done = filled.command("template", "rollover", "--max-age", "1ms")
+    done = filled.command("template", "rollover", "--rollover-age", "1ms")
     assert done.returncode == 1
     assert "cannot roll over" in done.stderr
 
@@ -149,7 +149,7 @@ def following(lab: Lab, rollover_policy: RolloverPolicy) -> Following:
     def work(events: Events, stop: threading.Event) -> Report:
         delivery = Delivery(poll_interval=0.01, batch_bytes=5_000)
         return run(
-            [str(lab.logs)],
+            LogFiles([str(lab.logs)]),
             lab.connection,
             delivery,
             lab.state,
@@ -236,7 +236,7 @@ def test_an_index_that_may_not_be_deleted_keeps_no_other(filled: Lab) -> None:
         client.indices.rollover(alias=alias)
     oldest = index(filled, 1)[0]
     client.indices.put_settings(index=oldest, settings={"index.blocks.read_only": True})
-    done = filled.command("template", "rollover", "--max-age", "365d", "--retain", "1ms")
+    done = filled.command("template", "rollover", "--rollover-age", "365d", "--retain", "1ms")
     assert done.returncode == 1
     assert oldest in done.stderr
     assert behind(filled) == index(filled, 1, 3)
@@ -266,7 +266,7 @@ def test_a_server_that_rolls_over_no_more_is_noticed(filled: Lab, monkeypatch: p
 
 def test_the_real_command_looks_at_once(filled: Lab) -> None:
     """It does not wait for the first few minutes to pass."""
-    with filled.process("run", "--rollover", "--max-age", "1ms", filled.logs, stderr=subprocess.DEVNULL):
+    with filled.process("run", "--rollover", "--rollover-age", "1ms", filled.logs, stderr=subprocess.DEVNULL):
         until(lambda: behind(filled) == index(filled, 1, 2))
 
 

@@ -8,7 +8,7 @@ from threading import Event
 import pytest
 
 from indexer.events import Events
-from indexer.settings import Delivery
+from indexer.settings import Delivery, LogFiles
 from indexer.verify.log_files import Verifier
 from tests.integration.conftest import LOG, Lab
 from tests.support.real_faults.actions import late
@@ -72,5 +72,5 @@ def test_a_rollover_while_one_lags_behind_the_other(one: FaultyLab, two: FaultyL
         gate.set()
         until_read(first, 1000)
     assert one.held() == Counter(lines)
-    found = Verifier(one.real, Delivery(), one.state, Events(), Event()).verify([str(one.logs)])
+    found = Verifier(one.real, Delivery(), one.state, Events(), Event()).verify(LogFiles([str(one.logs)]))
     assert found.agrees

@@ -18,7 +18,7 @@ from elasticsearch import Elasticsearch
 
 from indexer.elastic.alias import backing
 from indexer.events import Events
-from indexer.settings import Connection, Delivery, State
+from indexer.settings import Connection, Delivery, LogFiles, State
 from indexer.verify.findings import SHOWN, Line, Verification
 from indexer.verify.log_files import Repair, Verifier
 from indexer.writing.bulk import Sender
@@ -62,7 +62,7 @@ def compare(lab: Lab, *paths: Path | str, repair: bool = False, **how: Any) -> V
     state: State = how.pop("state", lab.state)
     named = [str(path) for path in paths] or [str(lab.logs)]
     verifier = Verifier(connection, Delivery(**how), state, Events(), threading.Event())
-    return verifier.verify(named, repair=repair)
+    return verifier.verify(LogFiles(named), repair=repair)
 
 
 def counts(result: dict[str, Any] | Verification) -> dict[str, int]:

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from indexer.errors import Stopped
-from indexer.monitoring.health import NAMED, assess
+from indexer.events import MOST_UNREADABLE
+from indexer.monitoring.health import MOST_NAMED, assess
 from indexer.monitoring.logs import FILES, FORGOTTEN, Logs
-from indexer.monitoring.recorder import UNREADABLE, UNREADABLE_FOR, MetricsRecorder
+from indexer.monitoring.recorder import UNREADABLE_FOR, MetricsRecorder
 from indexer.pipeline import Interrupted
 from indexer.reading import sources
 from indexer.reading.files import look_at
@@ -192,11 +193,11 @@ def test_numbers_of_what_cannot_be_read_are_bounded() -> None:
     """Each path is new: some are named, all are counted, none is kept longer than it is told."""
     now = [0.0]
     numbers = MetricsRecorder(lambda: now[0])
-    for number in range(5 * UNREADABLE):
+    for number in range(5 * MOST_UNREADABLE):
         numbers.file_unreadable(f"/logs/{number}", "no")
     snapshot = numbers.snapshot()
-    assert len(snapshot.unreadable) == UNREADABLE
-    assert sum("cannot be read" in found.sentence for found in assess(snapshot).problems) == NAMED + 1
+    assert len(snapshot.unreadable) == MOST_UNREADABLE
+    assert sum("cannot be read" in found.sentence for found in assess(snapshot).problems) == MOST_NAMED + 1
     now[0] += UNREADABLE_FOR
     with pytest.raises(ValueError, match="looked"):
         numbers.heartbeat(lambda: (_ for _ in ()).throw(ValueError("looked")))

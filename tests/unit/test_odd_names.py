@@ -14,9 +14,9 @@ from indexer.monitoring.logs import Logs, logger
 from indexer.monitoring.recorder import MetricsRecorder
 from indexer.reading import reader
 from indexer.reading.files import Scope, find
-from indexer.settings import Connection, State
+from indexer.settings import Connection, LogFiles, State
 from indexer.show import as_json
-from indexer.status.status import known
+from indexer.status.status import local_status
 from tests.support.observed import Heard, Stop
 from tests.support.world import World, there_is
 
@@ -129,7 +129,7 @@ def test_status_and_check_show_them(world: World) -> None:
     world.run()
     paths = [str(path) for path in world.logs.iterdir()]
     for given in ([str(world.logs)], paths):
-        status = known(given, Connection(), State(world.state))
+        status = local_status(LogFiles(given), Connection(), State(world.state))
         assert as_json(status).encode().count(b'"finished"') == len(NAMES) - 1  # two have one printable name
         assert all(as_json(finding).encode() for finding in local.logs(given))
         assert len(

@@ -15,7 +15,7 @@ import pytest
 from indexer import run
 from indexer.elastic.client import connect
 from indexer.events import Events, Totals
-from indexer.settings import Connection, Delivery, State
+from indexer.settings import Connection, Delivery, LogFiles, State
 from indexer.verify.log_files import Verifier
 from indexer.writing import bulk, checkpoint
 from tests.integration.conftest import LOG, Following, Lab, joined, until
@@ -102,7 +102,7 @@ class FaultyLab(Lab):
         """
         assert self.held() == Counter(lines)
         found = Verifier(self.real, Delivery(), self.state, Events(), threading.Event()).verify(
-            [str(self.logs)]
+            LogFiles([str(self.logs)])
         )
         assert found.agrees, found
         assert (found.present, found.rejected) == (len(lines), rejected)
