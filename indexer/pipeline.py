@@ -19,9 +19,10 @@ from indexer.reading.log import AckPosition, OversizedFragment, ReadBatch
 from indexer.reading.tail import Tail
 from indexer.shipment import InFlightBatch, progress
 from indexer.writing.batches import Batch, Batcher
-from indexer.writing.bulk import Sender, Stopped
+from indexer.writing.bulk import Sender
 from indexer.writing.checkpoint import Checkpoint, StateDirectory
 from indexer.writing.dead_letters import DeadLetterStore
+from indexer.writing.request import DeliveryStopped
 from indexer.writing.target import Target
 
 AHEAD = 8
@@ -198,7 +199,7 @@ class Pipeline:
         while (in_flight_batch := self._queue.get()) is not None:
             try:
                 in_flight_batch.totals = self._deliver(in_flight_batch.batch)
-            except Stopped:
+            except DeliveryStopped:
                 pass
             except BaseException as failure:  # noqa: BLE001 - raised again by the thread that waits for it
                 in_flight_batch.failure = failure

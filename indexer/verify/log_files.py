@@ -29,10 +29,11 @@ from indexer.settings import Connection, Delivery, State
 from indexer.verify.findings import Kind, Line, Verification, classify, report
 from indexer.verify.hits import Held
 from indexer.verify.lookup import Lookup
-from indexer.writing import bulk
 from indexer.writing.batches import Batch, Body
 from indexer.writing.bulk import Sender
-from indexer.writing.dead_letters import PROMPT, DeadLetterFiles, DeadLetterStore
+from indexer.writing.dead_letters import PROMPT, DeadLetterStore
+from indexer.writing.request import DeliveryStopped
+from indexer.writing.spool import DeadLetterFiles
 from indexer.writing.target import GRACE, Target, backing
 
 ASKED_AT_ONCE = 4000
@@ -262,6 +263,6 @@ class Repair:
             _, rejections = self.sender.deliver(Batch(Body.of(pairs), refused, files=names))
             if rejections:
                 self.rejects.keep(rejections)
-        except bulk.Stopped:
+        except DeliveryStopped:
             raise Stopped from None
         return len(pairs) + len(refused)

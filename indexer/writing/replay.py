@@ -18,10 +18,11 @@ from indexer.events import Events
 from indexer.reading.entries import Rejection, entry_in
 from indexer.settings import Connection, Delivery, State
 from indexer.show import Table
-from indexer.writing import answers, bulk
+from indexer.writing import answers
 from indexer.writing.batches import Batch, Body
 from indexer.writing.bulk import Sender
-from indexer.writing.dead_letters import DeadLetter, DeadLetterFiles
+from indexer.writing.request import DeliveryStopped
+from indexer.writing.spool import DeadLetter, DeadLetterFiles
 from indexer.writing.target import Target, backing
 
 ASKED_AT_ONCE = 1000
@@ -122,7 +123,7 @@ def replay(
             lines = _lines(client, connection.rejected, local, some, unread)
             try:
                 outcome, again = sender.deliver(_batch([line for _, line in lines]))
-            except bulk.Stopped:
+            except DeliveryStopped:
                 raise Stopped from None
             refused = {rejection.id for rejection in again}
             taken = [kept for kept, _ in lines if kept.id not in refused]

@@ -7,7 +7,7 @@ from enum import Enum, auto
 import pytest
 
 from indexer.demo.sample import entries
-from indexer.writing.dead_letters import DeadLetterFiles
+from indexer.writing.spool import DeadLetterFiles
 from tests.conftest import TestServer
 from tests.integration.conftest import Lab, joined, numbered
 

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from indexer.events import Events
-from indexer.writing.dead_letters import DeadLetterFiles
+from indexer.writing.spool import DeadLetterFiles
 
 
 @dataclass(eq=False)

@@ -8,7 +8,8 @@ import pytest
 from indexer.events import Fault
 from indexer.reading.entries import entry_id
 from indexer.writing.batches import Body, Pair
-from indexer.writing.bulk import FIX_WAIT, RETRY_WAIT, TRIES, Outcome, Stopped
+from indexer.writing.bulk import TRIES, Outcome
+from indexer.writing.request import FIX_WAIT, RETRY_WAIT, DeliveryStopped
 from indexer.writing.target import LOOK_EVERY
 from tests.support import faults
 from tests.support.fakes import Refusal
@@ -81,7 +82,7 @@ def test_a_refusal_of_everything_is_no_entrys_fault(lab: Lab) -> None:
     """While each request is refused, whatever it holds, nothing is rejected: the sender waits, slowly."""
     lab.server.bulk_step = faults.status(400)
     lab.stop.last = 4
-    with pytest.raises(Stopped):
+    with pytest.raises(DeliveryStopped):
         lab.deliver(pairs(4))
     assert lab.faults == [Fault.CLUSTER_STATE] * 4
     assert lab.stop.waits[-1] >= FIX_WAIT[0] * 8 / 2

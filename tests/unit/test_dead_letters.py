@@ -14,8 +14,9 @@ import pytest
 from indexer.events import Fault
 from indexer.reading.entries import Rejection
 from indexer.writing.batches import Body
-from indexer.writing.bulk import Stopped
-from indexer.writing.dead_letters import LARGEST, READABLE, REST, TRIES, DeadLetterFiles, DeadLetterStore
+from indexer.writing.dead_letters import LARGEST, REST, TRIES, DeadLetterStore
+from indexer.writing.request import DeliveryStopped
+from indexer.writing.spool import READABLE, DeadLetterFiles
 from tests.support import faults
 from tests.support.fakes import ALIAS, FakeElasticsearch, Refusal
 from tests.support.observed import Heard, Stop, in_files
@@ -268,7 +269,7 @@ def test_a_stop_ends_the_waiting(
     """Stopped before a line is kept, nothing is claimed."""
     server.bulk_step = faults.no_connection
     stop.last = 2
-    with pytest.raises(Stopped):
+    with pytest.raises(DeliveryStopped):
         rejects.keep([rejection(1)])
     assert heard.of("rejected") == []
 

@@ -13,7 +13,7 @@ from indexer.reading.entries import Reason, Rejection
 from indexer.reading.log import OversizedFragment
 from indexer.writing import checkpoint
 from indexer.writing.checkpoint import StateDirectory
-from indexer.writing.dead_letters import DeadLetterFiles
+from indexer.writing.spool import DeadLetterFiles
 from tests.support.observed import in_files
 
 FILE = "/opt/zoomdata/logs/zoomdata-activity.log"

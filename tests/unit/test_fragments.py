@@ -6,7 +6,7 @@ import pytest
 
 from indexer.reading import log as log_module
 from indexer.reading.log import ReadBatch
-from indexer.writing.dead_letters import DeadLetterFiles
+from indexer.writing.spool import DeadLetterFiles
 from tests.support.observed import in_files
 from tests.unit.conftest import Reader
 

@@ -18,9 +18,9 @@ from indexer.reading import lines as lines_module
 from indexer.reading import log as log_module
 from indexer.reading.lines import HOLE, Fragment, Lines, LineSplitter
 from indexer.reading.log import OversizedFragment
-from indexer.writing import dead_letters
+from indexer.writing import dead_letters, spool
 from indexer.writing.checkpoint import StateDirectory
-from indexer.writing.dead_letters import DeadLetterFiles
+from indexer.writing.spool import DeadLetterFiles
 from tests.support.fakes import Refusal
 from tests.support.observed import Stop
 from tests.support.rotation import FIRST, SECOND
@@ -36,7 +36,7 @@ MEBIBYTE = 1024 * 1024
 @pytest.fixture
 def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(log_module, "BLOCK", 300)
-    monkeypatch.setattr(dead_letters, "COUNTED_EVERY", 0.0)
+    monkeypatch.setattr(spool, "COUNTED_EVERY", 0.0)
 
 
 @pytest.fixture
@@ -162,7 +162,7 @@ def test_what_waits_for_room_is_lag_and_is_named(logs: Path, tmp_path: Path, *, 
 
 def test_room_is_what_the_option_and_the_disk_leave(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """All that is kept counts, whoever kept it; some of the disk is left to checkpoints."""
-    monkeypatch.setattr(dead_letters, "COUNTED_EVERY", 0.0)
+    monkeypatch.setattr(spool, "COUNTED_EVERY", 0.0)
     local = DeadLetterFiles(tmp_path, 1000)
     assert local.room() == 1000
     local.spool(OversizedFragment("f", "n", 0, b"x" * 300, first=True, id=None))

@@ -17,7 +17,7 @@ from indexer.elastic.client import connect
 from indexer.events import Events, Totals
 from indexer.settings import Connection, Delivery, State
 from indexer.verify.log_files import verify
-from indexer.writing import bulk, checkpoint
+from indexer.writing import checkpoint, request
 from tests.integration.conftest import LOG, Following, Lab, joined, until
 from tests.support.real_faults.actions import late
 from tests.support.real_faults.proxy import Action, Proxy, Request, Rule, carried_out
@@ -123,8 +123,8 @@ class FaultyLab(Lab):
 @contextmanager
 def behind_proxy(lab: Lab, monkeypatch: pytest.MonkeyPatch, **connection: Any) -> Iterator[FaultyLab]:
     """Put the proxy before a laboratory's server; waits between tries are short."""
-    monkeypatch.setattr(bulk, "RETRY_WAIT", (0.01, 0.1))
-    monkeypatch.setattr(bulk, "FIX_WAIT", (0.01, 0.1))
+    monkeypatch.setattr(request, "RETRY_WAIT", (0.01, 0.1))
+    monkeypatch.setattr(request, "FIX_WAIT", (0.01, 0.1))
     monkeypatch.setattr(run, "ASK_AGAIN", 0.01)
     with Proxy(lab.connection.elasticsearch_url[0]) as proxy:
         through = replace(lab.connection, elasticsearch_url=[proxy.url], **connection)
