@@ -20,7 +20,7 @@ from indexer.settings import Delivery, State
 from indexer.verify.findings import Verification
 from indexer.verify.log_files import verify
 from indexer.writing.target import LOOK_EVERY
-from tests.integration.conftest import Lab, joined, numbered, until
+from tests.integration.conftest import PATIENCE, Lab, joined, numbered, until
 from tests.support.real_faults.laboratory import behind_proxy, entries
 from tests.support.real_faults.proxy import Answer, CarryOut, Request, Silence
 
@@ -113,7 +113,8 @@ def test_a_follower_that_was_stopped_meanwhile(lab: Lab) -> None:
         with log.open("ab") as file:
             file.write(joined(numbered(50, 200)))
         until(lambda: len(lab.hits()) == 250)
-        time.sleep(1)
+        follower.terminate()
+        assert follower.wait(PATIENCE) == 0
     assert copies(lab) == once(range(250))
 
 

@@ -142,10 +142,13 @@ def test_an_index_is_deleted_while_the_indexer_runs(faulty: FaultyLab) -> None:
 
 
 def test_the_index_of_a_lost_answer_is_deleted(faulty: FaultyLab) -> None:
-    """An entry whose only copy is deleted before its answer is known is sent again: there is one copy, not none."""
+    """An entry whose only copy is deleted before its answer is known is sent again: there is one copy, not none.
+
+    One sender: another one's request might be answered by the old index just before it is deleted.
+    """
     lines = entries(1000)
     faulty.append(lines[:10])
-    with faulty.following(batch_bytes=1_000_000) as following:
+    with faulty.following(batch_bytes=1_000_000, senders=1) as following:
         until_read(following, 10)
         (oldest,) = faulty.behind()
 

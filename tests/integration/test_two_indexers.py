@@ -10,6 +10,7 @@ import pytest
 from indexer.events import Events
 from indexer.settings import Delivery
 from indexer.verify.log_files import verify
+from indexer.writing.target import GRACE
 from tests.integration.conftest import LOG, Lab
 from tests.support.real_faults.actions import late
 from tests.support.real_faults.laboratory import SMALL, FaultyLab, behind_proxy, entries, until_read
@@ -18,7 +19,7 @@ from tests.support.real_faults.laboratory import SMALL, FaultyLab, behind_proxy,
 @pytest.fixture
 def one(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> Iterator[FaultyLab]:
     """A laboratory behind a proxy."""
-    with behind_proxy(lab, monkeypatch) as faulty:
+    with behind_proxy(lab, monkeypatch, grace=GRACE) as faulty:
         yield faulty
 
 

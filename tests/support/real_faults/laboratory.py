@@ -18,12 +18,17 @@ from indexer.events import Events, Totals
 from indexer.settings import Connection, Delivery, State
 from indexer.verify.log_files import verify
 from indexer.writing import checkpoint, request
+from indexer.writing.target import Target
 from tests.integration.conftest import LOG, Following, Lab, joined, until
 from tests.support.real_faults.actions import late
 from tests.support.real_faults.proxy import Action, Proxy, Request, Rule, carried_out
 
 SMALL = 20_000
 """Bytes of a batch of about a hundred entries: a few thousand of them make many requests."""
+SHORT_GRACE = 1.0
+"""Seconds until entries go to a new write index; the usual ones are for other indexers, which most tests do not have."""
+ONE_ROLLOVER = threading.Lock()
+"""Of two rollovers at the same time the server would refuse or ignore one."""
 
 
 def entries(count: int, start: int = 0) -> list[bytes]:
@@ -50,7 +55,8 @@ class FaultyLab(Lab):
 
     def roll_over(self) -> None:
         """As the lifecycle policy does."""
-        self.client.indices.rollover(alias=self.connection.alias)
+        with ONE_ROLLOVER:
+            self.client.indices.rollover(alias=self.connection.alias)
 
     def behind(self) -> list[str]:
         """The indices behind the alias, oldest first."""
@@ -121,8 +127,11 @@ class FaultyLab(Lab):
 
 
 @contextmanager
-def behind_proxy(lab: Lab, monkeypatch: pytest.MonkeyPatch, **connection: Any) -> Iterator[FaultyLab]:
+def behind_proxy(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch, *, grace: float = SHORT_GRACE, **connection: Any
+) -> Iterator[FaultyLab]:
     """Put the proxy before a laboratory's server; waits between tries are short."""
+    monkeypatch.setitem(Target.__init__.__kwdefaults__, "grace", grace)  # type: ignore[arg-type]
     monkeypatch.setattr(request, "RETRY_WAIT", (0.01, 0.1))
     monkeypatch.setattr(request, "FIX_WAIT", (0.01, 0.1))
     monkeypatch.setattr(run, "ASK_AGAIN", 0.01)
