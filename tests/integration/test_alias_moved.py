@@ -2,31 +2,22 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from indexer.events import Fault
 from indexer.writing.target import LOOK_EVERY
-from tests.integration.conftest import Lab
 from tests.support.real_faults.actions import lost
 from tests.support.real_faults.laboratory import (
     SMALL,
     FaultyLab,
-    behind_proxy,
     entries,
     failures,
     until_read,
 )
 from tests.support.real_faults.proxy import carried_out
-
-
-@pytest.fixture
-def faulty(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> Iterator[FaultyLab]:
-    """A laboratory behind a proxy."""
-    with behind_proxy(lab, monkeypatch) as faulty:
-        yield faulty
 
 
 def point(faulty: FaultyLab, to: str, *, leaving: list[str], staying: list[str] | None = None) -> None:

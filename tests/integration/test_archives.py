@@ -13,7 +13,7 @@ import structlog.testing
 
 from indexer import monitoring
 from indexer.reading import tail
-from tests.integration.conftest import LOG, Lab, joined, numbered
+from tests.support.lab import LOG, Lab, joined, numbered
 
 READ: dict[str, Callable[[bytes], bytes]] = {
     f"{LOG}.1": gzip.compress,

@@ -14,7 +14,8 @@ from indexer.check.findings import Finding, Level, Topic
 from indexer.elastic import fields
 from indexer.elastic.client import inspect_server
 from indexer.settings import Connection, Indices, Lifecycle
-from tests.integration.conftest import Lab, address, always, joined, numbered, serving
+from tests.support.http_server import address, always, serving
+from tests.support.lab import Lab, joined, numbered
 
 CLUSTER = (
     Topic.PRIVILEGES,

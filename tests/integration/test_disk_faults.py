@@ -14,16 +14,9 @@ import pytest
 
 from indexer.writing import checkpoint
 from indexer.writing.checkpoint import DAMAGED, NAME
-from tests.integration.conftest import LOG, Lab, until
+from tests.support.lab import LOG, until
 from tests.support.real_faults.disk import SmallDisk, small_disk
-from tests.support.real_faults.laboratory import SMALL, FaultyLab, behind_proxy, entries, until_read
-
-
-@pytest.fixture
-def faulty(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> Iterator[FaultyLab]:
-    """A laboratory behind a proxy."""
-    with behind_proxy(lab, monkeypatch) as faulty:
-        yield faulty
+from tests.support.real_faults.laboratory import SMALL, FaultyLab, entries, until_read
 
 
 @pytest.fixture

@@ -4,8 +4,7 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from indexer.demo.embedded import Embedded
 from indexer.elastic.client import connect, inspect_server
 from indexer.errors import EmbeddedFailed
 from indexer.settings import Connection
+from tests.support.lab import until
 
 START_AND_WAIT = """
 import signal, sys
@@ -43,14 +43,6 @@ def elasticsearch(embedded: Embedded) -> Iterator[Elasticsearch]:
     """A client of it."""
     with connect(Connection(elasticsearch_url=[embedded.url])) as client:
         yield client
-
-
-def eventually(condition: Callable[[], bool], seconds: float = 30) -> None:
-    """Wait until it holds."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it never came true"
-        time.sleep(0.05)
 
 
 def state(pid: int) -> str:
@@ -122,7 +114,7 @@ def test_it_dies_with_a_parent_that_is_killed(elasticsearch_version: str) -> Non
     group = os.getpgid(int(pid))
     parent.kill()
     parent.wait()
-    eventually(lambda: gone(int(pid)) and gone(group))
+    until(lambda: gone(int(pid)) and gone(group))
     assert not Path(directory).exists()
 
 
@@ -140,7 +132,7 @@ def test_kept_it_outlives_its_parent_until_it_is_ended(elasticsearch_version: st
             assert client.cluster.health()["status"] == "green"
     finally:
         os.kill(int(pid), signal.SIGTERM)
-    eventually(lambda: gone(int(pid)) and not Path(directory).exists())
+    until(lambda: gone(int(pid)) and not Path(directory).exists())
 
 
 def test_a_server_that_cannot_start_shows_why(elasticsearch_version: str) -> None:

@@ -9,7 +9,7 @@ import pytest
 from indexer.demo.sample import entries
 from indexer.writing.spool import DeadLetterFiles
 from tests.conftest import TestServer
-from tests.integration.conftest import Lab, joined, numbered
+from tests.support.lab import Lab, joined, numbered
 
 
 class Fate(Enum):

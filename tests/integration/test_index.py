@@ -8,7 +8,7 @@ import pytest
 
 from indexer.settings import State
 from indexer.writing.checkpoint import NAME
-from tests.integration.conftest import LOG, Lab, joined, numbered
+from tests.support.lab import LOG, Lab, joined, numbered
 
 AWKWARD = {
     "a fraction of zero": '{"a":1.0}',
@@ -130,8 +130,7 @@ def test_a_run_goes_on_where_the_last_one_stopped(lab: Lab) -> None:
     """Only what was appended is sent."""
     log = lab.log(joined(numbered(10)))
     lab.run(log)
-    with log.open("ab") as file:
-        file.write(joined(numbered(5, start=10)))
+    lab.append(numbered(5, start=10))
     assert lab.run(log).totals.read == 5
     assert lab.numbers() == list(range(15))
 

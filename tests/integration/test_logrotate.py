@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.conftest import LOG, Lab
+from tests.support.lab import LOG, Lab
 from tests.support.writers import appender
 from tests.support.writers.followed import KILLS, Course, Writer, follow
 

@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
@@ -25,10 +26,10 @@ from indexer.demo.embedded import Embedded
 from indexer.elastic.client import connect
 from indexer.monitoring import cluster_probe, health
 from indexer.reading.tail import Tail
-from indexer.run import run
-from indexer.settings import Connection, Delivery, Monitoring, State
+from indexer.settings import Connection, Monitoring, State
+from indexer.writing import request
 from indexer.writing.target import LOOK_EVERY
-from tests.integration.conftest import LOG, Following, Lab, joined, numbered, until
+from tests.support.lab import LOG, Following, Lab, joined, numbered, read_terminal, until
 
 ANYWHERE = Monitoring(monitoring_address="127.0.0.1:0")
 SECRET = "s3cr3t-" + secrets.token_hex(8)
@@ -78,19 +79,8 @@ class Watched(Following):
     """`indexer run --monitoring-address 127.0.0.1:0`, in a thread."""
 
     def __init__(self, lab: Lab) -> None:
-        delivery = Delivery(poll_interval=0.01, batch_bytes=2000)
-        super().__init__(
-            lambda events, stop: run(
-                [str(lab.logs)],
-                lab.connection,
-                delivery,
-                lab.state,
-                events,
-                stop,
-                once=False,
-                monitoring=ANYWHERE,
-            )
-        )
+        delivery = {"poll_interval": 0.01, "batch_bytes": 2000}
+        super().__init__(partial(lab.follow, (), delivery, once=False, monitoring=ANYWHERE))
 
     @property
     def pages(self) -> Pages:
@@ -101,19 +91,16 @@ class Watched(Following):
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Looks at the cluster follow each other quickly."""
+    """Looks at the cluster, and tries of a request, follow each other quickly."""
+    monkeypatch.setattr(request, "RETRY_WAIT", (0.1, 0.5))
+    monkeypatch.setattr(request, "FIX_WAIT", (0.1, 0.5))
     monkeypatch.setattr(cluster_probe, "LOOK_EVERY", 0.1)
     monkeypatch.setattr(cluster_probe, "FIELDS_EVERY", 0.1)
 
 
-def append(lab: Lab, lines: list[bytes]) -> None:
-    with (lab.logs / LOG).open("ab") as file:
-        file.write(joined(lines))
-
-
 def test_it_is_not_ready_before_the_template_is_there(bare: Lab) -> None:
     """Alive from the beginning, with the sentence that it logs; ready once somebody has installed the template."""
-    append(bare, numbered(10))
+    bare.append(numbered(10))
     with Watched(bare) as watched:
         pages = watched.pages
         watched.until(lambda: "no alias" in pages.problems.get("starting", ""))
@@ -127,7 +114,7 @@ def test_it_is_not_ready_before_the_template_is_there(bare: Lab) -> None:
 def test_what_is_counted_is_what_is_in_the_index(lab: Lab) -> None:
     """Entries, rejected lines by reason, blanks, bytes, no lag, checkpoint, latency, fields: all as they are."""
     lines = [*numbered(1000), b"no entry", b'{"n":"no number"}', b""]
-    append(lab, lines)
+    lab.append(lines)
     size = (lab.logs / LOG).stat().st_size
     with Watched(lab) as watched:
         watched.until(lambda: watched.heard.totals.read == len(lines))
@@ -158,13 +145,13 @@ def test_what_is_counted_is_what_is_in_the_index(lab: Lab) -> None:
 
 def test_an_index_that_may_not_be_written_makes_it_unready_at_once(lab: Lab) -> None:
     """With the server's own words; what waits is lag; once the block is gone it is ready, and all is delivered."""
-    append(lab, numbered(10))
+    lab.append(numbered(10))
     with Watched(lab) as watched:
         watched.until_created(10)
         pages = watched.pages
         watched.until(lambda: not pages.problems)
         lab.client.indices.put_settings(index=lab.connection.alias, settings={"index.blocks.write": True})
-        append(lab, numbered(50, start=10))
+        lab.append(numbered(50, start=10))
         watched.until(lambda: "index write (api)" in pages.problems.get("delivery", ""))
         watched.until(lambda: pages.metric("indexer_in_flight_batches"))
         watched.until(lambda: pages.metric("indexer_lag_seconds") > 1)
@@ -205,14 +192,14 @@ def test_a_main_loop_that_hangs_is_not_alive(lab: Lab, monkeypatch: pytest.Monke
         return read(tail)
 
     monkeypatch.setattr(Tail, "read", hanging)
-    append(lab, numbered(10))
+    lab.append(numbered(10))
     with Watched(lab) as watched:
         watched.until_created(10)
         pages = watched.pages
         index = f"{lab.connection.alias}-000001"
         lab.client.indices.delete_alias(index=index, name=lab.connection.alias)
         time.sleep(LOOK_EVERY)
-        append(lab, numbered(10, start=10))
+        lab.append(numbered(10, start=10))
         watched.until(lambda: pages.metric("indexer_retries_total", "cluster_state") > 1)
         for _ in range(20):
             assert pages.alive
@@ -243,7 +230,7 @@ def own(elasticsearch_version: str, tmp_path: Path) -> Iterator[tuple[Lab, Embed
 def test_a_server_that_is_stopped_and_comes_back(own: tuple[Lab, Embedded]) -> None:
     """Idle or not, its absence is told, with lag and tries; after it is back, readiness, and each entry once."""
     lab, server = own
-    append(lab, numbered(10))
+    lab.append(numbered(10))
     with Watched(lab) as watched:
         watched.until_created(10)
         pages = watched.pages
@@ -251,7 +238,7 @@ def test_a_server_that_is_stopped_and_comes_back(own: tuple[Lab, Embedded]) -> N
         server.kill()
         watched.until(lambda: "No answer" in pages.problems.get("cluster", ""))
         assert pages.metric("indexer_retries_total", "no_answer") == 0
-        append(lab, numbered(90, start=10))
+        lab.append(numbered(90, start=10))
         watched.until(lambda: pages.metric("indexer_retries_total", "no_answer") > 2)
         watched.until(lambda: pages.metric("indexer_lag_bytes") == len(joined(numbered(90, start=10))))
         assert pages.alive
@@ -335,22 +322,15 @@ def test_watch_draws_a_table_on_a_terminal(lab: Lab, log: Path) -> None:
     with lab.process("status", "--watch", "--interval", "0.1", lab.logs, **how) as process:
         os.close(theirs)
         while shown.count(b"Lines per second") < 3:
-            shown += os.read(ours, 65536)
+            shown += read_terminal(ours)
         process.send_signal(signal.SIGINT)
-        while block := _read(ours):
+        while block := read_terminal(ours):
             shown += block
         assert process.wait(15) == 0
     os.close(ours)
     assert b"\x1b[1A" in shown, "the cursor goes up"
     assert b"Log files" in shown
     assert b"Traceback" not in shown
-
-
-def _read(terminal: int) -> bytes:
-    try:
-        return os.read(terminal, 65536)
-    except OSError:  # its other end is closed
-        return b""
 
 
 def test_a_port_that_is_taken_ends_with_a_sentence(lab: Lab, log: Path) -> None:

@@ -9,8 +9,8 @@ from indexer.elastic.alias import write_index
 from indexer.elastic.client import inspect_server
 from indexer.setup.invariants import Severity, findings
 from indexer.setup.templates import PromisesBroken, Result, examine, require_invariants
-from tests.integration.conftest import Lab
 from tests.integration.test_templates_admin import OURS, outranking, set_up, setting, with_result
+from tests.support.lab import Lab
 
 
 @pytest.mark.parametrize("first", ["ours first", "theirs first"])

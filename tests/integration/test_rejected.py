@@ -10,7 +10,7 @@ import orjson
 import pytest
 
 from indexer import run as running
-from tests.integration.conftest import LOG, Lab, joined, numbered, until
+from tests.support.lab import LOG, Lab, joined, numbered, until
 from tests.support.real_faults.actions import page, short_by_one, status, truncated
 from tests.support.real_faults.laboratory import FaultyLab, behind_proxy
 from tests.support.real_faults.proxy import Action, Answer, CarryOut, Request, Rule, carried_out
@@ -339,11 +339,10 @@ def test_an_index_of_rejected_lines_that_is_not_well_holds_nothing_up(
     """Their lines are in files, entries go on, and the next rejected line is not waited for."""
     fault(lab)
     monkeypatch.setattr(running, "PROMPT", 6.0)
-    log = lab.log(joined([*LINES, *numbered(500, start=10)]))
+    lab.log(joined([*LINES, *numbered(500, start=10)]))
     with lab.following(batch_bytes=2000) as following:
         following.until(lambda: following.heard.totals.read == 506)
-        with log.open("ab") as file:
-            file.write(b"no entry either\n" + joined(numbered(1, start=1000)))
+        lab.append([b"no entry either", *numbered(1, start=1000)])
         following.until(lambda: following.heard.totals.read == 508)
     totals = following.heard.totals
     assert (totals.created, totals.rejected) == (505, 3)

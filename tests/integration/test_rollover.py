@@ -2,31 +2,22 @@
 
 import time
 from collections import Counter
-from collections.abc import Iterator
 
 import pytest
 
 from indexer.writing import checkpoint
 from indexer.writing.target import LOOK_EVERY
-from tests.integration.conftest import Following, Lab, joined
+from tests.support.lab import Following, joined
 from tests.support.real_faults.actions import late, lost, reset
 from tests.support.real_faults.laboratory import (
     SMALL,
     FaultyLab,
-    behind_proxy,
     entries,
     failures,
     first,
     until_read,
 )
 from tests.support.real_faults.proxy import carried_out
-
-
-@pytest.fixture
-def faulty(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> Iterator[FaultyLab]:
-    """A laboratory behind a proxy."""
-    with behind_proxy(lab, monkeypatch) as faulty:
-        yield faulty
 
 
 def outlast(following: Following, tries: int) -> None:

@@ -13,13 +13,11 @@ import pytest
 from indexer.elastic.alias import write_index
 from indexer.elastic.client import connect
 from indexer.errors import NotInstalled
-from indexer.events import Events
-from indexer.run import Report, run
-from indexer.settings import Delivery, RolloverPolicy
+from indexer.settings import RolloverPolicy
 from indexer.setup import rollover
 from indexer.setup.rollover import CannotRollOver, RolloverResult, look, roll_over_if_due
-from tests.integration.conftest import LOG, Following, Lab, joined, numbered, until
 from tests.integration.test_follow import writing
+from tests.support.lab import LOG, Lab, joined, numbered, until
 
 AT_ONCE = RolloverPolicy(rollover_age="1ms", retain="forever")
 OLD_AT_ONCE = RolloverPolicy(rollover_age="365d", retain="1ms")
@@ -147,30 +145,11 @@ def turning_often(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rollover, "EVERY", 0.05)
 
 
-def following(lab: Lab, rollover_policy: RolloverPolicy) -> Following:
-    """`indexer run --rollover`."""
-
-    def work(events: Events, stop: threading.Event) -> Report:
-        delivery = Delivery(poll_interval=0.01, batch_bytes=5_000)
-        return run(
-            [str(lab.logs)],
-            lab.connection,
-            delivery,
-            lab.state,
-            events,
-            stop,
-            once=False,
-            rollover_policy=rollover_policy,
-        )
-
-    return Following(work)
-
-
 @pytest.mark.usefixtures("turning_often")
 def test_a_running_indexer_rolls_over_and_indexes_each_entry_once(lab: Lab) -> None:
     """Several indices later each entry is there, in one of them."""
     lines = numbered(3000)
-    with following(lab, AT_ONCE) as indexing:
+    with lab.following(rollover_policy=AT_ONCE, batch_bytes=5_000) as indexing:
 
         def rolled_over(times: int) -> bool:
             return len(indexing.heard.of("index_begun")) >= times
@@ -190,7 +169,7 @@ def test_a_running_indexer_rolls_over_and_indexes_each_entry_once(lab: Lab) -> N
 def test_a_running_indexer_deletes_what_is_old(filled: Lab) -> None:
     """And goes on writing into the new index."""
     filled.client.indices.rollover(alias=filled.connection.alias)
-    with following(filled, OLD_AT_ONCE) as indexing:
+    with filled.following(rollover_policy=OLD_AT_ONCE, batch_bytes=5_000) as indexing:
         indexing.until(lambda: indexing.heard.of("index_deleted"))
         filled.log(joined(numbered(5)))
         indexing.until_created(4)
@@ -203,7 +182,7 @@ def test_a_rollover_that_fails_is_said_and_holds_nothing_up(filled: Lab) -> None
     """Entries go on into the old index; once the way is free it rolls over."""
     in_the_way = index(filled, 2)[0]
     filled.client.indices.create(index=in_the_way)
-    with following(filled, AT_ONCE) as indexing:
+    with filled.following(rollover_policy=AT_ONCE, batch_bytes=5_000) as indexing:
         indexing.until(lambda: indexing.heard.of("rollover_failed"))
         filled.log(joined(numbered(5)))
         indexing.until_created(4)
@@ -225,7 +204,7 @@ def test_a_rollover_survives_what_nobody_foresaw(filled: Lab, monkeypatch: pytes
         return real(*how)
 
     monkeypatch.setattr(rollover, "roll_over_if_due", odd)
-    with following(filled, AT_ONCE) as indexing:
+    with filled.following(rollover_policy=AT_ONCE, batch_bytes=5_000) as indexing:
         indexing.until(lambda: indexing.heard.of("index_begun"))
     said = [sentence for (sentence,) in indexing.heard.of("rollover_failed")]
     for sentence, what in zip(said[:2], ("KeyError '_all'", "StopIteration"), strict=True):
@@ -263,7 +242,7 @@ def test_a_server_that_rolls_over_no_more_is_noticed(filled: Lab, monkeypatch: p
     managed = [RolloverResult(managed="policy")] * 5
     real = roll_over_if_due
     monkeypatch.setattr(rollover, "roll_over_if_due", lambda *how: managed.pop() if managed else real(*how))
-    with following(filled, AT_ONCE) as indexing:
+    with filled.following(rollover_policy=AT_ONCE, batch_bytes=5_000) as indexing:
         indexing.until(lambda: indexing.heard.of("index_begun"))
     assert indexing.heard.of("rollover_managed") == [("policy",)]
 

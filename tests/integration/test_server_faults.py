@@ -11,7 +11,7 @@ from indexer.demo.embedded import Embedded
 from indexer.elastic.client import connect
 from indexer.events import Fault
 from indexer.settings import Connection, State
-from tests.integration.conftest import Lab
+from tests.support.lab import Lab
 from tests.support.real_faults.actions import (
     every,
     items,

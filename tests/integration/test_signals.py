@@ -8,20 +8,13 @@ from contextlib import contextmanager
 
 import pytest
 
-from tests.integration.conftest import Lab, until
+from tests.support.lab import until
 from tests.support.real_faults.actions import lost, reset, silent, status
-from tests.support.real_faults.laboratory import SMALL, FaultyLab, behind_proxy, entries
+from tests.support.real_faults.laboratory import SMALL, FaultyLab, entries
 from tests.support.real_faults.proxy import Action, carried_out
 
 SOON = 10.0
 """Seconds within which a stop has to end the process."""
-
-
-@pytest.fixture
-def faulty(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> Iterator[FaultyLab]:
-    """A laboratory behind a proxy."""
-    with behind_proxy(lab, monkeypatch) as faulty:
-        yield faulty
 
 
 def ended(process: subprocess.Popen[str], number: signal.Signals) -> float:

@@ -14,7 +14,8 @@ import pytest
 
 from indexer.elastic.client import connect
 from indexer.settings import Connection, State
-from tests.integration.conftest import LOG, Lab, address, always, joined, numbered, serving
+from tests.support.http_server import address, always, serving
+from tests.support.lab import LOG, Lab, joined, numbered
 
 Completed = subprocess.CompletedProcess[str]
 

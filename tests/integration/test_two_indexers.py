@@ -2,24 +2,23 @@
 
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from threading import Event
 
 import pytest
 
-from indexer.events import Events
-from indexer.settings import Delivery
-from indexer.verify.log_files import verify
-from indexer.writing.target import GRACE
-from tests.integration.conftest import LOG, Lab
+from tests.support.lab import LOG, Lab
 from tests.support.real_faults.actions import late
 from tests.support.real_faults.laboratory import SMALL, FaultyLab, behind_proxy, entries, until_read
+
+pytestmark = pytest.mark.usefixtures("real_grace")
 
 
 @pytest.fixture
 def one(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> Iterator[FaultyLab]:
     """A laboratory behind a proxy."""
-    with behind_proxy(lab, monkeypatch, grace=GRACE) as faulty:
+    with behind_proxy(lab, monkeypatch) as faulty:
         yield faulty
 
 
@@ -73,5 +72,4 @@ def test_a_rollover_while_one_lags_behind_the_other(one: FaultyLab, two: FaultyL
         gate.set()
         until_read(first, 1000)
     assert one.held() == Counter(lines)
-    found = verify([str(one.logs)], one.real, Delivery(), one.state, Events(), Event(), repair=False)
-    assert found.agrees
+    assert replace(one, connection=one.real).verify().agrees

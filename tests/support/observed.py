@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from indexer.events import Events
+from indexer.events import Events, Totals
 from indexer.writing.spool import DeadLetterFiles
 
 
@@ -47,7 +47,12 @@ class Heard(Events):
 
     def of(self, name: str) -> list[tuple[Any, ...]]:
         """The facts of each event of this name."""
-        return [facts for told, facts in self.told if told == name]
+        return [facts for told, facts in list(self.told) if told == name]
+
+    @property
+    def totals(self) -> Totals:
+        """What became of the lines so far."""
+        return sum((totals for totals, _ in self.of("batch_acknowledged")), Totals())
 
     def _hear(self, name: str, *facts: object) -> None:
         self.told.append((name, facts))

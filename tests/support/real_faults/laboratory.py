@@ -1,6 +1,5 @@
 """A laboratory whose indexer reaches the server through the fault proxy, and the proof that each test ends with."""
 
-import re
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -13,20 +12,15 @@ from typing import Any
 import pytest
 
 from indexer import run
-from indexer.elastic.client import connect
-from indexer.events import Events, Totals
-from indexer.settings import Connection, Delivery, State
-from indexer.verify.log_files import verify
+from indexer.events import Totals
+from indexer.settings import Connection, State
 from indexer.writing import checkpoint, request
-from indexer.writing.target import Target
-from tests.integration.conftest import LOG, Following, Lab, joined, until
+from tests.support.lab import Following, Lab, held, until
 from tests.support.real_faults.actions import late
 from tests.support.real_faults.proxy import Action, Proxy, Request, Rule, carried_out
 
 SMALL = 20_000
 """Bytes of a batch of about a hundred entries: a few thousand of them make many requests."""
-SHORT_GRACE = 1.0
-"""Seconds until entries go to a new write index; the usual ones are for other indexers, which most tests do not have."""
 ONE_ROLLOVER = threading.Lock()
 """Of two rollovers at the same time the server would refuse or ignore one."""
 
@@ -45,13 +39,6 @@ class FaultyLab(Lab):
 
     real: Connection
     proxy: Proxy
-
-    def append(self, lines: Sequence[bytes], name: str = LOG) -> Path:
-        """Write some lines to the end of a log."""
-        path = self.logs / name
-        with path.open("ab") as file:
-            file.write(joined(lines))
-        return path
 
     def roll_over(self) -> None:
         """As the lifecycle policy does."""
@@ -91,12 +78,7 @@ class FaultyLab(Lab):
 
     def held(self) -> Counter[bytes]:
         """What the alias holds, byte for byte, with the number of copies of each."""
-        with connect(self.real, raw=True) as client:
-            client.indices.refresh(index=self.real.alias)
-            answer: bytes = client.search(index=self.real.alias, size=10_000, sort="_doc").body
-        held = Counter(re.findall(rb'"_source":(\{[^{}]*\})', answer))
-        assert b'"value":%d,"relation":"eq"' % held.total() in answer, answer[:300]
-        return held
+        return held(self.real)
 
     def prove(
         self, lines: Sequence[bytes], *, rejected: int = 0, blank: int = 0, interrupted: bool = False
@@ -107,9 +89,7 @@ class FaultyLab(Lab):
         may be counted again. Returns the counters.
         """
         assert self.held() == Counter(lines)
-        found = verify(
-            [str(self.logs)], self.real, Delivery(), self.state, Events(), threading.Event(), repair=False
-        )
+        found = replace(self, connection=self.real).verify()
         assert found.agrees, found
         assert (found.present, found.rejected) == (len(lines), rejected)
         totals = self.totals()
@@ -127,11 +107,8 @@ class FaultyLab(Lab):
 
 
 @contextmanager
-def behind_proxy(
-    lab: Lab, monkeypatch: pytest.MonkeyPatch, *, grace: float = SHORT_GRACE, **connection: Any
-) -> Iterator[FaultyLab]:
+def behind_proxy(lab: Lab, monkeypatch: pytest.MonkeyPatch, **connection: Any) -> Iterator[FaultyLab]:
     """Put the proxy before a laboratory's server; waits between tries are short."""
-    monkeypatch.setitem(Target.__init__.__kwdefaults__, "grace", grace)  # type: ignore[arg-type]
     monkeypatch.setattr(request, "RETRY_WAIT", (0.01, 0.1))
     monkeypatch.setattr(request, "FIX_WAIT", (0.01, 0.1))
     monkeypatch.setattr(run, "ASK_AGAIN", 0.01)

@@ -6,7 +6,6 @@ Nothing here knows how the indexer recognises files: only what is in the index i
 import contextlib
 import gzip
 import random
-import re
 import subprocess
 import time
 from collections import Counter
@@ -16,8 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from indexer.elastic.client import connect
-from tests.integration.conftest import PATIENCE, Lab
+from tests.support.lab import PATIENCE, Lab, held
 
 SEED = 20260511
 KILLS = 4
@@ -126,16 +124,18 @@ def follow(lab: Lab, writers: Sequence[Writer], course: Course) -> None:
             written = Counter(line for writer in writers for line in writer.written)
             expected = written & on_disk(lab.logs) if course.may_lose else written
             backoff = time.monotonic() + PATIENCE
-            while process.poll() is None and time.monotonic() < backoff and not held(lab) >= expected:
+            while (
+                process.poll() is None and time.monotonic() < backoff and not held(lab.connection) >= expected
+            ):
                 time.sleep(0.1)
             process.terminate()
             assert process.wait(PATIENCE) == 0
-    found = held(lab)
+    found = held(lab.connection)
     assert not expected - found, f"missing: {some(expected - found)}"
     assert not found - written, f"doubled, or never written: {some(found - written)}"
     once = lab.command("run", "--once", *directories(lab))
     assert once.returncode == 0, once.stdout + once.stderr
-    assert not held(lab) - found, f"doubled by run --once: {some(held(lab) - found)}"
+    assert not held(lab.connection) - found, f"doubled by run --once: {some(held(lab.connection) - found)}"
     verified = lab.command("verify", *directories(lab))
     assert verified.returncode == 0, verified.stdout + verified.stderr
 
@@ -159,16 +159,6 @@ def indexed(lab: Lab) -> int:
     """How many entries the alias holds."""
     lab.client.indices.refresh(index=lab.connection.alias)
     return int(lab.client.count(index=lab.connection.alias)["count"])
-
-
-def held(lab: Lab) -> Counter[bytes]:
-    """What the alias holds, byte for byte, with the number of copies of each."""
-    with connect(lab.connection, raw=True) as client:
-        client.indices.refresh(index=lab.connection.alias)
-        answer: bytes = client.search(index=lab.connection.alias, size=10_000, sort="_doc").body
-    found = Counter(re.findall(rb'"_source":(\{[^{}]*\})', answer))
-    assert b'"value":%d,"relation":"eq"' % found.total() in answer, answer[:300]
-    return found
 
 
 def on_disk(directory: Path) -> Counter[bytes]:
