@@ -51,7 +51,8 @@ def answer(handler: BaseHTTPRequestHandler, status: int, body: bytes, **headers:
     handler.send_response(status)
     for name, value in headers.items():
         handler.send_header(name.replace("_", "-"), value)
-    handler.send_header("content-length", str(len(body)))
+    if status != 204:
+        handler.send_header("content-length", str(len(body)))
     handler.end_headers()
     handler.wfile.write(body)
 
