@@ -98,7 +98,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cluster_probe, "FIELDS_EVERY", 0.1)
 
 
-def test_it_is_not_ready_before_the_template_is_there(bare: Lab) -> None:
+def test_it_is_not_ready_before_the_template_is_installed(bare: Lab) -> None:
     """Alive from the beginning, with the sentence that it logs; ready once somebody has installed the template."""
     bare.append(numbered(10))
     with Watched(bare) as watched:
@@ -111,7 +111,7 @@ def test_it_is_not_ready_before_the_template_is_there(bare: Lab) -> None:
         watched.until(lambda: pages.metric("indexer_entries_total", "created") == 10)
 
 
-def test_what_is_counted_is_what_is_in_the_index(lab: Lab) -> None:
+def test_metrics_agree_with_the_index(lab: Lab) -> None:
     """Entries, rejected lines by reason, blanks, bytes, no lag, checkpoint, latency, fields: all as they are."""
     lines = [*numbered(1000), b"no entry", b'{"n":"no number"}', b""]
     lab.append(lines)
@@ -167,7 +167,7 @@ def test_an_index_that_may_not_be_written_makes_it_unready_at_once(lab: Lab) -> 
     assert lab.numbers() == list(range(60))
 
 
-def test_an_alias_that_goes_away_is_seen_without_an_entry(lab: Lab) -> None:
+def test_a_missing_alias_is_noticed_without_an_entry(lab: Lab) -> None:
     """Nothing is logged meanwhile: a look at the cluster tells."""
     with Watched(lab) as watched:
         pages = watched.pages
@@ -293,7 +293,7 @@ def test_status_asks_the_running_indexer(lab: Lab, log: Path) -> None:
     assert (told["running"], told["totals"]["read"]) == (None, 10)
 
 
-def test_watch_prints_a_line_each_time_where_nobody_watches(lab: Lab, log: Path) -> None:
+def test_watch_prints_a_line_each_time_without_a_terminal(lab: Lab, log: Path) -> None:
     """Text, or with --json an object; SIGTERM ends it in order."""
     lab.run(log)
     line = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ not running, 10 read, 0 rejected, 0 bytes behind")
@@ -348,7 +348,7 @@ def test_a_port_that_is_taken_ends_with_a_sentence(lab: Lab, log: Path) -> None:
 @pytest.mark.parametrize(
     "address", ["9464", "localhost", "localhost:http", "a b:1", "::1:9464", "localhost:70000"]
 )
-def test_what_is_no_address_is_wrong_usage(lab: Lab, address: str) -> None:
+def test_an_invalid_address_is_wrong_usage(lab: Lab, address: str) -> None:
     """Exit code 2, and an example."""
     done = lab.command("run", "--monitoring-address", address)
     assert done.returncode == 2
@@ -419,7 +419,7 @@ def test_following_listens_where_the_environment_says(lab: Lab, log: Path, taken
     assert f"Cannot serve monitoring at {taken}" in done.stderr
 
 
-def test_the_level_decides_what_is_said(lab: Lab, log: Path) -> None:
+def test_the_log_level_decides_what_is_logged(lab: Lab, log: Path) -> None:
     """Warnings alone, or each batch; one JSON object a line either way."""
     for level, expected in (("warning", False), ("debug", True)):
         lab_of_its_own = replace(lab, state=State(lab.state.state_dir.with_name(level)))

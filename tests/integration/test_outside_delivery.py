@@ -85,7 +85,7 @@ def stopped(process: subprocess.Popen[str]) -> int:
 
 
 @broken
-def test_a_follower_goes_on_without_standard_error(lab: Lab, broken: Callable[[], Any]) -> None:
+def test_delivery_continues_without_standard_error(lab: Lab, broken: Callable[[], Any]) -> None:
     """It says something about each batch, each file and each rejected line, and nobody hears it; it ends in order."""
     lab.append(numbered(10))
     with (
@@ -110,7 +110,7 @@ def test_a_run_that_ends_does_its_work_without_standard_error(lab: Lab, broken: 
 
 
 @broken
-def test_what_fails_still_fails_without_standard_error(lab: Lab, broken: Callable[[], Any]) -> None:
+def test_failures_keep_their_exit_code_without_standard_error(lab: Lab, broken: Callable[[], Any]) -> None:
     """The sentence is lost, the exit code is not."""
     with broken() as how:
         for code, arguments in ((1, ["run", "--once", lab.logs / "none"]), (2, ["run", "--no-such-option"])):

@@ -46,7 +46,7 @@ def local_files(lab: Lab) -> dict[str, bytes]:
     return {path.stem: path.read_bytes() for path in (lab.state.state_dir / "rejected").glob("*.line")}
 
 
-def test_a_rejected_line_is_kept_with_all_that_is_known_of_it(spoilt: Lab) -> None:
+def test_a_rejected_line_is_kept_with_its_description(spoilt: Lab) -> None:
     """Its bytes, its file, its offset, its type and its reason; the others are indexed."""
     listing = spoilt.rejected()
     kept = {line.offset: line for line in listing.lines}
@@ -78,7 +78,7 @@ def test_the_list_is_a_table_or_an_object(spoilt: Lab) -> None:
     assert told["lines"][0].keys() >= {"id", "file", "offset", "type", "reason", "text", "where"}
 
 
-def test_replay_without_a_mended_mapping_changes_nothing(spoilt: Lab) -> None:
+def test_replay_before_the_mapping_is_fixed_changes_nothing(spoilt: Lab) -> None:
     """Each is refused again and stays, once."""
     replayed = spoilt.command("rejected", "replay", "--json")
     assert replayed.returncode == 3, replayed.stderr
@@ -86,7 +86,7 @@ def test_replay_without_a_mended_mapping_changes_nothing(spoilt: Lab) -> None:
     assert spoilt.rejected().total == 3
 
 
-def test_replay_with_a_mended_mapping_delivers_under_the_original_id(spoilt: Lab) -> None:
+def test_replay_after_the_mapping_is_fixed_delivers_under_the_original_id(spoilt: Lab) -> None:
     """What goes in now is removed from the list, and the rest stays."""
     wanted = next(line.id for line in spoilt.rejected().lines if "user" in line.reason)
     make_strict(spoilt, user="keyword")
@@ -130,7 +130,7 @@ def test_a_line_over_the_limit_lands_in_the_state_directory(lab: Lab, length: in
     assert local_files(lab) == {}
 
 
-def test_what_the_rejected_index_refuses_goes_to_a_file(lab: Lab) -> None:
+def test_a_line_that_the_rejected_index_refuses_goes_to_a_file(lab: Lab) -> None:
     """A write block on it holds nothing up."""
     lab.client.indices.put_settings(index=lab.connection.rejected, settings={"index.blocks.write": True})
     totals = lab.run(lab.log(joined(LINES))).totals
@@ -186,7 +186,7 @@ def test_many_rejected_lines_are_all_kept_and_replayed(lab: Lab) -> None:
     assert lab.rejected().total == 0
 
 
-def test_lines_that_cannot_be_taken_off_the_list_are_said_to_stay(spoilt: Lab) -> None:
+def test_lines_that_cannot_be_deleted_stay_listed_and_are_named(spoilt: Lab) -> None:
     """They were delivered; the next replay finds that out, and takes them off."""
     make_strict(spoilt, user="keyword")
     spoilt.client.indices.add_block(index=spoilt.connection.rejected, block="write")
@@ -256,7 +256,7 @@ def test_lines_whose_bytes_cannot_be_fetched_stay(
     assert mended.numbers() == [0, 1, 2, 3]
 
 
-def test_one_line_that_cannot_be_fetched_keeps_back_no_other(mended: FaultyLab) -> None:
+def test_one_line_that_cannot_be_fetched_holds_back_no_other(mended: FaultyLab) -> None:
     """The others are sent, and taken off the list."""
     before = mended.rejected_bytes()
     text = next(line.id for line in mended.rejected().lines if line.text.startswith("not"))
@@ -271,7 +271,7 @@ def test_one_line_that_cannot_be_fetched_keeps_back_no_other(mended: FaultyLab) 
 
 
 @pytest.mark.parametrize("answer_to_deletion", [page, truncated, short_by_one, status(503)])
-def test_lines_whose_deletion_is_not_confirmed_are_said_to_stay(
+def test_lines_whose_deletion_is_not_confirmed_stay_listed(
     mended: FaultyLab, answer_to_deletion: Action
 ) -> None:
     """No traceback, whatever answers; the next replay finds them in the index."""
@@ -296,7 +296,7 @@ def cut_short(path: Path) -> None:
 
 
 @pytest.mark.parametrize("damage", [remove, cut_short], ids=["gone", "cut"])
-def test_a_file_that_lost_bytes_stays_and_is_named(lab: Lab, damage: Callable[[Path], None]) -> None:
+def test_a_damaged_file_stays_and_is_named(lab: Lab, damage: Callable[[Path], None]) -> None:
     """What is not the line that was kept is not sent in its place; the other file is."""
     long = [b'{"n":%d,"payload":"long"}' % number for number in (1, 2)]
     lab.run(lab.log(joined([b'{"n":0}', *long])), max_line_bytes=20)
@@ -333,7 +333,7 @@ def closed(lab: Lab) -> None:
 
 
 @pytest.mark.parametrize("fault", [red, flooded, closed])
-def test_an_index_of_rejected_lines_that_is_not_well_holds_nothing_up(
+def test_a_failing_index_of_rejected_lines_holds_nothing_up(
     lab: Lab, fault: Callable[[Lab], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Their lines are in files, entries go on, and the next rejected line is not waited for."""
@@ -352,7 +352,7 @@ def test_an_index_of_rejected_lines_that_is_not_well_holds_nothing_up(
 # ---- what a crash leaves of a line that is too long
 
 
-def test_the_beginning_of_a_line_is_swept_by_its_owner_only(lab: Lab) -> None:
+def test_only_the_owner_removes_incomplete_lines(lab: Lab) -> None:
     """Nobody else touches it while it is written; after a crash the next run removes what no log has any more."""
     log = lab.log(joined(numbered(1)) + b'{"payload":"' + b"x" * 100_000)
     parts = lab.state.state_dir / "rejected"

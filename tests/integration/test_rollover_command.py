@@ -39,7 +39,7 @@ def filled(lab: Lab) -> Lab:
     return lab
 
 
-def test_an_index_that_is_old_or_large_enough_gives_way(filled: Lab) -> None:
+def test_an_index_that_is_old_or_large_enough_is_rolled_over(filled: Lab) -> None:
     """Either is enough; neither, and nothing happens; an empty one never does, however old."""
     turned = partial(roll_over_if_due, filled.client, filled.connection)
     assert turned(RolloverPolicy()) == RolloverResult()
@@ -51,7 +51,7 @@ def test_an_index_that_is_old_or_large_enough_gives_way(filled: Lab) -> None:
     assert behind(filled) == index(filled, 1, 2, 3)
 
 
-def test_the_command_rolls_over_then_deletes_and_says_so(filled: Lab) -> None:
+def test_the_command_rolls_over_then_deletes_and_reports_it(filled: Lab) -> None:
     """What is printed first is what is then done; an index that is not behind the alias, or not ours, stays."""
     client, alias = filled.client, filled.connection.alias
     client.indices.rollover(alias=alias)
@@ -80,7 +80,7 @@ def test_the_command_rolls_over_then_deletes_and_says_so(filled: Lab) -> None:
     assert json.loads(filled.command(*command, "--json").stdout)["deleted"] == index(filled, 2)
 
 
-def test_an_index_that_is_kept_for_long_or_for_ever_is_not_deleted(filled: Lab) -> None:
+def test_an_index_within_its_retention_is_not_deleted(filled: Lab) -> None:
     """Its time counts from when the next one began, by the server's clock."""
     for _ in range(2):
         filled.client.indices.rollover(alias=filled.connection.alias)
@@ -95,14 +95,14 @@ def test_an_index_that_is_kept_for_long_or_for_ever_is_not_deleted(filled: Lab) 
     assert behind(filled) == index(filled, 3)
 
 
-def test_a_clock_that_goes_wrong_here_deletes_nothing(filled: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_wrong_local_clock_deletes_nothing(filled: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     """What counts is the time that the server tells."""
     filled.client.indices.rollover(alias=filled.connection.alias)
     monkeypatch.setattr(time, "time", lambda: 10.0**12)
     assert roll_over_if_due(filled.client, filled.connection, RolloverPolicy(retain="1h")).deleted == ()
 
 
-def test_several_who_roll_over_at_once_make_one_new_index(filled: Lab) -> None:
+def test_concurrent_rollovers_create_one_index(filled: Lab) -> None:
     """As the indexers of several Zoomdata nodes do; each of them succeeds."""
     together = threading.Barrier(4)
 
@@ -193,7 +193,7 @@ def test_a_rollover_that_fails_is_said_and_holds_nothing_up(filled: Lab) -> None
 
 
 @pytest.mark.usefixtures("turning_often")
-def test_a_rollover_survives_what_nobody_foresaw(filled: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_rollover_loop_survives_unexpected_errors(filled: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     """An answer of another form, or a bug of ours, is said, and the next look does the work. No server here gives either."""
     real = roll_over_if_due
     errors = [KeyError("_all"), StopIteration(), ZeroDivisionError("ours")]
@@ -212,7 +212,7 @@ def test_a_rollover_survives_what_nobody_foresaw(filled: Lab, monkeypatch: pytes
     assert said[2:] == ["Unexpected: ZeroDivisionError: ours."]
 
 
-def test_an_index_that_may_not_be_deleted_keeps_no_other(filled: Lab) -> None:
+def test_an_index_that_cannot_be_deleted_holds_back_no_other(filled: Lab) -> None:
     """The one that somebody made read-only is said; those after it go, and it goes once it may."""
     client, alias = filled.client, filled.connection.alias
     for _ in range(2):
@@ -227,7 +227,7 @@ def test_an_index_that_may_not_be_deleted_keeps_no_other(filled: Lab) -> None:
     assert roll_over_if_due(client, filled.connection, OLD_AT_ONCE).deleted == (oldest,)
 
 
-def test_an_index_whose_shard_is_nowhere_gives_way(filled: Lab) -> None:
+def test_an_index_without_an_assigned_shard_is_rolled_over(filled: Lab) -> None:
     """Nobody can tell how many entries it holds: its age is enough, and the next index takes entries again."""
     nowhere = {"index.routing.allocation.include._name": "nowhere"}
     filled.client.indices.rollover(
@@ -237,7 +237,9 @@ def test_an_index_whose_shard_is_nowhere_gives_way(filled: Lab) -> None:
 
 
 @pytest.mark.usefixtures("turning_often")
-def test_a_server_that_rolls_over_no_more_is_noticed(filled: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_indexer_rolls_over_once_lifecycle_management_stops(
+    filled: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """What it does itself is told once; when it does so no more, we do. The servers of these tests have no ILM: faked."""
     managed = [RolloverResult(managed="policy")] * 5
     real = roll_over_if_due
@@ -247,7 +249,7 @@ def test_a_server_that_rolls_over_no_more_is_noticed(filled: Lab, monkeypatch: p
     assert indexing.heard.of("rollover_managed") == [("policy",)]
 
 
-def test_the_real_command_looks_at_once(filled: Lab) -> None:
+def test_the_command_rolls_over_at_its_start(filled: Lab) -> None:
     """It does not wait for the first few minutes to pass."""
     with filled.process("run", "--rollover", "--max-age", "1ms", filled.logs, stderr=subprocess.DEVNULL):
         until(lambda: behind(filled) == index(filled, 1, 2))

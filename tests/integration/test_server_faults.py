@@ -64,7 +64,7 @@ def faulty(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> Iterator[FaultyLab]:
 
 
 @pytest.mark.parametrize(("action", "fault"), FAULTS.values(), ids=FAULTS.keys())
-def test_a_fault_is_outlasted(faulty: FaultyLab, action: Action, fault: Fault) -> None:
+def test_requests_are_retried_until_a_fault_ends(faulty: FaultyLab, action: Action, fault: Fault) -> None:
     """Whatever becomes of some bulk requests, and then of some of any kind: told, and one copy of each entry."""
     lines = entries(2000)
     faulty.append(lines[:10])
@@ -86,7 +86,7 @@ def test_a_fault_is_outlasted(faulty: FaultyLab, action: Action, fault: Fault) -
     [status(429), status(503), status(401), reset, page, truncated],
     ids=["429", "503", "401", "reset", "page", "truncated"],
 )
-def test_a_fault_at_the_start_is_outlasted(faulty: FaultyLab, action: Action) -> None:
+def test_the_start_is_retried_until_a_fault_ends(faulty: FaultyLab, action: Action) -> None:
     """A server that is not well yet is waited for, and that is said."""
     lines = entries(10)
     faulty.append(lines)
@@ -246,7 +246,7 @@ def paging_at(poison: bytes, code: int, kind: str) -> Action:
     ],
     ids=["500", "413 page", "400 page", "400 page as JSON", "502 page", "500 page"],
 )
-def test_one_entry_that_is_refused_by_whatever_means(
+def test_an_entry_that_is_always_refused_is_rejected_alone(
     faulty: FaultyLab, action: Action, batch_bytes: int
 ) -> None:
     """Its neighbours go in at once; it is rejected with its bytes, and goes in by a replay when that has an end."""
@@ -268,7 +268,7 @@ def test_one_entry_that_is_refused_by_whatever_means(
     [failing_at(b"n"), paging_at(b"", 413, "application/json"), paging_at(b"", 400, "text/html")],
     ids=["500", "413 page", "400 page"],
 )
-def test_a_fault_at_all_entries_rejects_none(faulty: FaultyLab, action: Action) -> None:
+def test_a_fault_of_all_entries_rejects_none(faulty: FaultyLab, action: Action) -> None:
     """Many more times than one entry would be tried: all go in when it ends."""
     lines = entries(200)
     faulty.append(lines[:10])

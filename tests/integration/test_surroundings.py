@@ -134,7 +134,7 @@ def test_wrong_credentials(away: Lab, command: str) -> None:
 
 
 @pytest.mark.parametrize("url", ["localhost", "ftp://localhost", "ftp://localhost:9200", "http://", ""])
-def test_a_senseless_address(away: Lab, url: str) -> None:
+def test_an_invalid_address(away: Lab, url: str) -> None:
     """What is no URL is wrong usage, said with the option's name."""
     done = away.command("run", "--once", "--elasticsearch-url", url, away.logs / LOG)
     assert f"{url!r} is no address of Elasticsearch. Give --elasticsearch-url" in said(done, 2)
@@ -192,7 +192,7 @@ SPOILT: dict[str, tuple[Callable[[bytes], bytes], str]] = {
 }
 
 
-def test_spoilt_archives_go_in_once_they_are_whole(lab: Lab) -> None:
+def test_damaged_archives_are_indexed_once_they_are_whole(lab: Lab) -> None:
     """Each is reported with its reason, none keeps the others back, and nothing is there twice in the end."""
     whole = {
         lab.logs / f"{name}-activity.log.gz": gzip.compress(joined(numbered(500, start=500 * number)))

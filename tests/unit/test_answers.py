@@ -102,7 +102,7 @@ def test_a_request_means(case: Case) -> None:
 
 
 @pytest.mark.parametrize("words", ["no write index is defined", "pipeline with id"])
-def test_words_of_the_entry_decide_nothing(words: str) -> None:
+def test_a_quoted_entry_does_not_change_the_verdict(words: str) -> None:
     """A reason that quotes the entry does not turn its rejection into a fault of the cluster, however it is worded."""
     reason = f"[1:22] failed to parse: Duplicate field '{words}'"
     assert judge(ITEM, 400, "document_parsing_exception", reason).verdict is Verdict.REJECTED
@@ -118,7 +118,7 @@ def test_every_answer_has_a_verdict(status: int, error_type: str, reason: str) -
 
 
 @pytest.mark.parametrize("row", [*ITEM, *REQUEST], ids=str)
-def test_what_is_tried_again_has_a_fault_to_tell(row: Row) -> None:
+def test_retried_verdicts_have_a_fault(row: Row) -> None:
     """Whoever waits is told why; nothing else is told as a fault."""
     assert (row.fault is not None) == (row.verdict in {Verdict.RETRY, Verdict.WAIT})
 

@@ -45,7 +45,7 @@ def test_a_body_can_be_taken_apart(pairs: list[Pair]) -> None:
     assert len(body.data) == sum(map(size_of, pairs))
 
 
-def test_a_body_has_the_bytes_that_elasticsearch_wants() -> None:
+def test_a_body_is_a_valid_bulk_request() -> None:
     """An action line with the id and nothing else, the entry as it is, each ended by a line feed."""
     assert Body.of([(b"1", b'{"a": 1.0}')]).data == b'{"create":{"_id":"1"}}\n{"a": 1.0}\n'
 
@@ -130,7 +130,7 @@ def test_a_reused_buffer_brings_nothing_of_what_it_held() -> None:
     assert second.body.pairs() == [pair(2, 10)]
 
 
-def test_the_buffer_of_an_oversized_entry_is_let_go() -> None:
+def test_the_buffer_of_an_oversized_entry_is_released() -> None:
     """One huge entry does not raise the memory of all batches after it."""
     batcher: Batcher[int] = Batcher(LIMIT)
     (huge,) = batched(batcher, [entries([pair(1, 10 * LIMIT)])])
@@ -156,7 +156,7 @@ def test_a_huge_entry_among_others_is_copied_no_more_often_than_by_itself() -> N
     assert peak < 4 * len(huge[1])
 
 
-def test_a_batch_knows_the_files_of_its_entries() -> None:
+def test_a_batch_has_the_file_of_each_entry() -> None:
     """The file of an entry is found by the generation that its id begins with."""
     batcher: Batcher[int] = Batcher(LIMIT)
     assert list(batcher.add(entries([pair(1, generation=1)]), 0, "one.log")) == []

@@ -78,7 +78,7 @@ def test_a_poisoned_entry_alone_in_its_batch_is_rejected(lab: Lab) -> None:
     assert lab.server.entries == {}
 
 
-def test_a_refusal_of_everything_is_no_entrys_fault(lab: Lab) -> None:
+def test_a_refusal_of_all_requests_rejects_no_entry(lab: Lab) -> None:
     """While each request is refused, whatever it holds, nothing is rejected: the sender waits, slowly."""
     lab.server.bulk_step = faults.status(400)
     lab.stop.last = 4
@@ -273,7 +273,7 @@ def test_pages_for_all_requests_reject_nothing(lab: Lab, code: int, *, probed: b
     assert (counts(outcome), rejections, lab.server.entries) == ((4, 0, 0), [], stored(pairs(4)))
 
 
-def test_questions_that_fail_are_no_entrys_fault(lab: Lab) -> None:
+def test_failed_lookups_reject_no_entry(lab: Lab) -> None:
     """An index that cannot be asked holds a batch together, however long, while other requests are understood."""
 
     def unanswered(request: Request, carry_out: faults.CarryOut) -> object:
@@ -289,7 +289,7 @@ def test_questions_that_fail_are_no_entrys_fault(lab: Lab) -> None:
 
 
 @pytest.mark.parametrize("code", [500, 502, 503, 404])
-def test_an_outage_does_not_break_batches_up(lab: Lab, code: int) -> None:
+def test_a_batch_is_not_split_during_an_outage(lab: Lab, code: int) -> None:
     """While no request is understood, a batch stays whole, however long."""
     lab.server.bulk_step = faults.status(code)
     lab.stop.during = {30: lambda: setattr(lab.server, "bulk_step", faults.carried_out)}
@@ -298,7 +298,7 @@ def test_an_outage_does_not_break_batches_up(lab: Lab, code: int) -> None:
     assert set(lab.sizes) == {8}
 
 
-def test_one_that_is_to_blame_takes_none_along_that_is_in_doubt(lab: Lab) -> None:
+def test_a_rejected_entry_does_not_end_the_tries_of_a_suspect(lab: Lab) -> None:
     """An entry whose request Elasticsearch refuses is rejected; one at which it fails for a while has its tries."""
     some = pairs(6)
     bad = {some[1][0].decode()}

@@ -29,7 +29,7 @@ def local(tmp_path: Path) -> DeadLetterFiles:
     return DeadLetterFiles(tmp_path)
 
 
-def test_a_file_says_what_it_is_before_it_counts(tmp_path: Path, local: DeadLetterFiles) -> None:
+def test_a_line_without_a_description_is_not_listed(tmp_path: Path, local: DeadLetterFiles) -> None:
     """The description is written last: without it a line is not listed."""
     local.keep(rejection(1, b"\xff\0line"))
     local.keep(rejection(2))
@@ -37,7 +37,7 @@ def test_a_file_says_what_it_is_before_it_counts(tmp_path: Path, local: DeadLett
     assert in_files(local) == {rejection(1).id: b"\xff\0line"}
 
 
-def test_the_description_is_these_fields(tmp_path: Path, local: DeadLetterFiles) -> None:
+def test_the_format_of_the_files_is_fixed(tmp_path: Path, local: DeadLetterFiles) -> None:
     """What an upgrade finds in the state directory: the names of the files, and the fields of a description."""
     local.keep(rejection(1))
     directory = tmp_path / "rejected"
@@ -46,12 +46,12 @@ def test_the_description_is_these_fields(tmp_path: Path, local: DeadLetterFiles)
     assert list(document) == ["@timestamp", "file", "offset", "type", "reason", "size", "text"]
 
 
-def test_nothing_was_rejected_yet(local: DeadLetterFiles) -> None:
+def test_a_missing_directory_holds_no_lines(local: DeadLetterFiles) -> None:
     """Without the directory there are no lines."""
     assert list(local.list()) == []
 
 
-def test_a_line_can_be_forgotten(tmp_path: Path, local: DeadLetterFiles) -> None:
+def test_a_line_can_be_removed(tmp_path: Path, local: DeadLetterFiles) -> None:
     """Both its files go, once or again."""
     local.keep(rejection(1))
     local.keep(rejection(2))
@@ -72,7 +72,7 @@ def fragments(*data: bytes, start: int = 0) -> list[OversizedFragment]:
     ]
 
 
-def test_a_line_in_pieces_is_one_line(tmp_path: Path, local: DeadLetterFiles) -> None:
+def test_fragments_of_a_line_become_one_line(tmp_path: Path, local: DeadLetterFiles) -> None:
     """Pieces of two lines, in turns, end as two rejected lines with all their bytes."""
     some = [fragments(b"ab", b"cd\xff", b"e", start=1), fragments(b"x" * 300_000, b"", b"y", start=2)]
     ends = [local.spool(fragment) for turn in zip(*some, strict=True) for fragment in turn]
@@ -84,14 +84,14 @@ def test_a_line_in_pieces_is_one_line(tmp_path: Path, local: DeadLetterFiles) ->
     assert len(list((tmp_path / "rejected").iterdir())) == 4
 
 
-def test_a_line_of_one_piece_is_a_line(local: DeadLetterFiles) -> None:
+def test_a_line_of_one_fragment_is_a_line(local: DeadLetterFiles) -> None:
     """A line that is too long, and complete at once, is its first and its last piece."""
     (fragment,) = fragments(b"all of it")
     assert local.spool(fragment) is not None
     assert in_files(local) == {fragment.id: b"all of it"}
 
 
-def test_a_line_begun_by_an_earlier_run_begins_anew(local: DeadLetterFiles, tmp_path: Path) -> None:
+def test_a_line_that_an_earlier_run_began_is_written_again(local: DeadLetterFiles, tmp_path: Path) -> None:
     """What a run that died has left of a line is overwritten when the line is read again."""
     local.spool(fragments(b"begun by a run that died", b"")[0])
     again = DeadLetterFiles(tmp_path)
@@ -132,7 +132,7 @@ def full(*_: object) -> None:
 
 @pytest.mark.parametrize("at", [0, 1, 2], ids=["first", "middle", "last"])
 @pytest.mark.parametrize("fault", [disk_full_in_the_file, disk_full_at_the_end, disk_full_in_the_description])
-def test_a_piece_that_failed_can_be_given_again(
+def test_a_fragment_can_be_written_again_after_a_failure(
     local: DeadLetterFiles, monkeypatch: pytest.MonkeyPatch, fault: Any, at: int
 ) -> None:
     """A full disk in any of the steps, at any of the pieces, twice: afterwards the line has its bytes, no more."""
@@ -148,7 +148,7 @@ def test_a_piece_that_failed_can_be_given_again(
     assert in_files(local) == {f"{0:028x}": b"one-two-three"}
 
 
-def test_what_a_run_that_died_left_is_swept(local: DeadLetterFiles, tmp_path: Path) -> None:
+def test_incomplete_lines_of_a_killed_run_are_removed(local: DeadLetterFiles, tmp_path: Path) -> None:
     """By who holds the state directory: beginnings of lines go, lines that are kept stay."""
     local.keep(rejection(1))
     for fragment in fragments(b"ab", b"c", start=2):
@@ -166,7 +166,7 @@ def test_what_a_run_that_died_left_is_swept(local: DeadLetterFiles, tmp_path: Pa
     ]
 
 
-def test_there_may_be_nothing_to_sweep(local: DeadLetterFiles, tmp_path: Path) -> None:
+def test_sweeping_a_missing_directory_does_nothing(local: DeadLetterFiles, tmp_path: Path) -> None:
     """Before the first line is rejected there is no directory of them."""
     with StateDirectory(tmp_path) as held:
         local.sweep(held)
@@ -185,7 +185,7 @@ def test_a_damaged_description_is_named(local: DeadLetterFiles, tmp_path: Path, 
 # ---- others who may write where we do
 
 
-def test_nobody_else_can_read_what_is_kept(tmp_path: Path, local: DeadLetterFiles) -> None:
+def test_other_users_cannot_read_rejected_lines(tmp_path: Path, local: DeadLetterFiles) -> None:
     """A line that was held and one that came in pieces, and what they are."""
     old = os.umask(0)
     try:
@@ -200,7 +200,7 @@ def test_nobody_else_can_read_what_is_kept(tmp_path: Path, local: DeadLetterFile
 
 
 @pytest.mark.parametrize("later", [False, True])
-def test_a_link_planted_where_a_line_is_kept_is_not_written_through(
+def test_a_link_in_the_directory_is_never_followed(
     tmp_path: Path,
     local: DeadLetterFiles,
     later: bool,  # noqa: FBT001

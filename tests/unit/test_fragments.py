@@ -25,7 +25,7 @@ def spooled(local: DeadLetterFiles, runs: list[ReadBatch]) -> int:
 
 @pytest.mark.parametrize("ahead", [0, 1, 3, 20])
 @pytest.mark.parametrize("signs", [b"xyz", b"xxx"], ids=["other bytes", "the same bytes"])
-def test_logs_that_begin_alike_do_not_share_pieces(
+def test_logs_with_the_same_first_line_do_not_share_fragments(
     logs: Path, tmp_path: Path, ahead: int, signs: bytes
 ) -> None:
     """At the same place of three logs is a line too long to hold; each is kept once, with its bytes."""
@@ -43,7 +43,7 @@ def test_logs_that_begin_alike_do_not_share_pieces(
     assert set(in_files(local).values()) == set(lines.values())
 
 
-def test_a_log_that_is_written_anew_begins_its_line_anew(log: Path, logs: Path, tmp_path: Path) -> None:
+def test_a_rewritten_log_starts_its_line_again(log: Path, logs: Path, tmp_path: Path) -> None:
     """In the middle of a line too long to hold the log is rewritten: another line is at its place now."""
     local, reader = DeadLetterFiles(tmp_path), Reader(logs, limit=50)
     log.write_bytes(b'{"n":1}\n' + b"x" * LONG + b"\n")
@@ -55,7 +55,7 @@ def test_a_log_that_is_written_anew_begins_its_line_anew(log: Path, logs: Path, 
     assert set(in_files(local).values()) == {b"y" * (LONG + 1)}
 
 
-def test_what_a_killed_run_has_left_of_a_line_is_removed(log: Path, logs: Path, tmp_path: Path) -> None:
+def test_incomplete_lines_of_a_killed_run_are_removed(log: Path, logs: Path, tmp_path: Path) -> None:
     """Nothing but whole lines stays in the state directory, though the log has another number in the next run."""
     log.write_bytes(b'{"n":1}\n' + b"x" * LONG + b"\n")
     for more in (b"", b'{"n":2}\n'):
