@@ -33,7 +33,7 @@ CEILING, STREAMING, OURS = (
 )
 GENERATION = 0x3F0A9C2E
 LOOK = 0.02
-"""Seconds between looks at how far a contender is that does not end by itself."""
+"""Polling interval, in seconds, for a contender that does not end by itself."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Settings from an environment of whatever text: they make sense, or it is said in a sentence with the exit code 1 or 2."""
+"""Settings from an environment of any text: they are valid, or the command fails with a sentence and exit code 1 or 2."""
 
 import os
 from contextlib import suppress

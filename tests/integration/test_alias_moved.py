@@ -1,4 +1,4 @@
-"""The alias is moved, removed or replaced while entries are on their way: one copy of each entry all the same."""
+"""The alias is moved, removed or replaced while entries are in flight: one copy of each entry."""
 
 import time
 from collections import Counter
@@ -99,7 +99,7 @@ def without_alias(faulty: FaultyLab, index: str) -> None:
 
 
 def test_the_alias_is_missing_for_a_while(faulty: FaultyLab) -> None:
-    """No entry is rejected, no index is made by mistake, what to do is said, and with the alias all goes in."""
+    """No entry is rejected, no index is created by mistake, the hint is logged; with the alias all is indexed."""
     lines = entries(1000)
     faulty.append(lines[:500])
     with faulty.following(batch_bytes=SMALL) as following:
@@ -119,7 +119,7 @@ def test_the_alias_is_missing_for_a_while(faulty: FaultyLab) -> None:
 
 
 def test_a_plain_index_takes_the_aliass_name(faulty: FaultyLab) -> None:
-    """Made by accident while the alias is missing, it takes no entry; that is said; once it is gone, all goes in."""
+    """Created by accident while the alias is missing, it takes no entry and is reported; once deleted, all is indexed."""
     lines = entries(1000)
     alias = faulty.connection.alias
     faulty.append(lines[:500])
@@ -168,9 +168,9 @@ def no_write_index(faulty: FaultyLab, index: str) -> None:
     ],
 )
 def test_an_alias_in_disorder_at_a_restart(faulty: FaultyLab, accident: Accident, words: str) -> None:
-    """Killed with answers on their way, and what to write to is not in order: waited for, said, and one copy."""
+    """Killed with requests in flight, restarted without a write index: it waits, reports it, and leaves one copy."""
     lines = entries(1000)
-    faulty.killed_with_answers_on_their_way(lines)
+    faulty.kill_with_requests_in_flight(lines)
     (index,) = faulty.behind()
     accident(faulty, index)
     with faulty.following(batch_bytes=SMALL) as following:

@@ -61,7 +61,7 @@ def gone(pid: int) -> bool:
 def test_it_is_the_version_that_was_asked_for(
     embedded: Embedded, elasticsearch: Elasticsearch, elasticsearch_version: str
 ) -> None:
-    """It answers as the server it is said to be."""
+    """It answers with the version that was asked for."""
     assert str(inspect_server(elasticsearch)) == elasticsearch_version
     assert elasticsearch.cluster.health()["status"] == "green"
 

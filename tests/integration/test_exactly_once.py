@@ -1,4 +1,4 @@
-"""What happens to people's logs, and what became of the ids: one copy of each entry, whoever sent it, when and from where.
+"""One copy of each entry, whoever sent it, when, and from which copy of its log.
 
 The cases are those of real people (rewritten, shrunk and restored logs, a second sender and a rollover, a lost state).
 """

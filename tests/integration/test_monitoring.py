@@ -91,7 +91,7 @@ class Watched(Following):
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Looks at the cluster, and tries of a request, follow each other quickly."""
+    """Probes of the cluster and retries follow each other quickly."""
     monkeypatch.setattr(request, "RETRY_WAIT", (0.1, 0.5))
     monkeypatch.setattr(request, "FIX_WAIT", (0.1, 0.5))
     monkeypatch.setattr(cluster_probe, "LOOK_EVERY", 0.1)
@@ -99,7 +99,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_it_is_not_ready_before_the_template_is_installed(bare: Lab) -> None:
-    """Alive from the beginning, with the sentence that it logs; ready once somebody has installed the template."""
+    """Alive from the start, with the logged sentence as the problem; ready once the template is installed."""
     bare.append(numbered(10))
     with Watched(bare) as watched:
         pages = watched.pages
@@ -228,7 +228,7 @@ def own(elasticsearch_version: str, tmp_path: Path) -> Iterator[tuple[Lab, Embed
 
 
 def test_a_server_that_is_stopped_and_comes_back(own: tuple[Lab, Embedded]) -> None:
-    """Idle or not, its absence is told, with lag and tries; after it is back, readiness, and each entry once."""
+    """Its absence is a problem, with lag and retries; after it is back, ready again, and each entry once."""
     lab, server = own
     lab.append(numbered(10))
     with Watched(lab) as watched:
@@ -382,7 +382,7 @@ def test_no_secret_is_served_or_logged(lab: Lab, log: Path, tmp_path: Path) -> N
 
 @pytest.fixture
 def taken() -> Iterator[str]:
-    """An address where somebody else listens."""
+    """An address in use."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
         yield f"127.0.0.1:{listening.getsockname()[1]}"
 
@@ -396,7 +396,7 @@ def test_once_does_not_listen_where_the_environment_says(lab: Lab, log: Path, ta
 
 
 def test_once_listens_where_its_option_says(lab: Lab, log: Path, taken: str) -> None:
-    """Who types it wants it: an address that cannot be had is said, a free one is served."""
+    """An address in use is an error, a free one is served."""
     refused = lab.command("run", "--once", log, "--monitoring-address", taken)
     assert refused.returncode == 1
     assert f"Cannot serve monitoring at {taken}: Address already in use." in refused.stderr
@@ -413,7 +413,7 @@ def test_once_listens_where_its_option_says(lab: Lab, log: Path, taken: str) -> 
 
 
 def test_following_listens_where_the_environment_says(lab: Lab, log: Path, taken: str) -> None:
-    """As the container's does; an address that cannot be had is said."""
+    """As in the container; an address in use is an error."""
     done = lab.command("run", log, environment={"INDEXER_MONITORING_ADDRESS": taken})
     assert done.returncode == 1
     assert f"Cannot serve monitoring at {taken}" in done.stderr

@@ -86,7 +86,7 @@ def stopped(process: subprocess.Popen[str]) -> int:
 
 @broken
 def test_delivery_continues_without_standard_error(lab: Lab, broken: Callable[[], Any]) -> None:
-    """It says something about each batch, each file and each rejected line, and nobody hears it; it ends in order."""
+    """Each batch, file and rejected line is logged in vain; the run delivers, and ends in order."""
     lab.append(numbered(10))
     with (
         broken() as how,

@@ -1,4 +1,4 @@
-"""The indices behind the alias change while entries are on their way: one copy of each entry that is not deleted."""
+"""The indices behind the alias change while entries are in flight: one copy of each entry that is not deleted."""
 
 import time
 from collections import Counter
@@ -81,9 +81,9 @@ def test_a_rollover_after_each_request(faulty: FaultyLab, rollovers: int) -> Non
 
 
 def test_a_kill_and_a_rollover_before_the_restart(faulty: FaultyLab) -> None:
-    """What the killed indexer had sent without living to see the answer is found in the older index."""
+    """What the killed indexer had in flight is found in the older index."""
     lines = entries(2000)
-    faulty.killed_with_answers_on_their_way(lines)
+    faulty.kill_with_requests_in_flight(lines)
     faulty.roll_over()
     faulty.roll_over()
     faulty.run(batch_bytes=SMALL)
@@ -155,9 +155,9 @@ def test_the_index_of_a_lost_answer_is_deleted(faulty: FaultyLab) -> None:
 
 
 def test_indices_are_deleted_while_the_indexer_is_down(faulty: FaultyLab) -> None:
-    """Killed with answers on their way; the index it wrote to is deleted, rollovers come; the rest goes in once."""
+    """Killed with requests in flight; its index is deleted after rollovers; the rest is indexed once."""
     lines = entries(2000)
-    faulty.killed_with_answers_on_their_way(lines)
+    faulty.kill_with_requests_in_flight(lines)
     (oldest,) = faulty.behind()
     faulty.roll_over()
     faulty.roll_over()

@@ -140,12 +140,12 @@ def test_without_an_alias_there_is_nothing_to_roll_over(bare: Lab) -> None:
 
 
 @pytest.fixture
-def turning_often(monkeypatch: pytest.MonkeyPatch) -> None:
+def frequent_rollover(monkeypatch: pytest.MonkeyPatch) -> None:
     """Look all the time instead of every few minutes."""
     monkeypatch.setattr(rollover, "EVERY", 0.05)
 
 
-@pytest.mark.usefixtures("turning_often")
+@pytest.mark.usefixtures("frequent_rollover")
 def test_a_running_indexer_rolls_over_and_indexes_each_entry_once(lab: Lab) -> None:
     """Several indices later each entry is there, in one of them."""
     lines = numbered(3000)
@@ -165,7 +165,7 @@ def test_a_running_indexer_rolls_over_and_indexes_each_entry_once(lab: Lab) -> N
     assert begun == index(lab, *range(2, 2 + len(begun)))
 
 
-@pytest.mark.usefixtures("turning_often")
+@pytest.mark.usefixtures("frequent_rollover")
 def test_a_running_indexer_deletes_what_is_old(filled: Lab) -> None:
     """And goes on writing into the new index."""
     filled.client.indices.rollover(alias=filled.connection.alias)
@@ -177,7 +177,7 @@ def test_a_running_indexer_deletes_what_is_old(filled: Lab) -> None:
     assert behind(filled) == index(filled, 2)
 
 
-@pytest.mark.usefixtures("turning_often")
+@pytest.mark.usefixtures("frequent_rollover")
 def test_a_rollover_that_fails_is_said_and_holds_nothing_up(filled: Lab) -> None:
     """Entries go on into the old index; once the way is free it rolls over."""
     in_the_way = index(filled, 2)[0]
@@ -192,18 +192,18 @@ def test_a_rollover_that_fails_is_said_and_holds_nothing_up(filled: Lab) -> None
     assert behind(filled) == index(filled, 1, 2)
 
 
-@pytest.mark.usefixtures("turning_often")
+@pytest.mark.usefixtures("frequent_rollover")
 def test_the_rollover_loop_survives_unexpected_errors(filled: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An answer of another form, or a bug of ours, is said, and the next look does the work. No server here gives either."""
+    """An invalid answer or a bug is logged, and the next try rolls over. Faked: no server here gives either."""
     real = roll_over_if_due
     errors = [KeyError("_all"), StopIteration(), ZeroDivisionError("ours")]
 
-    def odd(*how: Any) -> RolloverResult:
+    def failing(*how: Any) -> RolloverResult:
         if errors:
             raise errors.pop(0)
         return real(*how)
 
-    monkeypatch.setattr(rollover, "roll_over_if_due", odd)
+    monkeypatch.setattr(rollover, "roll_over_if_due", failing)
     with filled.following(rollover_policy=AT_ONCE, batch_bytes=5_000) as indexing:
         indexing.until(lambda: indexing.heard.of("index_begun"))
     said = [sentence for (sentence,) in indexing.heard.of("rollover_failed")]
@@ -213,7 +213,7 @@ def test_the_rollover_loop_survives_unexpected_errors(filled: Lab, monkeypatch: 
 
 
 def test_an_index_that_cannot_be_deleted_holds_back_no_other(filled: Lab) -> None:
-    """The one that somebody made read-only is said; those after it go, and it goes once it may."""
+    """A read-only index is reported, the others are deleted, and it is deleted once it is writable."""
     client, alias = filled.client, filled.connection.alias
     for _ in range(2):
         client.indices.rollover(alias=alias)
@@ -228,7 +228,7 @@ def test_an_index_that_cannot_be_deleted_holds_back_no_other(filled: Lab) -> Non
 
 
 def test_an_index_without_an_assigned_shard_is_rolled_over(filled: Lab) -> None:
-    """Nobody can tell how many entries it holds: its age is enough, and the next index takes entries again."""
+    """Its number of entries is unknown: its age is enough, and the next index takes entries again."""
     nowhere = {"index.routing.allocation.include._name": "nowhere"}
     filled.client.indices.rollover(
         alias=filled.connection.alias, settings=nowhere, wait_for_active_shards="0"
@@ -236,11 +236,11 @@ def test_an_index_without_an_assigned_shard_is_rolled_over(filled: Lab) -> None:
     assert roll_over_if_due(filled.client, filled.connection, AT_ONCE).began == index(filled, 3)[0]
 
 
-@pytest.mark.usefixtures("turning_often")
+@pytest.mark.usefixtures("frequent_rollover")
 def test_the_indexer_rolls_over_once_lifecycle_management_stops(
     filled: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What it does itself is told once; when it does so no more, we do. The servers of these tests have no ILM: faked."""
+    """That it manages the indices is logged once; when it stops, the indexer does. Faked: the server has no ILM."""
     managed = [RolloverResult(managed="policy")] * 5
     real = roll_over_if_due
     monkeypatch.setattr(rollover, "roll_over_if_due", lambda *how: managed.pop() if managed else real(*how))

@@ -29,7 +29,7 @@ def two(one: FaultyLab, tmp_path: Path) -> FaultyLab:
 
 
 def test_at_the_same_time(one: FaultyLab, two: FaultyLab) -> None:
-    """While the log grows and rotates, each entry goes in once, whoever is first; both know that it is there."""
+    """While the log grows and rotates, each entry is created once, by either; both count it as delivered."""
     lines = entries(3000)
     log = one.append(lines[:500])
     with one.following(batch_bytes=SMALL) as first, two.following(batch_bytes=SMALL) as second:

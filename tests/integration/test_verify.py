@@ -126,7 +126,7 @@ def test_a_missing_entry_is_found(good: Lab) -> None:
 
 
 def test_an_altered_entry_is_found(good: Lab) -> None:
-    """Somebody has set a field."""
+    """A field was set."""
     good.client.update(index=first_index(good), id=identity(LINES[2]), doc={"user": "nobody"})
     assert_only_defect(good, "different", LINES[2], [first_index(good)])
 
@@ -257,7 +257,7 @@ def test_a_rejected_line_that_was_delivered_since_is_present(lab: Lab, limit: in
 
 
 def test_a_live_last_line_without_line_end_is_not_missing(good: Lab) -> None:
-    """Its writer may be about to go on; in a rotated file nobody is."""
+    """Its writer may complete it; in a rotated file it is missing."""
     log = good.logs / LOG
     with log.open("ab") as file:
         file.write(b'{"n":')
@@ -486,7 +486,7 @@ def test_a_log_that_was_never_indexed_is_repaired_whole(lab: Lab) -> None:
 
 
 def test_a_person_reads_numbers_and_places_and_what_to_type(good: Lab) -> None:
-    """A table of counts, the file and offset of what is wrong, the command that mends it; no bar in a pipe."""
+    """A table of counts, file and offset of each finding, the command that repairs; no progress bar in a pipe."""
     clean = good.command("verify", good.logs)
     assert (clean.returncode, clean.stderr) == (0, "")
     assert "present" in clean.stdout

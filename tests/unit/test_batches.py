@@ -105,7 +105,7 @@ def test_nothing_makes_no_batch() -> None:
 
 @given(st.lists(st.tuples(PAIRS, st.integers(0, 3)), max_size=12))
 def test_buffers_are_used_again_and_never_mixed(steps: list[tuple[list[Pair], int]]) -> None:
-    """A batch under way keeps its bytes, whichever others are delivered and filled anew meanwhile."""
+    """A batch in flight keeps its bytes while others are delivered and filled again."""
     batcher: Batcher[int] = Batcher(LIMIT)
     under_way: list[tuple[Batch[int], list[Pair]]] = []
     for pairs, which in steps:
@@ -142,7 +142,7 @@ def test_the_buffer_of_an_oversized_entry_is_released() -> None:
 
 
 def test_a_huge_entry_among_others_is_copied_no_more_often_than_by_itself() -> None:
-    """Three at once, on the way from the body to the buffer, however many neighbours it has to be split from."""
+    """Three copies at once, however many neighbours it is split from."""
     huge = pair(0, 4_000_000)
     run = entries([huge, *(pair(n) for n in range(1, 256))])
     batcher: Batcher[int] = Batcher(100_000)

@@ -1,4 +1,4 @@
-"""Sending a batch: what is counted, what is rejected, what is tried again and how patiently."""
+"""Delivering a batch: what is counted, rejected and retried, and how long the waits are."""
 
 from functools import partial
 
@@ -27,7 +27,7 @@ def lab() -> Lab:
 
 
 def test_a_batch_goes_in_with_one_request(lab: Lab) -> None:
-    """One bulk to the write index by its own name; nothing asked before but which one that is, nothing told."""
+    """One bulk request to the write index by its own name, after one look at the alias; no event but `answered`."""
     outcome, rejections = lab.deliver(pairs(5))
     assert (counts(outcome), rejections) == ((5, 0, 0), [])
     assert lab.server.entries == stored(pairs(5))
@@ -60,7 +60,7 @@ def test_only_items_with_429_are_sent_again(lab: Lab) -> None:
 
 
 def test_rejected_items_hold_back_no_others(lab: Lab) -> None:
-    """What Elasticsearch refuses for ever is given back with file, offset, type, reason and bytes; the rest is in."""
+    """What Elasticsearch rejects is returned with file, offset, type, reason and bytes; the rest is indexed."""
     bad = entry_id(GENERATION, 4711, 1), b'{"n":1} trailing'
     outcome, rejections = lab.deliver([*pairs(3), bad])
     assert counts(outcome) == (3, 0, 1)
@@ -101,7 +101,7 @@ def test_an_entry_whose_reason_reads_like_an_outage_is_rejected(lab: Lab, refusa
 
 
 def test_a_block_is_waited_for(lab: Lab) -> None:
-    """A write block refuses every item with 403: all are kept, sent again slowly, and go in when it is lifted."""
+    """A write block answers every item with 403: all are retried slowly, and indexed when it is lifted."""
     lab.server.blocked.add(ONE)
     lab.stop.during = {3: lab.server.blocked.clear}
     outcome, rejections = lab.deliver(pairs(4))
@@ -111,7 +111,7 @@ def test_a_block_is_waited_for(lab: Lab) -> None:
 
 
 def test_a_missing_alias_is_waited_for(lab: Lab) -> None:
-    """Without the alias nothing is sent, so that no index is made by mistake; that is said; with it, all goes in."""
+    """Without the alias nothing is sent, so that no index is created, and that is reported; with it, all is indexed."""
     lab.server.behind, behind = [], lab.server.behind
     lab.stop.elapsed = 2 * LOOK_EVERY
     lab.stop.during = {2: lambda: lab.server.behind.extend(behind)}
@@ -180,7 +180,7 @@ OUTAGES = {
 def test_a_batch_is_retried_until_an_outage_ends(
     lab: Lab, step: faults.Step, fault: Fault, pace: tuple[float, float]
 ) -> None:
-    """The whole batch is sent again until it goes in: nothing rejected, each wait told, the end of it too."""
+    """The whole batch is retried until it is indexed; nothing is rejected; each wait and the end are reported."""
     lab.server.bulk_steps.extend([step] * 3)
     outcome, rejections = lab.deliver(pairs(4))
     assert (counts(outcome), rejections) == ((4, 0, 0), [])
@@ -193,7 +193,7 @@ def test_a_batch_is_retried_until_an_outage_ends(
 
 @pytest.mark.parametrize("step", [faults.no_connection, faults.status(401)], ids=["fast", "slow"])
 def test_the_wait_between_tries_is_bounded(lab: Lab, step: faults.Step) -> None:
-    """After two thousand tries the waits are as they were after ten, and the batch still goes in."""
+    """After two thousand tries the waits are those after ten, and the batch is still indexed."""
     lab.stop.last = 3000
     lab.server.bulk_steps.extend([step] * 2000)
     outcome, _ = lab.deliver(pairs(1))
@@ -203,7 +203,7 @@ def test_the_wait_between_tries_is_bounded(lab: Lab, step: faults.Step) -> None:
 
 
 def test_a_new_outage_begins_with_short_waits(lab: Lab) -> None:
-    """Once a part went through, the next failure is waited for as a first one, and told as a new one."""
+    """After a part went through, the next failure has the first wait, and is reported as a new one."""
     lab.server.largest = len(Body.of(pairs(4)).data)
     lab.server.bulk_steps.extend([*[faults.no_connection] * 6, faults.carried_out, faults.no_connection])
     outcome, _ = lab.deliver(pairs(8))

@@ -34,7 +34,7 @@ def test_a_lost_answer_leaves_duplicates(lab: Lab) -> None:
 
 @pytest.mark.parametrize("rollovers", [1, 2, 3])
 def test_a_lost_answer_and_rollovers_leave_one_copy(lab: Lab, rollovers: int) -> None:
-    """What may be in an index is sent to that index again, by its name, though it is written no more."""
+    """What may be in an index is sent again to that index by its name, though it is no longer the write index."""
 
     def roll() -> None:
         for _ in range(rollovers):
@@ -87,7 +87,7 @@ def test_a_request_that_is_carried_out_late_leaves_one_copy(lab: Lab, rollovers:
 
 
 def test_a_batch_that_was_taken_in_part_is_completed(lab: Lab) -> None:
-    """Some items are taken, a rollover comes, the rest goes where it may be already: one copy of each."""
+    """Some items are taken, the alias rolls over, the rest is sent to the old index: one copy of each."""
     busy = {pairs(6)[n][0].decode() for n in (1, 4)}
     lab.server.refuse = lambda identity, _: TOO_MANY if identity in busy else None
 
@@ -143,7 +143,7 @@ def rolled_over(lab: Lab, times: int = 1) -> None:
 
 
 def test_older_indices_are_asked_before_entries_are_sent(lab: Lab) -> None:
-    """All is looked for in all older indices, and the rest sent: anybody may have sent it, from a log that was restored."""
+    """Only entries that no older index holds are sent: another sender may have delivered a restored log."""
     lab.server.documents[ONE] = stored(pairs(2))
     rolled_over(lab, 2)
     lab.server.documents[TWO] = stored(pairs(1, 2))

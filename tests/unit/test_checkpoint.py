@@ -193,7 +193,7 @@ def test_what_is_saved_is_loaded(directory: Path) -> None:
 
 
 def test_other_users_cannot_read_the_state(directory: Path) -> None:
-    """Rejected lines and paths are nobody's business: directory and files are the owner's alone."""
+    """Directory and files are readable by their owner alone."""
     with StateDirectory(directory) as state:
         state.save(CHECKPOINT)
     assert directory.stat().st_mode & 0o777 == 0o700
@@ -223,7 +223,7 @@ def test_a_truncated_file_is_damaged(version: bytes, data: st.DataObject) -> Non
     ids=["torn", "empty", "zeros", "list", "null", "object", "version 1 alone", "version alone", "no UTF-8"],
 )
 def test_a_damaged_checkpoint_is_renamed(directory: Path, data: bytes) -> None:
-    """A checkpoint that cannot be read is kept beside, said to be damaged, and the state begins anew."""
+    """A damaged checkpoint is renamed and reported, and the state begins anew."""
     with StateDirectory(directory) as state:
         (directory / NAME).write_bytes(data)
         assert checkpoint.read(directory) is None
@@ -311,7 +311,7 @@ def test_the_file_is_synced_before_it_is_renamed(directory: Path, monkeypatch: p
 
 
 def test_a_second_indexer_is_told_who_holds_it(directory: Path) -> None:
-    """Two indexers cannot share a state directory; once the first lets go, the second may have it."""
+    """Two indexers cannot share a state directory; once the first ends, the second may use it."""
     with StateDirectory(directory):
         with pytest.raises(
             StateInUse, match=rf"{directory} is in use by process {os.getpid()} on .*, since 20"
@@ -390,7 +390,7 @@ PLANTS: dict[str, Callable[[Path, Path], object]] = {
 
 
 def plain_file(path: Path) -> bool:
-    """It is a file of its own, for nobody else to read or write."""
+    """It is a regular file with one link, for its owner alone."""
     status = path.lstat()
     return stat.S_ISREG(status.st_mode) and status.st_mode & 0o777 == 0o600 and status.st_nlink == 1
 

@@ -54,7 +54,7 @@ def stop() -> Stop:
 
 @pytest.fixture
 def heard() -> Heard:
-    """Who is told."""
+    """The events."""
     return Heard()
 
 
@@ -157,7 +157,7 @@ def test_nothing_to_keep_sends_nothing(
 
 
 def test_lines_are_counted_by_reason(rejects: DeadLetterStore, heard: Heard) -> None:
-    """Listeners hear how many lines were kept, by the reason."""
+    """Listeners get the number of lines that were kept, by reason."""
     rejects.keep([rejection(1), rejection(2, kind="document_parsing_exception"), rejection(3)])
     assert sorted(heard.of("rejected")) == [("document_parsing_exception", 1), ("not_an_object", 2)]
 
@@ -266,7 +266,7 @@ def test_a_line_is_retried_until_the_disk_has_room(
 def test_a_stop_ends_the_wait(
     server: FakeElasticsearch, rejects: DeadLetterStore, stop: Stop, heard: Heard
 ) -> None:
-    """Stopped before a line is kept, nothing is claimed."""
+    """Stopped before a line is kept, it raises."""
     server.bulk_step = faults.no_connection
     stop.last = 2
     with pytest.raises(DeliveryStopped):
@@ -321,7 +321,7 @@ def test_a_failed_index_is_tried_again_later(
     stop: Stop,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Once it rested it takes lines again."""
+    """After a rest it gets lines again."""
     not_well(server, 503)
     rejects = DeadLetterStore(server.client, INDEX, local, LIMIT, heard, stop, takes=lambda: True)
     rejects.keep([rejection(1)])
@@ -336,7 +336,7 @@ def test_a_failed_index_is_tried_again_later(
 def test_lines_wait_while_the_alias_fails_too(
     server: FakeElasticsearch, local: DeadLetterFiles, heard: Heard, stop: Stop, code: int
 ) -> None:
-    """As long as the alias takes no entries either, lines wait as these do."""
+    """Lines wait while the alias takes no entries either."""
     not_well(server, code)
     stop.during = {20: lambda: setattr(server, "refuse", lambda *_: None)}
     rejects = DeadLetterStore(server.client, INDEX, local, LIMIT, heard, stop, takes=lambda: False)
@@ -347,7 +347,7 @@ def test_lines_wait_while_the_alias_fails_too(
 def test_lines_that_a_proxy_refuses_go_to_files(
     server: FakeElasticsearch, local: DeadLetterFiles, rejects: DeadLetterStore
 ) -> None:
-    """Lines whose request is refused on its way go to files, their neighbours into the index."""
+    """Lines whose request a proxy refuses go to files, the others to the index."""
 
     def step(request: faults.Request, carry_out: faults.CarryOut) -> object:
         if rejection(2).id in dict(request.pairs):

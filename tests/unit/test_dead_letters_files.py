@@ -1,4 +1,4 @@
-"""Rejected lines in files: lines that were held, and lines too long to hold, which come in pieces."""
+"""Rejected lines in files: whole lines, and lines too long for memory, which come in fragments."""
 
 import errno
 import io
@@ -73,7 +73,7 @@ def fragments(*data: bytes, start: int = 0) -> list[OversizedFragment]:
 
 
 def test_fragments_of_a_line_become_one_line(tmp_path: Path, local: DeadLetterFiles) -> None:
-    """Pieces of two lines, in turns, end as two rejected lines with all their bytes."""
+    """Fragments of two lines, in turns, become two rejected lines with all their bytes."""
     some = [fragments(b"ab", b"cd\xff", b"e", start=1), fragments(b"x" * 300_000, b"", b"y", start=2)]
     ends = [local.spool(fragment) for turn in zip(*some, strict=True) for fragment in turn]
     assert [end.id for end in ends if end] == [f"{1:028x}", f"{2:028x}"]
@@ -85,14 +85,14 @@ def test_fragments_of_a_line_become_one_line(tmp_path: Path, local: DeadLetterFi
 
 
 def test_a_line_of_one_fragment_is_a_line(local: DeadLetterFiles) -> None:
-    """A line that is too long, and complete at once, is its first and its last piece."""
+    """A line that is too long and comes at once is one fragment, the first and the last."""
     (fragment,) = fragments(b"all of it")
     assert local.spool(fragment) is not None
     assert in_files(local) == {fragment.id: b"all of it"}
 
 
 def test_a_line_that_an_earlier_run_began_is_written_again(local: DeadLetterFiles, tmp_path: Path) -> None:
-    """What a run that died has left of a line is overwritten when the line is read again."""
+    """The incomplete line of a killed run is overwritten when the line is read again."""
     local.spool(fragments(b"begun by a run that died", b"")[0])
     again = DeadLetterFiles(tmp_path)
     for fragment in fragments(b"be", b"gun"):
@@ -135,7 +135,7 @@ def full(*_: object) -> None:
 def test_a_fragment_can_be_written_again_after_a_failure(
     local: DeadLetterFiles, monkeypatch: pytest.MonkeyPatch, fault: Any, at: int
 ) -> None:
-    """A full disk in any of the steps, at any of the pieces, twice: afterwards the line has its bytes, no more."""
+    """A full disk in any step, at any fragment, twice: afterwards the line has its bytes, no more."""
     for n, fragment in enumerate(fragments(b"one-", b"two-", b"three")):
         for _ in range(2):
             with monkeypatch.context() as patch:
@@ -149,7 +149,7 @@ def test_a_fragment_can_be_written_again_after_a_failure(
 
 
 def test_incomplete_lines_of_a_killed_run_are_removed(local: DeadLetterFiles, tmp_path: Path) -> None:
-    """By who holds the state directory: beginnings of lines go, lines that are kept stay."""
+    """By the holder of the state directory: incomplete lines are removed, complete ones stay."""
     local.keep(rejection(1))
     for fragment in fragments(b"ab", b"c", start=2):
         local.spool(fragment)
@@ -175,7 +175,7 @@ def test_sweeping_a_missing_directory_does_nothing(local: DeadLetterFiles, tmp_p
 
 @pytest.mark.parametrize("content", [b"", b"{", b"{}", b"[]", b"null"])
 def test_a_damaged_description_is_named(local: DeadLetterFiles, tmp_path: Path, content: bytes) -> None:
-    """Whoever lists the lines is told which file it is."""
+    """The error names the file."""
     local.keep(rejection(1))
     (tmp_path / "rejected" / f"{rejection(1).id}.json").write_bytes(content)
     with pytest.raises(OSError, match=f"{rejection(1).id}.json is damaged"):
@@ -186,7 +186,7 @@ def test_a_damaged_description_is_named(local: DeadLetterFiles, tmp_path: Path, 
 
 
 def test_other_users_cannot_read_rejected_lines(tmp_path: Path, local: DeadLetterFiles) -> None:
-    """A line that was held and one that came in pieces, and what they are."""
+    """Whole lines, lines of fragments, and their descriptions are readable by the owner alone."""
     old = os.umask(0)
     try:
         local.keep(rejection(1))
@@ -205,7 +205,7 @@ def test_a_link_in_the_directory_is_never_followed(
     local: DeadLetterFiles,
     later: bool,  # noqa: FBT001
 ) -> None:
-    """Before its first piece it is removed; after that the line cannot be kept, and is given again."""
+    """Before the first fragment it is removed; later the line cannot be kept, and its fragment is given again."""
     precious = tmp_path / "precious"
     precious.write_bytes(b"keep me, all of me")
     first, second = fragments(b"a long ", b"line", start=5)

@@ -1,4 +1,4 @@
-"""Lines too long to hold, in logs that begin alike: their pieces come in turns, and each line keeps its own bytes."""
+"""Lines too long for memory in logs with the same first line: fragments come in turns, each line keeps its own bytes."""
 
 from pathlib import Path
 
@@ -19,7 +19,7 @@ def _small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def spooled(local: DeadLetterFiles, runs: list[ReadBatch]) -> int:
-    """Keep all pieces; how many lines they end."""
+    """Write all fragments; return how many lines they complete."""
     return sum(local.spool(fragment) is not None for run in runs for fragment in run.fragments)
 
 
@@ -28,7 +28,7 @@ def spooled(local: DeadLetterFiles, runs: list[ReadBatch]) -> int:
 def test_logs_with_the_same_first_line_do_not_share_fragments(
     logs: Path, tmp_path: Path, ahead: int, signs: bytes
 ) -> None:
-    """At the same place of three logs is a line too long to hold; each is kept once, with its bytes."""
+    """At the same offset of three logs is a line too long for memory; each is kept once, with its bytes."""
     first, *others = (logs / f"{name}-activity.log" for name in "abc")
     lines = {path: bytes([sign]) * LONG for path, sign in zip((first, *others), signs, strict=True)}
     local, reader = DeadLetterFiles(tmp_path), Reader(logs, limit=50)

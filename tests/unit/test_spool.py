@@ -1,4 +1,4 @@
-"""Lines too long to hold and holes without end: what they take of the state directory is bounded, and stops nobody else."""
+"""Lines too long for memory and endless holes: what they take of the state directory is bounded, and other logs go on."""
 
 import gzip
 import os
@@ -54,7 +54,7 @@ def spooled(world: World) -> int:
 
 
 def test_a_line_without_room_holds_back_only_its_log(world: World) -> None:
-    """What is before it is delivered, and all other logs, with long lines of their own; nothing is lost, and it is told."""
+    """The lines before it and all other logs are delivered; nothing is lost, and it is reported."""
     path = world.write("bad", [*lines("a", 20), TOO_LONG, *lines("b", 20)])
     world.write("good", [*lines("c", 20), LONG, *lines("d", 20)])
     world.stop = Stop(during={30: partial(world.write, "good", lines("e", 20))}, last=150)
@@ -118,7 +118,7 @@ def test_a_log_truncated_while_it_waits_continues(world: World, kept: int) -> No
 
 
 def test_with_once_a_line_without_room_ends_its_log(world: World) -> None:
-    """It is told in the end; the next run with more room goes on."""
+    """The run reports it at the end; the next run with more room continues."""
     world.write("bad", [*lines("a", 20), TOO_LONG, *lines("b", 20)])
     world.write("good", lines("c", 20))
     world.run()

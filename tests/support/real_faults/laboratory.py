@@ -57,8 +57,8 @@ class FaultyLab(Lab):
         """The same logs and the same alias, seen by an indexer with another state directory."""
         return replace(self, state=State(directory))
 
-    def killed_with_answers_on_their_way(self, lines: Sequence[bytes]) -> None:
-        """Run the real command while its log grows, until two requests are carried out and not answered; then SIGKILL."""
+    def kill_with_requests_in_flight(self, lines: Sequence[bytes]) -> None:
+        """Run the command while its log grows, until two requests are carried out and not answered; then SIGKILL."""
         answering = threading.Event()
         carried: list[int] = []
 
@@ -129,10 +129,10 @@ def until_read(following: Following, count: int) -> None:
 
 
 def failures(following: Following) -> list[tuple[Any, str]]:
-    """Each failure that was told: its fault and its words."""
+    """Each reported failure: its fault and its detail."""
     return [(fault, detail) for fault, detail, _ in following.heard.of("delivery_failed")]
 
 
-def said(following: Following, words: str) -> Callable[[], bool]:
-    """Tell whether a failure was told in these words."""
+def reported(following: Following, words: str) -> Callable[[], bool]:
+    """Whether a failure with these words was reported."""
     return lambda: any(words in detail for _, detail in failures(following))

@@ -70,7 +70,7 @@ class Course:
     count: int
     """Entries of each writer."""
     ahead: int
-    """So many of them at most are not indexed yet, lest the writer deletes what nobody could have read."""
+    """How many entries at most are not indexed yet, so that the writer deletes no file that is not read."""
     kills: int
     """So often the indexer is ended by SIGKILL, and started again a moment later."""
     meanwhile: Callable[[], None] = lambda: None
