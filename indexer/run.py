@@ -10,12 +10,13 @@ import elastic_transport
 import elasticsearch
 from elasticsearch import Elasticsearch
 
+from indexer import delivery as delivering
 from indexer.elastic.client import connect, display_url, translate_errors
 from indexer.elastic.failures import reading_answer
 from indexer.errors import Fatal, StateUnusable
 from indexer.events import Broadcast, Events, Totals
 from indexer.pipeline import Pipeline
-from indexer.reading import files
+from indexer.reading import files, globbing
 from indexer.reading.files import Scope
 from indexer.reading.tail import Tail
 from indexer.settings import Connection, Delivery, Monitoring, RolloverPolicy, State
@@ -81,7 +82,7 @@ def run(
         if rollover_policy is not None:
             start_rollover_loop(connection, rollover_policy, told, stop)
         if not files.find(paths, scope).found and not once:
-            told.waiting(f"No log file at {', '.join(map(files.as_text, paths))} yet.")
+            told.waiting(f"No log file at {', '.join(map(globbing.as_text, paths))} yet.")
         local = DeadLetterFiles(held.directory, delivery.max_spool_bytes)
         local.sweep(held)
         tail = Tail(
@@ -95,22 +96,11 @@ def run(
         )
         target = Target(client, connection.alias, display_url(connection), behind, start.write_index)
         sender = Sender(client, target, told, stop)
-        rejects = DeadLetterStore(
-            client.options(request_timeout=min(connection.request_timeout, PROMPT)),
-            connection.rejected,
-            local,
-            delivery.batch_bytes,
-            told,
-            stop,
-            sender.accepts_probe,
-        )
         pipeline = Pipeline(
             tail=tail,
             sender=sender,
-            target=target,
-            rejects=rejects,
-            state=held,
-            start=start,
+            dead_letters=_dead_letters(client, connection, delivery, local, told, stop, sender),
+            delivery=delivering.Delivery(tail, target, held, start, told),
             events=told,
             batch_bytes=delivery.batch_bytes,
             senders=delivery.senders,
@@ -118,6 +108,21 @@ def run(
         totals = pipeline.run(stop, delivery.poll_interval, once=once) - start.totals
         told.stopped(totals)
         return Report(totals, tail.failures if once else {})
+
+
+def _dead_letters(
+    client: Elasticsearch,
+    connection: Connection,
+    delivery: Delivery,
+    local: DeadLetterFiles,
+    events: Events,
+    stop: threading.Event,
+    sender: Sender,
+) -> DeadLetterStore:
+    prompt = client.options(request_timeout=min(connection.request_timeout, PROMPT))
+    return DeadLetterStore(
+        prompt, connection.rejected, local, delivery.batch_bytes, events, stop, sender.accepts_probe
+    )
 
 
 @contextmanager

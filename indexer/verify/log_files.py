@@ -21,9 +21,9 @@ from indexer.elastic.client import connect, display_url, translate_errors
 from indexer.errors import StateUnusable, Stopped
 from indexer.events import Events
 from indexer.reading import files
+from indexer.reading.batch import ReadBatch
 from indexer.reading.entries import EXPLANATION, Reason, Rejection
 from indexer.reading.files import Scope
-from indexer.reading.log import ReadBatch
 from indexer.reading.tail import Tail
 from indexer.settings import Connection, Delivery, State
 from indexer.verify.findings import Kind, Line, Verification, classify, report
@@ -32,7 +32,6 @@ from indexer.verify.lookup import Lookup
 from indexer.writing.batches import Batch, Body
 from indexer.writing.bulk import Sender
 from indexer.writing.dead_letters import PROMPT, DeadLetterStore
-from indexer.writing.request import DeliveryStopped
 from indexer.writing.spool import DeadLetterFiles
 from indexer.writing.target import GRACE, Target, backing
 
@@ -117,7 +116,7 @@ def _lines(tail: Tail) -> Iterator[Line]:
     while not tail.exhausted:
         for run in tail.read():
             yield from _lines_of(run)
-            tail.acknowledge(run.mark)  # for the reader, that is all there is to do with it
+            tail.acknowledge(run.position)  # for the reader, that is all there is to do with it
 
 
 def _lines_of(run: ReadBatch) -> Iterator[Line]:
@@ -259,10 +258,7 @@ class Repair:
             if line.refused is not None and line.data is not None
         ]
         names = {line.id[:8]: line.file for line in lines}
-        try:
-            _, rejections = self.sender.deliver(Batch(Body.of(pairs), refused, files=names))
-            if rejections:
-                self.rejects.keep(rejections)
-        except DeliveryStopped:
-            raise Stopped from None
+        _, rejections = self.sender.deliver(Batch(Body.of(pairs), refused, files=names))
+        if rejections:
+            self.rejects.keep(rejections)
         return len(pairs) + len(refused)

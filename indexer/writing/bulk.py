@@ -16,13 +16,13 @@ import elasticsearch
 from elasticsearch import Elasticsearch
 
 from indexer.elastic.failures import describe
-from indexer.errors import Fatal
+from indexer.errors import Fatal, Stopped
 from indexer.events import Events, Fault
 from indexer.reading.entries import Rejection, offset_of
 from indexer.writing import answers
 from indexer.writing.answers import Answer, Row, Verdict
 from indexer.writing.batches import EMPTY, Batch, Body, Pair
-from indexer.writing.request import Backoff, BulkFailed, DeliveryStopped, LookupFailed, post
+from indexer.writing.request import Backoff, BulkFailed, LookupFailed, post
 from indexer.writing.target import Backing, IndexUnavailable, Target, delivered
 
 TRIES = 8
@@ -85,7 +85,7 @@ class Sender:
     def deliver(self, batch: Batch[Any]) -> tuple[Outcome, list[Rejection]]:
         """Send until every entry is in the index or rejected; return the rejected ones, those of the reader included.
 
-        Raises DeliveryStopped: then nothing is known of the batch.
+        Raises Stopped: then nothing is known of the batch.
         """
         backoff = Backoff(self._events, self._stop)
         outcome = Outcome()
@@ -178,14 +178,14 @@ class Sender:
         return row.verdict in {Verdict.SPLIT, Verdict.ALONE, Verdict.DOUBT}
 
     def _aim(self, body: Body, sent_to: str, outcome: Outcome) -> tuple[Body, str]:
-        """Choose the index, and leave out what another one has already. Raises LookupFailed, DeliveryStopped."""
+        """Choose the index, and leave out what another one has already. Raises LookupFailed, Stopped."""
         behind = self._look()
         index = sent_to
         if index not in behind.indices:
             index = behind.write
             if (seconds := self._target.unsettled()) > 0:
                 if self._stop.wait(seconds):
-                    raise DeliveryStopped
+                    raise Stopped
                 return self._aim(body, sent_to, outcome)
         if not sent_to == index == behind.write:  # else the others were asked before the first try
             others = [other for other in behind.indices if other != index]

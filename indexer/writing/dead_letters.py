@@ -61,7 +61,7 @@ class DeadLetterStore:
         self._one_long = threading.Lock()
 
     def keep(self, rejections: Sequence[Rejection]) -> None:
-        """Keep some lines; they are durable on return. Raises DeliveryStopped."""
+        """Keep some lines; they are durable on return. Raises Stopped."""
         backoff = Backoff(self._events, self._stop)
         by_id = {rejection.id.encode(): rejection for rejection in rejections}
         short = [rejection for rejection in by_id.values() if len(rejection.line) <= LARGEST]
@@ -147,7 +147,7 @@ class DeadLetterStore:
         return refused
 
     def _wait(self, row: Row, detail: str, backoff: Backoff, begun: float, tries: int) -> None:
-        """Wait before the next try, or give the index up for a while. Raises DeliveryStopped."""
+        """Wait before the next try, or give the index up for a while. Raises Stopped."""
         now = time.monotonic()
         if (tries >= TRIES or now - begun >= TRIED_FOR) and self._takes():
             self._given_up_until = now + max(REST, 10 * (now - begun))

@@ -13,7 +13,7 @@ from elasticsearch import Elasticsearch
 
 from indexer.elastic.client import connect, display_url, translate_errors
 from indexer.elastic.failures import InvalidAnswer
-from indexer.errors import Fatal, StateUnusable, Stopped
+from indexer.errors import Fatal, StateUnusable
 from indexer.events import Events
 from indexer.reading.entries import Rejection, entry_in
 from indexer.settings import Connection, Delivery, State
@@ -21,7 +21,6 @@ from indexer.show import Table
 from indexer.writing import answers
 from indexer.writing.batches import Batch, Body
 from indexer.writing.bulk import Sender
-from indexer.writing.request import DeliveryStopped
 from indexer.writing.spool import DeadLetter, DeadLetterFiles
 from indexer.writing.target import Target, backing
 
@@ -121,10 +120,7 @@ def replay(
         unread: list[str] = []
         for some in _in_groups(_all_kept(client, connection.rejected, state, local), delivery.batch_bytes):
             lines = _lines(client, connection.rejected, local, some, unread)
-            try:
-                outcome, again = sender.deliver(_batch([line for _, line in lines]))
-            except DeliveryStopped:
-                raise Stopped from None
+            outcome, again = sender.deliver(_batch([line for _, line in lines]))
             refused = {rejection.id for rejection in again}
             taken = [kept for kept, _ in lines if kept.id not in refused]
             _forget(client, connection.rejected, state, local, taken)

@@ -8,6 +8,7 @@ import elasticsearch
 from elasticsearch import Elasticsearch
 
 from indexer.elastic.failures import InvalidAnswer, describe, reason_of, summarise
+from indexer.errors import Stopped
 from indexer.events import Events, Fault
 from indexer.writing import answers
 from indexer.writing.answers import Answer, Row, Verdict
@@ -21,10 +22,6 @@ FIX_WAIT = (1.0, 60.0)
 """The same for faults that an administrator has to fix."""
 MAX_DOUBLINGS = 16
 """More than the longest wait needs, and fewer than a float can hold."""
-
-
-class DeliveryStopped(Exception):  # noqa: N818 - an end that was asked for
-    """The indexer is stopping; what was to be sent is not delivered."""
 
 
 class BulkFailed(Exception):  # noqa: N818 - the ordinary course of an outage
@@ -56,14 +53,14 @@ class Backoff:
         self._tries = 0
 
     def wait(self, row: Row, detail: str) -> None:
-        """Wait before the next try. Raises DeliveryStopped."""
+        """Wait before the next try. Raises Stopped."""
         first, longest = FIX_WAIT if row.verdict is Verdict.WAIT else RETRY_WAIT
         limit = min(longest, first * 2.0 ** min(self._tries, MAX_DOUBLINGS))
         seconds = limit * random.uniform(0.5, 1.0)  # noqa: S311 - jitter
         self._tries += 1
         self._events.delivery_failed(row.fault or Fault.CLUSTER_STATE, detail, seconds)
         if self._stop.wait(seconds):
-            raise DeliveryStopped
+            raise Stopped
 
     def recovered(self) -> None:
         """Begin again with the shortest wait, after a request that was answered."""

@@ -17,8 +17,8 @@ from pathlib import Path
 
 import orjson
 
+from indexer.reading.batch import OversizedFragment
 from indexer.reading.entries import EXPLANATION, Reason, Rejection
-from indexer.reading.log import OversizedFragment
 from indexer.writing.checkpoint import StateDirectory, create, write_durably
 
 LEFT_FREE = 64 * 1024 * 1024

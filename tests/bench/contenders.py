@@ -19,7 +19,7 @@ from elasticsearch import Elasticsearch
 from indexer.elastic.alias import FIRST
 from indexer.reading.entries import entries_of
 from indexer.reading.lines import Lines, LineSplitter
-from indexer.reading.log import BLOCK
+from indexer.reading.reader import BLOCK
 from indexer.settings import Connection, Delivery
 from indexer.writing.answers import FILTER_PATH
 from indexer.writing.batches import Batch, Batcher

@@ -19,7 +19,7 @@ from indexer.elastic.client import connect
 from indexer.reading.entries import entries_of
 from indexer.reading.files import look_at
 from indexer.reading.lines import Lines, LineSplitter
-from indexer.reading.log import BLOCK
+from indexer.reading.reader import BLOCK
 from indexer.reading.sources import open_log
 from indexer.settings import Connection, Delivery
 from indexer.writing.answers import read_answer

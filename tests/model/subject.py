@@ -12,11 +12,12 @@ from typing import cast
 
 import pytest
 
-from indexer import pipeline
+from indexer import delivery, pipeline
+from indexer.delivery import Delivery
 from indexer.errors import Stopped
 from indexer.events import Events, Recognition, Totals
 from indexer.pipeline import Pipeline
-from indexer.reading import identity, log
+from indexer.reading import identity, log, reader
 from indexer.reading.files import FileFacts
 from indexer.reading.sources import FileSource, open_log
 from indexer.reading.tail import Tail
@@ -55,14 +56,16 @@ class World:
         """Put the stage in the place of threads and time, and sizes in the place of large ones."""
         stage = self.stage
         for module, name, value in (
+            (delivery, "threading", stage.threading),
+            (delivery, "time", stage.time),
             (pipeline, "threading", stage.threading),
             (pipeline, "queue", stage.queue),
             (pipeline, "time", stage.time),
             (target, "threading", stage.threading),
             (bulk, "time", stage.time),
             (log_files, "time", stage.time),
-            (log, "time", stage.time),
-            (log, "BLOCK", BLOCK),
+            (reader, "time", stage.time),
+            (reader, "BLOCK", BLOCK),
             (log, "open_log", self._open),
             (identity, "HEAD", HEAD),
             (identity, "TAIL", TAIL),
@@ -129,7 +132,7 @@ class Subject:
             return True
         if self.once or self._pipeline is None or self._tail is None or self._reader is None:
             return False
-        return self._reader.at == "wait" and self._tail.idle and not self._pipeline._in_flight
+        return self._reader.at == "wait" and self._tail.idle and not self._pipeline._delivery.in_flight
 
     # ---- its life
 
@@ -180,10 +183,8 @@ class Subject:
         self._pipeline = Pipeline(
             tail=self._tail,
             sender=Sender(client, target, events, self._stop),
-            target=target,
-            rejects=self._rejects(events),
-            state=held,
-            start=start,
+            dead_letters=self._rejects(events),
+            delivery=Delivery(self._tail, target, held, start, events),
             events=events,
             batch_bytes=BATCH,
             senders=SENDERS,
@@ -195,7 +196,7 @@ class Subject:
     def told(self) -> None:
         """Take over what it has counted."""
         if self._pipeline is not None:
-            self.totals = self._pipeline._totals
+            self.totals = self._pipeline._delivery.totals
 
     def _repair(self) -> None:
         client, alias, events = self._world.server.client, self._world.server.alias, Listener(self)

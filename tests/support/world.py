@@ -14,6 +14,7 @@ from pathlib import Path
 
 import orjson
 
+from indexer.delivery import Delivery
 from indexer.events import Totals
 from indexer.pipeline import Pipeline
 from indexer.reading.identity import FileRecord
@@ -140,10 +141,8 @@ class World:
         return Pipeline(
             tail=tail,
             sender=Sender(client, target, heard, stop),
-            target=target,
-            rejects=DeadLetterStore(client, REJECTED, local, self.batch_bytes, heard, stop),
-            state=state,
-            start=start,
+            dead_letters=DeadLetterStore(client, REJECTED, local, self.batch_bytes, heard, stop),
+            delivery=Delivery(tail, target, state, start, heard),
             events=heard,
             batch_bytes=self.batch_bytes,
             senders=self.senders,

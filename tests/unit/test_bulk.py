@@ -5,10 +5,11 @@ from functools import partial
 import elastic_transport
 import pytest
 
+from indexer.errors import Stopped
 from indexer.events import Fault
 from indexer.reading.entries import Rejection, entry_id
 from indexer.writing.batches import Body
-from indexer.writing.request import FIX_WAIT, RETRY_WAIT, DeliveryStopped
+from indexer.writing.request import FIX_WAIT, RETRY_WAIT
 from indexer.writing.target import LOOK_EVERY
 from tests.support import faults
 from tests.support.fakes import Refusal
@@ -245,7 +246,7 @@ def test_a_stop_ends_the_wait(lab: Lab) -> None:
     """Stopped while nothing goes through, the sender gives up at once and claims nothing."""
     lab.server.bulk_step = faults.no_connection
     lab.stop.last = 3
-    with pytest.raises(DeliveryStopped):
+    with pytest.raises(Stopped):
         lab.deliver(pairs(4))
     assert len(lab.stop.waits) == 3
     assert lab.server.entries == {}

@@ -7,9 +7,9 @@ from functools import partial
 import elastic_transport
 import pytest
 
+from indexer.errors import Stopped
 from indexer.events import Fault
 from indexer.writing.batches import Body
-from indexer.writing.request import DeliveryStopped
 from indexer.writing.target import GRACE, LOOK_EVERY
 from tests.support import faults
 from tests.support.fakes import FakeElasticsearch, Refusal
@@ -193,7 +193,7 @@ def test_a_stop_ends_the_wait_for_a_new_index(lab: Lab) -> None:
     lab.stop.elapsed = 2 * LOOK_EVERY
     lab.server.rollover()
     lab.stop.last = 1
-    with pytest.raises(DeliveryStopped):
+    with pytest.raises(Stopped):
         lab.deliver(pairs(4))
     assert lab.server.requests == []
 

@@ -5,11 +5,12 @@ from dataclasses import replace
 
 import pytest
 
+from indexer.errors import Stopped
 from indexer.events import Fault
 from indexer.reading.entries import entry_id
 from indexer.writing.batches import Body, Pair
 from indexer.writing.bulk import TRIES, Outcome
-from indexer.writing.request import FIX_WAIT, RETRY_WAIT, DeliveryStopped
+from indexer.writing.request import FIX_WAIT, RETRY_WAIT
 from indexer.writing.target import LOOK_EVERY
 from tests.support import faults
 from tests.support.fakes import Refusal
@@ -82,7 +83,7 @@ def test_a_refusal_of_all_requests_rejects_no_entry(lab: Lab) -> None:
     """While each request is refused, whatever it holds, nothing is rejected: the sender waits, slowly."""
     lab.server.bulk_step = faults.status(400)
     lab.stop.last = 4
-    with pytest.raises(DeliveryStopped):
+    with pytest.raises(Stopped):
         lab.deliver(pairs(4))
     assert lab.faults == [Fault.CLUSTER_STATE] * 4
     assert lab.stop.waits[-1] >= FIX_WAIT[0] * 8 / 2

@@ -11,11 +11,11 @@ from typing import Any
 import orjson
 import pytest
 
+from indexer.errors import Stopped
 from indexer.events import Fault
 from indexer.reading.entries import Rejection
 from indexer.writing.batches import Body
 from indexer.writing.dead_letters import LARGEST, REST, TRIES, DeadLetterStore
-from indexer.writing.request import DeliveryStopped
 from indexer.writing.spool import READABLE, DeadLetterFiles
 from tests.support import faults
 from tests.support.fakes import ALIAS, FakeElasticsearch, Refusal
@@ -269,7 +269,7 @@ def test_a_stop_ends_the_wait(
     """Stopped before a line is kept, it raises."""
     server.bulk_step = faults.no_connection
     stop.last = 2
-    with pytest.raises(DeliveryStopped):
+    with pytest.raises(Stopped):
         rejects.keep([rejection(1)])
     assert heard.of("rejected") == []
 

@@ -9,8 +9,8 @@ from typing import Any
 import orjson
 import pytest
 
+from indexer.reading.batch import OversizedFragment
 from indexer.reading.entries import Reason, Rejection
-from indexer.reading.log import OversizedFragment
 from indexer.writing import checkpoint
 from indexer.writing.checkpoint import StateDirectory
 from indexer.writing.spool import DeadLetterFiles

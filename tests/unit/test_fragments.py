@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from indexer.reading import log as log_module
-from indexer.reading.log import ReadBatch
+from indexer.reading import reader as reader_module
+from indexer.reading.batch import ReadBatch
 from indexer.writing.spool import DeadLetterFiles
 from tests.support.observed import in_files
 from tests.unit.conftest import Reader
@@ -15,7 +15,7 @@ LONG = 1000
 
 @pytest.fixture(autouse=True)
 def _small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(log_module, "BLOCK", 100)
+    monkeypatch.setattr(reader_module, "BLOCK", 100)
 
 
 def spooled(local: DeadLetterFiles, runs: list[ReadBatch]) -> int:

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from indexer.monitoring.health import Problem, assess
 from indexer.monitoring.recorder import MetricsRecorder
 from indexer.reading import lines as lines_module
-from indexer.reading import log as log_module
+from indexer.reading import reader as reader_module
+from indexer.reading.batch import OversizedFragment
 from indexer.reading.lines import HOLE, Fragment, Lines, LineSplitter
-from indexer.reading.log import OversizedFragment
 from indexer.writing import dead_letters, spool
 from indexer.writing.checkpoint import StateDirectory
 from indexer.writing.spool import DeadLetterFiles
@@ -35,7 +35,7 @@ MEBIBYTE = 1024 * 1024
 
 @pytest.fixture
 def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(log_module, "BLOCK", 300)
+    monkeypatch.setattr(reader_module, "BLOCK", 300)
     monkeypatch.setattr(spool, "COUNTED_EVERY", 0.0)
 
 
@@ -136,11 +136,11 @@ def test_a_log_that_waits_for_room_is_lag_and_is_named(
     logs: Path, tmp_path: Path, *, compressed: bool
 ) -> None:
     """By /readyz, as what it is: not as the checkpoint's fault."""
-    content = FIRST + b"z" * (3 * log_module.BLOCK) + b"\n" + SECOND
+    content = FIRST + b"z" * (3 * reader_module.BLOCK) + b"\n" + SECOND
     path = logs / ("zoomdata-activity.log.1.gz" if compressed else "zoomdata-activity.log")
     path.write_bytes(gzip.compress(content) if compressed else content)
-    reader = Reader(logs, limit=log_module.BLOCK)
-    local = DeadLetterFiles(tmp_path, 2 * log_module.BLOCK)
+    reader = Reader(logs, limit=reader_module.BLOCK)
+    local = DeadLetterFiles(tmp_path, 2 * reader_module.BLOCK)
     reader.tail._spool = local
     reader.tail.scan()
     for _ in range(9):
@@ -153,7 +153,7 @@ def test_a_log_that_waits_for_room_is_lag_and_is_named(
     assert reader.delivered == expected(FIRST)
     assert reader.told.finished == []
     (progress,) = reader.tail.progress()
-    assert progress.lag >= 2 * log_module.BLOCK
+    assert progress.lag >= 2 * reader_module.BLOCK
     (told,) = reader.told.unreadable
     numbers = MetricsRecorder()
     numbers.file_unreadable(*told)
