@@ -11,7 +11,9 @@ import elasticsearch
 from elasticsearch import Elasticsearch
 
 from indexer import delivery as delivering
-from indexer.elastic.client import connect, display_url, translate_errors
+from indexer.elastic.alias import Backing, backing
+from indexer.elastic.client import connect, translate_errors
+from indexer.elastic.cluster import Cluster
 from indexer.elastic.failures import reading_answer
 from indexer.errors import Fatal, StateUnusable
 from indexer.events import Broadcast, Events, Totals
@@ -26,7 +28,7 @@ from indexer.writing.bulk import Sender
 from indexer.writing.checkpoint import Checkpoint
 from indexer.writing.dead_letters import PROMPT, DeadLetterStore
 from indexer.writing.spool import DeadLetterFiles
-from indexer.writing.target import Backing, Target, backing
+from indexer.writing.target import Target
 
 ASK_AGAIN = 2.0
 """Seconds between looks whether a cluster that is not ready has become so."""
@@ -74,7 +76,8 @@ def run(
     ):
         for each in checkpoint.open_to_others(held.directory):
             told.state_open_to_others(each)
-        behind = _wait_for_alias(client, connection, told, stop, once=once)
+        cluster = Cluster(client, connection)
+        behind = _wait_for_alias(cluster, told, stop, once=once)
         if behind is None:
             return Report(Totals(), {})
         start = _start(held, client, connection, told)
@@ -94,7 +97,7 @@ def run(
             scope=scope,
             spool=local,
         )
-        target = Target(client, connection.alias, display_url(connection), behind, start.write_index)
+        target = Target(cluster, behind, start.write_index)
         sender = Sender(client, target, told, stop)
         pipeline = Pipeline(
             tail=tail,
@@ -145,16 +148,15 @@ def _allow_many_files() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
-def _wait_for_alias(
-    client: Elasticsearch, connection: Connection, events: Events, stop: threading.Event, *, once: bool
-) -> Backing | None:
+def _wait_for_alias(cluster: Cluster, events: Events, stop: threading.Event, *, once: bool) -> Backing | None:
     if not once:
-        connection = replace(connection, request_timeout=min(connection.request_timeout, ANSWERED_WITHIN))
-        client = client.options(request_timeout=connection.request_timeout)
+        seconds = min(cluster.connection.request_timeout, ANSWERED_WITHIN)
+        connection = replace(cluster.connection, request_timeout=seconds)
+        cluster = Cluster(cluster.client.options(request_timeout=seconds), connection)
     while not stop.is_set():
         try:
-            with translate_errors(connection):
-                return backing(client, connection.alias, display_url(connection))
+            with translate_errors(cluster.connection):
+                return backing(cluster)
         except Fatal as reason:
             if once or not reason.retryable:
                 raise

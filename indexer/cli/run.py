@@ -168,20 +168,12 @@ def verify(
 
     Example: indexer verify /opt/zoomdata/logs
     """
-    from indexer.verify.log_files import verify as compare  # noqa: PLC0415
+    from indexer.verify.log_files import Verifier  # noqa: PLC0415
 
     paths = paths or [DEFAULT_PATH]
     with progress(paths, "Verifying", "warning") as listener:
-        result = compare(
-            paths,
-            connection,
-            delivery,
-            state,
-            listener,
-            stop_on_signals(),
-            repair=repair,
-            follow_symlinks=follow_symlinks,
-        )
+        verifier = Verifier(connection, delivery, state, listener, stop_on_signals())
+        result = verifier.verify(paths, repair=repair, follow_symlinks=follow_symlinks)
     show(result, json)
     if not result.agrees:
         if result.missing and not repair:
@@ -196,11 +188,11 @@ def summary(connection: Connection, json: Json = False) -> None:
 
     Example: indexer summary --elasticsearch-url http://localhost:9200
     """
-    from indexer.elastic.client import connect, translate_errors  # noqa: PLC0415
+    from indexer.elastic.cluster import connected  # noqa: PLC0415
     from indexer.status.summary import summarise  # noqa: PLC0415
 
-    with connect(connection) as client, translate_errors(connection):
-        show(summarise(client, connection.alias), json)
+    with connected(connection) as cluster:
+        show(summarise(cluster.client, cluster.alias), json)
 
 
 @options

@@ -15,6 +15,7 @@ import elastic_transport
 import elasticsearch
 from elasticsearch import Elasticsearch
 
+from indexer.elastic.alias import Backing
 from indexer.elastic.failures import describe
 from indexer.errors import Fatal, Stopped
 from indexer.events import Events, Fault
@@ -23,7 +24,7 @@ from indexer.writing import answers
 from indexer.writing.answers import Answer, Row, Verdict
 from indexer.writing.batches import EMPTY, Batch, Body, Pair
 from indexer.writing.request import Backoff, BulkFailed, LookupFailed, post
-from indexer.writing.target import Backing, IndexUnavailable, Target, delivered
+from indexer.writing.target import IndexUnavailable, Target, delivered
 
 TRIES = 8
 """How often an entry is sent before a refusal that may have other reasons is blamed on it: some ten seconds."""

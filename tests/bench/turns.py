@@ -16,7 +16,9 @@ from rich.console import Console
 
 from indexer.demo.embedded import Embedded
 from indexer.demo.sample import entries
-from indexer.elastic.client import connect, inspect_server
+from indexer.elastic.client import connect
+from indexer.elastic.cluster import Cluster
+from indexer.elastic.server import inspect_server
 from indexer.settings import Connection
 from indexer.setup.templates import install
 
@@ -67,7 +69,7 @@ def middle(usages: Sequence[Usage]) -> Usage:
 def start_afresh(bench: Bench) -> None:
     """Make the index anew with the shipped template, and wait until the server has nothing more to do."""
     bench.client.options(ignore_status=404).indices.delete(index=bench.index)
-    install(bench.client, bench.connection, inspect_server(bench.client))
+    install(Cluster(bench.client, bench.connection))
     before, then = mapping.server_cpu(bench.client), time.monotonic()
     for _ in range(PATIENCE):
         now, moment = mapping.server_cpu(bench.client), time.monotonic()

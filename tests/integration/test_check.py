@@ -12,7 +12,7 @@ import pytest
 from indexer.check import check
 from indexer.check.findings import Finding, Level, Topic
 from indexer.elastic import fields
-from indexer.elastic.client import inspect_server
+from indexer.elastic.server import Feature, inspect_server
 from indexer.settings import Connection, Indices, Lifecycle
 from tests.support.http_server import address, always, serving
 from tests.support.lab import Lab, joined, numbered
@@ -246,7 +246,7 @@ def test_fields_are_counted_as_the_server_counts_them(lab: Lab) -> None:
         index=index, settings={"index.mapping.total_fields.limit": counted.mapped}
     )
     findings = found(lab)
-    ignores = inspect_server(lab.client).ignores_fields_beyond_limit
+    ignores = inspect_server(lab.client).has(Feature.FIELDS_BEYOND_LIMIT)
     assert wrong(findings) == (set() if ignores else {Topic.FIELDS})
     assert of(findings, Topic.FIELDS, Level.ODD if ignores else Level.WRONG)
 

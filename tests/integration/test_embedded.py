@@ -13,7 +13,8 @@ from elasticsearch import Elasticsearch
 
 from indexer.demo import installation
 from indexer.demo.embedded import Embedded
-from indexer.elastic.client import connect, inspect_server
+from indexer.elastic.client import connect
+from indexer.elastic.server import inspect_server
 from indexer.errors import EmbeddedFailed
 from indexer.settings import Connection
 from tests.support.lab import until

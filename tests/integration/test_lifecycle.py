@@ -13,7 +13,7 @@ import pytest
 import indexer
 from indexer.check import check
 from indexer.check.findings import Level, Topic
-from indexer.elastic.client import inspect_server
+from indexer.elastic.server import inspect_server
 from indexer.settings import Indices, Lifecycle, RolloverPolicy
 from indexer.setup import plan
 from indexer.setup.removal import remove
@@ -36,7 +36,7 @@ def server(elasticsearch_version: str) -> Iterator[TestServer]:
 
 def installed(lab: Lab, indices: Indices | None = None) -> dict[str, Outcome]:
     """`indexer template install`: what it says, by the thing it says it of; of the policy, without its name."""
-    outcomes = install(lab.client, lab.connection, inspect_server(lab.client), indices)
+    outcomes = install(lab.cluster, indices)
     return {outcome.what.removesuffix(f" {lab.connection.alias}"): outcome for outcome in outcomes}
 
 
@@ -155,15 +155,12 @@ def test_an_old_index_becomes_warm_and_is_deleted(lab: Lab) -> None:
 
 def test_the_policy_goes_only_once_no_index_needs_it(lab: Lab) -> None:
     """As long as it does, what would do its work without it has nothing to do, and removing leaves it; then it goes."""
-    server, what = inspect_server(lab.client), f"{POLICY} {lab.connection.alias}"
-    assert (
-        roll_over_if_due(lab.client, lab.connection, RolloverPolicy(retain="1s")).managed
-        == lab.connection.alias
-    )
-    kept = {it.what: it for it in remove(lab.client, lab.connection, server, data=False)}
+    what = f"{POLICY} {lab.connection.alias}"
+    assert roll_over_if_due(lab.cluster, RolloverPolicy(retain="1s")).managed == lab.connection.alias
+    kept = {it.what: it for it in remove(lab.cluster, data=False)}
     assert kept[what].result is Result.KEPT
     assert "in use by one or more indices" in kept[what].detail
-    gone = {it.what: it.result for it in remove(lab.client, lab.connection, server, data=True)}
+    gone = {it.what: it.result for it in remove(lab.cluster, data=True)}
     assert gone[what] is Result.REMOVED
     assert lab.connection.alias not in lab.client.ilm.get_lifecycle()
 

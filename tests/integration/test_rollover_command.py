@@ -12,6 +12,7 @@ import pytest
 
 from indexer.elastic.alias import write_index
 from indexer.elastic.client import connect
+from indexer.elastic.cluster import Cluster
 from indexer.errors import NotInstalled
 from indexer.settings import RolloverPolicy
 from indexer.setup import rollover
@@ -41,7 +42,7 @@ def filled(lab: Lab) -> Lab:
 
 def test_an_index_that_is_old_or_large_enough_is_rolled_over(filled: Lab) -> None:
     """Either is enough; neither, and nothing happens; an empty one never does, however old."""
-    turned = partial(roll_over_if_due, filled.client, filled.connection)
+    turned = partial(roll_over_if_due, filled.cluster)
     assert turned(RolloverPolicy()) == RolloverResult()
     assert turned(RolloverPolicy(rollover_size="1b")).began == index(filled, 2)[0]
     assert turned(AT_ONCE) == RolloverResult()
@@ -72,7 +73,7 @@ def test_the_command_rolls_over_then_deletes_and_reports_it(filled: Lab) -> None
     assert f"{alias}-000001 was old enough, and is deleted." in done.stdout
     assert behind(filled) == [*index(filled, 2, 3), f"{alias}-restored"]
     assert client.indices.exists(index=f"{alias}-000000")
-    assert write_index(client, filled.connection) == index(filled, 3)[0]
+    assert write_index(Cluster(client, filled.connection)) == index(filled, 3)[0]
     settings = client.indices.get_settings(index=f"{alias}-00000*", flat_settings=True)
     assert [name for name, held in settings.items() if "index.blocks.write" in held["settings"]] == index(
         filled, 2
@@ -85,13 +86,8 @@ def test_an_index_within_its_retention_is_not_deleted(filled: Lab) -> None:
     for _ in range(2):
         filled.client.indices.rollover(alias=filled.connection.alias)
     for retain in ("1h", "365d", "forever"):
-        assert (
-            roll_over_if_due(filled.client, filled.connection, RolloverPolicy(retain=retain))
-            == RolloverResult()
-        )
-    assert roll_over_if_due(filled.client, filled.connection, OLD_AT_ONCE).deleted == tuple(
-        index(filled, 1, 2)
-    )
+        assert roll_over_if_due(filled.cluster, RolloverPolicy(retain=retain)) == RolloverResult()
+    assert roll_over_if_due(filled.cluster, OLD_AT_ONCE).deleted == tuple(index(filled, 1, 2))
     assert behind(filled) == index(filled, 3)
 
 
@@ -99,7 +95,7 @@ def test_a_wrong_local_clock_deletes_nothing(filled: Lab, monkeypatch: pytest.Mo
     """What counts is the time that the server tells."""
     filled.client.indices.rollover(alias=filled.connection.alias)
     monkeypatch.setattr(time, "time", lambda: 10.0**12)
-    assert roll_over_if_due(filled.client, filled.connection, RolloverPolicy(retain="1h")).deleted == ()
+    assert roll_over_if_due(filled.cluster, RolloverPolicy(retain="1h")).deleted == ()
 
 
 def test_concurrent_rollovers_create_one_index(filled: Lab) -> None:
@@ -109,7 +105,7 @@ def test_concurrent_rollovers_create_one_index(filled: Lab) -> None:
     def one(_: int) -> RolloverResult:
         with connect(filled.connection) as client:
             together.wait()
-            return roll_over_if_due(client, filled.connection, AT_ONCE)
+            return roll_over_if_due(Cluster(client, filled.connection), AT_ONCE)
 
     with ThreadPoolExecutor(4) as pool:
         turned = list(pool.map(one, range(4)))
@@ -124,7 +120,7 @@ def test_an_alias_that_cannot_roll_over_says_why(filled: Lab) -> None:
     with pytest.raises(
         CannotRollOver, match=rf"{index(filled, 1)[0]}.*{index(filled, 2)[0]}.* already exists"
     ):
-        roll_over_if_due(filled.client, filled.connection, AT_ONCE)
+        roll_over_if_due(filled.cluster, AT_ONCE)
     done = filled.command("template", "rollover", "--max-age", "1ms")
     assert done.returncode == 1
     assert "cannot roll over" in done.stderr
@@ -133,7 +129,7 @@ def test_an_alias_that_cannot_roll_over_says_why(filled: Lab) -> None:
 def test_without_an_alias_there_is_nothing_to_roll_over(bare: Lab) -> None:
     """Nor is one made."""
     with pytest.raises(NotInstalled):
-        look(bare.client, bare.connection, AT_ONCE)
+        look(bare.cluster, AT_ONCE)
 
 
 # ---- indexer run --rollover
@@ -224,7 +220,7 @@ def test_an_index_that_cannot_be_deleted_holds_back_no_other(filled: Lab) -> Non
     assert oldest in done.stderr
     assert behind(filled) == index(filled, 1, 3)
     client.indices.put_settings(index=oldest, settings={"index.blocks.read_only": None})
-    assert roll_over_if_due(client, filled.connection, OLD_AT_ONCE).deleted == (oldest,)
+    assert roll_over_if_due(Cluster(client, filled.connection), OLD_AT_ONCE).deleted == (oldest,)
 
 
 def test_an_index_without_an_assigned_shard_is_rolled_over(filled: Lab) -> None:
@@ -233,7 +229,7 @@ def test_an_index_without_an_assigned_shard_is_rolled_over(filled: Lab) -> None:
     filled.client.indices.rollover(
         alias=filled.connection.alias, settings=nowhere, wait_for_active_shards="0"
     )
-    assert roll_over_if_due(filled.client, filled.connection, AT_ONCE).began == index(filled, 3)[0]
+    assert roll_over_if_due(filled.cluster, AT_ONCE).began == index(filled, 3)[0]
 
 
 @pytest.mark.usefixtures("frequent_rollover")

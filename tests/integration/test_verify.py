@@ -16,12 +16,13 @@ import orjson
 import pytest
 from elasticsearch import Elasticsearch
 
+from indexer.elastic.alias import backing
 from indexer.events import Events
 from indexer.settings import State
 from indexer.verify.findings import SHOWN, Line, Verification
 from indexer.verify.log_files import Repair
 from indexer.writing.bulk import Sender
-from indexer.writing.target import Target, backing
+from indexer.writing.target import Target
 from tests.support.http_server import address, answer, relaying, serving
 from tests.support.lab import LOG, Lab, joined, numbered, read_terminal, until
 
@@ -466,8 +467,7 @@ def test_a_repair_leaves_alone_what_is_different_or_doubled(good: Lab) -> None:
 def test_a_repair_of_what_was_delivered_meanwhile_doubles_nothing(good: Lab) -> None:
     """By an indexer that runs at the same time, into an index that is no longer written."""
     good.client.indices.rollover(alias=good.connection.alias)
-    behind = backing(good.client, good.connection.alias, "")
-    target = Target(good.client, good.connection.alias, "", behind, None)
+    target = Target(good.cluster, backing(good.cluster), None)
     sender = Sender(good.client, target, Events(), threading.Event())
     delivered = Line(identity(LINES[0]).encode(), LINES[0], LOG, 0, None, final=True)
     assert Repair(sender, cast("DeadLetterStore", None))([delivered]) == 1

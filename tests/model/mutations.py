@@ -166,8 +166,8 @@ def old_state_is_trusted(patch: Patch) -> None:
     original = Target.__init__
 
     def begin(self: Target, *given: Any, **named: Any) -> None:
-        client, alias, url, behind, _known = given
-        original(self, client, alias, url, behind, behind.write, **named)
+        cluster, behind, _known = given
+        original(self, cluster, behind, behind.write, **named)
 
     begin.__kwdefaults__ = original.__kwdefaults__
     patch.setattr(Target, "__init__", begin)

@@ -6,7 +6,7 @@ They die and start again as told; all share the files and the cluster, and each 
 import os
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
@@ -14,6 +14,7 @@ import pytest
 
 from indexer import delivery, pipeline
 from indexer.delivery import Delivery
+from indexer.elastic.alias import backing
 from indexer.errors import Stopped
 from indexer.events import Events, Recognition, Totals
 from indexer.pipeline import Pipeline
@@ -31,7 +32,7 @@ from indexer.writing import bulk, checkpoint, target
 from indexer.writing.bulk import Sender
 from indexer.writing.dead_letters import DeadLetterStore
 from indexer.writing.spool import DeadLetterFiles
-from indexer.writing.target import Target, backing, delivered
+from indexer.writing.target import Target, delivered
 from tests.model.audit import HEAD, Audit
 from tests.model.stage import Actor, Order, Stage, Stop
 from tests.support.fakes import FakeElasticsearch
@@ -175,11 +176,11 @@ class Subject:
     def _run(self, *, once: bool) -> None:
         held = checkpoint.StateDirectory(self.state)
         self._ending = self._let_go(held)
-        client, alias, events = self._world.server.client, self._world.server.alias, Listener(self)
-        behind = backing(client, alias, "")
+        cluster, events = self._world.server.cluster, Listener(self)
+        client, behind = cluster.client, backing(cluster)
         start, _ = held.load()
         self._tail = self._follow(start.files, events, once=once)
-        target = Target(client, alias, "", behind, start.write_index, clock=self._stage.clock)
+        target = Target(cluster, behind, start.write_index, clock=self._stage.clock)
         self._pipeline = Pipeline(
             tail=self._tail,
             sender=Sender(client, target, events, self._stop),
@@ -199,9 +200,9 @@ class Subject:
             self.totals = self._pipeline._delivery.totals
 
     def _repair(self) -> None:
-        client, alias, events = self._world.server.client, self._world.server.alias, Listener(self)
-        target = Target(client, alias, "", backing(client, alias, ""), None, clock=self._stage.clock)
-        repair = Repair(Sender(client, target, events, self._stop), self._rejects(events))
+        cluster, events = self._world.server.cluster, Listener(self)
+        target = Target(cluster, backing(cluster), None, clock=self._stage.clock)
+        repair = Repair(Sender(cluster.client, target, events, self._stop), self._rejects(events))
         checker = Checker(cast("Lookup", Found(self._world)), repair, self._stop)
         tail = self._follow([], events, once=True)
         tail.scan()
@@ -235,16 +236,16 @@ class Found:
     """Stands in for `Lookup`: the fake cluster has no searches."""
 
     world: World
-    connection: Connection = field(default_factory=Connection)
+    alias: str = Connection().alias
 
     def entries(self, lines: Sequence[Line]) -> list[Held]:
         """Find all copies of some entries."""
-        client, alias = self.world.server.client, self.world.server.alias
+        cluster = self.world.server.cluster
         ids = [line.id for line in lines]
         return [
             Held(identity, index, same=True)
-            for index in backing(client, alias, "").indices
-            for identity in sorted(delivered(client, [index], ids))
+            for index in backing(cluster).indices
+            for identity in sorted(delivered(cluster.client, [index], ids))
         ]
 
     now = entries

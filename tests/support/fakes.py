@@ -17,6 +17,8 @@ import orjson
 from elasticsearch import Elasticsearch
 
 from indexer.elastic.client import FOUND_ANSWER
+from indexer.elastic.cluster import Cluster
+from indexer.settings import Connection
 from indexer.writing.target import FOUND
 from tests.support.faults import CarryOut, Request, Step, carried_out, refused
 
@@ -74,6 +76,11 @@ class FakeElasticsearch:
     def client(self) -> Elasticsearch:
         """This, for whoever wants a client."""
         return cast("Elasticsearch", self)
+
+    @property
+    def cluster(self) -> Cluster:
+        """The same, with settings."""
+        return Cluster(self.client, Connection(alias=self.alias))
 
     # ---- what the indexer uses
 
@@ -200,9 +207,8 @@ class _Indices:
         server = self._server
         if name != server.alias or not server.behind:
             refused(404, "alias_not_found", f"alias [{name}] missing")
-        return {
-            index: {"aliases": {name: {"is_write_index": index == server.write}}} for index in server.behind
-        }
+        marks = {it: {"is_write_index": it == server.write} if server.write else {} for it in server.behind}
+        return {index: {"aliases": {name: mark}} for index, mark in marks.items()}
 
 
 _NO_INDEX = "no such index [{}] and composable template forbids index auto creation"

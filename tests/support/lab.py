@@ -19,13 +19,14 @@ from urllib.request import urlopen
 import orjson
 from elasticsearch import Elasticsearch
 
-from indexer.elastic.client import connect, inspect_server
+from indexer.elastic.client import connect
+from indexer.elastic.cluster import Cluster
 from indexer.events import Broadcast, Events
 from indexer.run import Report, run
 from indexer.settings import Connection, Delivery, Monitoring, RolloverPolicy, State
 from indexer.setup.templates import install
 from indexer.verify.findings import Verification
-from indexer.verify.log_files import verify
+from indexer.verify.log_files import Verifier
 from indexer.writing.replay import Listing, listing
 from tests.support.observed import Heard
 
@@ -122,6 +123,11 @@ class Lab:
     logs: Path
     state: State
 
+    @property
+    def cluster(self) -> Cluster:
+        """For what sets a server up."""
+        return Cluster(self.client, self.connection)
+
     def log(self, content: bytes, name: str = LOG) -> Path:
         """Write a log file."""
         path = self.logs / name
@@ -162,12 +168,12 @@ class Lab:
     def verify(self, *paths: Path | str, repair: bool = False, **delivery: Any) -> Verification:
         """`indexer verify`, in this process."""
         named = [str(path) for path in paths] or [str(self.logs)]
-        stop = threading.Event()
-        return verify(named, self.connection, Delivery(**delivery), self.state, Events(), stop, repair=repair)
+        verifier = Verifier(self.connection, Delivery(**delivery), self.state, Events(), threading.Event())
+        return verifier.verify(named, repair=repair)
 
     def install(self) -> None:
         """`indexer template install`."""
-        install(self.client, self.connection, inspect_server(self.client))
+        install(self.cluster)
 
     def stored(self) -> dict[str, bytes]:
         """Each entry behind the alias by its id, byte for byte as the server gives it."""

@@ -15,6 +15,7 @@ from pathlib import Path
 import orjson
 
 from indexer.delivery import Delivery
+from indexer.elastic.alias import backing
 from indexer.events import Totals
 from indexer.pipeline import Pipeline
 from indexer.reading.identity import FileRecord
@@ -24,7 +25,7 @@ from indexer.writing.bulk import Sender
 from indexer.writing.checkpoint import Checkpoint, StateDirectory
 from indexer.writing.dead_letters import DeadLetterStore
 from indexer.writing.spool import DeadLetterFiles
-from indexer.writing.target import Target, backing
+from indexer.writing.target import Target
 from tests.support import faults
 from tests.support.fakes import ALIAS, FakeElasticsearch
 from tests.support.observed import Heard, Stop, in_files
@@ -131,10 +132,8 @@ class World:
 
         tail.scan = watched  # type: ignore[method-assign]
         target = Target(
-            client,
-            ALIAS,
-            "",
-            backing(client, ALIAS, ""),
+            self.server.cluster,
+            backing(self.server.cluster),
             start.write_index,
             clock=lambda: time.monotonic() + stop.elapsed,
         )
