@@ -45,7 +45,7 @@ def until(condition: Callable[[], object]) -> None:
 
 
 def numbered(count: int, start: int = 0) -> list[bytes]:
-    """So many different entries."""
+    """`count` different entries."""
     return [
         b'{"eventDate":"2026-05-11 06:30:00.000","activityType":"VIS","n":%d}' % number
         for number in range(start, start + count)
@@ -58,7 +58,7 @@ def joined(lines: Sequence[bytes]) -> bytes:
 
 
 class Following:
-    """`indexer run` without `--once`, in a thread. A context manager: stopped on exit, and what it raised is raised."""
+    """`indexer run` without `--once`, in a thread. A context manager: the exit stops it, and raises what it raised."""
 
     def __init__(self, work: Callable[[Events, threading.Event], Report], *listeners: Events) -> None:
         self.heard = Heard()
@@ -75,13 +75,13 @@ class Following:
             self._failure = failure
 
     def until(self, condition: Callable[[], object]) -> None:
-        """Wait until it holds, or the run ends, which it should not."""
+        """Wait until it holds. Raises the error if the run ends with one."""
         until(lambda: self._failure or condition())
         if self._failure:
             raise self._failure
 
     def until_created(self, count: int) -> None:
-        """Wait until so many entries are in the index."""
+        """Wait until `count` entries are created."""
         self.until(lambda: self.heard.totals.created >= count)
 
     def __enter__(self) -> Self:
@@ -91,7 +91,7 @@ class Following:
     def __exit__(self, *_: object) -> None:
         self._stop.set()
         self._thread.join(PATIENCE)
-        assert not self._thread.is_alive(), "it does not stop"
+        assert not self._thread.is_alive(), "the run does not stop"
         if self._failure:
             raise self._failure
 
@@ -116,7 +116,7 @@ def read_terminal(terminal: int) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Lab:
-    """What a test of `indexer run` has to hand."""
+    """What a test of `indexer run` works with."""
 
     connection: Connection
     client: Elasticsearch
@@ -213,7 +213,7 @@ class Lab:
         }
 
     def command(self, *arguments: Path | str, **how: Any) -> subprocess.CompletedProcess[str]:
-        """Run the real command to its end."""
+        """Run the command to its end."""
         with self.process(*arguments, **{"stdin": subprocess.DEVNULL} | how) as process:
             stdout, stderr = process.communicate(timeout=PATIENCE)
         return subprocess.CompletedProcess(process.args, process.returncode, stdout, stderr)
@@ -222,7 +222,7 @@ class Lab:
     def process(
         self, *arguments: Path | str, environment: dict[str, str] | None = None, **how: Any
     ) -> Iterator[subprocess.Popen[str]]:
-        """The real command, with this laboratory's options; killed on exit if it still runs."""
+        """The command as a process, with this laboratory's options; killed on exit if it still runs."""
         ours = {name: value for name, value in os.environ.items() if not name.startswith("INDEXER_")} | {
             "INDEXER_ELASTICSEARCH_URL": self.connection.elasticsearch_url[0],
             "INDEXER_ALIAS": self.connection.alias,

@@ -1,4 +1,4 @@
-"""A laboratory whose indexer reaches the server through the fault proxy, and the proof that each test ends with."""
+"""A laboratory whose indexer reaches the server through the proxy, and the proof that each test ends with."""
 
 import threading
 from collections import Counter
@@ -41,7 +41,7 @@ class FaultyLab(Lab):
     proxy: Proxy
 
     def roll_over(self) -> None:
-        """As the lifecycle policy does."""
+        """Roll the alias over."""
         with ONE_ROLLOVER:
             self.client.indices.rollover(alias=self.connection.alias)
 
@@ -50,11 +50,11 @@ class FaultyLab(Lab):
         return sorted(self.client.indices.get_alias(name=self.connection.alias))
 
     def delete(self, index: str) -> None:
-        """As retention does."""
+        """Delete an index."""
         self.client.indices.delete(index=index)
 
     def with_state(self, directory: Path) -> "FaultyLab":
-        """The same logs and the same alias, seen by an indexer with another state directory."""
+        """The same logs and alias for an indexer with another state directory."""
         return replace(self, state=State(directory))
 
     def kill_with_requests_in_flight(self, lines: Sequence[bytes]) -> None:
@@ -108,7 +108,7 @@ class FaultyLab(Lab):
 
 @contextmanager
 def behind_proxy(lab: Lab, monkeypatch: pytest.MonkeyPatch, **connection: Any) -> Iterator[FaultyLab]:
-    """Put the proxy before a laboratory's server; waits between tries are short."""
+    """Put the proxy in front of a laboratory's server, and shorten the waits between tries."""
     monkeypatch.setattr(request, "RETRY_WAIT", (0.01, 0.1))
     monkeypatch.setattr(request, "FIX_WAIT", (0.01, 0.1))
     monkeypatch.setattr(run, "ASK_AGAIN", 0.01)
@@ -118,13 +118,13 @@ def behind_proxy(lab: Lab, monkeypatch: pytest.MonkeyPatch, **connection: Any) -
 
 
 def first(count: int, action: Action, of: Callable[[Request], bool] = lambda _: True) -> Rule:
-    """The action becomes of so many requests (`of` a kind); the next ones are carried out."""
+    """A rule: `action` for the first `count` requests (that `of` chooses); later ones are carried out."""
     left = iter(range(count))
     return lambda request: action if of(request) and next(left, None) is not None else carried_out
 
 
 def until_read(following: Following, count: int) -> None:
-    """Wait until so many lines have ended in one way or another."""
+    """Wait until `count` lines are created, duplicates, rejected or blank."""
     following.until(lambda: following.heard.totals.read >= count)
 
 

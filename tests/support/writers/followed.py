@@ -1,6 +1,6 @@
-"""An indexer that follows what foreign programs write and rotate, and what has to be true afterwards.
+"""An indexer that follows the logs of foreign programs, and what must hold afterwards.
 
-Nothing here knows how the indexer recognises files: only what is in the index in the end is looked at.
+Only the index is examined in the end, not how the indexer recognises files.
 """
 
 import contextlib
@@ -65,18 +65,18 @@ class Writer:
 
 @dataclass(frozen=True, slots=True)
 class Course:
-    """How it goes while the writers write."""
+    """What happens while the writers write."""
 
     count: int
     """Entries of each writer."""
     ahead: int
     """How many entries at most are not indexed yet, so that the writer deletes no file that is not read."""
     kills: int
-    """So often the indexer is ended by SIGKILL, and started again a moment later."""
+    """How often the indexer is killed and started again."""
     meanwhile: Callable[[], None] = lambda: None
-    """Called again and again as long as there is something to write."""
+    """Called repeatedly while there is something to write."""
     may_lose: bool = False
-    """What lies in no file any more may be missing."""
+    """Whether entries that no file holds any more may be missing."""
 
 
 def follow(lab: Lab, writers: Sequence[Writer], course: Course) -> None:
@@ -112,7 +112,7 @@ def follow(lab: Lab, writers: Sequence[Writer], course: Course) -> None:
                 before, backoff = indexed(lab), time.monotonic() + 3
                 while go_on() and indexed(lab) == before and time.monotonic() < backoff:
                     time.sleep(0.05)
-                go_on_for(chance.uniform(0, 0.5))  # where it is killed is what is varied
+                go_on_for(chance.uniform(0, 0.5))  # varies where it is killed
                 process.kill()
                 process.wait()
             go_on_for(chance.uniform(0, 0.5))
