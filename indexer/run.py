@@ -25,7 +25,8 @@ from indexer.setup.rollover import start_rollover_loop
 from indexer.writing import checkpoint
 from indexer.writing.bulk import Sender
 from indexer.writing.checkpoint import Checkpoint
-from indexer.writing.dead_letters import PROMPT, DeadLetterFiles, DeadLetterStore
+from indexer.writing.dead_letters import PROMPT, DeadLetterStore
+from indexer.writing.spool import DeadLetterFiles
 from indexer.writing.target import Target
 
 ASK_AGAIN = 2.0

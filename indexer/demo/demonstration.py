@@ -75,7 +75,9 @@ def _index(
 ) -> None:
     started = time.monotonic()
     with progress([log]) as listener:
-        totals = run(LogFiles([log]), connection, Delivery(), state, listener, threading.Event(), once=True).totals
+        totals = run(
+            LogFiles([log]), connection, Delivery(), state, listener, threading.Event(), once=True
+        ).totals
     seconds = time.monotonic() - started
     say(
         f"{totals.created:,} of {totals.read:,} lines indexed in {seconds:.1f} s; {totals.rejected:,} are no entries, and kept apart."

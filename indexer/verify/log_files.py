@@ -32,7 +32,8 @@ from indexer.verify.hits import Held
 from indexer.verify.lookup import Lookup
 from indexer.writing.batches import Batch, Body
 from indexer.writing.bulk import Sender
-from indexer.writing.dead_letters import PROMPT, DeadLetterFiles, DeadLetterStore
+from indexer.writing.dead_letters import PROMPT, DeadLetterStore
+from indexer.writing.spool import DeadLetterFiles
 from indexer.writing.target import GRACE, Target
 
 ASKED_AT_ONCE = 4000

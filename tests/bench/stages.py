@@ -24,7 +24,7 @@ from indexer.reading.sources import open_log
 from indexer.settings import Connection, Delivery
 from indexer.writing.answers import read_answer
 from indexer.writing.batches import Batch, Batcher
-from indexer.writing.bulk import post
+from indexer.writing.request import post
 
 PASSES = 5
 READ, SPLIT, IDENTIFY, BUILD, SEND, ANSWER = (

@@ -15,7 +15,7 @@ from indexer.settings import Indices, LogFiles
 from indexer.setup.inventory import compare
 from indexer.setup.plan import Body, Kind, Request, plan
 from indexer.setup.templates import Outcome, Result, examine, install
-from tests.integration.conftest import Lab
+from tests.support.lab import Lab
 
 Tamper = Callable[[Body], object]
 

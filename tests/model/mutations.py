@@ -17,11 +17,12 @@ from indexer.reading.identity import Comparison, FileRecord
 from indexer.reading.lines import Lines
 from indexer.reading.log import Log
 from indexer.reading.reader import LogReader
-from indexer.writing import answers, bulk, target
+from indexer.writing import answers, bulk, request, target
 from indexer.writing.answers import Answer
 from indexer.writing.batches import EMPTY, Body
-from indexer.writing.bulk import BulkFailed, Outcome, Sender
+from indexer.writing.bulk import Outcome, Sender
 from indexer.writing.dead_letters import DeadLetterStore
+from indexer.writing.request import BulkFailed
 from indexer.writing.target import Target
 
 Patch = pytest.MonkeyPatch
@@ -244,7 +245,7 @@ def deleted_index_is_waited_for(patch: Patch) -> None:
 
 def lost_answer_is_good_news(patch: Patch) -> None:
     """No answer is taken for success."""
-    original = bulk.post
+    original = request.post
 
     def post(client: Any, body: Body, index: str) -> Answer:
         try:

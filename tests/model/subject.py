@@ -30,7 +30,8 @@ from indexer.verify.log_files import Checker, Repair
 from indexer.verify.lookup import Lookup
 from indexer.writing import bulk, checkpoint, target
 from indexer.writing.bulk import Sender
-from indexer.writing.dead_letters import DeadLetterFiles, DeadLetterStore
+from indexer.writing.dead_letters import DeadLetterStore
+from indexer.writing.spool import DeadLetterFiles
 from indexer.writing.target import Target, delivered
 from tests.model.audit import HEAD, Audit
 from tests.model.stage import Actor, Order, Stage, Stop

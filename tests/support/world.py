@@ -23,7 +23,8 @@ from indexer.reading.tail import Tail
 from indexer.writing import checkpoint
 from indexer.writing.bulk import Sender
 from indexer.writing.checkpoint import Checkpoint, StateDirectory
-from indexer.writing.dead_letters import DeadLetterFiles, DeadLetterStore
+from indexer.writing.dead_letters import DeadLetterStore
+from indexer.writing.spool import DeadLetterFiles
 from indexer.writing.target import Target
 from tests.support import faults
 from tests.support.fakes import ALIAS, FakeElasticsearch

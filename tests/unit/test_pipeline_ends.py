@@ -13,7 +13,7 @@ from indexer.events import Fault, Totals
 from indexer.reading import reader
 from indexer.reading.batch import OversizedFragment
 from indexer.writing.checkpoint import Checkpoint
-from indexer.writing.dead_letters import DeadLetterFiles
+from indexer.writing.spool import DeadLetterFiles
 from tests.support import faults
 from tests.support.observed import Stop
 from tests.support.world import World, lines, there_is
