@@ -18,6 +18,7 @@ from indexer.elastic.server import inspect_server
 from indexer.settings import Connection
 
 pytest_plugins = ["tests.support.secured"]
+pytest.register_assert_rewrite("tests.support")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

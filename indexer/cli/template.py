@@ -137,7 +137,7 @@ def rollover(
 ) -> None:
     """Roll over and delete old indices, on servers without lifecycle management. For cron.
 
-    Example: indexer template rollover --max-age 7d --max-size 30gb --retain 90d
+    Example: indexer template rollover --rollover-age 7d --rollover-size 30gb --retain 90d
     """
     from indexer.elastic.cluster import connected  # noqa: PLC0415
     from indexer.setup.rollover import look, roll_over_if_due  # noqa: PLC0415

@@ -1,4 +1,4 @@
-"""`indexer zoomdata`: its connection to the index, and what it logs."""
+"""`indexer zoomdata`: Zoomdata's connection to the index, and the activity types that it logs."""
 
 from typing import TYPE_CHECKING, Annotated
 
@@ -6,7 +6,7 @@ import typer
 
 from indexer.cli.common import Json, say, show
 from indexer.cli.streams import write_data
-from indexer.settings import Connection, Reader, Zoomdata, options
+from indexer.settings import Connection, Panel, Reader, Zoomdata, options
 
 if TYPE_CHECKING:
     from indexer.show import Tabular
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 DryRun = Annotated[
     bool,
     typer.Option(
-        "--dry-run", help="Send nothing that changes anything; print what would be sent, secrets masked."
+        "--dry-run", help="Change nothing. Print the requests that would be sent, with secrets masked."
     ),
 ]
 
@@ -26,18 +26,25 @@ def connect(
     zoomdata: Zoomdata,
     reader: Reader,
     views: Annotated[
-        bool, typer.Option("--views", help="Make a source for each activity type too, with its fields alone.")
+        bool,
+        typer.Option(
+            "--views",
+            rich_help_panel=Panel.ZOOMDATA,
+            help="Also create a source for each activity type, with only its fields.",
+        ),
     ] = False,
     parameter: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="KEY=VALUE", help="Value of a parameter of Zoomdata's connector; may be repeated."
+            metavar="KEY=VALUE",
+            rich_help_panel=Panel.ZOOMDATA,
+            help="Parameter of Zoomdata's connector. Can be repeated.",
         ),
     ] = None,
     dry_run: DryRun = False,
     json: Json = False,
 ) -> None:
-    """Make a connection and sources over the index in Zoomdata 6.9 or later; again, to add fields that are new.
+    """Create or update a connection and sources for the index in Zoomdata 6.9 or later.
 
     Example: indexer zoomdata connect --zoomdata-url https://zoomdata:8443 --zoomdata-username admin --reader-username zoomdata --views
     """
@@ -53,7 +60,7 @@ def connect(
 
 @options
 def remove(connection: Connection, zoomdata: Zoomdata, dry_run: DryRun = False, json: Json = False) -> None:
-    """Take away the sources and the connection that `connect` has made; what a dashboard uses stays.
+    """Remove the sources and the connection that `connect` created, except those that a dashboard uses.
 
     Example: indexer zoomdata remove --dry-run
     """
@@ -68,15 +75,15 @@ def remove(connection: Connection, zoomdata: Zoomdata, dry_run: DryRun = False, 
 def logging(
     zoomdata: Zoomdata,
     on: Annotated[
-        list[str] | None, typer.Option("--on", metavar="TYPE,…", help="Log these activity types, or all.")
+        list[str] | None, typer.Option("--on", metavar="TYPE,…", help="Activity types to log, or all.")
     ] = None,
     off: Annotated[
-        list[str] | None, typer.Option("--off", metavar="TYPE,…", help="Do not log these, or all.")
+        list[str] | None, typer.Option("--off", metavar="TYPE,…", help="Activity types not to log, or all.")
     ] = None,
     dry_run: DryRun = False,
     json: Json = False,
 ) -> None:
-    """Show which activity types Zoomdata logs, and switch them on or off; as its user supervisor.
+    """Show which activity types Zoomdata logs, and switch them on or off, as its user supervisor.
 
     Example: indexer zoomdata logging --zoomdata-username supervisor --on all --off REQUEST
     """
@@ -88,7 +95,7 @@ def logging(
 
 
 def _tell(api: "Api", result: "Tabular", json: bool, secret: str | None = None) -> None:
-    """Show the result, or of a dry run the requests without this secret."""
+    """Show the result; of a dry run, the requests too, without this secret."""
     from indexer.show import as_json  # noqa: PLC0415
     from indexer.zoomdata.connectors import masked  # noqa: PLC0415
 
@@ -110,7 +117,7 @@ def _tell(api: "Api", result: "Tabular", json: bool, secret: str | None = None) 
 
 
 def _types(given: list[str] | None) -> list[str]:
-    """Types, upper case but for `all`."""
+    """The types in upper case, except `all`."""
     named = (each.strip() for text in given or () for each in text.split(","))
     return ["all" if each.lower() == "all" else each.upper() for each in named if each]
 

@@ -15,7 +15,7 @@ from indexer.events import Events
 from indexer.report.queries import Period
 from indexer.report.report import ExtraMissing, available, write
 from indexer.run import run
-from indexer.settings import Connection, Delivery, State
+from indexer.settings import Connection, Delivery, LogFiles, State
 from indexer.setup.templates import install
 from indexer.show import Tabular
 from indexer.status.summary import summarise
@@ -75,7 +75,9 @@ def _index(
 ) -> None:
     started = time.monotonic()
     with progress([log]) as listener:
-        totals = run([log], connection, Delivery(), state, listener, threading.Event(), once=True).totals
+        totals = run(
+            LogFiles([log]), connection, Delivery(), state, listener, threading.Event(), once=True
+        ).totals
     seconds = time.monotonic() - started
     say(
         f"{totals.created:,} of {totals.read:,} lines indexed in {seconds:.1f} s; {totals.rejected:,} are no entries, and kept apart."
@@ -90,7 +92,7 @@ def _verify(
     show: Callable[[Tabular], None],
 ) -> None:
     started = time.monotonic()
-    result = Verifier(connection, Delivery(), state, Events(), threading.Event()).verify([log])
+    result = Verifier(connection, Delivery(), state, Events(), threading.Event()).verify(LogFiles([log]))
     if not result.agrees:
         show(result)
     seconds = time.monotonic() - started

@@ -23,17 +23,17 @@ from indexer.elastic.cluster import connected
 from indexer.errors import StateUnusable, Stopped
 from indexer.events import Events
 from indexer.reading import files
+from indexer.reading.batch import ReadBatch
 from indexer.reading.entries import EXPLANATION, Reason, Rejection
-from indexer.reading.files import Scope
-from indexer.reading.log import ReadBatch
 from indexer.reading.tail import Tail
-from indexer.settings import Connection, Delivery, State
+from indexer.settings import Connection, Delivery, LogFiles, State
 from indexer.verify.findings import Kind, Line, Verification, classify, report
 from indexer.verify.hits import Held
 from indexer.verify.lookup import Lookup
 from indexer.writing.batches import Batch, Body
 from indexer.writing.bulk import Sender
-from indexer.writing.dead_letters import PROMPT, DeadLetterFiles, DeadLetterStore
+from indexer.writing.dead_letters import PROMPT, DeadLetterStore
+from indexer.writing.spool import DeadLetterFiles
 from indexer.writing.target import GRACE, Target
 
 ASKED_AT_ONCE = 4000
@@ -56,15 +56,11 @@ class Verifier:
     events: Events
     stop: threading.Event
 
-    def verify(
-        self, paths: Sequence[str], *, repair: bool = False, follow_symlinks: bool = False
-    ) -> Verification:
+    def verify(self, logs: LogFiles, *, repair: bool = False) -> Verification:
         """Compare log files with the alias; with `repair`, index what is missing. Raises Fatal."""
-        connection, delivery, directory = self.connection, self.delivery, self.state.state_dir
-        scope = Scope.of(
-            paths, follow_symlinks=follow_symlinks, state=directory, secrets=connection.secret_files
-        )
-        files.require(paths, scope)
+        connection, delivery = self.connection, self.delivery
+        scope = logs.scope(self.connection, self.state)
+        files.require(logs.paths, scope)
         expects = 2 * (delivery.batch_bytes + delivery.max_line_bytes)
         with (
             connected(connection, expects=expects) as cluster,
@@ -74,7 +70,9 @@ class Verifier:
             lookup = Lookup(cluster, raw, self.state)
             lookup.refresh()
             repairer = self._repair(cluster.client, target) if repair else None
-            tail = Tail(paths, [], limit=delivery.max_line_bytes, once=True, events=self.events, scope=scope)
+            tail = Tail(
+                logs.paths, [], limit=delivery.max_line_bytes, once=True, events=self.events, scope=scope
+            )
             tail.pause = partial(_go_on, self.stop)
             tail.scan()
             checker = Checker(lookup, repairer, self.stop)
@@ -114,7 +112,7 @@ def _lines(tail: Tail) -> Iterator[Line]:
     while not tail.exhausted:
         for run in tail.read():
             yield from _lines_of(run)
-            tail.acknowledge(run.mark)
+            tail.acknowledge(run.position)
 
 
 def _lines_of(run: ReadBatch) -> Iterator[Line]:

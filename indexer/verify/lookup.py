@@ -15,7 +15,7 @@ from indexer.errors import Fatal, StateUnusable
 from indexer.settings import State
 from indexer.verify.findings import Line
 from indexer.verify.hits import Held, read_hits
-from indexer.writing.dead_letters import DeadLetterFiles
+from indexer.writing.spool import DeadLetterFiles
 from indexer.writing.target import GONE, IndexUnavailable, delivered
 
 MOST_HITS = 10_000

@@ -22,7 +22,7 @@ from indexer.show import Table
 from indexer.writing import answers
 from indexer.writing.batches import Batch, Body
 from indexer.writing.bulk import Sender
-from indexer.writing.dead_letters import DeadLetter, DeadLetterFiles
+from indexer.writing.spool import DeadLetter, DeadLetterFiles
 from indexer.writing.target import Target
 
 ASKED_AT_ONCE = 1000

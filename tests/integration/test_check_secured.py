@@ -11,7 +11,7 @@ from indexer.check import check
 from indexer.check.results import CheckResult, Level, Topic
 from indexer.elastic.client import connect
 from indexer.elastic.cluster import Cluster
-from indexer.settings import Connection, Indices
+from indexer.settings import Connection, Indices, LogFiles
 from indexer.settings import State as Directory
 from indexer.setup.requests import send
 from indexer.setup.roles import calls
@@ -36,7 +36,7 @@ def people(secured: Secured, tmp_path_factory: pytest.TempPathFactory) -> dict[s
 
 def found(connection: Connection, directory: Path) -> list[CheckResult]:
     """What `indexer check` finds."""
-    return list(check([str(directory)], connection, Indices(), Directory(directory)))
+    return list(check(LogFiles([str(directory)]), connection, Indices(), Directory(directory)))
 
 
 def of(findings: list[CheckResult], topic: Topic) -> CheckResult:

@@ -15,7 +15,8 @@ from indexer.elastic.cluster import Cluster
 from indexer.settings import Connection
 from indexer.setup.roles import NoSecurity, install, roles
 from indexer.setup.templates import Foreign, Result
-from tests.integration.conftest import Lab, address, answer, serving
+from tests.support.http_server import address, answer, serving
+from tests.support.lab import Lab
 
 ALIAS = "activity"
 

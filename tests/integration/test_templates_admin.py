@@ -25,7 +25,7 @@ from indexer.setup.templates import (
     examine,
     install,
 )
-from tests.integration.conftest import Lab
+from tests.support.lab import Lab
 
 OURS = {"managed_by": "zoomdata-indexer"}
 

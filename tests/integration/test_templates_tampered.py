@@ -11,11 +11,11 @@ import pytest
 from indexer.check import check
 from indexer.check.results import Level, Topic
 from indexer.elastic.server import inspect_server
-from indexer.settings import Indices
+from indexer.settings import Indices, LogFiles
 from indexer.setup.inventory import compare
 from indexer.setup.plan import Body, Kind, Request, plan
 from indexer.setup.templates import Outcome, Result, examine, install
-from tests.integration.conftest import Lab
+from tests.support.lab import Lab
 
 Tamper = Callable[[Body], object]
 
@@ -134,7 +134,7 @@ def changes(lab: Lab) -> list[str]:
 
 def templates_checked(lab: Lab) -> tuple[Level, str]:
     """What `check` says of the templates first."""
-    found = check([str(lab.logs)], lab.connection, Indices(), lab.state)
+    found = check(LogFiles([str(lab.logs)]), lab.connection, Indices(), lab.state)
     return next((it.state, it.what) for it in found if it.topic is Topic.TEMPLATE)
 
 

@@ -18,7 +18,7 @@ from indexer.setup.requests import send
 from indexer.setup.templates import InvariantsViolated, NotAccepted, Result, install, require_invariants
 from indexer.setup.view_install import NoViews, Views, add, look
 from tests.conftest import delete_all
-from tests.integration.conftest import Lab, until
+from tests.support.lab import Lab, until
 from tests.support.secured import Secured
 
 

@@ -37,7 +37,7 @@ from indexer.zoomdata.failures import (
     ZoomdataTooOld,
 )
 from indexer.zoomdata.remove import Removed, remove
-from tests.integration.conftest import Lab
+from tests.support.lab import Lab
 from tests.support.zoomdata_stand_in import PARAMETERS, StandIn, as_described, connector
 
 PASSWORD = "the-reader's-s3cret"

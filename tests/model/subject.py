@@ -12,12 +12,13 @@ from typing import cast
 
 import pytest
 
-from indexer import pipeline
+from indexer import delivery, pipeline
+from indexer.delivery import Delivery
 from indexer.elastic.alias import backing
 from indexer.errors import Stopped
 from indexer.events import Events, Recognition, Totals
 from indexer.pipeline import Pipeline
-from indexer.reading import identity, log
+from indexer.reading import identity, log, reader
 from indexer.reading.files import FileFacts
 from indexer.reading.sources import FileSource, open_log
 from indexer.reading.tail import Tail
@@ -29,7 +30,8 @@ from indexer.verify.log_files import Checker, Repair
 from indexer.verify.lookup import Lookup
 from indexer.writing import bulk, checkpoint, target
 from indexer.writing.bulk import Sender
-from indexer.writing.dead_letters import DeadLetterFiles, DeadLetterStore
+from indexer.writing.dead_letters import DeadLetterStore
+from indexer.writing.spool import DeadLetterFiles
 from indexer.writing.target import Target, delivered
 from tests.model.audit import HEAD, Audit
 from tests.model.stage import Actor, Order, Stage, Stop
@@ -55,14 +57,16 @@ class World:
         """Put the stage in the place of threads and time, and sizes in the place of large ones."""
         stage = self.stage
         for module, name, value in (
+            (delivery, "threading", stage.threading),
+            (delivery, "time", stage.time),
             (pipeline, "threading", stage.threading),
             (pipeline, "queue", stage.queue),
             (pipeline, "time", stage.time),
             (target, "threading", stage.threading),
             (bulk, "time", stage.time),
             (log_files, "time", stage.time),
-            (log, "time", stage.time),
-            (log, "BLOCK", BLOCK),
+            (reader, "time", stage.time),
+            (reader, "BLOCK", BLOCK),
             (log, "open_log", self._open),
             (identity, "HEAD", HEAD),
             (identity, "TAIL", TAIL),
@@ -129,7 +133,7 @@ class Subject:
             return True
         if self.once or self._pipeline is None or self._tail is None or self._reader is None:
             return False
-        return self._reader.at == "wait" and self._tail.idle and not self._pipeline._in_flight
+        return self._reader.at == "wait" and self._tail.idle and not self._pipeline._delivery.in_flight
 
     # ---- its life
 
@@ -180,10 +184,8 @@ class Subject:
         self._pipeline = Pipeline(
             tail=self._tail,
             sender=Sender(client, target, events, self._stop),
-            target=target,
-            rejects=self._rejects(events),
-            state=held,
-            start=start,
+            dead_letters=self._rejects(events),
+            delivery=Delivery(self._tail, target, held, start, events),
             events=events,
             batch_bytes=BATCH,
             senders=SENDERS,
@@ -195,7 +197,7 @@ class Subject:
     def told(self) -> None:
         """Take over what it has counted."""
         if self._pipeline is not None:
-            self.totals = self._pipeline._totals
+            self.totals = self._pipeline._delivery.totals
 
     def _repair(self) -> None:
         cluster, events = self._world.server.cluster, Listener(self)

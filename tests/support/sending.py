@@ -51,7 +51,7 @@ class Lab:
 
     @property
     def faults(self) -> list[Fault]:
-        """What was told of failures."""
+        """The faults that were reported."""
         return [fault for fault, _, _ in self.heard.of("delivery_failed")]
 
 

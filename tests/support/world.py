@@ -14,6 +14,7 @@ from pathlib import Path
 
 import orjson
 
+from indexer.delivery import Delivery
 from indexer.elastic.alias import backing
 from indexer.events import Totals
 from indexer.pipeline import Pipeline
@@ -22,7 +23,8 @@ from indexer.reading.tail import Tail
 from indexer.writing import checkpoint
 from indexer.writing.bulk import Sender
 from indexer.writing.checkpoint import Checkpoint, StateDirectory
-from indexer.writing.dead_letters import DeadLetterFiles, DeadLetterStore
+from indexer.writing.dead_letters import DeadLetterStore
+from indexer.writing.spool import DeadLetterFiles
 from indexer.writing.target import Target
 from tests.support import faults
 from tests.support.fakes import ALIAS, FakeElasticsearch
@@ -138,10 +140,8 @@ class World:
         return Pipeline(
             tail=tail,
             sender=Sender(client, target, heard, stop),
-            target=target,
-            rejects=DeadLetterStore(client, REJECTED, local, self.batch_bytes, heard, stop),
-            state=state,
-            start=start,
+            dead_letters=DeadLetterStore(client, REJECTED, local, self.batch_bytes, heard, stop),
+            delivery=Delivery(tail, target, state, start, heard),
             events=heard,
             batch_bytes=self.batch_bytes,
             senders=self.senders,

@@ -25,7 +25,7 @@ from indexer.settings import Connection, Kibana, RolloverPolicy, Zoomdata
 from indexer.setup.rollover import look
 from indexer.writing.answers import ITEM, read_answer
 from indexer.writing.batches import Body
-from indexer.writing.bulk import BulkFailed, post
+from indexer.writing.request import BulkFailed, post
 from indexer.writing.target import delivered
 from indexer.zoomdata import activities, remove
 from indexer.zoomdata.api import Api

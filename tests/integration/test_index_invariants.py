@@ -9,8 +9,8 @@ from indexer.elastic.alias import write_index
 from indexer.elastic.server import inspect_server
 from indexer.setup.invariants import Severity, Violation, of_next, of_write_index
 from indexer.setup.templates import InvariantsViolated, Result, examine, require_invariants
-from tests.integration.conftest import Lab
 from tests.integration.test_templates_admin import OURS, outranking, set_up, setting, with_result
+from tests.support.lab import Lab
 
 
 def violations(lab: Lab) -> list[Violation]:
