@@ -1,15 +1,16 @@
-"""The errors a user can meet, each with its sentence, its cure and its exit code.
+"""The errors that a user can meet, each with its sentence, hint and exit code.
 
     Fatal                       one sentence for the user, exit code 1; anything else that escapes is a bug
     ├── WrongUsage              options that contradict each other
     ├── Unreachable             no answer from Elasticsearch            (`run` waits for it)
     ├── NotSecure               TLS fails, or the server's certificate  (`run` waits for it)
-    ├── Unavailable             it answers that it cannot now           (`run` waits for it)
-    ├── Unexpected              it answers what nobody foresaw
-    ├── Refused                 it answers, and a privilege is missing  (`run` waits for it)
-    │   └── Unauthenticated     it does not know who we are             (`run` waits for it)
-    ├── NotInstalled            no template, no alias                   (`run` waits for it)
-    ├── AliasIsIndex            an index stands where the alias belongs (`run` waits for it)
+    ├── Unavailable             it is overloaded or starting            (`run` waits for it)
+    ├── Unexpected              another status
+    ├── Refused                 a privilege is missing                  (`run` waits for it)
+    │   └── Unauthenticated     the credentials are not accepted        (`run` waits for it)
+    ├── NotInstalled            there is no alias                       (`run` waits for it)
+    ├── NoWriteIndex            the alias has no write index            (`run` waits for it)
+    ├── AliasIsIndex            an index has the alias's name           (`run` waits for it)
     ├── NotElasticsearch        something else answers at that address  (`run` waits for it)
     ├── NoSuchLog               a path that names no log file
     ├── Unreadable              log files that cannot be read
@@ -31,14 +32,14 @@ EXIT_REJECTED = 3
 class Fatal(Exception):  # noqa: N818 - named for what it means to the user
     """Ends a command with one sentence on standard error and no traceback.
 
-    `sentence` and `cure` are templates for the keyword arguments of the constructor.
+    `sentence` and `hint` are templates for the keyword arguments of the constructor.
     """
 
     sentence: ClassVar[str] = "{what}"
     hint: ClassVar[str] = ""
     exit_code: ClassVar[int] = EXIT_FAILED
     retryable: ClassVar[bool] = False
-    """Somebody may mend it while `run` waits."""
+    """It may be fixed while `run` waits."""
 
     def __init__(self, **facts: object) -> None:
         self.facts = facts
@@ -110,12 +111,20 @@ class NotInstalled(Fatal):
     """The write alias does not exist yet."""
 
     retryable = True
-    sentence = "There is no alias {alias!r} with a write index on {url}."
+    sentence = "There is no alias {alias!r} on {url}."
     hint = "Run `indexer template install` first."
 
 
+class NoWriteIndex(Fatal):
+    """None of the alias's indices is marked as its write index."""
+
+    retryable = True
+    sentence = "The alias {alias!r} on {url} has no write index among {indices}."
+    hint = "Set is_write_index on the newest of them (POST _aliases)."
+
+
 class AliasIsIndex(Fatal):
-    """Something created a plain index under the alias's name."""
+    """An index, and not an alias, has the alias's name."""
 
     retryable = True
     sentence = "{alias!r} on {url} is an index, and has to be an alias."

@@ -16,11 +16,11 @@ import elasticsearch
 from indexer.check import judgements
 from indexer.check.results import CheckResult, Topic, fail, failed, not_tried, ok, warn
 from indexer.elastic import fields as counting
-from indexer.elastic.alias import NoWriteIndex, backing
+from indexer.elastic.alias import backing
 from indexer.elastic.client import connect, display_url, translate
 from indexer.elastic.cluster import Cluster
 from indexer.elastic.failures import InvalidAnswer
-from indexer.errors import AliasIsIndex, Fatal, Refused
+from indexer.errors import AliasIsIndex, Fatal, NoWriteIndex, Refused
 from indexer.settings import Connection, Indices, Lifecycle
 from indexer.setup import invariants
 from indexer.setup.plan import left_out, managed

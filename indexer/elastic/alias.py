@@ -8,18 +8,10 @@ import elasticsearch
 
 from indexer.elastic.cluster import Cluster
 from indexer.elastic.failures import reading_answer
-from indexer.errors import AliasIsIndex, Fatal, NotInstalled
+from indexer.errors import AliasIsIndex, Fatal, NotInstalled, NoWriteIndex
 
 FIRST = "-000001"
 """The end of the first index's name; each rollover adds one (Elasticsearch guide, "Rollover")."""
-
-
-class NoWriteIndex(Fatal):
-    """None of the alias's indices is marked as its write index."""
-
-    retryable = True
-    sentence = "The alias {alias!r} on {url} has no write index among {indices}."
-    hint = "Set is_write_index on the newest of them (POST _aliases)."
 
 
 class NoAlias(Fatal):

@@ -52,7 +52,7 @@ class RolloverPlan:
     alias: str
     managed: str | None
     """The lifecycle policy that already manages the write index."""
-    writing: str
+    write: str
     due: bool
     """The write index has to be rolled over."""
     expired: tuple[str, ...]
@@ -62,14 +62,14 @@ class RolloverPlan:
 
     def calls(self, rollover_policy: RolloverPolicy) -> list[Call]:
         """The requests, in order."""
-        rolling = [rollover_call(self.alias, self.writing, conditions(rollover_policy))] if self.due else []
+        rolling = [rollover_call(self.alias, self.write, conditions(rollover_policy))] if self.due else []
         blocking = [Call("PUT", f"/{quote(index)}/_block/write") for index in self.to_block]
         return rolling + blocking + [Call("DELETE", f"/{quote(index)}") for index in self.expired]
 
     @property
     def to_block(self) -> list[str]:
         """Indices to block for writing."""
-        return [*self.writable, *([self.writing] if self.due else [])]
+        return [*self.writable, *([self.write] if self.due else [])]
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,9 +93,7 @@ class RolloverResult:
             yield "Nothing to do: no index is old or large enough."
 
 
-def expired(
-    created: Mapping[str, int], writing: str, alias: str, now: int, retained: int | None
-) -> list[str]:
+def expired(created: Mapping[str, int], write: str, alias: str, now: int, retained: int | None) -> list[str]:
     """Decide which indices behind the alias to delete, oldest first.
 
     created   when each was created; like `now` in milliseconds since 1970.
@@ -104,9 +102,7 @@ def expired(
     chain = sorted((index for index in created if is_ours(index, alias)), key=number)
     if retained is None:
         return []
-    return [
-        index for index, after in pairwise(chain) if index != writing and created[after] + retained <= now
-    ]
+    return [index for index, after in pairwise(chain) if index != write and created[after] + retained <= now]
 
 
 def conditions(rollover_policy: RolloverPolicy) -> Body:
@@ -114,26 +110,26 @@ def conditions(rollover_policy: RolloverPolicy) -> Body:
     return {"max_age": rollover_policy.rollover_age, "max_primary_shard_size": rollover_policy.rollover_size}
 
 
-def rollover_call(alias: str, writing: str, when: Body | None = None) -> Call:
+def rollover_call(alias: str, write: str, when: Body | None = None) -> Call:
     """The request that rolls over this index and no other: sent twice, the second is rejected."""
-    target = next_index(writing)
+    target = next_index(write)
     path = f"/{quote(alias)}/_rollover" + (f"/{quote(target)}" if target else "")
     return Call("POST", path, {"conditions": when} if when else None)
 
 
-def roll_over(cluster: Cluster, writing: str, when: Body | None = None) -> str | None:
-    """Roll over `writing`, if the conditions are met; returns the new write index, also if somebody else rolled over first.
+def roll_over(cluster: Cluster, write: str, when: Body | None = None) -> str | None:
+    """Roll over `write`, if the conditions are met; returns the new write index, also if somebody else rolled over first.
 
     None if they are not met. Raises CannotRollOver and what the client raises.
     """
-    target = next_index(writing)
+    target = next_index(write)
     try:
         answer = cluster.client.indices.rollover(alias=cluster.alias, new_index=target, conditions=when)
     except elasticsearch.BadRequestError as error:
         now = write_index(cluster)
-        if now != writing:
+        if now != write:
             return now
-        raise _cannot(cluster, writing, reason_of(error)) from None
+        raise _cannot(cluster, write, reason_of(error)) from None
     return str(answer["new_index"]) if answer["rolled_over"] else None
 
 
@@ -143,24 +139,24 @@ def _cannot(cluster: Cluster, index: str, reason: str) -> CannotRollOver:
 
 def look(cluster: Cluster, rollover_policy: RolloverPolicy) -> RolloverPlan:
     """Find out what has to be done. Raises NotInstalled, AliasIsIndex, NoWriteIndex and what the client raises."""
-    client, alias, writing = cluster.client, cluster.alias, backing(cluster).write
+    client, alias, write = cluster.client, cluster.alias, backing(cluster).write
     wanted = ["index.creation_date", POLICY, BLOCK]
     answer = client.indices.get_settings(index=alias, name=wanted, flat_settings=True)
     settings = {index: held["settings"] for index, held in answer.items()}
-    if writing not in settings:
-        raise _cannot(cluster, writing, "the alias was moved to another index just now")
-    policy = settings[writing].get(POLICY)
+    if write not in settings:
+        raise _cannot(cluster, write, "the alias was moved to another index just now")
+    policy = settings[write].get(POLICY)
     if policy is not None:
-        return RolloverPlan(alias, policy, writing, due=False, expired=(), writable=())
+        return RolloverPlan(alias, policy, write, due=False, expired=(), writable=())
     created = {index: int(held["index.creation_date"]) for index, held in settings.items()}
-    old = expired(created, writing, alias, _now(client), rollover_policy.retained)
-    due = _is_due(client, alias, writing, conditions(rollover_policy))
+    old = expired(created, write, alias, _now(client), rollover_policy.retained)
+    due = _is_due(client, alias, write, conditions(rollover_policy))
     writable = [
         index
         for index, held in settings.items()
-        if index not in {writing, *old} and is_ours(index, alias) and held.get(BLOCK) != "true"
+        if index not in {write, *old} and is_ours(index, alias) and held.get(BLOCK) != "true"
     ]
-    return RolloverPlan(alias, None, writing, due, tuple(old), tuple(sorted(writable)))
+    return RolloverPlan(alias, None, write, due, tuple(old), tuple(sorted(writable)))
 
 
 def roll_over_if_due(cluster: Cluster, rollover_policy: RolloverPolicy) -> RolloverResult:
@@ -168,8 +164,8 @@ def roll_over_if_due(cluster: Cluster, rollover_policy: RolloverPolicy) -> Rollo
     client, found = cluster.client, look(cluster, rollover_policy)
     if found.managed is not None:
         return RolloverResult(managed=found.managed)
-    began = roll_over(cluster, found.writing, conditions(rollover_policy)) if found.due else None
-    for index in [index for index in found.to_block if began is not None or index != found.writing]:
+    began = roll_over(cluster, found.write, conditions(rollover_policy)) if found.due else None
+    for index in [index for index in found.to_block if began is not None or index != found.write]:
         client.options(ignore_status=404).indices.add_block(index=index, block="write")
     refused = [error for index in found.expired if (error := _refusal(client, index)) is not None]
     if refused:
@@ -186,12 +182,12 @@ def _refusal(client: Elasticsearch, index: str) -> elasticsearch.ApiError | None
     return None
 
 
-def _is_due(client: Elasticsearch, alias: str, writing: str, when: Body) -> bool:
+def _is_due(client: Elasticsearch, alias: str, write: str, when: Body) -> bool:
     """Whether the write index has to be rolled over; never if it is empty, as with lifecycle management.
 
     (`indices.lifecycle.rollover.only_if_has_documents`.) Without a primary shard its size is unknown: the conditions decide.
     """
-    stats = client.indices.stats(index=writing, metric="docs", filter_path="_all.primaries.docs.count")
+    stats = client.indices.stats(index=write, metric="docs", filter_path="_all.primaries.docs.count")
     if stats and not stats["_all"]["primaries"]["docs"]["count"]:
         return False
     try:

@@ -112,7 +112,7 @@ def test_the_alias_is_missing_for_a_while(faulty: FaultyLab) -> None:
         assert not faulty.client.indices.exists(index=faulty.connection.alias)
         point(faulty, index, leaving=[])
         until_read(following, 1000)
-    missing = f"There is no alias '{faulty.connection.alias}' with a write index on {faulty.proxy.url}."
+    missing = f"There is no alias '{faulty.connection.alias}' on {faulty.proxy.url}."
     assert any(missing in sentence for (sentence,) in following.heard.of("waiting"))
     assert {fault for fault, _ in failures(following)} == {Fault.CLUSTER_STATE}
     faulty.prove(lines)
@@ -164,7 +164,7 @@ def no_write_index(faulty: FaultyLab, index: str) -> None:
     [
         (nothing_instead, "There is no alias"),
         (an_index_instead, "is an index, and has to be an alias"),
-        (no_write_index, "There is no alias"),
+        (no_write_index, "has no write index among"),
     ],
 )
 def test_an_alias_in_disorder_at_a_restart(faulty: FaultyLab, accident: Accident, words: str) -> None:

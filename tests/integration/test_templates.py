@@ -7,10 +7,10 @@ import orjson
 import pytest
 from elasticsearch import BadRequestError, Elasticsearch
 
-from indexer.elastic.alias import NoAlias, NoWriteIndex, write_index
+from indexer.elastic.alias import NoAlias, write_index
 from indexer.elastic.cluster import Cluster
 from indexer.elastic.server import inspect_server
-from indexer.errors import AliasIsIndex
+from indexer.errors import AliasIsIndex, NoWriteIndex
 from indexer.settings import Connection
 from indexer.setup.templates import Outcome, Result, install
 
