@@ -69,7 +69,7 @@ class Listing:
         title = f"Rejected lines: {self.total:,}" + (
             f", the newest {len(rows)}" if len(rows) < self.total else ""
         )
-        yield Table(title, ("Rejected (UTC)", "File", "Offset", "Why", "Line"), rows, "None.")
+        yield Table(title, ("Rejected (UTC)", "File", "Offset", "Why", "Line"), rows, "No line is rejected.")
 
 
 @dataclass(frozen=True, slots=True)
