@@ -93,7 +93,8 @@ def remove(
         bool, typer.Option("--delete-data", help="Delete the indices too: all entries, and rejected lines.")
     ] = False,
     confirm: Annotated[
-        str | None, typer.Option(help="The alias once more, where nobody can type it when asked.")
+        str | None,
+        typer.Option(metavar="ALIAS", help="The alias once more, where nobody can type it when asked."),
     ] = None,
     json: Json = False,
 ) -> None:

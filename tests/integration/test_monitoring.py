@@ -102,7 +102,7 @@ class Watched(Following):
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Looks at the cluster follow each other quickly."""
-    monkeypatch.setattr(cluster_probe, "LOOK_EVERY", 0.1)
+    monkeypatch.setattr(cluster_probe, "PROBE_EVERY", 0.1)
     monkeypatch.setattr(cluster_probe, "FIELDS_EVERY", 0.1)
 
 
