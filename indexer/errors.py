@@ -2,15 +2,15 @@
 
     Fatal                       a message for the user, exit code 1; any other exception that escapes is a bug
     ├── WrongUsage              options that contradict each other
-    ├── Unreachable             no answer from Elasticsearch            (`run` waits)
-    ├── NotSecure               TLS or the server's certificate fails   (`run` waits)
-    ├── Unavailable             it is temporarily unavailable           (`run` waits)
+    ├── Unreachable             no answer from Elasticsearch            (`run` waits for it)
+    ├── NotSecure               TLS or the server's certificate fails   (`run` waits for it)
+    ├── Unavailable             it is temporarily unavailable           (`run` waits for it)
     ├── Unexpected              an unexpected status
-    ├── Refused                 a privilege is missing                  (`run` waits)
-    │   └── Unauthenticated     the credentials are not accepted        (`run` waits)
-    ├── NotInstalled            no alias with a write index             (`run` waits)
-    ├── AliasIsIndex            an index has the name of the alias      (`run` waits)
-    ├── NotElasticsearch        another product answers                 (`run` waits)
+    ├── Refused                 a privilege is missing                  (`run` waits for it)
+    │   └── Unauthenticated     the credentials are not accepted        (`run` waits for it)
+    ├── NotInstalled            no alias with a write index             (`run` waits for it)
+    ├── AliasIsIndex            an index has the name of the alias      (`run` waits for it)
+    ├── NotElasticsearch        another product answers                 (`run` waits for it)
     ├── NoSuchLog               no log file at a path
     ├── Unreadable              log files that cannot be read
     ├── StateUnusable           the state directory cannot be used
