@@ -10,8 +10,8 @@ def summary(connection: Connection, json: Json = False) -> None:
 
     Example: indexer summary --elasticsearch-url http://localhost:9200
     """
-    from indexer.elastic.client import connect, translate_errors  # noqa: PLC0415
+    from indexer.elastic.cluster import connected  # noqa: PLC0415
     from indexer.status.summary import summarise  # noqa: PLC0415
 
-    with connect(connection) as client, translate_errors(connection):
-        show(summarise(client, connection.alias), json)
+    with connected(connection) as cluster:
+        show(summarise(cluster.client, cluster.alias), json)

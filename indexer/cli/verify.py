@@ -23,10 +23,11 @@ def verify(
 
     Example: indexer verify /opt/zoomdata/logs
     """
-    from indexer.verify.log_files import verify as compare  # noqa: PLC0415
+    from indexer.verify.log_files import Verifier  # noqa: PLC0415
 
     with progress(logs.paths, "Verifying", "warning") as listener:
-        result = compare(logs, connection, delivery, state, listener, stop_on_signals(), repair=repair)
+        verifier = Verifier(connection, delivery, state, listener, stop_on_signals())
+        result = verifier.verify(logs, repair=repair)
     show(result, json)
     if not result.agrees:
         if result.missing and not repair:

@@ -48,18 +48,13 @@ def connect(
 
     Example: indexer zoomdata connect --zoomdata-url https://zoomdata:8443 --zoomdata-username admin --reader-username zoomdata --views
     """
-    from indexer.elastic.client import connect as to_elasticsearch  # noqa: PLC0415
-    from indexer.elastic.client import inspect_server, translate_errors  # noqa: PLC0415
+    from indexer.elastic.cluster import connected  # noqa: PLC0415
     from indexer.zoomdata.api import Api  # noqa: PLC0415
     from indexer.zoomdata.connect import Connecting  # noqa: PLC0415
 
     given = dict(_pair(each) for each in parameter or ())
-    with (
-        to_elasticsearch(connection) as client,
-        translate_errors(connection),
-        Api(zoomdata, dry=dry_run) as api,
-    ):
-        connecting = Connecting(client, connection, inspect_server(client), api)
+    with connected(connection) as cluster, Api(zoomdata, dry=dry_run) as api:
+        connecting = Connecting(cluster, api)
         _tell(api, connecting.run(reader, given, views=views), json, reader.reader_password)
 
 

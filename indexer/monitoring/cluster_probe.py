@@ -9,14 +9,14 @@ from pathlib import Path
 import elasticsearch
 from elasticsearch import Elasticsearch
 
-from indexer.elastic.client import connect, display_url, translate_errors
+from indexer.elastic.alias import backing
+from indexer.elastic.cluster import connected
 from indexer.elastic.fields import fields
 from indexer.events import Events
 from indexer.monitoring.recorder import MetricsRecorder
 from indexer.monitoring.snapshot import Fields
 from indexer.polling import repeat
 from indexer.settings import Connection
-from indexer.writing.target import backing
 
 PROBE_EVERY = 10.0
 """Seconds between probes. Without them, an indexer that has nothing to send would not notice an outage."""
@@ -49,9 +49,8 @@ class ClusterProbe(Events):
     def probe(self) -> None:
         """Probe once and record the result. Raises Fatal if the cluster cannot be used."""
         self._recorder.room_seen(_free_bytes(self._state))
-        with connect(self._connection) as client, translate_errors(self._connection):
-            write = backing(client, self._connection.alias, display_url(self._connection)).write
-            self._count_if_due(client, write)
+        with connected(self._connection) as cluster:
+            self._count_if_due(cluster.client, backing(cluster).write)
         self._recorder.cluster_seen(None)
 
     def _count_if_due(self, client: Elasticsearch, index: str) -> None:

@@ -11,7 +11,7 @@ from urllib.parse import quote
 from elasticsearch import Elasticsearch
 
 from indexer.dashboards.panels import Panel
-from indexer.elastic.client import connect, translate_errors
+from indexer.elastic.cluster import connected
 from indexer.errors import Fatal
 from indexer.report import results
 from indexer.report.page import Found, render
@@ -74,8 +74,8 @@ def write(connection: Connection, period: Period, out: Path) -> Written:
     if not out.parent.is_dir():
         raise NotWritten(file=out, reason="there is no such directory")
     shown = sections()
-    with connect(connection) as client, translate_errors(connection):
-        found = find(client, connection.alias, period, shown)
+    with connected(connection) as cluster:
+        found = find(cluster.client, cluster.alias, period, shown)
     page = render(found, shown, datetime.now(UTC)).encode("utf-8", "backslashreplace")
     try:
         size = out.write_bytes(page)

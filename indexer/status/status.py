@@ -6,10 +6,11 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
-from elasticsearch import AuthorizationException, Elasticsearch
+from elasticsearch import AuthorizationException
 
 from indexer.elastic import fields as counting
-from indexer.elastic.client import connect, display_url, translate_errors
+from indexer.elastic.alias import backing
+from indexer.elastic.cluster import Cluster, connected
 from indexer.elastic.fields import Fields, Ignored
 from indexer.errors import Fatal
 from indexer.events import Totals
@@ -20,7 +21,6 @@ from indexer.reading.files import Scope
 from indexer.settings import Connection, LogFiles, State
 from indexer.show import Cell, Share, Table
 from indexer.writing import checkpoint
-from indexer.writing.target import backing
 
 STATS = (
     "indices.*.primaries.docs,indices.*.primaries.store,indices.*.primaries.segments.index_writer_memory_in_bytes,"
@@ -181,8 +181,8 @@ def with_cluster(known: Status, connection: Connection, state: State) -> Status:
     """Add what the cluster reports, or why it does not."""
     kept = len(list((state.state_dir / "rejected").glob("*.json")))
     try:
-        with connect(connection) as client, translate_errors(connection):
-            return _with_cluster(known, client, connection, kept)
+        with connected(connection) as cluster:
+            return _with_cluster(known, cluster, kept)
     except Fatal as reason:
         return replace(known, problem=str(reason))
 
@@ -219,9 +219,9 @@ def _unsearchable(stats: Mapping[str, Any]) -> int:
     return int(max(0, operations - docs["count"] - docs["deleted"]))
 
 
-def _with_cluster(known: Status, client: Elasticsearch, connection: Connection, kept: int) -> Status:
-    """Add what the cluster reports. Raises Fatal, or what the client raises."""
-    behind = backing(client, connection.alias, display_url(connection))
+def _with_cluster(known: Status, cluster: Cluster, kept: int) -> Status:
+    """Add what the cluster says. Raises Fatal, or what the client raises."""
+    client, connection, behind = cluster.client, cluster.connection, backing(cluster)
     stats = client.indices.stats(
         index=f"{connection.alias}*", metric="docs,store,segments", level="shards", filter_path=STATS
     ).get("indices", {})

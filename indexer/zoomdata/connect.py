@@ -8,10 +8,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from elasticsearch import Elasticsearch
-
-from indexer.elastic.client import Server
-from indexer.settings import Connection, Reader
+from indexer.elastic.cluster import Cluster
+from indexer.elastic.server import Server
+from indexer.settings import Reader
 from indexer.show import Table
 from indexer.zoomdata import facts, sources
 from indexer.zoomdata.api import PAGE, PLANNED, Api
@@ -84,17 +83,15 @@ class Connected:
 class Connecting:
     """One run of the command."""
 
-    client: Elasticsearch
-    connection: Connection
-    server: Server
+    cluster: Cluster
     api: Api
     notes: list[str] = field(default_factory=list)
 
     def run(self, reader: Reader, given: Mapping[str, str], *, views: bool) -> Connected:
         """Do it. Raises Fatal and what the client raises."""
-        access = facts.access(self.client, self.connection, reader)
-        wanted = facts.wanted(self.client, self.connection, views=views)
-        if views and (without := facts.without_view(self.client, self.connection)):
+        access = facts.access(self.cluster, reader)
+        wanted = facts.wanted(self.cluster, views=views)
+        if views and (without := facts.without_view(self.cluster)):
             self.notes.append(f"No view yet for {', '.join(without)}: `indexer template views`")
         self._require_version(access)
         chosen = self._connector()
@@ -104,7 +101,7 @@ class Connecting:
         listed = self._listed(connection_id)
         done = [self._source(it, connection_id, listed, there.get(it.name)) for it in wanted]
         if listed is not None and not any(done):
-            raise NothingToSee(alias=self.connection.alias, connection=body["name"])
+            raise NothingToSee(alias=self.cluster.alias, connection=body["name"])
         version = ".".join(map(str, self.api.version or ())) or "of unknown version"
         made = tuple(it for it in done if it)
         return Connected(self.api.url, version, str(chosen), body["name"], was, made, tuple(self.notes))
@@ -114,7 +111,7 @@ class Connecting:
         if version is None:
             self.notes.append("Zoomdata does not tell its version in a form that is known")
         elif version[:2] < FIRST_WITH_V3:
-            steps = by_hand(access, self.connection.alias, self.server)
+            steps = by_hand(access, self.cluster.alias, self.cluster.server)
             raise ZoomdataTooOld(url=self.api.url, version=".".join(map(str, version)), steps=steps)
         elif version[0] > TRIED_UP_TO:
             self.notes.append(f"Zoomdata {version[0]} is newer than what is known here ({TRIED_UP_TO})")
@@ -125,11 +122,11 @@ class Connecting:
             names = [it.name for it in connectors(self.api.listed("/connection/types", CONNECTION))]
             there = f"{', '.join(names)}: not enabled" if names else "nor one that is not"
             raise ConnectorNotEnabled(url=self.api.url, there=there)
-        chosen = choose(enabled, self.server.version)
+        chosen = choose(enabled, self.cluster.server.version)
         if chosen is None:
             there = "; ".join(map(str, enabled))
-            raise ElasticsearchTooOld(url=self.api.url, server=self.server, there=there)
-        if note := doubt(chosen, self.server.version):
+            raise ElasticsearchTooOld(url=self.api.url, server=self.cluster.server, there=there)
+        if note := doubt(chosen, self.cluster.server.version):
             self.notes.append(note)
         return chosen
 
@@ -138,7 +135,7 @@ class Connecting:
         if missing:
             raise ParametersMissing(connector=chosen.name, missing=", ".join(map(str, missing)))
         return {
-            "name": sources.connection_name(self.connection.alias),
+            "name": sources.connection_name(self.cluster.alias),
             "type": "EDC2",
             "connectionTypeId": chosen.id,
             "subStorageType": chosen.storage,
@@ -153,7 +150,7 @@ class Connecting:
             if each.get("name") not in names:
                 continue
             source = self.api.get(f"/sources/{each['id']}", SOURCES)
-            if not sources.is_ours(source, self.connection.alias):
+            if not sources.is_ours(source, self.cluster.alias):
                 reason = "its description lacks the sentence of those that this command makes"
                 raise ForeignSource(url=self.api.url, name=source["name"], reason=reason)
             found[source["name"]] = source
@@ -161,7 +158,7 @@ class Connecting:
 
     def _connect(self, body: Json, access: Access) -> tuple[str, str]:
         """Validate, then create or update the connection: its id, and what became of it."""
-        found = find_connection(self.api, self.connection.alias)
+        found = find_connection(self.api, self.cluster.alias)
         if self.api.dry:
             self.api.change("POST", "/connections/validate", body, CONNECTION)
         else:

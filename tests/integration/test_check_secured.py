@@ -9,7 +9,8 @@ from elasticsearch import BadRequestError, Elasticsearch
 
 from indexer.check import check
 from indexer.check.findings import Finding, Level, Topic
-from indexer.elastic.client import connect, inspect_server
+from indexer.elastic.client import connect
+from indexer.elastic.cluster import Cluster
 from indexer.settings import Connection, Indices, LogFiles
 from indexer.settings import State as Directory
 from indexer.setup.requests import send
@@ -29,7 +30,7 @@ def people(secured: Secured, tmp_path_factory: pytest.TempPathFactory) -> dict[s
     secured.admit("nobody")
     given = {end: secured.connection(user, ALIAS, secrets / end) for end, user in users.items()}
     with connect(given["setup"]) as client:
-        install(client, given["setup"], inspect_server(client))
+        install(Cluster(client, given["setup"]))
     return given
 
 

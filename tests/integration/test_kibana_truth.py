@@ -11,7 +11,8 @@ import pytest
 from elasticsearch import Elasticsearch
 
 from indexer.demo import sample
-from indexer.elastic.client import connect, inspect_server
+from indexer.elastic.client import connect
+from indexer.elastic.cluster import Cluster
 from indexer.events import Events
 from indexer.kibana import rules
 from indexer.kibana.saved_objects import Naming, SavedObject, saved_objects
@@ -67,7 +68,7 @@ def week(server: TestServer, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     log = directory / "zoomdata-activity.log"
     sample.write(log, ENTRIES, end=END, among=sample.broken())
     with connect(connection) as client:
-        install(client, connection, inspect_server(client))
+        install(Cluster(client, connection))
         state = State(directory / "state")
         run(LogFiles([str(log)]), connection, Delivery(), state, Events(), threading.Event(), once=True)
         client.indices.refresh(index=f"{connection.alias}*")

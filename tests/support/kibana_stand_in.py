@@ -8,18 +8,19 @@ breaks a rule fails: headers, the form, the file's name, who may, spaces, stamps
 import base64
 import re
 import ssl
-import threading
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from email import message_from_bytes
 from email.message import Message
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import orjson
+
+from tests.support.http_server import answer, serving
 
 Json = dict[str, Any]
 Answer = tuple[int, Any]
@@ -113,38 +114,14 @@ class StandIn:
     @contextmanager
     def serving(self, tls: ssl.SSLContext | None = None) -> Iterator[str]:
         """Answer requests on a free port; give the address."""
-        stand_in = self
 
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-            wbufsize = -1  # head and body in one packet, else the second waits for an acknowledgement
+        def respond(handler: BaseHTTPRequestHandler) -> None:
+            body = handler.rfile.read(int(handler.headers.get("content-length", 0)))
+            status, content = self.answer(handler.command, handler.path, handler.headers, body)
+            answer(handler, status, orjson.dumps(content), content_type="application/json; charset=utf-8")
 
-            def do_GET(self) -> None:
-                body = self.rfile.read(int(self.headers.get("content-length", 0)))
-                status, answer = stand_in.answer(self.command, self.path, self.headers, body)
-                content = orjson.dumps(answer)
-                self.send_response(status)
-                self.send_header("content-type", "application/json; charset=utf-8")
-                self.send_header("content-length", str(len(content)))
-                self.end_headers()
-                self.wfile.write(content)
-
-            do_POST = do_PUT = do_GET  # noqa: N815
-
-            def log_message(self, *_: object) -> None:
-                """Keep quiet."""
-
-        server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        if tls:
-            server.socket = tls.wrap_socket(server.socket, server_side=True)
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
-        thread.start()
-        try:
+        with serving(respond, tls=tls) as server:
             yield f"http{'s' if tls else ''}://localhost:{server.server_port}{self.base_path}"
-        finally:
-            server.shutdown()
-            server.server_close()
-            thread.join()
 
     def answer(self, method: str, target: str, headers: Message, body: bytes) -> Answer:
         """The answer to a request."""

@@ -8,17 +8,18 @@ Where they are silent (keys of parameters, names of fields) it takes the awkward
 import base64
 import re
 import ssl
-import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from email.message import Message
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from itertools import count
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import orjson
+
+from tests.support.http_server import answer, serving
 
 Json = dict[str, Any]
 MEDIA = "application/vnd.composer.v3+json"
@@ -155,40 +156,15 @@ class StandIn:
     @contextmanager
     def serving(self, tls: ssl.SSLContext | None = None) -> Iterator[str]:
         """Answer requests on a free port; give the address, without the context."""
-        stand_in = self
 
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
+        def respond(handler: BaseHTTPRequestHandler) -> None:
+            body = handler.rfile.read(int(handler.headers.get("content-length", 0)))
+            status, content, location = self.answer(handler.command, handler.path, handler.headers, body)
+            headers = {"content_type": MEDIA} | ({"location": location} if location else {})
+            answer(handler, status, b"" if content is None else orjson.dumps(content), **headers)
 
-            def do_GET(self) -> None:
-                body = self.rfile.read(int(self.headers.get("content-length", 0)))
-                status, answer, location = stand_in.answer(self.command, self.path, self.headers, body)
-                content = b"" if answer is None else orjson.dumps(answer)
-                self.send_response(status)
-                self.send_header("content-type", MEDIA)
-                if location:
-                    self.send_header("location", location)
-                if status != 204:
-                    self.send_header("content-length", str(len(content)))
-                self.end_headers()
-                self.wfile.write(content)
-
-            do_POST = do_PUT = do_DELETE = do_PATCH = do_GET  # noqa: N815
-
-            def log_message(self, *_: object) -> None:
-                """Keep quiet."""
-
-        server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        if tls:
-            server.socket = tls.wrap_socket(server.socket, server_side=True)
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
-        thread.start()
-        try:
+        with serving(respond, tls=tls) as server:
             yield f"http{'s' if tls else ''}://localhost:{server.server_port}"
-        finally:
-            server.shutdown()
-            server.server_close()
-            thread.join()
 
     def answer(self, method: str, target: str, headers: Message, body: bytes) -> tuple[int, Any, str | None]:
         """The answer to a request: status, body and where it redirects to."""

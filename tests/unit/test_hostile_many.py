@@ -15,8 +15,8 @@ from indexer.monitoring.recorder import UNREADABLE_FOR, MetricsRecorder
 from indexer.pipeline import Interrupted
 from indexer.reading import sources
 from indexer.reading.files import look_at
+from indexer.reading.registry import RETRIED
 from indexer.reading.sources import FileSource, GzipSource, open_log
-from indexer.reading.tail import RETRIED
 from indexer.verify.log_files import _go_on, _lines
 from tests.support.observed import Stop
 from tests.support.world import World, there_is
@@ -186,7 +186,7 @@ def test_what_is_gone_is_not_unreadable_any_more(reader: Reader, logs: Path) -> 
     assert len(reader.told.unreadable) >= 30
     tail = reader.tail
     assert tail.failures == {}
-    assert [len(kept) for kept in (tail._failed, tail._unsound, tail._retry_at, tail._turns)] == [0] * 4
+    assert (tail.registry.failed, tail.registry.files, tail.registry.missing) == ({}, {}, [])
 
 
 def test_numbers_of_what_cannot_be_read_are_bounded() -> None:

@@ -12,7 +12,7 @@ from indexer.events import Broadcast
 from indexer.monitoring.health import assess
 from indexer.monitoring.logs import Logs, logger
 from indexer.monitoring.recorder import MetricsRecorder
-from indexer.reading import log
+from indexer.reading import reader
 from indexer.reading.files import Scope, find
 from indexer.settings import Connection, LogFiles, State
 from indexer.show import as_json
@@ -55,7 +55,7 @@ def _no_look_at_records(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     """Logs of all these names."""
-    monkeypatch.setattr(log, "BLOCK", 300)
+    monkeypatch.setattr(reader, "BLOCK", 300)
     world = World(tmp_path)
     for number, name in enumerate(NAMES.values()):
         (world.logs / os.fsdecode(name)).write_bytes(b"".join(line + b"\n" for line in lines(number)))

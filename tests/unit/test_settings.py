@@ -14,7 +14,7 @@ from typer.main import get_command
 from typer.testing import CliRunner
 
 from indexer import cli
-from indexer.elastic.client import Server
+from indexer.elastic.server import Server
 from indexer.errors import StateUnusable
 from indexer.settings import (
     ALIAS_BYTES,
