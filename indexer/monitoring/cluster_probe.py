@@ -36,7 +36,7 @@ class ClusterProbe(Events):
         self._recorder = recorder
         self._stop = threading.Event()
         self._counted = float("-inf")
-        self._thread = repeat("cluster-probe", self.probe, PROBE_EVERY, recorder.cluster_seen, self._stop)
+        self._thread = repeat("cluster-probe", self.probe, PROBE_EVERY, recorder.cluster_probed, self._stop)
 
     def connected(self, cluster: str | None, write_index: str) -> None:
         """Start; until then the run itself waits for the cluster."""
@@ -48,10 +48,10 @@ class ClusterProbe(Events):
 
     def probe(self) -> None:
         """Probe once and record the result. Raises Fatal if the cluster cannot be used."""
-        self._recorder.room_seen(_free_bytes(self._state))
+        self._recorder.disk_probed(_free_bytes(self._state))
         with connected(self._connection) as cluster:
             self._count_if_due(cluster.client, backing(cluster).write)
-        self._recorder.cluster_seen(None)
+        self._recorder.cluster_probed(None)
 
     def _count_if_due(self, client: Elasticsearch, index: str) -> None:
         if time.monotonic() - self._counted >= FIELDS_EVERY:

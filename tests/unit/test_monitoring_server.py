@@ -278,7 +278,7 @@ def test_a_lookout_survives_what_nobody_foresaw(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr(cluster_probe, "PROBE_EVERY", 0.0)
     numbers = MetricsRecorder()
     told: list[str | None] = []
-    monkeypatch.setattr(numbers, "cluster_seen", told.append)
+    monkeypatch.setattr(numbers, "cluster_probed", told.append)
     seen_by = ClusterProbe(Connection(), tmp_path, numbers)
     seen_by.connected(None, "")
     deadline = time.monotonic() + 30
