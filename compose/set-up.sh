@@ -82,7 +82,7 @@ make_users() {
         printf '{"password":"%s","roles":["zoomdata-activity-%s"]}' "$(cat "/secrets/${user#*:}/$name")" "$name" \
             | ask PUT "/_security/user/$name"
     done
-    # ElastAlert reads entries, and keeps in indices of its own what it told.
+    # ElastAlert reads entries, and keeps the alerts it sent in indices of its own.
     echo '{"cluster":["monitor"],"indices":[{"names":["zoomdata-alerts*"],"privileges":["all"]}]}' \
         | ask PUT /_security/role/zoomdata-alerts
     printf '{"password":"%s","roles":["zoomdata-activity-reader","zoomdata-alerts"]}' "$(cat /secrets/alerts/alerts)" \

@@ -1,25 +1,25 @@
-"""The errors that a user can meet, each with its sentence, hint and exit code.
+"""The errors that a user can see, each with its message, hint and exit code.
 
-    Fatal                       one sentence for the user, exit code 1; anything else that escapes is a bug
+    Fatal                       a message for the user, exit code 1; any other exception that escapes is a bug
     ├── WrongUsage              options that contradict each other
     ├── Unreachable             no answer from Elasticsearch            (`run` waits for it)
-    ├── NotSecure               TLS fails, or the server's certificate  (`run` waits for it)
-    ├── Unavailable             it is overloaded or starting            (`run` waits for it)
-    ├── Unexpected              another status
+    ├── NotSecure               TLS or the server's certificate fails   (`run` waits for it)
+    ├── Unavailable             it is temporarily unavailable           (`run` waits for it)
+    ├── Unexpected              an unexpected status
     ├── Refused                 a privilege is missing                  (`run` waits for it)
     │   └── Unauthenticated     the credentials are not accepted        (`run` waits for it)
     ├── NotInstalled            there is no alias                       (`run` waits for it)
     ├── NoWriteIndex            the alias has no write index            (`run` waits for it)
-    ├── AliasIsIndex            an index has the alias's name           (`run` waits for it)
-    ├── NotElasticsearch        something else answers at that address  (`run` waits for it)
-    ├── NoSuchLog               a path that names no log file
+    ├── AliasIsIndex            an index has the name of the alias      (`run` waits for it)
+    ├── NotElasticsearch        another product answers                 (`run` waits for it)
+    ├── NoSuchLog               no log file at a path
     ├── Unreadable              log files that cannot be read
     ├── StateUnusable           the state directory cannot be used
-    ├── StateInUse              another indexer holds the state directory
-    ├── Stopped                 a signal ended a command before it was done
+    ├── StateInUse              another indexer uses the state directory
+    ├── Stopped                 a signal ended a command early
     └── EmbeddedFailed          the embedded Elasticsearch did not start
 
-Exit codes: 0 done, 1 failed, 2 wrong usage (typer's), 3 done but some lines were rejected.
+Exit codes: 0 done, 1 failed, 2 wrong usage (typer's), 3 done, but some lines were rejected.
 """
 
 from typing import ClassVar
@@ -30,7 +30,7 @@ EXIT_REJECTED = 3
 
 
 class Fatal(Exception):  # noqa: N818 - named for what it means to the user
-    """Ends a command with one sentence on standard error and no traceback.
+    """Ends a command with one line on standard error and no traceback.
 
     `sentence` and `hint` are templates for the keyword arguments of the constructor.
     """
@@ -39,7 +39,7 @@ class Fatal(Exception):  # noqa: N818 - named for what it means to the user
     hint: ClassVar[str] = ""
     exit_code: ClassVar[int] = EXIT_FAILED
     retryable: ClassVar[bool] = False
-    """It may be fixed while `run` waits."""
+    """Somebody may fix it while `run` waits."""
 
     def __init__(self, **facts: object) -> None:
         self.facts = facts
@@ -47,7 +47,7 @@ class Fatal(Exception):  # noqa: N818 - named for what it means to the user
 
 
 class WrongUsage(Fatal):
-    """Settings that make no sense together."""
+    """Options that contradict each other."""
 
     sentence = "{what}."
     hint = "{remedy}."
@@ -63,7 +63,7 @@ class Unreachable(Fatal):
 
 
 class NotSecure(Fatal):
-    """No TLS connection that can be trusted; nothing was sent."""
+    """No trusted TLS connection; nothing was sent."""
 
     retryable = True
     sentence = "No secure connection to Elasticsearch at {url}: {reason}."
@@ -71,17 +71,17 @@ class NotSecure(Fatal):
 
 
 class Unexpected(Fatal):
-    """A status that no other error stands for."""
+    """A status without an error of its own."""
 
     sentence = "Elasticsearch at {url} answers {status}: {reason}."
-    hint = "Look at its log."
+    hint = "See the log of Elasticsearch."
 
 
 class Unavailable(Unexpected):
-    """429 or 5xx: overloaded, starting, without a master, or a proxy without a server behind it."""
+    """429 or 5xx: overloaded, starting, without a master, or a proxy without a server."""
 
     retryable = True
-    hint = "Look at its health and its log; it may pass by itself."
+    hint = "It may be temporary; see the health and the log of Elasticsearch."
 
 
 class Refused(Fatal):
@@ -100,7 +100,7 @@ class Unauthenticated(Refused):
 
 
 class NotElasticsearch(Fatal):
-    """A proxy's page, a redirect, another product."""
+    """A proxy's page, a redirect or another product."""
 
     retryable = True
     sentence = "What answers at {url} is not Elasticsearch ({reason})."
@@ -124,7 +124,7 @@ class NoWriteIndex(Fatal):
 
 
 class AliasIsIndex(Fatal):
-    """An index, and not an alias, has the alias's name."""
+    """An index has the name of the alias."""
 
     retryable = True
     sentence = "{alias!r} on {url} is an index, and has to be an alias."
@@ -132,42 +132,42 @@ class AliasIsIndex(Fatal):
 
 
 class NoSuchLog(Fatal):
-    """Nothing to read at that path, and nothing to wait for."""
+    """No log file at that path."""
 
     sentence = "No log file at {path}."
-    hint = "Give a file, a glob, or a directory with *activity*.log* in it."
+    hint = "Give a file, a glob, or a directory that contains *activity*.log* files."
 
 
 class Unreadable(Fatal):
-    """The operating system, or the file's own format, refuses to give the bytes of one or more files."""
+    """One or more files cannot be read, or are corrupt."""
 
     sentence = "Cannot read {files}."
-    hint = "Nothing is lost: fix that, and run the same command again."
+    hint = "Fix that and run the same command again; nothing is lost."
 
 
 class StateUnusable(Fatal):
-    """No checkpoint can be kept there."""
+    """The checkpoint cannot be stored there."""
 
     sentence = "Cannot use the state directory {path}: {reason}."
     hint = "Give a writable directory with --state-dir (INDEXER_STATE_DIR)."
 
 
 class StateInUse(Fatal):
-    """Two indexers must not share a checkpoint."""
+    """Another indexer uses the state directory."""
 
     sentence = "The state directory {path} is in use by {holder}."
-    hint = "Stop that indexer, or give this one a directory of its own with --state-dir."
+    hint = "Stop that indexer, or give this one another directory with --state-dir."
 
 
 class Stopped(Fatal):
-    """SIGINT or SIGTERM, in a command that was to run to its end."""
+    """SIGINT or SIGTERM before the end of a command."""
 
     sentence = "Stopped before the end."
-    hint = "What was delivered is remembered: run the same command again to go on."
+    hint = "Run the same command again to continue."
 
 
 class EmbeddedFailed(Fatal):
-    """The server zip or its Java runtime could not be had, or the server stopped while starting."""
+    """The server or its Java runtime could not be downloaded, or the server stopped while starting."""
 
     sentence = "The embedded Elasticsearch did not start: {reason}."
     hint = "{hint}"

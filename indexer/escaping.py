@@ -1,16 +1,16 @@
-"""Text that others chose - names of files, answers of servers, what stands in a log - as one line that is safe to show.
+"""Escapes control characters in foreign text: file names, server responses, log lines.
 
-Every text for a person passes here: tables, logs on a terminal, errors, the report. JSON keeps the exact text, spelt in ways
-that steer no terminal either.
+All text for a person is escaped: tables, logs on a terminal, errors, the report. JSON keeps the exact text in JSON's own
+escapes.
 """
 
 import json
 
 
 def printable(foreign: str) -> str:
-    r"""The same text, each sign that is not printable spelt as an escape: \x1b, \n, \u202e; half a surrogate pair too.
+    r"""Escape each character that is not printable, such as \x1b, \n, \u202e or a lone surrogate.
 
-    None of what is left moves the cursor, ends the line, changes the direction of writing or fails to be encoded.
+    The result cannot move the cursor, end the line or change the writing direction, and can always be encoded.
     """
     if foreign.isprintable():
         return foreign
@@ -18,7 +18,7 @@ def printable(foreign: str) -> str:
 
 
 def printable_json(written: str) -> str:
-    """The same JSON, each sign in it that is not printable spelt as JSON's own escape, which is read as that sign."""
+    """Escape each character of a JSON text that is not printable, as JSON: the parsed value stays the same."""
     if written.replace("\n", "").isprintable():
         return written
     return "".join(sign if sign.isprintable() or sign == "\n" else json.dumps(sign)[1:-1] for sign in written)

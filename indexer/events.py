@@ -1,7 +1,7 @@
-"""What happens, as named methods.
+"""Events of the delivery, as methods of a listener.
 
-reading/, writing/ and pipeline.py tell; whoever wants to know (a progress bar, the logs, the metrics, a test's list)
-overrides the methods it cares for. Told per file, per block or per batch, never per line.
+reading/, writing/ and pipeline.py call them; a listener (progress bar, logs, metrics, a test) overrides those that it needs.
+Events come per file, per block or per batch, never per line.
 """
 
 import contextlib
@@ -12,22 +12,22 @@ from functools import partial
 
 
 class Recognition(StrEnum):
-    """What a log file turned out to be when it was found."""
+    """How a log file was recognised when it was found."""
 
     NEW = "new"
-    """It holds nothing that is known."""
+    """Its content is not known."""
     RESUMED = "resumed"
-    """The file that is known under this device and inode."""
+    """A known file: same device and inode."""
     MOVED = "moved"
-    """Another inode with the lines of a known file: moved, copied or compressed."""
+    """Another inode with the lines of a known file: it was moved, copied or compressed."""
     TRUNCATED = "truncated"
-    """The inode of a known file, now shorter than what was delivered: copy-truncate."""
+    """The inode of a known file, shorter than the delivered offset: copy-truncate."""
     REPLACED = "replaced"
-    """The inode of a known file with other bytes: truncated and grown again, or the inode was used again."""
+    """The inode of a known file with other content: truncated and grown again, or the inode was reused."""
 
 
 class Fault(StrEnum):
-    """Why a batch is not delivered yet."""
+    """Why a batch is retried."""
 
     NO_ANSWER = "no_answer"
     NOT_AN_ANSWER = "not_an_answer"
@@ -44,7 +44,7 @@ MOST_UNREADABLE = 1000
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """Lines and what became of them; `read` is the sum of the others."""
+    """Numbers of lines by result; `read` is the sum of the others. `bytes` is their size."""
 
     read: int = 0
     created: int = 0
@@ -114,83 +114,83 @@ class Progress:
 
 
 class Events:
-    """Hears of everything and does nothing; the base of every listener."""
+    """The base of all listeners: each method is an event, and does nothing."""
 
     def connected(self, cluster: str | None, write_index: str) -> None:
-        """The cluster is there and set up; entries are about to be read. Told once a run, with the cluster's uuid."""
+        """The cluster is found and set up; reading starts. Once per run, with the cluster's uuid."""
 
     def serving(self, address: str) -> None:
-        """Its numbers and its health are served under this URL."""
+        """The monitoring is served at this URL."""
 
     def heartbeat(self, look: Callable[[], Progress]) -> None:
-        """The main loop came round: told about once a second, come what may. Whoever cares calls `look` at once."""
+        """The main loop runs; about once a second. `look` returns the progress, and has to be called at once or never."""
 
     def file_found(self, path: str, recognition: Recognition, offset: int) -> None:
         """A log file is about to be read from `offset` on."""
 
     def file_lost(self, path: str, unread: int) -> None:
-        """A file is gone for good, with `unread` bytes that no one has read."""
+        """A file was deleted or truncated with `unread` bytes that were never read."""
 
     def file_unreadable(self, path: str, reason: str) -> None:
-        """A file cannot be read now; it is tried again while the indexer runs."""
+        """A file or directory cannot be read now; it is retried while the indexer runs."""
 
     def file_finished(self, path: str) -> None:
         """A rotated or deleted file was read to its end and closed."""
 
     def hole_skipped(self, path: str, size: int) -> None:
-        """`size` NUL bytes of a file were passed over: space that was never written."""
+        """`size` NUL bytes of a file were skipped: space that was never written."""
 
     def block_read(self, path: str, size: int) -> None:
-        """`size` bytes of a file (of the file on disk: compressed ones for an archive) were read."""
+        """`size` bytes of a file on disk were read; of an archive, compressed bytes."""
 
     def answered(self, seconds: float) -> None:
-        """A bulk request of entries was answered, whatever the answer is, after so many seconds."""
+        """A bulk request of entries was answered after so many seconds, with any status."""
 
     def batch_acknowledged(self, totals: Totals, seconds: float) -> None:
-        """Each line of a batch has ended as created, duplicate, rejected or blank."""
+        """Each line of a batch is created, a duplicate, rejected or blank; `seconds` after the batch was handed to a sender."""
 
     def rejected(self, kind: str, count: int) -> None:
-        """`count` lines were rejected for the reason `kind` and are kept."""
+        """`count` lines were rejected for the reason `kind`, and are kept as dead letters."""
 
     def delivery_failed(self, fault: Fault, detail: str, wait: float) -> None:
-        """A batch, or a part of it, is tried again after `wait` seconds."""
+        """A batch, or a part of it, is retried after `wait` seconds. Called by the thread that retries."""
 
     def delivery_recovered(self) -> None:
-        """After one or more failures a batch went through."""
+        """A batch was delivered after one or more failures. Called by the thread that reported these."""
 
     def waiting(self, sentence: str) -> None:
-        """Nothing can be sent before somebody does something; asked again and again, told each time."""
+        """Nothing can be sent until somebody acts. Repeated with each check."""
 
     def checkpoint_written(self) -> None:
-        """What is delivered is on disk."""
+        """The checkpoint is on disk."""
 
     def checkpoint_failed(self, path: str, reason: str) -> None:
-        """What is delivered could not be written down; nothing is lost, some may be sent again."""
+        """The checkpoint could not be written. Nothing is lost; after a restart some entries may be sent again."""
 
     def state_open_to_others(self, directory: str) -> None:
-        """Others may write to the state directory, or to one in it; told once a run, with its mode."""
+        """Other users may write to the state directory, or to a directory in it. Once per run, with its mode."""
 
     def stopped(self, totals: Totals) -> None:
-        """The run is over; `totals` is what it did."""
+        """The run is over; `totals` are its lines."""
 
     def index_begun(self, index: str) -> None:
-        """The alias has rolled over: this index takes entries from now on."""
+        """The alias has rolled over to this index."""
 
     def index_deleted(self, index: str) -> None:
-        """An index had been kept long enough."""
+        """An index was deleted at the end of its retention."""
 
     def rollover_failed(self, reason: str) -> None:
-        """The alias could not roll over, or an old index could not be deleted; tried again later."""
+        """The alias could not be rolled over, or an old index could not be deleted; it is retried later."""
 
     def rollover_managed(self, policy: str) -> None:
-        """The server's lifecycle management rolls over and deletes already, by this policy."""
+        """The server's lifecycle management rolls over and deletes, with this policy."""
 
     def listener_failed(self, listener: str, reason: str) -> None:
-        """A listener raised an error on what it was told; nothing else came of it."""
+        """A listener raised an exception; other listeners are not affected."""
 
 
 class Broadcast(Events):
-    """Tells each listener in turn. What one raises reaches neither the others nor whoever tells: it is an event itself."""
+    """Calls each listener in turn. An exception of one reaches neither the others nor the caller: it becomes an event."""
 
     def __init__(self, *listeners: Events) -> None:
         self._listeners = listeners
@@ -202,10 +202,10 @@ class Broadcast(Events):
         for listener in self._listeners:
             try:
                 getattr(listener, name)(*facts)
-            except Exception as error:  # noqa: BLE001 - a listener is not worth a delivery, whatever is wrong with it
-                self._tell_of(type(listener).__name__, f"{type(error).__name__}: {error}")
+            except Exception as error:  # noqa: BLE001 - no listener may end the delivery
+                self._report(type(listener).__name__, f"{type(error).__name__}: {error}")
 
-    def _tell_of(self, failed: str, reason: str) -> None:
+    def _report(self, failed: str, reason: str) -> None:
         for listener in self._listeners:
             with contextlib.suppress(Exception):
                 listener.listener_failed(failed, reason)

@@ -1,4 +1,4 @@
-"""Doing something again and again: background work until a stop, waiting for a condition."""
+"""Polling: repeated work in a background thread, waiting for a condition."""
 
 import http.client
 import ssl
@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from indexer.errors import Fatal
 
 POLL = 0.05
-"""Seconds between looks."""
+"""Seconds between two checks of a condition."""
 
 
 def repeat(
@@ -20,10 +20,10 @@ def repeat(
     failed: Callable[[str], None],
     stop: threading.Event,
 ) -> threading.Thread:
-    """Give the thread, to be started, that calls `work` until `stop`.
+    """Create a thread, not started yet, that calls `work` until `stop`.
 
-    every   seconds between the end of one call and the next.
-    failed  told the sentence of what a call raised; the next one comes all the same.
+    every   seconds between the end of one call and the start of the next
+    failed  called with the message of an exception that `work` raised; the thread goes on
     """
 
     def until_stopped() -> None:
@@ -32,7 +32,7 @@ def repeat(
                 work()
             except Fatal as error:
                 failed(str(error))
-            except Exception as error:  # noqa: BLE001 - an answer that nobody foresaw ends no thread
+            except Exception as error:  # noqa: BLE001 - an unexpected answer must not end the thread
                 failed(f"Unexpected: {type(error).__name__}: {error}.")
             stop.wait(every)
 
@@ -40,7 +40,7 @@ def repeat(
 
 
 def until(condition: Callable[[], bool], timeout: float) -> bool:
-    """Look until it holds; False if that takes longer than `timeout` seconds."""
+    """Wait until the condition holds; False after `timeout` seconds."""
     deadline = time.monotonic() + timeout
     while not condition():
         if time.monotonic() > deadline:
@@ -50,10 +50,10 @@ def until(condition: Callable[[], bool], timeout: float) -> bool:
 
 
 def status_of(url: str, path: str) -> int | None:
-    """The status of the answer to a GET, None if there is none; past any proxy that the environment names."""
+    """The HTTP status of a GET, or None without an answer. Ignores proxies of the environment."""
     address = urlsplit(url)
     connection = http.client.HTTPConnection(address.netloc, timeout=5)
-    if address.scheme == "https":  # that it is up is all that is asked, and no secret is sent
+    if address.scheme == "https":  # only checks that the server is up; sends no secret
         unverified = ssl._create_unverified_context()  # noqa: S323, SLF001
         connection = http.client.HTTPSConnection(address.netloc, timeout=5, context=unverified)
     try:

@@ -1,4 +1,4 @@
-"""Listens to what happens and draws it: a bar of bytes read, for a run that ends."""
+"""A progress bar of the bytes read, for commands that end by themselves."""
 
 from types import TracebackType
 from typing import Self
@@ -18,10 +18,10 @@ from indexer.settings import plain
 
 
 class ProgressBar(Events):
-    """A bar on standard error; nothing where that is no terminal."""
+    """A listener that draws a progress bar on standard error, if that is a terminal."""
 
     def __init__(self, doing: str, total: int | None) -> None:
-        """`total` is in bytes on disk, None if unknown."""
+        """`total`: bytes on disk, None if unknown."""
         self._console = Console(stderr=True, color_system=None if plain() else "auto")
         self._progress = Progress(
             TextColumn("{task.description}"),
@@ -46,14 +46,14 @@ class ProgressBar(Events):
         self._progress.stop()
 
     def block_read(self, path: str, size: int) -> None:
-        """Move on."""
+        """Advance the bar."""
         self._progress.update(self._task, advance=size)
 
     def batch_acknowledged(self, totals: Totals, seconds: float) -> None:
-        """Count lines."""
+        """Show the number of lines."""
         self._entries += totals.read
         self._progress.update(self._task, note=f"{self._entries:,} lines")
 
     def delivery_failed(self, fault: Fault, detail: str, wait: float) -> None:
-        """Say why it stands still."""
+        """Show the fault that delays the delivery."""
         self._progress.update(self._task, note=f"waiting: {fault.value}")

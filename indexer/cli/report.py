@@ -36,7 +36,8 @@ def report(
         typer.Option(
             envvar=PREFIX + "TO",
             metavar=MOMENT,
-            help="End of the period; a date includes that day.  [default: now]",
+            show_default="now",
+            help="End of the period; a date includes that day.",
         ),
     ] = None,
     last: Annotated[

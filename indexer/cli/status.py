@@ -31,8 +31,9 @@ def status(
 ) -> None:
     """Show log files, offsets, lag, the indices behind the alias, and the number of rejected lines.
 
-    Exit code 1 if the cluster does not answer, or if an indexer does not answer although it should run: it was started with
-    --monitoring-address and this state directory, and did not stop by itself or on a signal. With --watch, always 0.
+    Exit code 1 if the cluster does not answer, or if an indexer that should run
+    does not: one that was started with --monitoring-address and this state
+    directory, and ended by a crash or SIGKILL. With --watch always 0.
 
     Example: indexer status --json | jq '.logs[] | select(.lag > 0)'
     """

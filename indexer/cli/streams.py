@@ -1,8 +1,7 @@
-"""Standard input, output and error: open, and never in the way of what a command does.
+"""Standard input, output and error.
 
-What is written to standard error waits for nobody and fails never, for a log line is worth less than the delivery that it
-tells of: its disk may be full, its reader dead, stopped or slow. What is written to standard output is what somebody asked
-for, so a failure there is the command's failure, with a sentence.
+Writing to standard error never blocks and never fails, because the delivery is more important than its log: the disk may be
+full, or the reader stopped or slow. Standard output is the result of the command: if writing fails, the command fails.
 """
 
 import atexit
@@ -21,21 +20,21 @@ from indexer.errors import Fatal
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
-ROOM = 1024 * 1024
-"""Bytes for standard error that may wait to be written; what comes then is dropped."""
-LAST_WORDS = 1.0
-"""Seconds that the end of the process waits for standard error."""
+BUFFER = 1024 * 1024
+"""Maximum size of unwritten output to standard error, in bytes; more is dropped."""
+EXIT_TIMEOUT = 1.0
+"""Seconds that the process waits for standard error at exit."""
 
 
 class CannotPrint(Fatal):
-    """Standard output takes nothing: a full disk."""
+    """Standard output cannot be written: a full disk."""
 
     sentence = "Cannot write to standard output: {reason}."
-    hint = "Send its output somewhere else."
+    hint = "Redirect the output."
 
 
 def prepare() -> None:
-    """Let all three be open, standard error be written in the background, and standard output raise CannotPrint."""
+    """Open all three. Standard error is written in the background; standard output raises CannotPrint."""
     for number in range(3):
         _be_open(number)
     sys.stdin = sys.stdin or os.fdopen(0, closefd=False)
@@ -43,32 +42,32 @@ def prepare() -> None:
     sys.stdout = io.TextIOWrapper(output, *_coding(sys.stdout, "replace"), line_buffering=output.isatty())
     background = BackgroundWriter(2)
     sys.stderr = io.TextIOWrapper(background, *_coding(sys.stderr, "backslashreplace"), line_buffering=True)
-    atexit.register(background.settle, LAST_WORDS)
+    atexit.register(background.settle, EXIT_TIMEOUT)
 
 
 def discard_output() -> None:
-    """Let what is left of standard output go nowhere, lest Python fails again on its way out."""
+    """Discard the rest of standard output, so that Python does not fail again at exit."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
 def write_data(text: str) -> None:
-    """Write a line, or lines, that programs read: as UTF-8 whatever the locale is, with nothing replaced."""
+    """Write data for programs: UTF-8 in any locale, with no character replaced."""
     sys.stdout.flush()
     sys.stdout.buffer.write(text.encode("utf-8", "backslashreplace") + b"\n")
     sys.stdout.flush()
 
 
 def end_unread() -> NoReturn:
-    """End as other tools do whose output nobody reads any more: by SIGPIPE."""
+    """End by SIGPIPE, as other tools whose output is no longer read."""
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     os.kill(os.getpid(), signal.SIGPIPE)
-    os._exit(128 + signal.SIGPIPE)  # the signal is blocked
+    os._exit(128 + signal.SIGPIPE)  # if the signal is blocked
 
 
 class BackgroundWriter(io.RawIOBase):
-    """Takes bytes at once and writes them from a thread of its own. What the descriptor does not take is dropped."""
+    """Accepts bytes without blocking and writes them in a background thread. What does not fit into the buffer is dropped."""
 
-    def __init__(self, descriptor: int, room: int = ROOM) -> None:
+    def __init__(self, descriptor: int, room: int = BUFFER) -> None:
         self._descriptor = descriptor
         self._room = room
         self._waiting: deque[bytes] = deque()
@@ -76,19 +75,19 @@ class BackgroundWriter(io.RawIOBase):
         self._thread: threading.Thread | None = None
 
     def fileno(self) -> int:
-        """The descriptor that is written to."""
+        """The descriptor."""
         return self._descriptor
 
     def isatty(self) -> bool:
-        """Whether that is a terminal."""
+        """Whether the descriptor is a terminal."""
         return os.isatty(self._descriptor)
 
     def writable(self) -> bool:
-        """It is."""
+        """Always."""
         return True
 
     def write(self, data: "ReadableBuffer", /) -> int:
-        """Take all of it, at once."""
+        """Accept all bytes."""
         block = bytes(data)
         with self._changed:
             if len(block) <= self._room:
@@ -99,14 +98,16 @@ class BackgroundWriter(io.RawIOBase):
         return len(block)
 
     def settle(self, within: float) -> None:
-        """Wait until all is written, at most so many seconds."""
+        """Wait until all is written, at most `within` seconds."""
         with self._changed:
             self._changed.wait_for(lambda: not self._waiting, within)
 
     def _begin(self) -> None:
         if self._thread is None:
             thread = threading.Thread(target=self._write_all, name="standard-error", daemon=True)
-            with contextlib.suppress(RuntimeError):  # no thread can be had now: perhaps at the next line
+            with contextlib.suppress(
+                RuntimeError
+            ):  # no thread can be started now; retried with the next line
                 thread.start()
                 self._thread = thread
 
@@ -125,13 +126,13 @@ class BackgroundWriter(io.RawIOBase):
             while block:
                 try:
                     block = block[os.write(self._descriptor, block) :]
-                except BlockingIOError:  # whoever shares the pipe made it so
+                except BlockingIOError:  # another process that shares the pipe made it non-blocking
                     select.select([], [self._descriptor], [])
 
 
 class _Output(io.FileIO):
     def write(self, data: "ReadableBuffer", /) -> int:
-        """Raises CannotPrint; ends the process if its reader has gone, as `| head` does."""
+        """Raises CannotPrint; ends the process if the reader has closed the pipe, as `head` does."""
         try:
             return super().write(data)
         except BrokenPipeError:
@@ -141,13 +142,13 @@ class _Output(io.FileIO):
 
 
 def _be_open(number: int) -> None:
-    """Else the next file to be opened, a log or the checkpoint, would be taken for standard error and written to."""
+    """Otherwise the next opened file, a log or the checkpoint, would get this number and be written to."""
     try:
         os.fstat(number)
     except OSError:
-        os.open(os.devnull, os.O_RDWR)  # gets the lowest number that is free
+        os.open(os.devnull, os.O_RDWR)  # gets the lowest free number
 
 
 def _coding(stream: TextIO | None, errors: str) -> tuple[str, str]:
-    """The encoding of the stream that Python made, and what it does with signs that it lacks, if it made one."""
+    """The encoding of the stream, and how characters that it lacks are replaced."""
     return (stream.encoding, errors) if stream else ("utf-8", errors)

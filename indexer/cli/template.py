@@ -93,7 +93,8 @@ def remove(
         typer.Option("--delete-data", help="Delete the indices too, with all entries and rejected lines."),
     ] = False,
     confirm: Annotated[
-        str | None, typer.Option(help="The alias, to confirm --delete-data without a prompt.")
+        str | None,
+        typer.Option(metavar="ALIAS", help="The alias, to confirm --delete-data without a prompt."),
     ] = None,
     json: Json = False,
 ) -> None:

@@ -1,4 +1,4 @@
-"""Asks, now and then, what nobody tells: is the cluster there, how many fields are mapped, is there room on the disk."""
+"""Checks regularly what no event reports: the cluster, the number of mapped fields, free disk space."""
 
 import os
 import threading
@@ -18,49 +18,49 @@ from indexer.monitoring.snapshot import Fields
 from indexer.polling import repeat
 from indexer.settings import Connection
 
-LOOK_EVERY = 10.0
-"""Seconds between looks; an indexer that has nothing to send would not notice otherwise."""
+PROBE_EVERY = 10.0
+"""Seconds between probes. Without them, an indexer that has nothing to send would not notice an outage."""
 FIELDS_EVERY = 60.0
-"""Seconds between counts of the mapped fields, which are as long an answer as the mapping is."""
-ANSWERED_WITHIN = 4.0
-"""Seconds for an answer, at most."""
+"""Seconds between counts of the mapped fields: the answer is as large as the mapping."""
+TIMEOUT = 4.0
+"""Request timeout, in seconds."""
 
 
 class ClusterProbe(Events):
-    """Looks in a thread of its own, from the moment when the run is connected until it is closed."""
+    """Probes the cluster in a background thread, from the connection of the run until `close`."""
 
-    def __init__(self, connection: Connection, state: Path, numbers: MetricsRecorder) -> None:
-        within = min(connection.request_timeout, ANSWERED_WITHIN)
+    def __init__(self, connection: Connection, state: Path, recorder: MetricsRecorder) -> None:
+        within = min(connection.request_timeout, TIMEOUT)
         self._connection = replace(connection, request_timeout=within)
         self._state = state
-        self._numbers = numbers
+        self._recorder = recorder
         self._stop = threading.Event()
         self._counted = float("-inf")
-        self._thread = repeat("lookout", self.look, LOOK_EVERY, numbers.cluster_seen, self._stop)
+        self._thread = repeat("cluster-probe", self.probe, PROBE_EVERY, recorder.cluster_probed, self._stop)
 
     def connected(self, cluster: str | None, write_index: str) -> None:
-        """Begin; until then the run itself asks."""
+        """Start; until then the run itself waits for the cluster."""
         self._thread.start()
 
     def close(self) -> None:
-        """Look no more; a look under way is not waited for."""
+        """Stop, without waiting for a probe in progress."""
         self._stop.set()
 
-    def look(self) -> None:
-        """Look once, and tell the numbers. Raises Fatal: what is wrong with the cluster."""
-        self._numbers.room_seen(_room(self._state))
+    def probe(self) -> None:
+        """Probe once and record the result. Raises Fatal if the cluster cannot be used."""
+        self._recorder.disk_probed(_free_bytes(self._state))
         with connected(self._connection) as cluster:
             self._count_if_due(cluster.client, backing(cluster).write)
-        self._numbers.cluster_seen(None)
+        self._recorder.cluster_probed(None)
 
     def _count_if_due(self, client: Elasticsearch, index: str) -> None:
         if time.monotonic() - self._counted >= FIELDS_EVERY:
             self._counted = time.monotonic()
-            self._numbers.fields_counted(_count(client, index))
+            self._recorder.fields_counted(_count(client, index))
 
 
 def _count(client: Elasticsearch, index: str) -> Fields | None:
-    """None if that may not be asked."""
+    """None without the privilege."""
     try:
         found = fields(client, index)
     except elasticsearch.AuthorizationException:
@@ -68,7 +68,7 @@ def _count(client: Elasticsearch, index: str) -> Fields | None:
     return Fields(found.mapped, found.limit)
 
 
-def _room(directory: Path) -> int | None:
+def _free_bytes(directory: Path) -> int | None:
     try:
         disk = os.statvfs(directory)
     except OSError:

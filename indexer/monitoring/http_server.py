@@ -1,4 +1,4 @@
-"""HTTP on an address of its own: a few pages, each made when it is asked for."""
+"""A small HTTP server: a few pages, each generated on request."""
 
 import select
 import selectors
@@ -14,22 +14,22 @@ from typing import Self
 
 from indexer.errors import Fatal
 
-PATIENCE = 10.0
-"""Seconds for a request to be sent and its answer to be taken, altogether."""
-MOST = 32
-"""Connections that are open at once; the others are log files' descriptors."""
-WAITING = 128
-"""Connections that wait to be taken, in the system's hands."""
-LONGEST = 16 * 1024
-"""Bytes of a request."""
+TIMEOUT = 10.0
+"""Seconds for a whole connection: request and response."""
+MAX_CONNECTIONS = 32
+"""Open connections. More would take file descriptors that log files need."""
+BACKLOG = 128
+"""Connections that the system queues before they are accepted."""
+MAX_REQUEST = 16 * 1024
+"""Maximum size of a request, in bytes."""
 LOOK_EVERY = 0.5
-"""Seconds after which it is seen at the latest that a time has passed, or that it is over."""
+"""Seconds between checks for timeouts and for the end."""
 EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - the operator's choice
-"""Where this machine reaches what listens on all addresses."""
+"""The address at which this machine reaches a server that listens on all addresses."""
 
 
 class CannotListen(Fatal):
-    """The port is taken, or the address is not this machine's."""
+    """The port is in use, or the address does not belong to this machine."""
 
     sentence = "Cannot serve monitoring at {address}: {reason}."
     hint = "Give a free HOST:PORT with --monitoring-address (INDEXER_MONITORING_ADDRESS), or port 0."
@@ -37,7 +37,7 @@ class CannotListen(Fatal):
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """An answer."""
+    """A response."""
 
     body: bytes
     content_type: str = "application/json"
@@ -45,17 +45,15 @@ class Page:
 
 
 Pages = Mapping[str, Callable[[str], Page]]
-"""By its path, what makes a page for an Accept header."""
-
-
+"""By path: a function that generates the page for an Accept header."""
 _END = b"\r\n\r\n"
 
 
 class Server:
-    """Answers in a thread of its own while it is open. A context manager.
+    """Serves pages in a background thread. A context manager.
 
-    One thread for all connections, and few of them: whoever connects when there are `MOST` takes the place of the oldest.
-    So a probe, which sends its request at once, is answered however many others are silent or slow.
+    One thread serves all connections. If `MAX_CONNECTIONS` are open, a new one replaces the oldest: so a probe, which sends
+    its request at once, is answered however many silent or slow connections there are.
     """
 
     def __init__(self, address: str, pages: Pages) -> None:
@@ -65,7 +63,7 @@ class Server:
         self._pages = pages
         self._over = threading.Event()
         self._connections: dict[socket.socket, _Connection] = {}
-        """In the order in which they came."""
+        """Oldest first."""
         self._thread = threading.Thread(target=self._serve, name="monitoring", daemon=True)
         try:
             self._listening = _listening(self._host, int(port))
@@ -78,7 +76,7 @@ class Server:
 
     @property
     def url(self) -> str:
-        """Where this machine reaches it."""
+        """The URL at which this machine reaches the server."""
         host = EVERYWHERE.get(self._host, self._host)
         return f"http://{f'[{host}]' if ':' in host else host}:{self._listening.getsockname()[1]}"
 
@@ -107,41 +105,43 @@ class Server:
                 self._accept()
 
     def _accept(self) -> None:
-        """Take those who wait, and no more at once than leaves each time to be heard before it is the oldest."""
-        for _ in range(MOST // 2):
-            if not self._queue.poll(0):  # without descriptors, `accept` fails even if nobody waits
+        """Accept waiting connections: at most half of the maximum at once, so that each is read before it is replaced."""
+        for _ in range(MAX_CONNECTIONS // 2):
+            if not self._queue.poll(
+                0
+            ):  # without free descriptors, `accept` fails even if no connection waits
                 return
             try:
                 sock, _ = self._listening.accept()
             except BlockingIOError:
                 return
-            except OSError:  # whoever it was has gone, or there is no descriptor left
+            except OSError:  # the client closed it, or no descriptor is left
                 if not self._connections:
                     self._over.wait(LOOK_EVERY)
                     return
                 self._drop(next(iter(self._connections)))
                 continue
-            if len(self._connections) >= MOST:
+            if len(self._connections) >= MAX_CONNECTIONS:
                 self._drop(next(iter(self._connections)))
             sock.settimeout(0)
-            self._connections[sock] = _Connection(time.monotonic() + PATIENCE)
+            self._connections[sock] = _Connection(time.monotonic() + TIMEOUT)
             self._selector.register(sock, selectors.EVENT_READ)
 
     def _go_on(self, sock: socket.socket) -> None:
-        """Read what has come of a request, or send what there is room for of its answer; then of both no more."""
+        """Read the next part of the request, or send the next part of the response, without blocking."""
         it = self._connections[sock]
         try:
             if it.answer is None:
-                came = sock.recv(LONGEST)
+                came = sock.recv(MAX_REQUEST)
                 it.request += came
-                if came and _END not in it.request and len(it.request) < LONGEST:
+                if came and _END not in it.request and len(it.request) < MAX_REQUEST:
                     return
                 it.answer = memoryview(_answer(it.request, self._pages))
                 self._selector.modify(sock, selectors.EVENT_WRITE)
             it.answer = it.answer[sock.send(it.answer) :]
         except BlockingIOError:
             return
-        except Exception:  # noqa: BLE001 - whoever asked has gone, or his page cannot be made: nobody else waits for it
+        except Exception:  # noqa: BLE001 - the client has gone, or its page cannot be generated: drop only this connection
             self._drop(sock)
             return
         if not it.answer:
@@ -156,10 +156,10 @@ class Server:
 @dataclass(slots=True)
 class _Connection:
     until: float
-    """When it is dropped, whatever it has sent or taken by then."""
+    """When it times out."""
     request: bytes = b""
     answer: memoryview | None = None
-    """What is left of it to be sent; None while the request is incomplete."""
+    """The unsent rest of the response; None while the request is incomplete."""
 
 
 def _listening(host: str, port: int) -> socket.socket:
@@ -167,7 +167,7 @@ def _listening(host: str, port: int) -> socket.socket:
     try:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind((host, port))
-        listening.listen(WAITING)
+        listening.listen(BACKLOG)
     except OSError:
         listening.close()
         raise
@@ -176,15 +176,15 @@ def _listening(host: str, port: int) -> socket.socket:
 
 
 def _answer(request: bytes, pages: Pages) -> bytes:
-    """The answer to a whole request, or to one that is too long; none to one that was broken off."""
+    """The response to a complete or too long request; empty for an incomplete one."""
     if _END not in request:
         too_long = b"HTTP/1.0 431 Request Header Fields Too Large\r\n\r\n"
-        return too_long if len(request) >= LONGEST else b""
+        return too_long if len(request) >= MAX_REQUEST else b""
     return _Handler(request, pages).wfile.getvalue()
 
 
 class _Handler(BaseHTTPRequestHandler):
-    """Answers a request that is there as a whole."""
+    """Handles a complete request."""
 
     server_version = "zoomdata-indexer"
     sys_version = ""
@@ -196,7 +196,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.handle_one_request()
 
     def do_GET(self) -> None:
-        """Answer with a page."""
+        """Respond with a page."""
         make = self._pages.get(self.path.partition("?")[0])
         names = "\n".join(sorted(self._pages))
         page = (
@@ -213,4 +213,4 @@ class _Handler(BaseHTTPRequestHandler):
     do_HEAD = do_GET  # noqa: N815 - what http.server looks for
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - its name there
-        """Probes come every few seconds."""
+        """Log nothing: probes come every few seconds."""

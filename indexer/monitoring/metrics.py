@@ -1,7 +1,7 @@
-"""A Snapshot as Prometheus reads it: the one table of all metrics, and the collector that walks it.
+"""Snapshots as Prometheus metrics: the table of all metrics, and the collector that exports them.
 
-Names and units follow "Metric and label naming" of Prometheus's documentation; what is a moment there is a timestamp,
-so that its age is `time() - …`. The number of series is bounded: files that are gone are gone here, too.
+Names and units follow "Metric and label naming" of Prometheus's documentation. A moment is a timestamp; its age is
+`time() - …`. The number of series is bounded: a closed file has no series.
 """
 
 import platform
@@ -22,7 +22,7 @@ from indexer.monitoring.recorder import BOUNDS
 from indexer.monitoring.snapshot import Latency, Snapshot
 
 MOST_LOGS = 100
-"""Logs that have series of their own: those that lag most."""
+"""Logs that have series of their own: those with the largest lag."""
 Value = float | None
 Labelled = Iterable[tuple[str, Value]]
 
@@ -38,7 +38,7 @@ class Metric:
 
     @property
     def kind(self) -> str:
-        """What Prometheus calls it."""
+        """The type in Prometheus."""
         return "counter" if self.name.endswith("_total") else "gauge"
 
 
@@ -52,11 +52,11 @@ def _results(now: Snapshot) -> Labelled:
     }.items()
 
 
-def _laggards(now: Snapshot) -> list[LogProgress]:
+def _most_lagging(now: Snapshot) -> list[LogProgress]:
     return sorted(now.logs, key=lambda log: (-log.lag, log.path))[:MOST_LOGS]
 
 
-def _kept(now: Snapshot) -> Labelled:
+def _logs_by_state(now: Snapshot) -> Labelled:
     copies = sum(log.copy for log in now.logs)
     yield from {
         "following": len(now.logs) - copies,
@@ -66,7 +66,7 @@ def _kept(now: Snapshot) -> Labelled:
 
 
 def _problems(now: Snapshot) -> Labelled:
-    found = {finding.kind for finding in assess(now).problems}
+    found = {problem.kind for problem in assess(now).problems}
     return ((kind.value, kind in found) for kind in Problem)
 
 
@@ -77,41 +77,43 @@ def _moment(seconds_ago: float | None) -> float | None:
 METRICS: tuple[Metric, ...] = (
     Metric(
         "indexer_entries_total",
-        "Lines that have ended, by how; their sum is what was read.",
+        "Lines by result; their sum is the number of lines read.",
         _results,
         "result",
     ),
     Metric(
         "indexer_read_bytes_total",
-        "Bytes of log files read, compressed ones of archives.",
+        "Bytes of log files read; of archives, compressed bytes.",
         lambda n: n.read_bytes,
     ),
-    Metric("indexer_delivered_bytes_total", "Bytes of the lines that have ended.", lambda n: n.lines.bytes),
+    Metric(
+        "indexer_delivered_bytes_total", "Bytes of delivered lines, with any result.", lambda n: n.lines.bytes
+    ),
     Metric(
         "indexer_lost_bytes_total",
-        "Bytes of files that went before anyone could read them.",
+        "Unread bytes of files that were deleted or truncated.",
         lambda n: n.lost_bytes,
     ),
     Metric(
         "indexer_hole_bytes_total",
-        "NUL bytes of log files passed over: space that was never written.",
+        "NUL bytes of log files skipped: space that was never written.",
         lambda n: n.hole_bytes,
     ),
     Metric(
         "indexer_rejected_total",
-        "Lines rejected and kept, by reason.",
+        "Rejected lines (dead letters), by reason.",
         lambda n: n.rejected.items(),
         "reason",
     ),
     Metric(
         "indexer_retries_total",
-        "Requests that have to be tried again, by cause.",
+        "Retries, by cause.",
         lambda n: n.retries.items(),
         "cause",
     ),
     Metric(
         "indexer_logs_found_total",
-        "Log files found, by what they were recognised as.",
+        "Log files found, by how they were recognised.",
         lambda n: n.found.items(),
         "recognised_as",
     ),
@@ -122,70 +124,72 @@ METRICS: tuple[Metric, ...] = (
     ),
     Metric(
         "indexer_listener_failures_total",
-        "Errors of what listens to the delivery: logs, metrics, a progress bar. The delivery goes on.",
+        "Errors of listeners: logs, metrics, progress bar. They do not affect the delivery.",
         lambda n: n.listener_failures,
     ),
-    Metric(
-        "indexer_in_flight_batches", "Batches handed over and not delivered.", lambda n: n.in_flight.batches
-    ),
-    Metric("indexer_in_flight_bytes", "Bytes of their bodies.", lambda n: n.in_flight.bytes),
+    Metric("indexer_in_flight_batches", "Batches in flight.", lambda n: n.in_flight.batches),
+    Metric("indexer_in_flight_bytes", "Bytes of the batches in flight.", lambda n: n.in_flight.bytes),
     Metric(
         "indexer_in_flight_oldest_seconds",
-        "Time since the oldest of them was handed over.",
+        "Time since the oldest batch in flight was handed to a sender.",
         lambda n: n.in_flight.oldest,
     ),
-    Metric("indexer_lag_bytes", "Bytes found and not delivered, of all logs.", lambda n: n.lag),
+    Metric("indexer_lag_bytes", "Undelivered bytes of all logs.", lambda n: n.lag),
     Metric(
         "indexer_lag_seconds",
-        "Time since the oldest undelivered byte was found, of all logs.",
+        "Time since the oldest undelivered byte of all logs was found.",
         lambda n: n.lag_seconds,
     ),
     Metric(
         "indexer_log_lag_bytes",
-        f"The same of each log (of the {MOST_LOGS} that lag most).",
-        lambda n: ((log.path, log.lag) for log in _laggards(n)),
+        f"Undelivered bytes of each log; of the {MOST_LOGS} logs with the largest lag.",
+        lambda n: ((log.path, log.lag) for log in _most_lagging(n)),
         "log",
     ),
     Metric(
         "indexer_log_lag_seconds",
-        f"The same of each log (of the {MOST_LOGS} that lag most).",
-        lambda n: ((log.path, log.lag_seconds) for log in _laggards(n)),
+        "Time since the oldest undelivered byte of each log was found; of the same logs.",
+        lambda n: ((log.path, log.lag_seconds) for log in _most_lagging(n)),
         "log",
     ),
-    Metric("indexer_logs", "Log files that are open, by state.", _kept, "state"),
+    Metric("indexer_logs", "Open log files, by state.", _logs_by_state, "state"),
     Metric(
         "indexer_last_acknowledgement_timestamp_seconds",
-        "When a batch was last acknowledged; none before the first.",
+        "Time of the last acknowledged batch; no value before the first.",
         lambda n: _moment(n.acknowledged),
     ),
     Metric(
         "indexer_last_checkpoint_timestamp_seconds",
-        "When the checkpoint was last written; none before the first.",
+        "Time of the last written checkpoint; no value before the first.",
         lambda n: _moment(n.checkpoint_age),
     ),
     Metric(
         "indexer_mapped_fields",
-        "Fields of the write index that count against its limit.",
+        "Mapped fields of the write index.",
         lambda n: n.fields.mapped if n.fields else None,
     ),
     Metric(
         "indexer_mapped_fields_limit",
-        "How many there may be.",
+        "Limit of the mapped fields (index.mapping.total_fields.limit).",
         lambda n: n.fields.limit if n.fields else None,
     ),
-    Metric("indexer_state_free_bytes", "Room on the disk of the state directory.", lambda n: n.free_bytes),
+    Metric(
+        "indexer_state_free_bytes", "Free bytes on the disk of the state directory.", lambda n: n.free_bytes
+    ),
     Metric(
         "indexer_ready",
-        "1 if what is logged now is delivered now, as /readyz says.",
+        "1 if the indexer is ready, as in /readyz.",
         lambda n: assess(n).ready,
     ),
-    Metric("indexer_problem", "1 for each kind of problem that /readyz tells.", _problems, "kind"),
-    Metric("indexer_start_timestamp_seconds", "When this indexer was started.", lambda n: _moment(n.uptime)),
+    Metric("indexer_problem", "1 for each kind of problem in /readyz.", _problems, "kind"),
+    Metric(
+        "indexer_start_timestamp_seconds", "Time when the indexer was started.", lambda n: _moment(n.uptime)
+    ),
 )
 LATENCY = "indexer_bulk_duration_seconds"
-LATENCY_HELP = "How long Elasticsearch took to answer bulk requests of entries."
+LATENCY_HELP = "Time until Elasticsearch answered a bulk request."
 BUILD = "indexer_build_info"
-BUILD_HELP = "1, with the version of the indexer and of Python."
+BUILD_HELP = "1, with the versions of the indexer and of Python as labels."
 
 
 class _Collector(Collector):
@@ -222,7 +226,7 @@ def _histogram(latency: Latency) -> Family:
 
 
 def exposition(ask: Callable[[], Snapshot]) -> Callable[[str], tuple[bytes, str]]:
-    """Give what turns an Accept header into the text for Prometheus and its content type."""
+    """Give a function that returns the metrics for an Accept header, with their content type."""
     registry = CollectorRegistry()
     registry.register(_Collector(ask))
     ProcessCollector(registry=registry)
@@ -235,7 +239,7 @@ def exposition(ask: Callable[[], Snapshot]) -> Callable[[str], tuple[bytes, str]
 
 
 def table() -> str:
-    """All metrics as a table in Markdown, for the README."""
+    """All metrics as a Markdown table, for the documentation."""
     rows = [(m.name + (f"{{{m.label}}}" if m.label else ""), m.kind, m.help) for m in METRICS]
     rows += [(LATENCY, "histogram", LATENCY_HELP), (BUILD + "{version,python}", "gauge", BUILD_HELP)]
     rows += [("process_…", "", "CPU, memory, open files and start of the process, by prometheus-client.")]

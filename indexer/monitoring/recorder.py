@@ -213,7 +213,7 @@ class MetricsRecorder(Events):
 
     # ---- the cluster probe
 
-    def cluster_seen(self, problem: str | None) -> None:
+    def cluster_probed(self, problem: str | None) -> None:
         """Record the result of a probe: its problem, or None."""
         with self._lock:
             self._cluster_problem = problem
@@ -223,7 +223,7 @@ class MetricsRecorder(Events):
         with self._lock:
             self._fields = fields
 
-    def room_seen(self, free: int | None) -> None:
+    def disk_probed(self, free: int | None) -> None:
         """Record the free bytes on the disk of the state directory."""
         with self._lock:
             self._free = free

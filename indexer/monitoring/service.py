@@ -1,4 +1,4 @@
-"""Puts monitoring together for a run: numbers, a lookout, a server, and a file that says where it is."""
+"""Puts monitoring together for a run: recorder, cluster probe, HTTP server, and `monitoring.json`."""
 
 import contextlib
 import secrets
@@ -20,24 +20,24 @@ from indexer.show import as_json
 
 @contextmanager
 def monitored(address: str, connection: Connection, state: Path, events: Events) -> Iterator[Events]:
-    """Serve at `address` what is told to the listener that is given; `events` is told as well. Raises CannotListen."""
-    numbers = MetricsRecorder()
-    probe = ClusterProbe(connection, state, numbers)
+    """Serve the monitoring at `address`; give the listener that feeds it and `events`. Raises CannotListen."""
+    recorder = MetricsRecorder()
+    probe = ClusterProbe(connection, state, recorder)
     instance = secrets.token_hex(8)
-    with Server(address, pages(numbers.snapshot, instance)) as server:
-        with contextlib.suppress(OSError):  # a full disk keeps `indexer status` from finding us, no more
+    with Server(address, pages(recorder.snapshot, instance)) as server:
+        with contextlib.suppress(OSError):  # on a full disk, only `indexer status` does not find us
             discovery.announce(state, server.url, instance)
         events.serving(server.url)
         try:
-            yield Broadcast(events, numbers, probe)
+            yield Broadcast(events, recorder, probe)
         finally:
             probe.close()
-            with contextlib.suppress(OSError):  # what is left of it is not believed
+            with contextlib.suppress(OSError):  # then `indexer status` reports that nothing answers
                 discovery.withdraw(state)
 
 
 def pages(ask: Callable[[], Snapshot], instance: str) -> Pages:
-    """The pages of an indexer."""
+    """The pages, by path."""
     expose = exposition(ask)
 
     def healthz(_: str) -> Page:

@@ -124,7 +124,8 @@ class Indices(RolloverPolicy):
         typer.Option(
             metavar="N",
             rich_help_panel=Panel.INDEX,
-            help="Number of replicas of each shard.  [default: 1 as soon as there are two nodes]",
+            show_default="1 as soon as there are two nodes",
+            help="Number of replicas of each shard.",
             min=0,
             max=100,
         ),

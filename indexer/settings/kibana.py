@@ -31,6 +31,7 @@ class Kibana:
             metavar="ID",
             rich_help_panel=Panel.KIBANA,
             callback=_space,
-            help="Kibana space.  [default: the default space]",
+            show_default="the default space",
+            help="Kibana space.",
         ),
     ] = None

@@ -61,8 +61,8 @@ class Reader:
         typer.Option(
             metavar="URL",
             rich_help_panel=Panel.READER,
-            help="Address of Elasticsearch as Zoomdata reaches it: scheme://host:port,host:port/path."
-            "  [default: --elasticsearch-url]",
+            show_default="--elasticsearch-url",
+            help="Address of Elasticsearch as Zoomdata reaches it: scheme://host:port,host:port/path.",
         ),
     ] = None
     reader_username: Annotated[

@@ -78,7 +78,7 @@ class Status:
     running: RunningIndexer | None = None
     """The indexer that runs with this state directory and answers: then totals and logs are its own."""
     indexer_problem: str | None = None
-    """Why an indexer that should run does not: it announced its monitoring address, did not stop, and does not answer."""
+    """Why an indexer that should run does not: it announced its address and was not stopped, but has ended."""
 
     @property
     def well(self) -> bool:
@@ -159,7 +159,11 @@ def local_status(logs: LogFiles, connection: Connection, state: State) -> Status
             for path, log in it.logs.items()
         }
         totals = it.totals or totals
-    elif announced and discovery.announced(state.state_dir) == announced:  # else it has just stopped
+    elif (
+        announced
+        and discovery.announced(state.state_dir) == announced  # else it has just stopped
+        and not checkpoint.in_use(state.state_dir)  # else it cannot be reached from here: another container
+    ):
         problem = (
             f"The indexer at {announced.address} does not answer, and was not stopped. Start it again; if none should run, "
             f"delete {state.state_dir / discovery.NAME}."

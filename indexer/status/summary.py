@@ -1,10 +1,10 @@
-"""What users did: the figures of `indexer summary`, counted by the server over all entries behind the alias.
+"""The figures of `indexer summary`, counted by the server over all entries behind the alias.
 
-Which duration means what: VIS_COMMAND (status FINISHED) is a visualisation from the command to its last data, VIS_DATA
-until data is there, RDD the read from the source within it, TOPOLOGY and TOPOLOGY_PERFORMANCE the engine's part,
-RAW_DATA_EXPORT* an export. The source of a VIS_COMMAND is named only inside `request`, a text that cannot be grouped
-by; so durations are grouped by type and `storageType`, and the slowest visualisations are single ones, named by
-whatever other entry with their `cid` has a `visualizationName`.
+Meaning of durations: VIS_COMMAND (status FINISHED) is a visualisation from the command to its last data, VIS_DATA until
+data arrives, RDD the read from the source within it, TOPOLOGY and TOPOLOGY_PERFORMANCE the part of the engine,
+RAW_DATA_EXPORT* an export. The source of a VIS_COMMAND is only in `request`, a text that cannot be grouped by. Therefore
+durations are grouped by activity type and `storageType`, and the slowest visualisations are single entries; the name comes
+from any other entry with the same `cid` and a `visualizationName`.
 """
 
 from typing import Any
@@ -20,15 +20,15 @@ Json = dict[str, Any]
 TOP = 10
 VISUALS = ["VIS_COMMAND", "VIS_DATA"]
 NAMES = ("name", "sourceName", "userName", "label", "bookmarkName", "visualizationName", "clientName")
-"""Fields that name what an entry is about, by type; `userFullName` and ids say less or may be missing."""
+"""Fields with the name of an entry's object, by activity type; `userFullName` and ids say less or may be missing."""
 NOT_SET = "(not set)"
 UNSPECIFIED = "::"
-"""Stands for an address that is missing or none at all: aggregations of `ip` fields take only addresses."""
+"""Replaces a missing or invalid address: aggregations of `ip` fields accept only addresses."""
 FIRST, LAST = -62_135_596_800_000, 253_402_300_799_999
-"""Epoch ms of the first and the last moment that can be written with four digits for the year.
+"""Epoch ms of the first and the last moment with a four-digit year.
 
-Elasticsearch fails to write those at the ends of what it can hold, in any format, and closes the connection (measured on
-8.19.16 and 9.1.5). Only the values that it has sorted by are answered as they are.
+Elasticsearch fails to format dates at the limits of its range, in any format, and closes the connection (measured on
+8.19.16 and 9.1.5). Only sort values are returned unformatted.
 """
 
 
@@ -42,16 +42,15 @@ DATED: Json = {
         "must_not": [
             _dates(lt=FIRST),
             _dates(gt=LAST),
-        ],  # an entry may have several dates, and one odd one is enough
+        ],  # an entry may have several dates; one out of range is enough
     }
 }
 
 
 def summarise(client: Elasticsearch, alias: str) -> Summary:
-    """Ask the server for the figures: three searches, a fourth for names. Raises what the client raises.
+    """Count the figures with three searches, and a fourth for names. Raises what the client raises.
 
-    Counts are exact, but percentiles, and the number of users above some thousand, are the server's estimates. An alias
-    without entries gives empty tables.
+    Counts are exact; percentiles, and the number of users above some thousand, are estimates of the server.
     """
     answer = client.search(index=alias, size=0, track_total_hits=True, aggs=_figures())
     found, failures = answer["aggregations"], answer["aggregations"]["failures"]
@@ -95,7 +94,7 @@ def _figures() -> Json:
         "by_user": _terms("user", TOP),
         "failures": {
             "filter": {"bool": {"filter": failed}},
-            # More users than are shown, as one with many addresses has few attempts from each.
+            # More users than shown: a user with many addresses has few attempts from each.
             "aggs": {"by_user": _terms("user", 10 * TOP, {"by_address": by_address}), COUNTED: OF_ENTRIES},
         },
         "timed": {
@@ -144,7 +143,7 @@ def _durations(terms: Json) -> tuple[Durations, ...]:
 
 
 def _slowest(client: Elasticsearch, alias: str) -> tuple[SlowVisual, ...]:
-    """Find the slowest visualisations, each `cid` once: its command and its data both took long."""
+    """The slowest visualisations, each `cid` once: both its command and its data are entries."""
     hits = client.search(
         index=alias,
         size=5 * TOP,
@@ -203,7 +202,7 @@ def _values(*fields: str) -> list[Json]:
 
 
 def _found(hit: Json) -> Json:
-    """Give the values asked for; where none is found, there is not even the object."""
+    """The requested values; the server leaves the object out if there are none."""
     fields: Json = hit.get("fields", {})
     return fields
 

@@ -1,4 +1,4 @@
-"""The figures of `indexer summary`, and how they are arranged for a person. Knows no server."""
+"""The result of `indexer summary`, and its tables."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from indexer.show import Cell, Share, Table, milliseconds
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """How many entries have a value."""
+    """The number of entries with a value."""
 
     value: str
     entries: int
@@ -17,7 +17,7 @@ class Count:
 
 @dataclass(frozen=True, slots=True)
 class FailedLogIns:
-    """Failed log-ins of one user from one address. `ip` is None where the entry has none that is one."""
+    """Failed log-ins of one user from one address. `ip` is None without a valid address."""
 
     user: str
     ip: str | None
@@ -27,7 +27,7 @@ class FailedLogIns:
 
 @dataclass(frozen=True, slots=True)
 class Durations:
-    """How long entries of one type took, in ms; by what they read from, where they say it."""
+    """Durations of entries of one activity type and storage type, in ms. The latter may be missing."""
 
     activity_type: str
     storage_type: str | None
@@ -39,7 +39,7 @@ class Durations:
 
 @dataclass(frozen=True, slots=True)
 class SlowVisual:
-    """One visualisation that took long."""
+    """A slow visualisation."""
 
     when: datetime | None
     name: str | None
@@ -50,7 +50,7 @@ class SlowVisual:
 
 @dataclass(frozen=True, slots=True)
 class Deletion:
-    """What was deleted, and by whom."""
+    """A deleted object, and who deleted it."""
 
     when: datetime | None
     activity_type: str
@@ -60,7 +60,7 @@ class Deletion:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """What is in the index. Tables are cut at their most important rows; the totals are not."""
+    """Figures of the whole index. Lists contain only their most important rows."""
 
     alias: str
     entries: int
@@ -78,12 +78,12 @@ class Summary:
     deletions: tuple[Deletion, ...]
 
     def tables(self) -> Iterator[Table]:
-        """Arrange the figures for a person."""
+        """The tables for a terminal."""
         yield Table(
             f"In {self.alias}",
             ("entries", "users", "first (UTC)", "last (UTC)"),
             ((self.entries, self.users, self.first, self.last),) if self.entries else (),
-            "No entries yet: `indexer run` brings them.",
+            "No entries yet; `indexer run` indexes them.",
         )
         yield self._counts("By type", "activity type", self.by_type)
         yield self._counts("By status", "status", self.by_status)

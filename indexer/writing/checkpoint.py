@@ -175,6 +175,21 @@ class StateDirectory:
         self.close()
 
 
+def in_use(directory: Path) -> bool:
+    """Whether an indexer of this machine, also in another container, holds the lock of a state directory."""
+    try:
+        lock = os.open(directory / "lock", os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError as error:
+        return isinstance(error, BlockingIOError)
+    finally:
+        os.close(lock)  # releases the lock
+    return False
+
+
 def _lock_file(path: Path) -> int:
     """Open the lock file, creating it if it is missing. Raises OSError, also if it is not a regular file with one link."""
     flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC

@@ -21,7 +21,7 @@ NODES = ("one", "two", "three")
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports that nobody listens on now."""
+    """Ports on which nothing listens now."""
     with ExitStack() as stack:
         sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
         for each in sockets:
@@ -31,7 +31,7 @@ def free_ports(count: int) -> list[int]:
 
 @pytest.fixture(scope="module")
 def nodes(elasticsearch_version: str) -> Iterator[dict[str, Embedded]]:
-    """Three nodes that have found each other."""
+    """A cluster of three nodes."""
     ports = dict(zip(NODES, free_ports(len(NODES)), strict=True))
     cluster = f"cluster-{token_hex(4)}"
     with ExitStack() as stack:
@@ -71,8 +71,9 @@ def lab(nodes: dict[str, Embedded], tmp_path: Path) -> Iterator[Lab]:
 
 
 def healthy(client: Elasticsearch) -> None:
-    """Wait until all three nodes hold all that they should."""
-    client.cluster.health(wait_for_status="green", wait_for_nodes="3", timeout="60s")
+    """Wait until all three nodes are there and all shards are assigned."""
+    patient = client.options(request_timeout=90)
+    patient.cluster.health(wait_for_status="green", wait_for_nodes="3", timeout="60s")
 
 
 def test_nodes_killed_under_load_lose_nothing_and_double_nothing(

@@ -117,7 +117,7 @@ def test_the_index_rolls_over_several_times_under_a_running_indexer(lab: Lab) ->
             lab.append(new)
             written.extend(new)
         lab.client.indices.refresh(index=lab.connection.alias)
-        return indices > 2  # each takes entries five seconds after it was begun
+        return indices > 2
 
     lab.append([])
     with lab.following(batch_bytes=2000) as following:

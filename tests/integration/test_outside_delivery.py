@@ -169,9 +169,7 @@ def test_a_full_standard_output_is_one_sentence(lab: Lab, arguments: list[str]) 
     said = [line for line in done.stderr.splitlines() if not line.startswith("{")]
     assert (done.returncode, said) == (
         1,
-        [
-            "indexer: Cannot write to standard output: No space left on device. Send its output somewhere else."
-        ],
+        ["indexer: Cannot write to standard output: No space left on device. Redirect the output."],
     )
 
 

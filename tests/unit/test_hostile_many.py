@@ -10,7 +10,7 @@ import pytest
 from indexer.errors import Stopped
 from indexer.events import MOST_UNREADABLE
 from indexer.monitoring.health import MOST_NAMED, assess
-from indexer.monitoring.logs import FILES, FORGOTTEN, Logs
+from indexer.monitoring.logs import FORGOTTEN_AFTER, MOST_FILES, Logs
 from indexer.monitoring.recorder import UNREADABLE_FOR, MetricsRecorder
 from indexer.pipeline import Interrupted
 from indexer.reading import sources
@@ -221,10 +221,10 @@ def test_logs_of_what_cannot_be_read_are_bounded() -> None:
     """A hundred files are said each, the others together; what is told no more is forgotten."""
     now, said = [0.0], Lines()
     logs = Logs(said, lambda: now[0])  # type: ignore[arg-type]
-    for number in range(10 * FILES):
+    for number in range(10 * MOST_FILES):
         logs.file_unreadable(f"/logs/{number}", "no")
-    assert len(said.said) == FILES + 1
-    now[0] += FORGOTTEN + 1
+    assert len(said.said) == MOST_FILES + 1
+    now[0] += FORGOTTEN_AFTER + 1
     logs.heartbeat(lambda: (_ for _ in ()).throw(AssertionError))
     assert len(logs._faults) == 1
     logs.file_unreadable("/logs/new", "no")

@@ -16,7 +16,7 @@ import structlog
 
 from indexer.events import Broadcast, Events, Fault, Progress, Recognition, Totals
 from indexer.monitoring import Logs, logger
-from indexer.monitoring.logs import SAID_AGAIN
+from indexer.monitoring.logs import REPEAT_EVERY
 from indexer.monitoring.recorder import MetricsRecorder
 from tests.support.observed import Heard
 
@@ -70,20 +70,20 @@ def fail(logs: Logs, times: int = 1, fault: Fault = Fault.NO_ANSWER) -> None:
 def test_a_fault_is_said_once_then_counted(logs: Logs, said: list[Said], clock: Clock) -> None:
     """The first time it is said at once, then not for a minute, then with how often it was."""
     fail(logs, 10)
-    clock.now = SAID_AGAIN - 1
+    clock.now = REPEAT_EVERY - 1
     fail(logs)
     assert said == [
         {
             "level": "warning",
-            "event": "not delivered, trying again",
+            "event": "delivery failed, retrying",
             "fault": "no_answer",
             "detail": "Connection refused",
         }
     ]
-    clock.now = SAID_AGAIN
+    clock.now = REPEAT_EVERY
     fail(logs, 5)
     assert [line.get("times") for line in said] == [None, 12]
-    clock.now = 2 * SAID_AGAIN
+    clock.now = 2 * REPEAT_EVERY
     fail(logs)
     assert [line.get("times") for line in said] == [None, 12, 17]
 
@@ -96,7 +96,7 @@ def test_the_end_of_a_fault_is_said_with_its_count(logs: Logs, said: list[Said],
     clock.now = 192.0
     logs.delivery_recovered()
     logs.delivery_recovered()
-    assert [line["event"] for line in said] == ["not delivered, trying again"] * 2 + ["delivered again"]
+    assert [line["event"] for line in said] == ["delivery failed, retrying"] * 2 + ["delivery recovered"]
     assert (said[-1]["times"], said[-1]["lasted_seconds"]) == (5, 192.0)
     fail(logs)
     assert len(said) == 4
@@ -112,7 +112,7 @@ def test_different_faults_are_each_said(logs: Logs, said: list[Said]) -> None:
 
 def test_what_is_waited_for_is_said_once(logs: Logs, said: list[Said], clock: Clock) -> None:
     """Asked again and again, the sentence is said once a minute."""
-    for second in range(int(SAID_AGAIN) + 1):
+    for second in range(int(REPEAT_EVERY) + 1):
         clock.now = second
         logs.waiting("No answer from Elasticsearch.")
     assert [(line["event"], line.get("times")) for line in said] == [
@@ -127,10 +127,10 @@ def test_what_was_counted_is_said_though_nothing_more_happens(
     """A heartbeat says what was counted since a fault was last said, once a minute; the end says the rest."""
     logs.rejected("not_an_object", 2)
     logs.rejected("not_an_object", 500)
-    clock.now = SAID_AGAIN - 1
+    clock.now = REPEAT_EVERY - 1
     logs.heartbeat(lambda: NOWHERE)
     assert [line["lines"] for line in said] == [2]
-    clock.now = SAID_AGAIN
+    clock.now = REPEAT_EVERY
     for _ in range(3):
         logs.heartbeat(lambda: NOWHERE)
     assert [line["lines"] for line in said] == [2, 502]
@@ -180,10 +180,10 @@ def test_what_becomes_of_indices_is_said(logs: Logs, said: list[Said]) -> None:
     logs.rollover_failed("Elasticsearch refuses")
     logs.rollover_managed("a")
     assert [line["event"] for line in said] == [
-        "rollover failed, trying again",
+        "rollover failed, retrying",
         "alias rolled over",
         "old index deleted",
-        "rollover failed, trying again",
+        "rollover failed, retrying",
         "rollover left to lifecycle management",
     ]
     assert [line.get("index") or line.get("reason") or line.get("policy") for line in said] == [
@@ -214,7 +214,7 @@ def test_rejected_lines_are_all_counted(logs: Logs, said: list[Said], clock: Clo
     logs.rejected("not_an_object", 2)
     logs.rejected("not_an_object", 5)
     logs.rejected("document_parsing_exception", 1)
-    clock.now = SAID_AGAIN
+    clock.now = REPEAT_EVERY
     logs.rejected("not_an_object", 1)
     assert [(line["type"], line["lines"]) for line in said] == [
         ("not_an_object", 2),
@@ -254,7 +254,7 @@ def test_several_threads_say_a_fault_once(logs: Logs, said: list[Said], clock: C
     for thread in threads:
         thread.join()
     logs.delivery_recovered()
-    assert [line["event"] for line in said] == ["not delivered, trying again", "delivered again"]
+    assert [line["event"] for line in said] == ["delivery failed, retrying", "delivery recovered"]
     assert said[1]["times"] == 4000
 
 
@@ -279,9 +279,11 @@ def test_a_terminal_gets_text_with_spans_of_time(
     fail(logs)
     logs.delivery_recovered()
     lines = capsys.readouterr().err.splitlines()
-    assert "not delivered, trying again" in lines[0]
+    assert "delivery failed, retrying" in lines[0]
     assert "\x1b" not in lines[1]
-    assert re.fullmatch(r"\d\d:\d\d:\d\d \[info *\] delivered again +lasted='3 min 12 s' times=1", lines[1])
+    assert re.fullmatch(
+        r"\d\d:\d\d:\d\d \[info *\] delivery recovered +lasted='3 min 12 s' times=1", lines[1]
+    )
 
 
 def test_debug_tells_of_each_batch(capsys: pytest.CaptureFixture[str]) -> None:

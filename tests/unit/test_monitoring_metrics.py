@@ -156,7 +156,8 @@ def test_odd_paths_are_labels() -> None:
 
 
 def test_the_table_names_all_metrics() -> None:
-    """What the README shows is what is served."""
+    """The operator's page has the table, and the table has what is served."""
+    assert table() in (ROOT / "compose" / "README.md").read_text(encoding="utf-8")
     named = set(re.findall(r"`(indexer_\w+)", table()))
     assert named == {metric.name for metric in METRICS} | {LATENCY, BUILD}
     served = {sample.name for family in families(NOW).values() for sample in family.samples}

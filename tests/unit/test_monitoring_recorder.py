@@ -127,7 +127,7 @@ def test_lines_requests_and_faults_are_counted(numbers: MetricsRecorder, clock: 
     numbers.file_lost("b.log", 17)
     numbers.checkpoint_failed("/state", "No space left on device")
     numbers.fields_counted(Fields(15, 2000))
-    numbers.room_seen(10**9)
+    numbers.disk_probed(10**9)
     clock.now += 30
     now = numbers.snapshot()
     assert now.lines == Totals(13, 9, 2, 1, 1, 570)
@@ -293,9 +293,9 @@ def test_a_checkpoint_that_cannot_be_written_makes_it_unready(numbers: MetricsRe
 
 def test_a_cluster_that_is_gone_is_seen_with_nothing_to_send(numbers: MetricsRecorder) -> None:
     """A look at it is enough."""
-    numbers.cluster_seen("No answer from Elasticsearch.")
+    numbers.cluster_probed("No answer from Elasticsearch.")
     assert problems(numbers) == [Problem.CLUSTER]
-    numbers.cluster_seen(None)
+    numbers.cluster_probed(None)
     assert problems(numbers) == []
 
 

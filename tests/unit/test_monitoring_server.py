@@ -21,7 +21,7 @@ from indexer.events import Events, LogProgress, Progress, Totals
 from indexer.monitoring import cluster_probe, discovery
 from indexer.monitoring import http_server as server_module
 from indexer.monitoring.cluster_probe import ClusterProbe
-from indexer.monitoring.http_server import MOST, CannotListen, Page, Server
+from indexer.monitoring.http_server import MAX_CONNECTIONS, CannotListen, Page, Server
 from indexer.monitoring.recorder import MetricsRecorder
 from indexer.monitoring.service import monitored, pages
 from indexer.settings import Connection
@@ -275,10 +275,10 @@ def test_a_lookout_survives_what_nobody_foresaw(tmp_path: Path, monkeypatch: pyt
         raise next(answers)
 
     monkeypatch.setattr(cluster_probe, "backing", backing)
-    monkeypatch.setattr(cluster_probe, "LOOK_EVERY", 0.0)
+    monkeypatch.setattr(cluster_probe, "PROBE_EVERY", 0.0)
     numbers = MetricsRecorder()
     told: list[str | None] = []
-    monkeypatch.setattr(numbers, "cluster_seen", told.append)
+    monkeypatch.setattr(numbers, "cluster_probed", told.append)
     seen_by = ClusterProbe(Connection(), tmp_path, numbers)
     seen_by.connected(None, "")
     deadline = time.monotonic() + 30
@@ -343,12 +343,12 @@ def test_a_thousand_slow_connections_keep_no_probe_from_its_answer(
                 assert get(server, "/healthz")[0] == 200
         assert [get(server, path)[0] for path in ("/healthz", "/readyz", "/metrics")] == [200, 503, 200]
         assert threading.active_count() <= threads
-        assert opened() - files - 1000 <= MOST
+        assert opened() - files - 1000 <= MAX_CONNECTIONS
 
 
 def test_a_request_has_a_time_as_a_whole(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     """A byte now and then does not make it begin again."""
-    monkeypatch.setattr(server_module, "PATIENCE", 0.3)
+    monkeypatch.setattr(server_module, "TIMEOUT", 0.3)
     with visitor(server) as slow, contextlib.suppress(ConnectionError):
         deadline = time.monotonic() + 30
         for sign in itertools.cycle(b"GET /healthz HTTP/1.1\r\nX: "):
@@ -362,7 +362,7 @@ def test_a_request_has_a_time_as_a_whole(server: Server, monkeypatch: pytest.Mon
 
 def test_who_takes_no_answer_is_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
     """A page that nobody reads goes after the same time; others are answered meanwhile."""
-    monkeypatch.setattr(server_module, "PATIENCE", 0.3)
+    monkeypatch.setattr(server_module, "TIMEOUT", 0.3)
     page = Page(b"x" * 20_000_000, "text/plain")
     with (
         Server("127.0.0.1:0", {"/": lambda _: page, "/small": lambda _: Page(b"")}) as server,

@@ -108,6 +108,8 @@ def test_an_indexer_that_was_not_stopped_should_run(where: State, connection: Co
     assert "http://127.0.0.1:9 does not answer" in status.indexer_problem
     assert str(where.state_dir / "monitoring.json") in status.indexer_problem
     assert any(status.indexer_problem in table.empty for table in status.tables())
+    with StateDirectory(where.state_dir):  # it runs in another container
+        assert local_status(LogFiles([]), connection, where).well
     discovery.withdraw(where.state_dir)
     assert local_status(LogFiles([]), connection, where).well
 

@@ -1,6 +1,7 @@
 """Options: each is an environment variable too, with help; secrets are read and never shown."""
 
 import os
+import re
 import subprocess
 import sys
 from dataclasses import asdict, fields
@@ -25,6 +26,7 @@ from indexer.settings import (
     LogFiles,
     LogLevel,
     Monitoring,
+    Panel,
     RolloverPolicy,
     SecretUnusable,
     State,
@@ -164,6 +166,23 @@ def test_each_option_and_command_has_help() -> None:
                 assert parameter.envvar == PREFIX + parameter.name.upper()
                 seen.add(parameter.name)
     assert seen == groups
+
+
+def words(command: Any, typed: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
+    """What is typed for each command, groups of commands among them."""
+    below = getattr(command, "commands", {}).items()
+    return [typed, *(each for name, sub in below for each in words(sub, (*typed, name)))]
+
+
+@pytest.mark.parametrize("typed", words(get_command(cli.app)), ids=" ".join)
+def test_help_names_values_not_types(typed: tuple[str, ...]) -> None:
+    """SECONDS or PATH, and nothing for a flag; each option is in the first panel or in one of ours."""
+    shown = CliRunner().invoke(cli.app, [*typed, "--help"], env={"COLUMNS": "120"}).output
+    assert not re.search(r"<(bool|int|float|str|path|list)", shown)
+    panels = re.findall("╭─ (.+?) ─", shown)
+    assert set(panels) <= {"Arguments", "Options", "Commands", *Panel}
+    ours = [panel for panel in panels if panel in list(Panel)]
+    assert ours == sorted(ours, key=list(Panel).index)
 
 
 @pytest.mark.parametrize(
