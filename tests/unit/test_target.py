@@ -39,6 +39,13 @@ def test_a_single_index_is_written_without_being_marked(server: FakeElasticsearc
         backing(server.cluster)
 
 
+def test_a_single_index_that_is_marked_as_not_written_is_no_write_index(server: FakeElasticsearch) -> None:
+    """Elasticsearch refuses to write through such an alias."""
+    server.behind, server.write = [TWO], ONE
+    with pytest.raises(NoWriteIndex):
+        backing(server.cluster)
+
+
 def test_no_alias_is_not_installed(server: FakeElasticsearch) -> None:
     """Without the alias the sentence says what to run, and on which server."""
     server.behind = []
