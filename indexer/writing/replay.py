@@ -3,6 +3,7 @@
 import base64
 import threading
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import PurePath
@@ -92,11 +93,12 @@ class Replayed:
 
 def listing(connection: Connection, state: State, limit: int) -> Listing:
     """List the newest rejected lines. Raises Fatal."""
-    local = list(_in_files(state, DeadLetterFiles(state.state_dir)))
     size = min(limit, 10_000)
     with connected(connection, expects=size * DESCRIBED) as cluster:
-        _refresh(cluster.client, connection.rejected)
-        answer = _search(cluster.client, connection.rejected, size=size, newest_first=True)
+        rejected = _Rejected(cluster.client, connection.rejected, state)
+        local = list(rejected.in_files())
+        rejected.refresh()
+        answer = rejected.search(size, newest_first=True)
         total = int(answer["hits"]["total"]["value"])
         lines = [*map(_kept, answer["hits"]["hits"]), *local]
     lines.sort(key=lambda kept: kept.rejected, reverse=True)
@@ -110,20 +112,18 @@ def replay(
 
     Raises StillListed for those that cannot be removed, NotRead for those that cannot be read, and Fatal.
     """
-    local = DeadLetterFiles(state.state_dir)
     done = Replayed(0, 0, 0)
     expects = max(ASKED_AT_ONCE * DESCRIBED, 2 * (delivery.batch_bytes + delivery.max_line_bytes))
     with connected(connection, expects=expects) as cluster:
-        client = cluster.client
-        _refresh(client, connection.rejected)
-        sender = Sender(client, Target(cluster, backing(cluster), None), events, stop)
+        rejected = _Rejected(cluster.client, connection.rejected, state)
+        rejected.refresh()
+        sender = Sender(cluster.client, Target(cluster, backing(cluster), None), events, stop)
         unread: list[str] = []
-        for some in _in_groups(_all_kept(client, connection.rejected, state, local), delivery.batch_bytes):
-            lines = _lines(client, connection.rejected, local, some, unread)
+        for group in _in_groups(rejected.all(), delivery.batch_bytes):
+            lines = rejected.read(group, unread)
             outcome, again = sender.deliver(_batch([line for _, line in lines]))
             refused = {rejection.id for rejection in again}
-            taken = [kept for kept, _ in lines if kept.id not in refused]
-            _forget(client, connection.rejected, state, local, taken)
+            rejected.remove([kept for kept, _ in lines if kept.id not in refused])
             done = Replayed(
                 done.delivered + outcome.created,
                 done.already_there + outcome.duplicates,
@@ -134,54 +134,110 @@ def replay(
     return done
 
 
+class _Rejected:
+    """The rejected lines, in their index and in files. Raises StateUnusable, and what the client raises."""
+
+    def __init__(self, client: Elasticsearch, index: str, state: State) -> None:
+        self._client = client
+        self._index = index
+        self._directory = state.state_dir
+        self._files = DeadLetterFiles(state.state_dir)
+
+    def refresh(self) -> None:
+        """Make all of them searchable, if the user may and the index exists."""
+        self._client.options(ignore_status=[403, 404]).indices.refresh(index=self._index)
+
+    def search(self, size: int, *, newest_first: bool, after: list[Any] | None = None) -> Any:
+        """Those in the index, by time, file and offset; without their bytes."""
+        order = "desc" if newest_first else "asc"
+        return self._client.search(
+            index=self._index,
+            ignore_unavailable=True,
+            size=size,
+            sort=[{"@timestamp": order}, {"file": order}, {"offset": order}],
+            search_after=after,
+            track_total_hits=True,
+            source_excludes=["bytes"],
+        )
+
+    def in_files(self) -> Iterator[DeadLetter]:
+        """Those in files."""
+        with self._usable():
+            yield from self._files.list()
+
+    def all(self) -> Iterator[DeadLetter]:
+        """Those in the index, oldest first, then those in files."""
+        after: list[Any] | None = None
+        while True:
+            hits = self.search(ASKED_AT_ONCE, newest_first=False, after=after)["hits"]["hits"]
+            yield from map(_kept, hits)
+            if len(hits) < ASKED_AT_ONCE:
+                break
+            after = hits[-1]["sort"]
+        yield from self.in_files()
+
+    def read(self, group: Sequence[DeadLetter], unread: list[str]) -> list[tuple[DeadLetter, Rejection]]:
+        """Read the bytes of some lines; failures are added to `unread`. A line that was removed meanwhile is left out."""
+        ids = [kept.id for kept in group if kept.where == "index"]
+        mget = self._client.mget
+        docs = mget(index=self._index, ids=ids, source_includes=["bytes"])["docs"] if ids else []
+        stored = {doc["_id"]: doc for doc in docs}
+        lines = []
+        for kept in group:
+            try:
+                line = self._files.line(kept.id) if kept.where == "file" else _bytes_of(stored[kept.id])
+            except OSError as error:
+                unread.append(f"{kept.id}.line: {error.strerror}")
+            except (ValueError, KeyError) as error:
+                unread.append(f"{kept.id} in {self._index}: {error}")
+            else:
+                if line is not None and len(line) != kept.size:
+                    unread.append(f"{kept.id} ({kept.where}) has {len(line)} of {kept.size} bytes")
+                elif line is not None:
+                    rejection = Rejection(kept.id, kept.file, kept.offset, kept.type, kept.reason, line)
+                    lines.append((kept, rejection))
+        return lines
+
+    def remove(self, delivered: Sequence[DeadLetter]) -> None:
+        """Remove lines that were acknowledged. Raises StillListed."""
+        with self._usable():
+            for kept in delivered:
+                if kept.where == "file":
+                    self._files.remove(kept.id)
+        ids = [kept.id for kept in delivered if kept.where == "index"]
+        if not ids:
+            return
+        lines = b"".join(orjson.dumps({"delete": {"_id": identity}}) + b"\n" for identity in ids)
+        answer = self._client.bulk(
+            operations=lines,  # type: ignore[arg-type] # bytes go out as they are: elastic/client.py
+            index=self._index,
+            refresh=True,
+            filter_path=answers.FILTER_PATH,
+        )
+        try:
+            items = answers.read_answer(answer.body, len(ids)).items
+        except InvalidAnswer as error:
+            raise StillListed(index=self._index, status=answer.meta.status, reason=error) from None
+        for item in items:
+            if item.status not in {200, 404}:
+                reason = item.reason or item.error_type
+                raise StillListed(index=self._index, status=item.status, reason=reason)
+
+    @contextmanager
+    def _usable(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise StateUnusable(path=self._directory, reason=error.strerror or error) from None
+
+
 def _shortened(text: str) -> str:
     words = " ".join(text.split())
     return words if len(words) <= SHOWN else words[: SHOWN - 1] + "…"
 
 
-def _refresh(client: Elasticsearch, index: str) -> None:
-    """Make all rejected lines searchable, if the user may and the index exists."""
-    client.options(ignore_status=[403, 404]).indices.refresh(index=index)
-
-
-def _search(
-    client: Elasticsearch, index: str, size: int, *, newest_first: bool, after: list[Any] | None = None
-) -> Any:
-    order = "desc" if newest_first else "asc"
-    return client.search(
-        index=index,
-        ignore_unavailable=True,
-        size=size,
-        sort=[{"@timestamp": order}, {"file": order}, {"offset": order}],
-        search_after=after,
-        track_total_hits=True,
-        source_excludes=["bytes"],
-    )
-
-
 def _kept(hit: dict[str, Any]) -> DeadLetter:
     return DeadLetter.of(hit["_id"], hit["_source"], "index")
-
-
-def _in_files(state: State, local: DeadLetterFiles) -> Iterator[DeadLetter]:
-    """All lines in files. Raises StateUnusable."""
-    try:
-        yield from local.list()
-    except OSError as error:
-        raise StateUnusable(path=state.state_dir, reason=error.strerror or error) from None
-
-
-def _all_kept(
-    client: Elasticsearch, index: str, state: State, local: DeadLetterFiles
-) -> Iterator[DeadLetter]:
-    after: list[Any] | None = None
-    while True:
-        hits = _search(client, index, ASKED_AT_ONCE, newest_first=False, after=after)["hits"]["hits"]
-        yield from map(_kept, hits)
-        if len(hits) < ASKED_AT_ONCE:
-            break
-        after = hits[-1]["sort"]
-    yield from _in_files(state, local)
 
 
 def _in_groups(kept: Iterable[DeadLetter], limit: int) -> Iterator[list[DeadLetter]]:
@@ -195,29 +251,6 @@ def _in_groups(kept: Iterable[DeadLetter], limit: int) -> Iterator[list[DeadLett
         size += one.size
     if group:
         yield group
-
-
-def _lines(
-    client: Elasticsearch, index: str, local: DeadLetterFiles, some: Sequence[DeadLetter], unread: list[str]
-) -> list[tuple[DeadLetter, Rejection]]:
-    """Fetch the bytes of some lines; failures are added to `unread`. A line that was removed meanwhile is left out."""
-    ids = [kept.id for kept in some if kept.where == "index"]
-    docs = client.mget(index=index, ids=ids, source_includes=["bytes"])["docs"] if ids else []
-    stored = {doc["_id"]: doc for doc in docs}
-    lines = []
-    for kept in some:
-        try:
-            line = local.line(kept.id) if kept.where == "file" else _bytes_of(stored[kept.id])
-        except OSError as error:
-            unread.append(f"{kept.id}.line: {error.strerror}")
-        except (ValueError, KeyError) as error:
-            unread.append(f"{kept.id} in {index}: {error}")
-        else:
-            if line is not None and len(line) != kept.size:
-                unread.append(f"{kept.id} ({kept.where}) has {len(line)} of {kept.size} bytes")
-            elif line is not None:
-                lines.append((kept, Rejection(kept.id, kept.file, kept.offset, kept.type, kept.reason, line)))
-    return lines
 
 
 def _bytes_of(doc: dict[str, Any]) -> bytes | None:
@@ -238,27 +271,3 @@ def _batch(lines: Sequence[Rejection]) -> Batch[None]:
         else:
             refused.append(line)
     return Batch(Body.of(pairs), refused)
-
-
-def _forget(
-    client: Elasticsearch, index: str, state: State, local: DeadLetterFiles, taken: Sequence[DeadLetter]
-) -> None:
-    """Remove acknowledged lines from the list. Raises StillListed, StateUnusable."""
-    try:
-        for kept in taken:
-            if kept.where == "file":
-                local.remove(kept.id)
-    except OSError as error:
-        raise StateUnusable(path=state.state_dir, reason=error.strerror or error) from None
-    ids = [kept.id for kept in taken if kept.where == "index"]
-    if not ids:
-        return
-    lines = b"".join(orjson.dumps({"delete": {"_id": identity}}) + b"\n" for identity in ids)
-    answer = client.bulk(operations=lines, index=index, refresh=True, filter_path=answers.FILTER_PATH)  # type: ignore[arg-type]
-    try:
-        items = answers.read_answer(answer.body, len(ids)).items
-    except InvalidAnswer as error:
-        raise StillListed(index=index, status=answer.meta.status, reason=error) from None
-    for item in items:
-        if item.status not in {200, 404}:
-            raise StillListed(index=index, status=item.status, reason=item.reason or item.error_type)
