@@ -1,4 +1,4 @@
-"""`indexer zoomdata`: its connection to the index, and what it logs."""
+"""`indexer zoomdata`: connect Zoomdata to the index, and switch what it logs."""
 
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,9 +14,7 @@ if TYPE_CHECKING:
 
 DryRun = Annotated[
     bool,
-    typer.Option(
-        "--dry-run", help="Send nothing that changes anything; print what would be sent, secrets masked."
-    ),
+    typer.Option("--dry-run", help="Change nothing; print the requests, with secrets masked."),
 ]
 
 
@@ -26,39 +24,39 @@ def connect(
     zoomdata: Zoomdata,
     reader: Reader,
     views: Annotated[
-        bool, typer.Option("--views", help="Make a source for each activity type too, with its fields alone.")
+        bool,
+        typer.Option("--views", help="Also create a source for each activity type, with its fields only."),
     ] = False,
     parameter: Annotated[
         list[str] | None,
-        typer.Option(
-            metavar="KEY=VALUE", help="Value of a parameter of Zoomdata's connector; may be repeated."
-        ),
+        typer.Option(metavar="KEY=VALUE", help="Value of a parameter of Zoomdata's connector. Repeatable."),
     ] = None,
     dry_run: DryRun = False,
     json: Json = False,
 ) -> None:
-    """Make a connection and sources over the index in Zoomdata 6.9 or later; again, to add fields that are new.
+    """Create a connection to the index and sources over it in Zoomdata 6.9 or later. Run it again to add new fields.
 
     Example: indexer zoomdata connect --zoomdata-url https://zoomdata:8443 --zoomdata-username admin --reader-username zoomdata --views
     """
     from indexer.elastic.client import connect as to_elasticsearch  # noqa: PLC0415
     from indexer.elastic.client import inspect_server, translate_errors  # noqa: PLC0415
     from indexer.zoomdata.api import Api  # noqa: PLC0415
-    from indexer.zoomdata.connect import Connecting  # noqa: PLC0415
+    from indexer.zoomdata.connect import connect as connect_zoomdata  # noqa: PLC0415
 
-    given = dict(_pair(each) for each in parameter or ())
+    parameters = dict(_pair(each) for each in parameter or ())
     with (
         to_elasticsearch(connection) as client,
         translate_errors(connection),
         Api(zoomdata, dry=dry_run) as api,
     ):
-        connecting = Connecting(client, connection, inspect_server(client), api)
-        _tell(api, connecting.run(reader, given, views=views), json, reader.reader_password)
+        server = inspect_server(client)
+        done = connect_zoomdata(client, connection, server, api, reader, parameters, views=views)
+        _show(api, done, json, reader.reader_password)
 
 
 @options
 def remove(connection: Connection, zoomdata: Zoomdata, dry_run: DryRun = False, json: Json = False) -> None:
-    """Take away the sources and the connection that `connect` has made; what a dashboard uses stays.
+    """Remove the sources and the connection that `connect` created. What a dashboard uses is kept.
 
     Example: indexer zoomdata remove --dry-run
     """
@@ -66,7 +64,7 @@ def remove(connection: Connection, zoomdata: Zoomdata, dry_run: DryRun = False, 
     from indexer.zoomdata.api import Api  # noqa: PLC0415
 
     with Api(zoomdata, dry=dry_run) as api:
-        _tell(api, remove.remove(api, connection.alias), json)
+        _show(api, remove.remove(api, connection.alias), json)
 
 
 @options
@@ -81,7 +79,7 @@ def logging(
     dry_run: DryRun = False,
     json: Json = False,
 ) -> None:
-    """Show which activity types Zoomdata logs, and switch them on or off; as its user supervisor.
+    """Show which activity types Zoomdata logs, and switch them on or off. Requires its user supervisor.
 
     Example: indexer zoomdata logging --zoomdata-username supervisor --on all --off REQUEST
     """
@@ -89,19 +87,20 @@ def logging(
     from indexer.zoomdata.api import SUPERVISOR, Api  # noqa: PLC0415
 
     with Api(zoomdata, SUPERVISOR, dry=dry_run) as api:
-        _tell(api, activities.switch(api, _types(on), _types(off)), json)
+        _show(api, activities.switch(api, _types(on), _types(off)), json)
 
 
-def _tell(api: "Api", result: "Tabular", json: bool, secret: str | None = None) -> None:
-    """Show the result, or of a dry run the requests without this secret."""
+def _show(api: "Api", result: "Tabular", json: bool, secret: str | None = None) -> None:
+    """Show the result; of a dry run, the requests too, with secrets masked."""
     from indexer.show import as_json  # noqa: PLC0415
-    from indexer.zoomdata.connectors import masked  # noqa: PLC0415
+    from indexer.zoomdata.connectors import mask_secrets  # noqa: PLC0415
 
     if not api.dry:
         show(result, json)
         return
     calls = [
-        {"method": it.method, "url": api.url + it.path, "body": masked(it.body, secret)} for it in api.planned
+        {"method": it.method, "url": api.url + it.path, "body": mask_secrets(it.body, secret)}
+        for it in api.planned
     ]
     if json:
         write_data(as_json({"requests": calls, "result": result}))
@@ -115,9 +114,9 @@ def _tell(api: "Api", result: "Tabular", json: bool, secret: str | None = None) 
 
 
 def _types(given: list[str] | None) -> list[str]:
-    """Types, upper case but for `all`."""
-    named = (each.strip() for text in given or () for each in text.split(","))
-    return ["all" if each.lower() == "all" else each.upper() for each in named if each]
+    """Activity types in upper case, `all` in lower case."""
+    names = (each.strip() for text in given or () for each in text.split(","))
+    return ["all" if each.lower() == "all" else each.upper() for each in names if each]
 
 
 def _pair(given: str) -> tuple[str, str]:

@@ -70,19 +70,21 @@ def install(connection: Connection, kibana: Kibana, *, alerts: bool, export_rows
     with Api(connection, kibana) as api:
         version = api.version()
         if version[:2] < OLDEST:
-            raise KibanaTooOld(url=api.url, version=_dotted(version))
+            raise KibanaTooOld(url=api.space_url, version=_dotted(version))
         answer = api.upload(
             "/api/saved_objects/_import?overwrite=true",
             f"{names.prefix}.ndjson",
             ndjson(objects),
             privileges=PRIVILEGES,
         )
-        _require_all(answer, objects, api.url)
+        _require_all(answer, objects, api.space_url)
         made = rules.install(api, names, export_rows) if alerts else []
         dashboards = {
-            it.title: f"{api.url}/app/dashboards#/view/{it.id}" for it in objects if it.type == "dashboard"
+            it.title: f"{api.space_url}/app/dashboards#/view/{it.id}"
+            for it in objects
+            if it.type == "dashboard"
         }
-        return Installed(api.url, _dotted(version), len(objects), dashboards, tuple(made))
+        return Installed(api.space_url, _dotted(version), len(objects), dashboards, tuple(made))
 
 
 def _require_all(answer: Any, objects: Sequence[SavedObject], url: str) -> None:

@@ -99,13 +99,13 @@ def _require_ready(api: Api) -> None:
     _, health = api.send("GET", "/api/alerting/_health", privileges=PRIVILEGES)
     if not health.get("has_permanent_encryption_key"):
         raise AlertingNotReady(
-            url=api.url,
+            url=api.space_url,
             reason="it has no permanent encryption key",
             remedy="Set xpack.encryptedSavedObjects.encryptionKey (32 characters or more) in kibana.yml, restart Kibana",
         )
     if not health.get("is_sufficiently_secure", True):
         raise AlertingNotReady(
-            url=api.url,
+            url=api.space_url,
             reason="API keys are off in Elasticsearch, or TLS is",
             remedy="Switch on TLS and xpack.security.authc.api_key.enabled in Elasticsearch",
         )

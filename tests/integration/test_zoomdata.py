@@ -22,14 +22,15 @@ from indexer.errors import WrongUsage
 from indexer.settings import Connection, Reader, Zoomdata
 from indexer.setup.view_install import add
 from indexer.zoomdata.api import Api
-from indexer.zoomdata.connect import Connected, Connecting
+from indexer.zoomdata.connect import Connected
+from indexer.zoomdata.connect import connect as connect_zoomdata
 from indexer.zoomdata.facts import access, address, fields_by_type
 from indexer.zoomdata.failures import (
     ConnectorNotEnabled,
     ElasticsearchTooOld,
     ForeignSource,
     NotConnected,
-    NothingToSee,
+    NothingVisible,
     ParametersMissing,
     ZoomdataForbids,
     ZoomdataTooOld,
@@ -64,8 +65,10 @@ class Bench:
     def connect(self, *, views: bool = False, dry: bool = False, **given: str) -> Connected:
         """`indexer zoomdata connect`."""
         with Api(self.zoomdata, dry=dry) as api:
-            connecting = Connecting(self.lab.client, self.lab.connection, self.server, api)
-            return connecting.run(Reader(reader_username="zoomdata"), given, views=views)
+            reader = Reader(reader_username="zoomdata")
+            return connect_zoomdata(
+                self.lab.client, self.lab.connection, self.server, api, reader, given, views=views
+            )
 
     def remove(self, alias: str | None = None) -> Removed:
         """`indexer zoomdata remove`."""
@@ -238,9 +241,9 @@ def test_where_no_aliases_are_listed_everything_is_read_by_a_pattern(bench: Benc
     (entity,) = bench.there.by_name(bench.alias)["storage"]["dataEntities"]
     assert entity["index"]["pattern"] == f"{bench.alias}-0*"
     assert [it.name for it in done.sources] == [bench.alias]
-    assert sum("no source for it by this way" in note for note in done.notes) == 3
+    assert sum("No source for" in note for note in done.notes) == 3
     bench.there.lists = ["others"]
-    with pytest.raises(NothingToSee, match=f"{bench.alias}-zoomdata"):
+    with pytest.raises(NothingVisible, match=f"{bench.alias}-zoomdata"):
         bench.connect()
 
 
@@ -287,13 +290,13 @@ def test_a_zoomdata_that_is_newer_or_tells_no_version_is_a_note(
     """It may work as those that are known."""
     bench.there.version = version
     done = bench.connect()
-    assert any("27 is newer" in note or "does not tell its version" in note for note in done.notes)
+    assert any("27 is newer" in note or "version of Zoomdata is unknown" in note for note in done.notes)
 
 
 def test_a_server_that_no_connector_is_for_is_doubted_or_refused(bench: Bench) -> None:
     """A later one may work; an earlier one does not."""
     bench.server = replace(bench.server, version=(9, 1, 5))
-    assert any("nobody promises" in note for note in bench.connect().notes)
+    assert any("is not supported" in note for note in bench.connect().notes)
     bench.server = replace(bench.server, version=(7, 17, 28))
     assert bench.connect().notes == ()
     bench.server = replace(bench.server, version=(6, 8, 0))
@@ -307,11 +310,11 @@ def test_a_connector_that_is_not_enabled_is_told(bench: Bench) -> None:
     """Which there are, and who enables them."""
     bench.there.types = [it | {"enabled": "elastic" not in it["name"].lower()} for it in bench.there.types]
     with pytest.raises(
-        ConnectorNotEnabled, match=r"Elasticsearch 7\.0, Elasticsearch 8\.0: not enabled.*supervisor"
+        ConnectorNotEnabled, match=r"available: Elasticsearch 7\.0, Elasticsearch 8\.0.*supervisor"
     ):
         bench.connect()
     bench.there.types = bench.there.types[:1]
-    with pytest.raises(ConnectorNotEnabled, match="nor one that is not"):
+    with pytest.raises(ConnectorNotEnabled, match="available: none"):
         bench.connect()
 
 
@@ -350,7 +353,7 @@ def test_fields_that_zoomdata_adds_to_a_view_by_itself_are_told(bench: Bench) ->
     """They cannot be kept out by this way."""
     bench.there.adds = ("surplus",)
     done = bench.connect(views=True)
-    assert sum("shows 1 fields that its entries have not" in note for note in done.notes) == 3
+    assert sum("shows 1 fields that its entries lack" in note for note in done.notes) == 3
 
 
 @pytest.mark.parametrize("briefly", [False, True])
@@ -487,6 +490,6 @@ def test_the_shipped_role_is_enough(bench: Bench, secured: Any, admin: Elasticse
     as_zoomdata: Connection = secured.connection(people["zoomdata"], bench.alias, tmp_path / "zoomdata")
     with connect(as_zoomdata) as client, Api(bench.zoomdata) as api:
         bench.there.describes = partial(describes, client)
-        connecting = Connecting(client, as_zoomdata, inspect_server(client), api)
-        done = connecting.run(Reader(reader_username="zoomdata"), {}, views=True)
+        reader, server = Reader(reader_username="zoomdata"), inspect_server(client)
+        done = connect_zoomdata(client, as_zoomdata, server, api, reader, {}, views=True)
     assert len(done.sources) == 4

@@ -204,7 +204,9 @@ def test_too_old(stand_in: StandIn, url: str) -> None:
 def test_wrong_password(stand_in: StandIn, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """An unknown user is named, and where the secret came from."""
     monkeypatch.setenv("INDEXER_PASSWORD", "wrong")
-    with pytest.raises(KibanaUnauthenticated, match=r"does not know user 'elastic'.*unable to authenticate"):
+    with pytest.raises(
+        KibanaUnauthenticated, match=r"does not accept user 'elastic'.*unable to authenticate"
+    ):
         install(url)
 
 
@@ -213,7 +215,7 @@ def test_nobody(stand_in: StandIn, url: str, monkeypatch: pytest.MonkeyPatch, te
     """Without credentials it is said so, also where Kibana answers 200 and keeps its version to itself."""
     monkeypatch.delenv("INDEXER_PASSWORD")
     stand_in.tells_version = tells
-    with pytest.raises(KibanaUnauthenticated, match="does not know a request without credentials"):
+    with pytest.raises(KibanaUnauthenticated, match="does not accept a request without credentials"):
         install(url, username=None)
 
 

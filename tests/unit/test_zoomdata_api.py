@@ -13,7 +13,7 @@ from indexer.dashboards.http import Answer
 from indexer.elastic.tls import CertificateUnusable
 from indexer.errors import WrongUsage
 from indexer.settings import Zoomdata
-from indexer.zoomdata.api import Api, reason_in, version_in
+from indexer.zoomdata.api import Api, error_reason, parse_version
 from indexer.zoomdata.failures import (
     WrongContext,
     ZoomdataForbids,
@@ -50,7 +50,7 @@ def settings(there: StandIn) -> Iterator[Zoomdata]:
 
 def listed(settings: Zoomdata) -> list[Any]:
     with Api(settings) as api:
-        return api.find().listed("/connections", "look")
+        return api.discover().get_list("/connections", "look")
 
 
 @pytest.mark.parametrize("context", ["/composer", "/discovery", "/zoomdata"])
@@ -58,7 +58,7 @@ def test_the_context_is_found(there: StandIn, settings: Zoomdata, context: str) 
     """Without credentials; the others redirect."""
     there.context = context
     with Api(settings) as api:
-        assert api.find().url == settings.zoomdata_url + context
+        assert api.discover().url == settings.zoomdata_url + context
         assert api.version == (26, 3, 0)
     assert "authorization" not in there.asked[0].headers
     assert listed(settings) == []
@@ -106,13 +106,13 @@ def test_a_page_is_no_zoomdata() -> None:
 )
 def test_a_version_is_read_from_whatever_form(body: Any, version: tuple[int, ...] | None) -> None:
     """The form of the answer is not documented."""
-    assert version_in(body) == version
+    assert parse_version(body) == version
 
 
 def test_requests_are_as_the_interface_wants_them(there: StandIn, settings: Zoomdata) -> None:
     """Its media types, the user by Basic, in UTF-8."""
     with Api(settings) as api, pytest.raises(ZoomdataUnexpected, match="not found"):
-        api.find().change("PUT", "/connections/none", {}, "try")
+        api.discover().change("PUT", "/connections/none", {}, "try")
     last = there.asked[-1]
     assert last.headers["content-type"] == "application/vnd.composer.v3+json"
     assert last.headers["accept"].startswith("application/vnd.composer.v3+json")
@@ -122,7 +122,7 @@ def test_a_user_in_the_address_is_one(there: StandIn, settings: Zoomdata) -> Non
     """With its signs quoted; it is not shown."""
     url = settings.zoomdata_url.replace("://", "://admin:p%C3%A4%3Ass%20w%C3%B6rd@")
     with Api(Zoomdata(url)) as api:
-        assert api.find().listed("/connections", "look") == []
+        assert api.discover().get_list("/connections", "look") == []
         assert "admin" not in api.url
         assert "p%C3" not in repr(api)
         assert "Basic" not in repr(api)
@@ -134,7 +134,7 @@ def test_a_user_in_the_address_is_one(there: StandIn, settings: Zoomdata) -> Non
         (Zoomdata("http://x"), "--zoomdata-username"),
         (Zoomdata("ftp://x", "admin"), "no http"),
         (Zoomdata("zoomdata", "admin"), "no http"),
-        (Zoomdata("http://x", "admin", zoomdata_ca_certs=Path("ca.pem")), "is not https"),
+        (Zoomdata("http://x", "admin", zoomdata_ca_certs=Path("ca.pem")), "to be https"),
     ],
 )
 def test_settings_that_make_no_sense_are_wrong_usage(given: Zoomdata, said: str) -> None:
@@ -163,12 +163,13 @@ def test_a_password_from_a_file(settings: Zoomdata, tmp_path: Path) -> None:
 def test_refusals_are_sentences(there: StandIn, settings: Zoomdata) -> None:
     """Who, what, why, and what it takes."""
     with pytest.raises(
-        ZoomdataForbids, match=r"does not let user 'looker' look: Access is denied\. It takes an admin"
+        ZoomdataForbids,
+        match=r"does not permit user 'looker' to look: Access is denied\. This requires an admin",
     ):
         listed(replace(settings, zoomdata_username="looker"))
     with Api(settings) as api:
         with pytest.raises(ZoomdataUnexpected, match="answers 404 to GET /api/nothing: Not Found"):
-            api.find().get("/nothing", "look")
+            api.discover().get("/nothing", "look")
         with pytest.raises(
             ZoomdataUnexpected, match=r'answers 400 .*: Bad request; body Unrecognized field "odd"'
         ):
@@ -188,12 +189,12 @@ def test_refusals_are_sentences(there: StandIn, settings: Zoomdata) -> None:
 )
 def test_the_reason_is_read_from_the_body_of_an_error(body: Any, reason: str) -> None:
     """{error, message, details, problems}."""
-    assert reason_in(Answer(400, body, is_json=True, location=None)) == reason
+    assert error_reason(Answer(400, body, is_json=True, location=None)) == reason
 
 
 def test_a_page_in_place_of_an_answer_is_told() -> None:
     """A proxy's, after the context was found."""
-    assert reason_in(Answer(502, None, is_json=False, location=None)) == "it is no JSON"
+    assert error_reason(Answer(502, None, is_json=False, location=None)) == "the answer is not JSON"
 
 
 def test_nobody_there_is_told(settings: Zoomdata) -> None:
@@ -227,20 +228,20 @@ def test_all_pages_of_a_list_are_read(there: StandIn, settings: Zoomdata) -> Non
     """However few Zoomdata gives at once, and however the token of the next is called."""
     there.sources = {str(number): {"id": str(number), "name": f"s{number}"} for number in range(7)}
     with Api(settings) as api:
-        assert len(api.find().listed("/sources", "look", maxResults=200)) == 7
+        assert len(api.discover().get_list("/sources", "look", maxResults=200)) == 7
     assert [it.question.get("pageToken") for it in there.asked[-4:]] == [None, ["2"], ["4"], ["6"]]
 
 
 def test_a_list_that_is_not_wrapped_is_one_too() -> None:
     """As older versions answer."""
     with serving(always(200, b'["a","b"]')) as server, Api(Zoomdata(address(server), "admin")) as api:
-        assert api.find().listed("/x", "look") == ["a", "b"]
+        assert api.discover().get_list("/x", "look") == ["a", "b"]
 
 
 def test_a_dry_run_sends_nothing_that_changes_anything(there: StandIn, settings: Zoomdata) -> None:
     """What would be sent is kept, with an id that stands for one to come."""
     with Api(settings, dry=True) as api:
-        made = api.find().change("POST", "/connections", {"name": "x"}, "try")
+        made = api.discover().change("POST", "/connections", {"name": "x"}, "try")
         assert made.body == {"id": "ID GIVEN BY ZOOMDATA"}
         assert [(it.method, it.path) for it in api.planned] == [("POST", "/api/connections")]
     assert there.changed() == []

@@ -9,20 +9,20 @@ from indexer.zoomdata.connectors import (
     MASK,
     Access,
     Connector,
-    choose,
-    connectors,
-    doubt,
-    fill,
-    masked,
+    best_connector,
+    elasticsearch_connectors,
+    fill_parameters,
+    mask_secrets,
+    version_note,
 )
 from tests.support.zoomdata_stand_in import PARAMETERS, TYPES, connector
 
 ACCESS = Access("https://es:9200", "log-cluster", "zoomdata", "s3cret")
-SEVEN, EIGHT = connectors(TYPES)
+SEVEN, EIGHT = elasticsearch_connectors(TYPES)
 
 
 def with_parameters(*parameters: dict[str, Any]) -> Connector:
-    (made,) = connectors([connector("8.0", "8.1", "8.17", parameters=list(parameters))])
+    (made,) = elasticsearch_connectors([connector("8.0", "8.1", "8.17", parameters=list(parameters))])
     return made
 
 
@@ -31,7 +31,7 @@ def parameter(key: str, label: str = "", *, required: bool = True) -> dict[str, 
 
 
 def values(chosen: Connector, **given: str) -> dict[str, Any]:
-    return {it["key"]: it["value"] for it in fill(chosen, ACCESS, given)[0]}
+    return {it["key"]: it["value"] for it in fill_parameters(chosen, ACCESS, given)[0]}
 
 
 def test_a_connector_is_known_by_its_name_or_its_storage_type() -> None:
@@ -42,7 +42,7 @@ def test_a_connector_is_known_by_its_name_or_its_storage_type() -> None:
         {"id": 3, "name": "Elastic Search", "subStorageType": "Y"},
         {"id": 4, "name": "OpenSearch", "subStorageType": "OPENSEARCH"},
     ]
-    assert [it.id for it in connectors(told)] == ["1", "2", "3"]
+    assert [it.id for it in elasticsearch_connectors(told)] == ["1", "2", "3"]
 
 
 @pytest.mark.parametrize(
@@ -64,35 +64,35 @@ def test_the_connector_is_chosen_by_the_servers_version(
     doubtful: bool | None,  # noqa: FBT001
 ) -> None:
     """One whose range holds the server; else the next best, with a doubt; never one for later servers only."""
-    chosen = choose([EIGHT, SEVEN], server)
+    chosen = best_connector([EIGHT, SEVEN], server)
     assert chosen == expected
     if chosen is not None:
-        assert bool(doubt(chosen, server)) is doubtful
+        assert bool(version_note(chosen, server)) is doubtful
 
 
 def test_where_only_the_connector_of_an_earlier_version_is_enabled_it_is_doubted() -> None:
-    """For 8.x the one for 7.x may do; nobody promises it."""
-    assert choose([SEVEN], (8, 3, 0)) == SEVEN
-    assert "nobody promises" in str(doubt(SEVEN, (8, 3, 0)))
-    assert choose([EIGHT], (7, 17, 0)) is None
+    """For 8.x the one for 7.x may work, with a note."""
+    assert best_connector([SEVEN], (8, 3, 0)) == SEVEN
+    assert "is not supported" in str(version_note(SEVEN, (8, 3, 0)))
+    assert best_connector([EIGHT], (7, 17, 0)) is None
 
 
 def test_without_a_range_the_name_tells_the_version_and_a_doubt_remains() -> None:
     """The fields are in the description of the interface; whether they are filled is not known."""
-    seven, eight = connectors(
+    seven, eight = elasticsearch_connectors(
         [{"id": "a", "name": "Elasticsearch 7.0"}, {"id": "b", "name": "x", "subStorageType": "ELASTIC_8_0"}]
     )
-    assert choose([seven, eight], (7, 17, 28)) == seven
-    assert choose([seven, eight], (8, 3, 0)) == eight
-    assert "documented are 7.0 to 7.17 and 8.1 to 8.17" in str(doubt(seven, (7, 17, 28)))
+    assert best_connector([seven, eight], (7, 17, 28)) == seven
+    assert best_connector([seven, eight], (8, 3, 0)) == eight
+    assert "documented: 7.0 to 7.17 and 8.1 to 8.17" in str(version_note(seven, (7, 17, 28)))
 
 
 def test_a_range_may_end_in_anything() -> None:
     """8.x is all of 8; what is no version at all is none."""
-    (it,) = connectors([connector("8.0", "8.0", "8.x")])
-    assert it.holds((8, 19, 16))
-    (it,) = connectors([connector("8.0", "any", "")])
-    assert (it.oldest, it.newest, it.holds((8, 19, 16))) == (None, None, False)
+    (it,) = elasticsearch_connectors([connector("8.0", "8.0", "8.x")])
+    assert it.supports((8, 19, 16))
+    (it,) = elasticsearch_connectors([connector("8.0", "any", "")])
+    assert (it.oldest, it.newest, it.supports((8, 19, 16))) == (None, None, False)
 
 
 def test_parameters_are_known_by_their_keys_and_labels() -> None:
@@ -114,7 +114,7 @@ def test_parameters_are_known_by_their_keys_and_labels() -> None:
 
 def test_each_parameter_is_sent_as_the_interface_wants_it() -> None:
     """Key, value, and that it is no system's secret."""
-    filled, missing = fill(with_parameters(parameter("URL")), ACCESS, {})
+    filled, missing = fill_parameters(with_parameters(parameter("URL")), ACCESS, {})
     assert filled == [{"key": "URL", "value": "https://es:9200", "systemAccess": False}]
     assert missing == []
 
@@ -125,7 +125,7 @@ def test_each_parameter_is_sent_as_the_interface_wants_it() -> None:
 )
 def test_what_is_not_sure_is_not_guessed(key: str) -> None:
     """A required parameter that is none of ours is told as missing."""
-    filled, missing = fill(with_parameters(parameter(key, "Something")), ACCESS, {})
+    filled, missing = fill_parameters(with_parameters(parameter(key, "Something")), ACCESS, {})
     assert filled == []
     assert [str(it) for it in missing] == [f"{key} (Something)"]
 
@@ -133,7 +133,7 @@ def test_what_is_not_sure_is_not_guessed(key: str) -> None:
 def test_of_two_that_mean_the_same_neither_is_guessed() -> None:
     """Unless one is given by hand."""
     twice = with_parameters(parameter("MAIN_URL"), parameter("OTHER_URL", required=False))
-    assert fill(twice, ACCESS, {})[1][0].key == "MAIN_URL"
+    assert fill_parameters(twice, ACCESS, {})[1][0].key == "MAIN_URL"
     assert values(twice, MAIN_URL="https://x:1") == {"MAIN_URL": "https://x:1"}
 
 
@@ -142,15 +142,15 @@ def test_what_is_given_goes_first_and_has_to_exist() -> None:
     chosen = with_parameters(*PARAMETERS)
     assert values(chosen, CLUSTER_NAME="other", AWS_REGION="eu")["CLUSTER_NAME"] == "other"
     with pytest.raises(WrongUsage, match=r"no parameter 'CLUSTER'.*ES_CONNECTION_STRING, CLUSTER_NAME"):
-        fill(chosen, ACCESS, {"CLUSTER": "x"})
+        fill_parameters(chosen, ACCESS, {"CLUSTER": "x"})
 
 
 def test_without_a_user_there_is_none() -> None:
     """An optional user stays empty, a required one is missing."""
     nobody = Access("http://es:9200", "c", None, None)
-    optional, _ = fill(with_parameters(*PARAMETERS), nobody, {})
+    optional, _ = fill_parameters(with_parameters(*PARAMETERS), nobody, {})
     assert {it["key"] for it in optional} == {"ES_CONNECTION_STRING", "CLUSTER_NAME"}
-    _, missing = fill(with_parameters(parameter("USER_NAME")), nobody, {})
+    _, missing = fill_parameters(with_parameters(parameter("USER_NAME")), nobody, {})
     assert [it.key for it in missing] == ["USER_NAME"]
 
 
@@ -160,7 +160,7 @@ def test_without_a_user_there_is_none() -> None:
 )
 def test_secrets_are_masked(key: str) -> None:
     """By the key of the parameter, wherever in a body it stands."""
-    shown = masked({"a": [{"allParameters": [{"key": key, "value": "s3cret"}]}]}, None)
+    shown = mask_secrets({"a": [{"allParameters": [{"key": key, "value": "s3cret"}]}]}, None)
     assert "s3cret" not in str(shown)
     assert shown["a"][0]["allParameters"][0]["value"] == MASK
 
@@ -171,7 +171,7 @@ def test_the_password_is_masked_under_any_key_and_the_rest_is_shown() -> None:
         "allParameters": [{"key": "X", "value": "s3cret"}, {"key": "USER_NAME", "value": "zoomdata"}],
         "n": 1,
     }
-    shown = masked(body, "s3cret")
+    shown = mask_secrets(body, "s3cret")
     assert shown == {
         "allParameters": [{"key": "X", "value": MASK}, {"key": "USER_NAME", "value": "zoomdata"}],
         "n": 1,

@@ -8,7 +8,7 @@ from typer.testing import CliRunner, Result
 
 from indexer import cli
 from indexer.errors import WrongUsage
-from indexer.zoomdata.activities import properties, switches
+from indexer.zoomdata.activities import changes, properties
 from indexer.zoomdata.failures import NotSwitched, ZoomdataForbids
 from tests.support.zoomdata_stand_in import StandIn
 
@@ -77,16 +77,16 @@ def test_only_what_differs_is_switched(
 @pytest.mark.parametrize(
     ("on", "off", "said"),
     [
-        (["NEW"], [], "knows no activity type NEW.*ACCOUNT, RAW_DATA_EXPORT"),
+        (["NEW"], [], "has no activity type NEW.*ACCOUNT, RAW_DATA_EXPORT"),
         ([], ["all", "NEW"], "NEW"),
-        (["USER"], ["USER"], "USER: both"),
-        (["all"], ["all"], "all: both"),
+        (["USER"], ["USER"], "given for USER"),
+        (["all"], ["all"], "given for all"),
     ],
 )
 def test_what_makes_no_sense_is_wrong_usage(on: list[str], off: list[str], said: str) -> None:
     """Before anything is switched."""
     with pytest.raises(WrongUsage, match=said):
-        switches(NOW, on, off)
+        changes(NOW, on, off)
 
 
 def test_an_administrator_of_an_account_is_no_supervisor(
@@ -94,7 +94,9 @@ def test_an_administrator_of_an_account_is_no_supervisor(
 ) -> None:
     """The sentence says who is."""
     monkeypatch.setenv("INDEXER_ZOOMDATA_USERNAME", "admin")
-    with pytest.raises(ZoomdataForbids, match=r"'admin' look at or change what is logged: .*user supervisor"):
+    with pytest.raises(
+        ZoomdataForbids, match=r"'admin' to read or change the logged activity types: .*user supervisor"
+    ):
         logging("--on", "all")
 
 
@@ -121,7 +123,7 @@ def test_without_that_interface_the_lines_are_told(there: StandIn, url: str) -> 
 def test_an_answer_of_another_form_is_not_guessed_at(there: StandIn, url: str) -> None:
     """Neither shown nor acted upon."""
     there.activities = {"content": []}  # type: ignore[dict-item]
-    with pytest.raises(NotSwitched, match="in a form that is not known"):
+    with pytest.raises(NotSwitched, match="has an unknown form"):
         logging("--on", "all")
     assert there.changed() == []
 
