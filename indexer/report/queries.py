@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from indexer.dashboards.panels import Bucket, Filters, Measure, Panel, Time, Top
+from indexer.dashboards.panels import Bucket, Filters, Metric, Panel, Time, Top
 from indexer.elastic.counting import OF_ENTRIES
 
 Json = dict[str, Any]
@@ -75,14 +75,14 @@ def buckets(panel: Panel) -> list[tuple[str, Bucket]]:
     return sorted(panel.by.items(), key=lambda item: isinstance(item[1], Time))
 
 
-def _nested(left: list[tuple[str, Bucket]], show: Mapping[str, Measure], period: Period) -> Json:
+def _nested(left: list[tuple[str, Bucket]], show: Mapping[str, Metric], period: Period) -> Json:
     if not left:
         return {label: _metric(it) for label, it in show.items()}
     (label, bucket), *inner = left
     inside = _nested(inner, show, period)
     if not isinstance(bucket, Top):
         return {label: _grouped(bucket, period) | {"aggs": inside}}
-    rank = bucket.rank_by or next(iter(show))
+    rank = bucket.order_by or next(iter(show))
     terms = {"field": bucket.field, "size": bucket.size, "order": {rank: "desc"}}
     found = {label: {"terms": terms, "aggs": inside | {rank: _metric(show[rank])}}}
     # No aggregation of the others exists: they are what is left of all.
@@ -102,7 +102,7 @@ def _grouped(bucket: Time | Filters, period: Period) -> Json:
     }
 
 
-def _metric(measure: Measure) -> Json:
+def _metric(measure: Metric) -> Json:
     if measure.operation == "count":
         return OF_ENTRIES
     if measure.percentile is not None:

@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from indexer.dashboards.panels import Bucket, Filters, Measure, Panel, Top
+from indexer.dashboards.panels import Bucket, Filters, Metric, Panel, Top
 from indexer.elastic.counting import figure
 from indexer.report.queries import ALL, buckets
 
@@ -35,7 +35,7 @@ def _others(shown: list[Row], everything: list[Row]) -> Iterator[Row]:
             yield (OTHERS, *keys, left)
 
 
-def _rows(left: list[tuple[str, Bucket]], show: Mapping[str, Measure], inside: Json) -> Iterator[Row]:
+def _rows(left: list[tuple[str, Bucket]], show: Mapping[str, Metric], inside: Json) -> Iterator[Row]:
     if not left:
         yield tuple(_figure(label, measure, inside) for label, measure in show.items())
         return
@@ -50,7 +50,7 @@ def _rows(left: list[tuple[str, Bucket]], show: Mapping[str, Measure], inside: J
             yield (key, *row)
 
 
-def _figure(label: str, measure: Measure, inside: Json) -> Any:
+def _figure(label: str, measure: Metric, inside: Json) -> Any:
     found = inside[label]
     if measure.operation == "count":
         return int(found["value"])

@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 
 import indexer
-from indexer.dashboards.panels import Measure, Panel, Top
+from indexer.dashboards.panels import Metric, Panel, Top
 from indexer.setup.plan import directory
 
 Json = dict[str, Any]
@@ -69,7 +69,7 @@ def fields(panel: Panel) -> Iterator[tuple[str, bool]]:
             yield measure.field, needs_numbers(measure)
 
 
-def needs_numbers(measure: Measure) -> bool:
+def needs_numbers(measure: Metric) -> bool:
     """Tell whether there is something to reckon with, and not only to count."""
     return measure.operation not in {"count", "unique_count"}
 

@@ -14,7 +14,8 @@ from indexer.demo import sample
 from indexer.elastic.client import connect, inspect_server
 from indexer.events import Events
 from indexer.kibana import rules
-from indexer.kibana.saved_objects import Naming, SavedObject, saved_objects
+from indexer.kibana.dashboards import saved_objects
+from indexer.kibana.saved_objects import Naming, SavedObject
 from indexer.run import run
 from indexer.settings import Connection, Delivery, State
 from indexer.setup.templates import install

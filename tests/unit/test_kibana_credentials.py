@@ -11,8 +11,9 @@ import trustme
 
 from indexer.kibana import install as installing
 from indexer.kibana.api import KibanaNotSecure, KibanaUnauthenticated
+from indexer.kibana.dashboards import saved_objects
 from indexer.kibana.install import Installed
-from indexer.kibana.saved_objects import Naming, saved_objects
+from indexer.kibana.saved_objects import Naming
 from indexer.settings import Connection, Kibana
 from tests.support.kibana_stand_in import StandIn
 

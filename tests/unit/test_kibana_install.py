@@ -11,7 +11,6 @@ from typer.testing import CliRunner, Result
 from indexer import cli
 from indexer.errors import WrongUsage
 from indexer.kibana import install as installing
-from indexer.kibana import saved_objects as objects
 from indexer.kibana.api import (
     KibanaForbids,
     KibanaUnauthenticated,
@@ -19,9 +18,10 @@ from indexer.kibana.api import (
     NoSuchSpace,
     NotKibana,
 )
+from indexer.kibana.dashboards import DASHBOARDS, saved_objects
 from indexer.kibana.install import ImportFailed, Installed, KibanaTooOld
 from indexer.kibana.rules import AlertingNotReady
-from indexer.kibana.saved_objects import Naming, ndjson, saved_objects
+from indexer.kibana.saved_objects import Naming, ndjson
 from indexer.settings import Connection, Kibana
 from tests.support.kibana_stand_in import StandIn
 
@@ -67,7 +67,7 @@ def test_everything_is_there(stand_in: StandIn, url: str, version: str) -> None:
     assert done.objects == len(ALL)
     assert {(kind, name) for _, kind, name in stand_in.objects} == {(it.type, it.id) for it in ALL}
     assert list(done.dashboards.values()) == [
-        f"{url}/app/dashboards#/view/zoomdata-activity-{name}" for name in objects.DASHBOARDS
+        f"{url}/app/dashboards#/view/zoomdata-activity-{name}" for name in DASHBOARDS
     ]
 
 
@@ -143,7 +143,7 @@ def test_command(stand_in: StandIn, url: str) -> None:
     assert told.exit_code == 0, told.output
     assert "Zoomdata: Audit" in told.stdout
     shown = orjson.loads(run(*arguments, "--json").stdout)
-    assert list(shown["dashboards"]) == [f"Zoomdata: {it.capitalize()}" for it in objects.DASHBOARDS]
+    assert list(shown["dashboards"]) == [f"Zoomdata: {it.capitalize()}" for it in DASHBOARDS]
     assert SECRET not in told.output
 
 
@@ -167,9 +167,11 @@ def test_rules(stand_in: StandIn, url: str) -> None:
 def test_partial_import(stand_in: StandIn, url: str) -> None:
     """A 200 with failures in it is an error that names the object and the reason."""
     stand_in.refuses["zoomdata-activity-audit"] = {"type": "unsupported_type"}
-    with pytest.raises(ImportFailed, match=rf"took {len(ALL) - 1} of {len(ALL)} objects") as raised:
+    with pytest.raises(ImportFailed, match=rf"imported {len(ALL) - 1} of {len(ALL)} objects") as raised:
         install(url)
-    assert "dashboard 'Zoomdata: Audit' (zoomdata-activity-audit): this Kibana knows no" in str(raised.value)
+    assert "dashboard 'Zoomdata: Audit' (zoomdata-activity-audit): this Kibana does not support" in str(
+        raised.value
+    )
 
 
 def test_unknown_failure(stand_in: StandIn, url: str) -> None:
@@ -182,14 +184,14 @@ def test_unknown_failure(stand_in: StandIn, url: str) -> None:
 def test_many_failures(stand_in: StandIn, url: str) -> None:
     """Of many failures the first are told, and how many more there are."""
     stand_in.refuses |= {it.id: {"type": "conflict"} for it in ALL}
-    with pytest.raises(ImportFailed, match=r"took 0 of .* and 58 more"):
+    with pytest.raises(ImportFailed, match=r"imported 0 of .* and 58 more"):
         install(url)
 
 
 def test_other_ids(stand_in: StandIn, url: str) -> None:
     """An object that Kibana gave another id is told, as links and updates would miss it."""
     stand_in.renames["zoomdata-activity-audit"] = "6a1c"
-    with pytest.raises(ImportFailed, match=r"it got another id \(6a1c\)"):
+    with pytest.raises(ImportFailed, match=r"Kibana gave it another id \(6a1c\)"):
         install(url)
 
 

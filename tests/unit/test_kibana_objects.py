@@ -9,8 +9,9 @@ import orjson
 import pytest
 
 from indexer.dashboards import panels
-from indexer.dashboards.panels import Filters, Measure, Time, Top
-from indexer.kibana.saved_objects import DASHBOARDS, WIDTH, Naming, SavedObject, ndjson, saved_objects
+from indexer.dashboards.panels import Filters, Metric, Time, Top
+from indexer.kibana.dashboards import DASHBOARDS, WIDTH, saved_objects
+from indexer.kibana.saved_objects import Naming, SavedObject, ndjson
 from tests.support import kibana_lens as lens
 from tests.support.kibana_kql import query
 from tests.support.kibana_stand_in import FORM
@@ -259,23 +260,23 @@ def test_buckets(text: Any, wanted: panels.Bucket) -> None:
 @pytest.mark.parametrize(
     ("text", "wanted"),
     [
-        ("count", Measure("count")),
-        ("unique user", Measure("unique_count", "user")),
-        ("p95 duration", Measure("percentile", "duration", 95)),
-        ("max size", Measure("max", "size")),
+        ("count", Metric("count")),
+        ("unique user", Metric("unique_count", "user")),
+        ("p95 duration", Metric("percentile", "duration", 95)),
+        ("max size", Metric("max", "size")),
     ],
 )
-def test_measures(text: str, wanted: Measure) -> None:
+def test_metrics(text: str, wanted: Metric) -> None:
     """Figures are read as they are described."""
-    assert panels.measure(text) == wanted
+    assert panels.metric(text) == wanted
 
 
 @pytest.mark.parametrize("text", ["", "max", "median duration", "p200 duration", "top user", "time 1y"])
 def test_neither(text: str) -> None:
     """What is misspelt in a description is an error, never another picture."""
-    with pytest.raises(ValueError, match="is no"):
-        panels.measure(text)
-    with pytest.raises(ValueError, match="is no"):
+    with pytest.raises(ValueError, match="is not a"):
+        panels.metric(text)
+    with pytest.raises(ValueError, match="is not a"):
         panels.bucket(text)
 
 

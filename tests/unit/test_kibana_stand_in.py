@@ -118,11 +118,15 @@ BROKEN: dict[str, tuple[Break, type[Fatal], str]] = {
         ImportFailed,
         "attributes.colour",
     ),
-    "an unknown type": (lines(lambda line: line.update(type="poster")), ImportFailed, "knows no objects"),
+    "an unknown type": (
+        lines(lambda line: line.update(type="poster")),
+        ImportFailed,
+        "does not support its type",
+    ),
     "a missing data view": (
         lines(lambda line: line.update(id="elsewhere"), "zoomdata-activity-rejected"),
         ImportFailed,
-        "took 0 of .*index-pattern zoomdata-activity-rejected",
+        "imported 0 of .*index-pattern zoomdata-activity-rejected",
     ),
     "a rule's id": (other_ids, KibanaUnexpected, "UUID"),
     "a rule's key": (rule(lambda body: body.update(severity=1)), KibanaUnexpected, "severity"),
@@ -137,7 +141,7 @@ BROKEN: dict[str, tuple[Break, type[Fatal], str]] = {
         "not found",
     ),
     "an update's key": (
-        lambda monkeypatch: monkeypatch.setattr(rules, "FIXED", ()),
+        lambda monkeypatch: monkeypatch.setattr(rules, "IMMUTABLE", ()),
         KibanaUnexpected,
         "consumer|rule_type_id",
     ),
