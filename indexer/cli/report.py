@@ -1,4 +1,4 @@
-"""`indexer report`: one page to look at."""
+"""`indexer report`: the dashboards as one HTML file."""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -23,7 +23,10 @@ def report(
     from_: Annotated[
         str | None,
         typer.Option(
-            "--from", envvar=PREFIX + "FROM", metavar=MOMENT, help="Begin then; UTC, if no zone is given."
+            "--from",
+            envvar=PREFIX + "FROM",
+            metavar=MOMENT,
+            help="Start of the period; UTC if it has no time zone.",
         ),
     ] = None,
     to: Annotated[
@@ -31,14 +34,14 @@ def report(
         typer.Option(
             envvar=PREFIX + "TO",
             metavar=MOMENT,
-            help="End then, with a day if only that is given.  [default: now]",
+            help="End of the period; a date without a time is included.  [default: now]",
         ),
     ] = None,
     last: Annotated[
-        str, typer.Option(envvar=PREFIX + "LAST", help="Without --from: begin so long before the end.")
+        str, typer.Option(envvar=PREFIX + "LAST", help="Length of the period, without --from.")
     ] = "7d",
 ) -> None:
-    """Write one page with the pictures and tables of the dashboards; it needs no Kibana and no network to be read.
+    """Write one HTML file with the charts and tables of the dashboards. Reading it requires neither Kibana nor a network.
 
     Example: indexer report --out week.html --last 7d
     """
@@ -56,21 +59,21 @@ def _period(start: str | None, end: str | None, last: str) -> "Period":
     try:
         since = _moment(start) if start else until - length
     except OverflowError:
-        raise typer.BadParameter(f"--last {last} is before all time") from None
+        raise typer.BadParameter(f"--last {last} is too long") from None
     if since >= until:
         raise typer.BadParameter("--from has to be before --to")
     return Period(since, until)
 
 
 def _moment(text: str, of_day: timedelta = timedelta(0)) -> datetime:
-    """Read ISO 8601. A day alone is its first moment, or that much later."""
+    """Parse ISO 8601. A date without a time is its midnight plus `of_day`."""
     try:
         read = datetime.fromisoformat(text)
     except ValueError:
-        raise typer.BadParameter(f"{text!r} is no time such as 2026-05-31 or 2026-05-31T08:30") from None
+        raise typer.BadParameter(f"{text!r} is not a time such as 2026-05-31 or 2026-05-31T08:30") from None
     if len(text) <= len("2026-05-31"):
         read += of_day
     try:
         return read.astimezone(UTC) if read.tzinfo else read.replace(tzinfo=UTC)
     except OverflowError:
-        raise typer.BadParameter(f"{text!r} is before or after all time in UTC") from None
+        raise typer.BadParameter(f"{text!r} is out of range in UTC") from None

@@ -19,7 +19,7 @@ from indexer.events import Events
 from indexer.report.queries import Period
 from indexer.report.report import write
 from indexer.report.results import OTHERS
-from indexer.report.sections import Listing, sections
+from indexer.report.sections import SavedSearch, sections
 from indexer.run import run
 from indexer.settings import Connection, Delivery, State
 from indexer.setup.templates import install
@@ -188,7 +188,7 @@ def over_time(
 
 def test_listings(page: Page, report: Report) -> None:
     """The deletions are all there, the newest first."""
-    name, listing = next((name, it) for name, it in PANELS.items() if isinstance(it, Listing))
+    name, listing = next((name, it) for name, it in PANELS.items() if isinstance(it, SavedSearch))
     gone = sorted(counted.SEARCHES[listing.id](report.log), key=counted.moment, reverse=True)
     headings = page.evaluate(HEADINGS % name)[1:]
     assert set(headings) <= set(listing.columns)
@@ -267,7 +267,7 @@ def test_no_entry(browser: Page, report: Report, tmp_path: Path) -> None:
         out := tmp_path / "no.html",
     )
     browser.open(out, width=390, phone=True)
-    assert "no entry in this time" in browser.evaluate("document.body.textContent")
+    assert "no entry in this period" in browser.evaluate("document.body.textContent")
     assert browser.evaluate("document.querySelectorAll('svg, .card').length") == 0
 
 
