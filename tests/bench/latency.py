@@ -25,7 +25,7 @@ from rich.console import Console
 from rich.table import Column, Table
 
 from indexer.demo import sample
-from indexer.demo.embedded import Embedded
+from indexer.demo.embedded import Embedded, Java
 from indexer.elastic.client import connect, inspect_server
 from indexer.settings import Connection, Delivery
 from indexer.setup.templates import install
@@ -185,7 +185,7 @@ def main() -> None:
     load, console = Load(given.rate, given.seconds, given.idle), Console(width=100)
     with ExitStack() as stack:
         directory = Path(stack.enter_context(TemporaryDirectory(prefix="indexer-bench-")))
-        url = given.elasticsearch_url or stack.enter_context(Embedded(heap=1024, jvm_options=())).url
+        url = given.elasticsearch_url or stack.enter_context(Embedded(java=Java(heap=1024, flags=()))).url
         connection = Connection(elasticsearch_url=[url])
         client = stack.enter_context(connect(connection))
         results: dict[str, Result] = {}

@@ -23,7 +23,7 @@ from rich.console import Console
 from rich.table import Table
 from turns import Turns, middle, ratio, turn
 
-from indexer.demo.embedded import Embedded
+from indexer.demo.embedded import Embedded, Java
 from indexer.demo.sample import entries
 from indexer.elastic.client import connect, inspect_server
 from indexer.settings import Connection
@@ -98,7 +98,7 @@ def main() -> None:
     with ExitStack() as stack:
         directory = Path(stack.enter_context(TemporaryDirectory(prefix="indexer-bench-")))
         # The options that make the embedded server start fast make it slow afterwards.
-        url = given.elasticsearch_url or stack.enter_context(Embedded(heap=1024, jvm_options=())).url
+        url = given.elasticsearch_url or stack.enter_context(Embedded(java=Java(heap=1024, flags=()))).url
         connection = Connection(elasticsearch_url=[url], request_timeout=600)
         client = stack.enter_context(connect(connection))
         job = Job.of(directory / "job", entries(given.count, end=END))

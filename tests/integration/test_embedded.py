@@ -13,14 +13,14 @@ import pytest
 from elasticsearch import Elasticsearch
 
 from indexer.demo import installation
-from indexer.demo.embedded import Embedded
+from indexer.demo.embedded import Embedded, Java
 from indexer.elastic.client import connect, inspect_server
 from indexer.errors import EmbeddedFailed
 from indexer.settings import Connection
 
 START_AND_WAIT = """
 import signal, sys
-from indexer.demo.embedded import Embedded
+from indexer.demo.embedded import Embedded, Java
 server = Embedded(sys.argv[1]).start()
 if "keep" in sys.argv:
     server.keep()
@@ -154,7 +154,7 @@ def test_a_server_that_cannot_start_shows_why(elasticsearch_version: str) -> Non
 def test_a_java_that_cannot_start_shows_why(elasticsearch_version: str) -> None:
     """Java's own complaint is in the error too."""
     with pytest.raises(EmbeddedFailed, match="NoSuchOption"):
-        Embedded(elasticsearch_version, jvm_options=["-XX:+NoSuchOption"]).start()
+        Embedded(elasticsearch_version, java=Java(flags=["-XX:+NoSuchOption"])).start()
 
 
 def test_a_start_that_takes_too_long_is_given_up(elasticsearch_version: str) -> None:

@@ -138,7 +138,7 @@ def test_plugins_go_into_a_home_of_their_own(tmp_path: Path) -> None:
 
 def test_an_unknown_version_names_the_known_ones() -> None:
     """Only pinned releases are started."""
-    with pytest.raises(EmbeddedFailed, match=r"version 1\.2\.3 is not known\. Known are 9\.5\.0"):
+    with pytest.raises(EmbeddedFailed, match=r"version 1\.2\.3 is not known\. Known versions: 9\.5\.0"):
         prepare("1.2.3")
 
 
@@ -160,4 +160,4 @@ def test_complaints_end_with_the_last_lines_of_a_log() -> None:
     """A server that hangs has said something last, and so has a Java that gives its reason after the error."""
     assert complaints("one\ntwo\nthree\n") == "two\nthree"
     assert complaints("Error in the VM\nno manager\n") == "Error in the VM\nno manager"
-    assert complaints("") == "(its log is empty)"
+    assert complaints("") == "(the log is empty)"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from indexer.demo.modules import STATIC, optional, without
+from indexer.demo.modules import STATIC, make_optional, optional_requires
 
 MANDATED = 0x8000
 
@@ -46,7 +46,7 @@ def test_what_is_named_becomes_optional(named: tuple[str, ...]) -> None:
     expected = bytearray(before)
     for (name, how), at in zip(required, flags, strict=True):
         struct.pack_into(">H", expected, at, how | (STATIC if name in named else 0))
-    assert optional(before, frozenset(named)) == bytes(expected)
+    assert optional_requires(before, frozenset(named)) == bytes(expected)
 
 
 def test_a_jar_keeps_all_else(tmp_path: Path) -> None:
@@ -61,8 +61,8 @@ def test_a_jar_keeps_all_else(tmp_path: Path) -> None:
     with zipfile.ZipFile(jar, "w") as file:
         for name, data in content.items():
             file.writestr(name, data)
-    without(jar, frozenset({"jdk.jdi"}))
+    make_optional(jar, frozenset({"jdk.jdi"}))
     with zipfile.ZipFile(jar) as file:
         found = {name: file.read(name) for name in file.namelist()}
-    assert found == content | {"module-info.class": optional(before, frozenset({"jdk.jdi"}))}
+    assert found == content | {"module-info.class": optional_requires(before, frozenset({"jdk.jdi"}))}
     assert [path.name for path in tmp_path.iterdir()] == ["some.jar"]
