@@ -168,14 +168,14 @@ def test_a_second_run_changes_no_source_and_one_with_new_fields_adds_them(bench:
     bench.connect(views=True)
     vis = bench.there.by_name(f"{bench.alias}.vis")["id"]
     bench.there.settings[vis]["timebar"]["from"] = "+$start_of_data"
-    bench.there.asked.clear()
+    bench.there.requests.clear()
     again = bench.connect(views=True)
     assert {it.was for it in again.sources} == {"unchanged"}
     (identity,) = bench.there.connections
     assert bench.there.changed() == [f"PUT /connections/{identity}"]
 
     bench.index(LINES["VIS"].replace("}", ',"newField":1,"other":"x"}'))
-    bench.there.asked.clear()
+    bench.there.requests.clear()
     extended = {it.name.removeprefix(bench.alias): it for it in bench.connect(views=True).sources}
     assert {name: it.was for name, it in extended.items()} == {
         "": "extended",
@@ -213,7 +213,7 @@ def test_a_dry_run_prints_what_would_be_sent_without_secrets(bench: Bench) -> No
     assert "visualizationId" in printed.stdout
     bench.connect(views=True)
     bench.index(LINES["VIS"].replace("}", ',"newField":1}'))
-    bench.there.asked.clear()
+    bench.there.requests.clear()
     planned = orjson.loads(bench.command("connect", "--views", "--dry-run", "--json").stdout)["requests"]
     assert [it["method"] for it in planned if it["url"].endswith("/fields")] == ["POST", "POST"]
     assert bench.there.changed() == []
@@ -334,7 +334,7 @@ def test_somebody_elses_source_is_not_touched(bench: Bench) -> None:
     bench.connect()
     source = bench.there.by_name(bench.alias)
     source["description"] = "mine"
-    bench.there.asked.clear()
+    bench.there.requests.clear()
     with pytest.raises(ForeignSource, match="another source"):
         bench.connect()
     assert bench.there.changed() == []

@@ -23,6 +23,7 @@ from indexer.kibana.install import ImportFailed, Installed, KibanaTooOld
 from indexer.kibana.rules import AlertingNotReady
 from indexer.kibana.saved_objects import Naming, ndjson
 from indexer.settings import Connection, Kibana
+from tests.support.http_stand_in import Response
 from tests.support.kibana_stand_in import StandIn
 
 ALL = saved_objects(Naming())
@@ -99,7 +100,7 @@ def test_space(stand_in: StandIn, url: str) -> None:
     stand_in.spaces.add("audit")
     done = install(url, space="audit", alerts=True)
     assert {space for space, _, _ in stand_in.objects} == {"audit"}
-    assert {it.space for it in stand_in.asked if it.path != "/api/status"} == {"audit"}
+    assert {it.space for it in stand_in.requests if it.path != "/api/status"} == {"audit"}
     assert all(address.startswith(f"{url}/s/audit/app/") for address in done.dashboards.values())
     install(url, space="default")
     assert sum(space == "default" for space, _, _ in stand_in.objects) == len(ALL)
@@ -267,6 +268,7 @@ def test_no_address(url: str) -> None:
 def test_something_else(stand_in: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
     """Another product at the address is told as such."""
     stand_in.base_path = "/kibana"
-    monkeypatch.setattr(StandIn, "answer", lambda *_: (200, {"tagline": "You Know, for Search"}))
+    other = Response(200, {"tagline": "You Know, for Search"})
+    monkeypatch.setattr(StandIn, "respond", lambda *_: other)
     with stand_in.serving() as url, pytest.raises(NotKibana, match="base path"):
         install(url)

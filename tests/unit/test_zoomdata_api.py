@@ -60,7 +60,7 @@ def test_the_context_is_found(there: StandIn, settings: Zoomdata, context: str) 
     with Api(settings) as api:
         assert api.discover().url == settings.zoomdata_url + context
         assert api.version == (26, 3, 0)
-    assert "authorization" not in there.asked[0].headers
+    assert "authorization" not in there.requests[0].headers
     assert listed(settings) == []
 
 
@@ -113,7 +113,7 @@ def test_requests_are_as_the_interface_wants_them(there: StandIn, settings: Zoom
     """Its media types, the user by Basic, in UTF-8."""
     with Api(settings) as api, pytest.raises(ZoomdataUnexpected, match="not found"):
         api.discover().change("PUT", "/connections/none", {}, "try")
-    last = there.asked[-1]
+    last = there.requests[-1]
     assert last.headers["content-type"] == "application/vnd.composer.v3+json"
     assert last.headers["accept"].startswith("application/vnd.composer.v3+json")
 
@@ -229,7 +229,7 @@ def test_all_pages_of_a_list_are_read(there: StandIn, settings: Zoomdata) -> Non
     there.sources = {str(number): {"id": str(number), "name": f"s{number}"} for number in range(7)}
     with Api(settings) as api:
         assert len(api.discover().get_list("/sources", "look", maxResults=200)) == 7
-    assert [it.question.get("pageToken") for it in there.asked[-4:]] == [None, ["2"], ["4"], ["6"]]
+    assert [it.params.get("pageToken") for it in there.requests[-4:]] == [None, ["2"], ["4"], ["6"]]
 
 
 def test_a_list_that_is_not_wrapped_is_one_too() -> None:
