@@ -33,7 +33,7 @@ print(server.pid, server.port, server.directory, flush=True)
 
 @pytest.fixture(scope="module")
 def embedded(elasticsearch_version: str) -> Iterator[Embedded]:
-    """A server for the tests that do not harm it for good."""
+    """A server for the tests that leave it running."""
     with Embedded(elasticsearch_version) as server:
         yield server
 
@@ -61,7 +61,7 @@ def state(pid: int) -> str:
 
 
 def gone(pid: int) -> bool:
-    """It is dead; a zombie, which only its parent can remove, is."""
+    """The process does not exist or is a zombie."""
     found = state(pid)
     return not found or found.split()[1].startswith("Z")
 
@@ -69,13 +69,13 @@ def gone(pid: int) -> bool:
 def test_it_is_the_version_that_was_asked_for(
     embedded: Embedded, elasticsearch: Elasticsearch, elasticsearch_version: str
 ) -> None:
-    """It answers as the server it is said to be."""
+    """The version in its answer."""
     assert str(inspect_server(elasticsearch)) == elasticsearch_version
     assert elasticsearch.cluster.health()["status"] == "green"
 
 
 def test_it_listens_on_loopback_only(elasticsearch: Elasticsearch) -> None:
-    """No other machine can reach its HTTP or its transport port."""
+    """HTTP and transport port are on loopback addresses."""
     nodes = elasticsearch.nodes.info(node_id="_local", metric="http,transport")["nodes"]
     (node,) = nodes.values()
     addresses = node["http"]["bound_address"] + node["transport"]["bound_address"]
@@ -84,13 +84,13 @@ def test_it_listens_on_loopback_only(elasticsearch: Elasticsearch) -> None:
 
 
 def test_it_does_not_run_as_root(embedded: Embedded) -> None:
-    """Elasticsearch refuses to, so root's server runs as another user."""
+    """Started by root, it runs as another user."""
     assert int(state(embedded.pid).split()[0]) == (os.geteuid() or embedded.directory.stat().st_uid)
     assert embedded.directory.stat().st_uid != 0
 
 
 def test_a_second_start_fetches_and_unpacks_nothing(embedded: Embedded) -> None:
-    """What the first start unpacked is used as it is."""
+    """The second start uses the cache."""
     steps: list[str] = []
     before = installation.prepare(embedded.version)
     made = before.server.stat().st_ino
@@ -127,7 +127,7 @@ def test_it_dies_with_a_parent_that_is_killed(elasticsearch_version: str) -> Non
 
 
 def test_kept_it_outlives_its_parent_until_it_is_ended(elasticsearch_version: str) -> None:
-    """`--keep`: it goes on after the process that started it, and its files go when it is ended with `kill`."""
+    """`--keep`: it outlives the process that started it, and `kill` removes its files."""
     ended = subprocess.run(
         [sys.executable, "-c", START_AND_WAIT, elasticsearch_version, "keep"],
         stdout=subprocess.PIPE,
@@ -144,7 +144,7 @@ def test_kept_it_outlives_its_parent_until_it_is_ended(elasticsearch_version: st
 
 
 def test_a_server_that_cannot_start_shows_why(elasticsearch_version: str) -> None:
-    """The error holds what its log says, and nothing stays behind."""
+    """The error has the errors of the log, and no files are left."""
     server = Embedded(elasticsearch_version, settings={"no.such.setting": 1})
     with pytest.raises(EmbeddedFailed, match=r"unknown setting \[no\.such\.setting\]"):
         server.start()
@@ -152,13 +152,13 @@ def test_a_server_that_cannot_start_shows_why(elasticsearch_version: str) -> Non
 
 
 def test_a_java_that_cannot_start_shows_why(elasticsearch_version: str) -> None:
-    """Java's own complaint is in the error too."""
+    """Errors of Java are in the message too."""
     with pytest.raises(EmbeddedFailed, match="NoSuchOption"):
         Embedded(elasticsearch_version, java=Java(flags=["-XX:+NoSuchOption"])).start()
 
 
 def test_a_start_that_takes_too_long_is_given_up(elasticsearch_version: str) -> None:
-    """A server that is not ready in time is an error, and does not go on in the background."""
+    """A server that is not ready in time is an error, and is stopped."""
     server = Embedded(elasticsearch_version)
     with pytest.raises(EmbeddedFailed, match=r"not ready after 0\.1 s"):
         server.start(timeout=0.1)

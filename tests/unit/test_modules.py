@@ -1,4 +1,4 @@
-"""A module's declaration is changed in the two bytes that say what it requires, and nowhere else."""
+"""A module declaration changes only in the flags of the required modules."""
 
 import struct
 import zipfile
@@ -40,7 +40,7 @@ def declaration(*required: tuple[str, int]) -> tuple[bytes, list[int]]:
 
 @pytest.mark.parametrize("named", [(), ("jdk.jdi",), ("jdk.jdi", "jdk.jlink"), ("jdk.none",)], ids=str)
 def test_what_is_named_becomes_optional(named: tuple[str, ...]) -> None:
-    """And keeps its other flags."""
+    """It keeps its other flags."""
     required = [("java.base", MANDATED), ("jdk.jdi", 0x20), ("jdk.jlink", 0), ("jdk.net", 0)]
     before, flags = declaration(*required)
     expected = bytearray(before)

@@ -1,4 +1,4 @@
-"""Zoomdata's interface: its context and version are found, it is asked as it wants, and each refusal is a sentence."""
+"""Zoomdata's API: context and version are found, requests have the documented form, and each error has its message."""
 
 import ssl
 from collections.abc import Iterator
@@ -28,13 +28,13 @@ from tests.support.zoomdata_stand_in import StandIn
 
 @pytest.fixture(autouse=True)
 def password(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of the user of Zoomdata."""
+    """The password of the Zoomdata user."""
     monkeypatch.setenv("INDEXER_ZOOMDATA_PASSWORD", "pä:ss wörd")
 
 
 @pytest.fixture
 def there() -> StandIn:
-    """A Zoomdata that knows an administrator."""
+    """A Zoomdata with an administrator and a viewer."""
     made = StandIn()
     made.admit("admin", "pä:ss wörd")
     made.admit("looker", "pä:ss wörd", "viewer")
@@ -55,7 +55,7 @@ def listed(settings: Zoomdata) -> list[Any]:
 
 @pytest.mark.parametrize("context", ["/composer", "/discovery", "/zoomdata"])
 def test_the_context_is_found(there: StandIn, settings: Zoomdata, context: str) -> None:
-    """Without credentials; the others redirect."""
+    """Without credentials; other contexts redirect."""
     there.context = context
     with Api(settings) as api:
         assert api.discover().url == settings.zoomdata_url + context
@@ -66,13 +66,13 @@ def test_the_context_is_found(there: StandIn, settings: Zoomdata, context: str) 
 
 @pytest.mark.parametrize("end", ["", "/", "/api", "/api/"])
 def test_a_context_that_is_given_is_taken(there: StandIn, settings: Zoomdata, end: str) -> None:
-    """Whatever it is called, and with or without the path of the interface."""
+    """Under any name, with or without the path /api."""
     there.context = "/bi/tool"
     assert listed(replace(settings, zoomdata_url=f"{settings.zoomdata_url}/bi/tool{end}")) == []
 
 
 def test_a_wrong_context_is_told_with_what_was_tried(there: StandIn, settings: Zoomdata) -> None:
-    """Given or not; where it redirects to is a hint."""
+    """With and without a context in the URL; the target of a redirect is shown."""
     there.context = "/elsewhere"
     with pytest.raises(
         WrongContext, match=r"/composer/api/version answers 302 to /elsewhere/login; /discovery"
@@ -83,7 +83,7 @@ def test_a_wrong_context_is_told_with_what_was_tried(there: StandIn, settings: Z
 
 
 def test_a_page_is_no_zoomdata() -> None:
-    """Another product answers 200 too."""
+    """Another product may answer 200 as well."""
     with (
         serving(always(200, b"<html>welcome</html>")) as other,
         pytest.raises(WrongContext, match="answers 200"),
@@ -110,7 +110,7 @@ def test_a_version_is_read_from_whatever_form(body: Any, version: tuple[int, ...
 
 
 def test_requests_are_as_the_interface_wants_them(there: StandIn, settings: Zoomdata) -> None:
-    """Its media types, the user by Basic, in UTF-8."""
+    """The vendor's media types, and basic authentication in UTF-8."""
     with Api(settings) as api, pytest.raises(ZoomdataUnexpected, match="not found"):
         api.discover().change("PUT", "/connections/none", {}, "try")
     last = there.requests[-1]
@@ -119,7 +119,7 @@ def test_requests_are_as_the_interface_wants_them(there: StandIn, settings: Zoom
 
 
 def test_a_user_in_the_address_is_one(there: StandIn, settings: Zoomdata) -> None:
-    """With its signs quoted; it is not shown."""
+    """Percent-encoded; it is not shown."""
     url = settings.zoomdata_url.replace("://", "://admin:p%C3%A4%3Ass%20w%C3%B6rd@")
     with Api(Zoomdata(url)) as api:
         assert api.discover().get_list("/connections", "look") == []
@@ -151,7 +151,7 @@ def test_without_a_password_nothing_is_sent(settings: Zoomdata, monkeypatch: pyt
 
 
 def test_a_password_from_a_file(settings: Zoomdata, tmp_path: Path) -> None:
-    """It goes before the variable."""
+    """It has precedence over the variable."""
     file = tmp_path / "password"
     file.write_text("wrong\n")
     with pytest.raises(ZoomdataUnauthenticated, match="does not accept user 'admin': Bad credentials"):
@@ -161,7 +161,7 @@ def test_a_password_from_a_file(settings: Zoomdata, tmp_path: Path) -> None:
 
 
 def test_refusals_are_sentences(there: StandIn, settings: Zoomdata) -> None:
-    """Who, what, why, and what it takes."""
+    """The message has the user, the action, the reason, and what is required."""
     with pytest.raises(
         ZoomdataForbids,
         match=r"does not permit user 'looker' to look: Access is denied\. This requires an admin",
@@ -193,7 +193,7 @@ def test_the_reason_is_read_from_the_body_of_an_error(body: Any, reason: str) ->
 
 
 def test_a_page_in_place_of_an_answer_is_told() -> None:
-    """A proxy's, after the context was found."""
+    """The page of a proxy, after the context was found."""
     assert error_reason(Answer(502, None, is_json=False, location=None)) == "the answer is not JSON"
 
 
@@ -208,7 +208,7 @@ def test_nobody_there_is_told(settings: Zoomdata) -> None:
 
 
 def test_its_certificate_is_verified(there: StandIn, tmp_path: Path) -> None:
-    """By the CA that is given for Zoomdata; a file that is none is named with its option."""
+    """With the CA given for Zoomdata; the error for a missing file names the option."""
     ca = trustme.CA()
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     ca.issue_cert("localhost").configure_cert(context)
@@ -225,7 +225,7 @@ def test_its_certificate_is_verified(there: StandIn, tmp_path: Path) -> None:
 
 
 def test_all_pages_of_a_list_are_read(there: StandIn, settings: Zoomdata) -> None:
-    """However few Zoomdata gives at once, and however the token of the next is called."""
+    """Whatever the size of a page."""
     there.sources = {str(number): {"id": str(number), "name": f"s{number}"} for number in range(7)}
     with Api(settings) as api:
         assert len(api.discover().get_list("/sources", "look", maxResults=200)) == 7
@@ -239,7 +239,7 @@ def test_a_list_that_is_not_wrapped_is_one_too() -> None:
 
 
 def test_a_dry_run_sends_nothing_that_changes_anything(there: StandIn, settings: Zoomdata) -> None:
-    """What would be sent is kept, with an id that stands for one to come."""
+    """Requests are recorded, with a placeholder for ids."""
     with Api(settings, dry=True) as api:
         made = api.discover().change("POST", "/connections", {"name": "x"}, "try")
         assert made.body == {"id": "ID GIVEN BY ZOOMDATA"}

@@ -1,4 +1,4 @@
-"""Zoomdata's connectors: which one is for a server, what goes into its parameters, and what is not shown."""
+"""Zoomdata's connectors: choosing one by version, filling in parameters, masking secrets."""
 
 from typing import Any
 
@@ -35,7 +35,7 @@ def values(chosen: Connector, **given: str) -> dict[str, Any]:
 
 
 def test_a_connector_is_known_by_its_name_or_its_storage_type() -> None:
-    """Others are none of ours."""
+    """Connectors of other products are ignored."""
     told = [
         {"id": 1, "name": "Elasticsearch 8", "subStorageType": "X"},
         {"id": 2, "name": "Search", "subStorageType": "ELASTIC_SEARCH_7_0"},
@@ -63,7 +63,7 @@ def test_the_connector_is_chosen_by_the_servers_version(
     expected: Connector | None,
     doubtful: bool | None,  # noqa: FBT001
 ) -> None:
-    """One whose range holds the server; else the next best, with a doubt; never one for later servers only."""
+    """One that supports the version, else the next best with a note; never one for later versions only."""
     chosen = best_connector([EIGHT, SEVEN], server)
     assert chosen == expected
     if chosen is not None:
@@ -78,7 +78,7 @@ def test_where_only_the_connector_of_an_earlier_version_is_enabled_it_is_doubted
 
 
 def test_without_a_range_the_name_tells_the_version_and_a_doubt_remains() -> None:
-    """The fields are in the description of the interface; whether they are filled is not known."""
+    """The API description has the range, but it may be missing in answers."""
     seven, eight = elasticsearch_connectors(
         [{"id": "a", "name": "Elasticsearch 7.0"}, {"id": "b", "name": "x", "subStorageType": "ELASTIC_8_0"}]
     )
@@ -88,7 +88,7 @@ def test_without_a_range_the_name_tells_the_version_and_a_doubt_remains() -> Non
 
 
 def test_a_range_may_end_in_anything() -> None:
-    """8.x is all of 8; what is no version at all is none."""
+    """8.x is all of 8; anything else is no range."""
     (it,) = elasticsearch_connectors([connector("8.0", "8.0", "8.x")])
     assert it.supports((8, 19, 16))
     (it,) = elasticsearch_connectors([connector("8.0", "any", "")])
@@ -113,7 +113,7 @@ def test_parameters_are_known_by_their_keys_and_labels() -> None:
 
 
 def test_each_parameter_is_sent_as_the_interface_wants_it() -> None:
-    """Key, value, and that it is no system's secret."""
+    """Key, value and systemAccess."""
     filled, missing = fill_parameters(with_parameters(parameter("URL")), ACCESS, {})
     assert filled == [{"key": "URL", "value": "https://es:9200", "systemAccess": False}]
     assert missing == []
@@ -124,21 +124,21 @@ def test_each_parameter_is_sent_as_the_interface_wants_it() -> None:
     ["PROXY_PASSWORD", "TRUSTSTORE_PASSWORD", "AWS_USER", "SSH_USER", "MAGIC", "KEYSTORE_URL", "SNIFF_NODES"],
 )
 def test_what_is_not_sure_is_not_guessed(key: str) -> None:
-    """A required parameter that is none of ours is told as missing."""
+    """A required parameter of unknown meaning is reported as missing."""
     filled, missing = fill_parameters(with_parameters(parameter(key, "Something")), ACCESS, {})
     assert filled == []
     assert [str(it) for it in missing] == [f"{key} (Something)"]
 
 
 def test_of_two_that_mean_the_same_neither_is_guessed() -> None:
-    """Unless one is given by hand."""
+    """Unless one is given."""
     twice = with_parameters(parameter("MAIN_URL"), parameter("OTHER_URL", required=False))
     assert fill_parameters(twice, ACCESS, {})[1][0].key == "MAIN_URL"
     assert values(twice, MAIN_URL="https://x:1") == {"MAIN_URL": "https://x:1"}
 
 
 def test_what_is_given_goes_first_and_has_to_exist() -> None:
-    """A key that the connector has not is wrong usage, and the keys that it has are named."""
+    """An unknown key is wrong usage; the error lists the known keys."""
     chosen = with_parameters(*PARAMETERS)
     assert values(chosen, CLUSTER_NAME="other", AWS_REGION="eu")["CLUSTER_NAME"] == "other"
     with pytest.raises(WrongUsage, match=r"no parameter 'CLUSTER'.*ES_CONNECTION_STRING, CLUSTER_NAME"):
@@ -159,14 +159,14 @@ def test_without_a_user_there_is_none() -> None:
     ["PASSWORD", "password", "PWD", "CLIENT_SECRET", "ACCESS_TOKEN", "API_KEY", "apikey", "PRIVATE_KEY"],
 )
 def test_secrets_are_masked(key: str) -> None:
-    """By the key of the parameter, wherever in a body it stands."""
+    """By the key of the parameter, at any depth of a body."""
     shown = mask_secrets({"a": [{"allParameters": [{"key": key, "value": "s3cret"}]}]}, None)
     assert "s3cret" not in str(shown)
     assert shown["a"][0]["allParameters"][0]["value"] == MASK
 
 
 def test_the_password_is_masked_under_any_key_and_the_rest_is_shown() -> None:
-    """A connector may call it as it likes."""
+    """The key of the parameter may have any name."""
     body = {
         "allParameters": [{"key": "X", "value": "s3cret"}, {"key": "USER_NAME", "value": "zoomdata"}],
         "n": 1,

@@ -1,4 +1,4 @@
-"""`indexer zoomdata logging`: what is logged is shown and switched; only what differs is sent, and what came of it is read."""
+"""`indexer zoomdata logging`: only types that differ are switched, and the result is read back."""
 
 from collections.abc import Iterator
 
@@ -17,7 +17,7 @@ NOW = {"ACCOUNT": True, "USER": True, "VIS_DATA": False, "RAW_DATA_EXPORT": Fals
 
 @pytest.fixture
 def there() -> StandIn:
-    """A Zoomdata that knows its supervisor, and an administrator of an account."""
+    """A Zoomdata with a supervisor and an administrator of an account."""
     made = StandIn()
     made.admit("supervisor", "s3cret", "supervisor")
     made.admit("admin", "s3cret")
@@ -35,7 +35,7 @@ def url(there: StandIn, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 
 
 def logging(*arguments: str) -> Result:
-    """The command; what it raises is raised."""
+    """Run the command, and raise its exceptions."""
     return CliRunner().invoke(cli.app, ["zoomdata", "logging", *arguments], catch_exceptions=False)
 
 
@@ -46,7 +46,7 @@ def types(*arguments: str) -> dict[str, tuple[bool, bool]]:
 
 
 def test_what_is_logged_is_shown(there: StandIn, url: str) -> None:
-    """Nothing is changed by looking."""
+    """Nothing is changed."""
     assert types() == {it: (value, False) for it, value in NOW.items()}
     assert "VIS_DATA" in logging().stdout
     assert there.changed() == []
@@ -68,7 +68,7 @@ def test_what_is_logged_is_shown(there: StandIn, url: str) -> None:
 def test_only_what_differs_is_switched(
     there: StandIn, url: str, arguments: list[str], changed: dict[str, bool]
 ) -> None:
-    """One request for each; the answer to the command is what Zoomdata says afterwards."""
+    """One request for each; the result is what Zoomdata returns afterwards."""
     assert types(*arguments) == {it: (value, it in changed) for it, value in (NOW | changed).items()}
     assert sorted(there.changed()) == sorted(f"PUT /system/activity/type/{it}" for it in changed)
     assert there.activities == NOW | changed
@@ -92,7 +92,7 @@ def test_what_makes_no_sense_is_wrong_usage(on: list[str], off: list[str], said:
 def test_an_administrator_of_an_account_is_no_supervisor(
     there: StandIn, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The sentence says who is."""
+    """The error names the required user."""
     monkeypatch.setenv("INDEXER_ZOOMDATA_USERNAME", "admin")
     with pytest.raises(
         ZoomdataForbids, match=r"'admin' to read or change the logged activity types: .*user supervisor"
@@ -101,7 +101,7 @@ def test_an_administrator_of_an_account_is_no_supervisor(
 
 
 def test_a_type_that_stays_as_it_is_is_told_with_the_line_to_type(there: StandIn, url: str) -> None:
-    """A success that was none."""
+    """Zoomdata accepts the request, but changes nothing."""
     there.stubborn = {"VIS_DATA"}
     with pytest.raises(
         NotSwitched, match=r"VIS_DATA is as before\. .*: activity\.VIS_DATA=true; then restart"
@@ -111,7 +111,7 @@ def test_a_type_that_stays_as_it_is_is_told_with_the_line_to_type(there: StandIn
 
 
 def test_without_that_interface_the_lines_are_told(there: StandIn, url: str) -> None:
-    """Of an old version, or one to come."""
+    """An old or a future version."""
     there.activities = None
     with pytest.raises(NotSwitched, match=r"activity\.USER=true, activity\.VIS=false; then restart"):
         logging("--on", "USER", "--off", "VIS")
@@ -121,7 +121,7 @@ def test_without_that_interface_the_lines_are_told(there: StandIn, url: str) -> 
 
 
 def test_an_answer_of_another_form_is_not_guessed_at(there: StandIn, url: str) -> None:
-    """Neither shown nor acted upon."""
+    """It is an error."""
     there.activities = {"content": []}  # type: ignore[dict-item]
     with pytest.raises(NotSwitched, match="has an unknown form"):
         logging("--on", "all")

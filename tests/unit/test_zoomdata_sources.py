@@ -1,4 +1,4 @@
-"""Sources in Zoomdata: what they read, which fields they have and lack, and which of them are ours."""
+"""Sources in Zoomdata: data entity, existing and missing fields, and the marker."""
 
 from typing import Any
 
@@ -31,7 +31,7 @@ def held(*names: str, **more: Any) -> list[dict[str, Any]]:
 
 
 def test_a_source_reads_the_alias_or_the_view_that_zoomdata_lists() -> None:
-    """Before it can be known what it lists, the alias is taken."""
+    """Before the connection exists, the alias or view is assumed to be listed."""
     for listed in (["x", "logs", "logs.vis"], None):
         for spec in (ALL, VIS):
             entity = data_entity("c1", spec, listed)
@@ -41,7 +41,7 @@ def test_a_source_reads_the_alias_or_the_view_that_zoomdata_lists() -> None:
 
 
 def test_without_aliases_everything_is_read_by_a_pattern_and_a_view_cannot_be() -> None:
-    """The pattern leaves out rejected lines; a filter cannot be had by a pattern."""
+    """The pattern excludes rejected lines; a pattern cannot replace a view."""
     listed = ["logs-000001", "logs-rejected"]
     entity = data_entity("c1", ALL, listed)
     assert entity is not None
@@ -51,7 +51,7 @@ def test_without_aliases_everything_is_read_by_a_pattern_and_a_view_cannot_be() 
 
 
 def test_a_source_over_everything_leaves_the_fields_to_zoomdata() -> None:
-    """One over a view has its own fields alone: also sub-fields and the object that a field is in."""
+    """A source over a view has the fields of its type, with their sub-fields and parent objects."""
     entity = {"id": "entries"}
     assert "nativeFields" not in source_body(ALL, entity, DESCRIBED)["storage"]["dataEntities"][0]
     body = source_body(VIS, entity, DESCRIBED)
@@ -63,7 +63,7 @@ def test_a_source_over_everything_leaves_the_fields_to_zoomdata() -> None:
 
 
 def test_a_field_is_known_by_its_name_in_elasticsearch() -> None:
-    """Zoomdata may call it otherwise."""
+    """Zoomdata's own name may differ."""
     told = as_described("eventDate")
     assert told["name"] == "eventdate"
     assert original_name(told) == original_name(native_field(told, "e")) == "eventDate"
@@ -73,7 +73,7 @@ def test_a_field_is_known_by_its_name_in_elasticsearch() -> None:
 
 
 def test_only_fields_that_have_appeared_since_are_lacking() -> None:
-    """Those of the type, if the source is for one."""
+    """For a source of a type, only fields of the type."""
     assert [original_name(it) for it in missing_fields(ALL, DESCRIBED, held("eventDate", "user"))] == [
         "ip",
         "timeline",
@@ -88,7 +88,7 @@ def test_only_fields_that_have_appeared_since_are_lacking() -> None:
 
 
 def test_fields_that_a_type_has_not_are_told() -> None:
-    """Unless they are hidden, or made in Zoomdata itself."""
+    """Except fields that are hidden or derived in Zoomdata."""
     derived = held("mine")[0] | {"origin": {"type": "DERIVED"}}
     assert extra_fields(VIS, [*held("user", "ip", "type"), *held("secret", visible=False), derived]) == [
         "ip",
@@ -98,7 +98,7 @@ def test_fields_that_a_type_has_not_are_told() -> None:
 
 
 def test_the_time_bar_is_set_once() -> None:
-    """What else is set stays; a span that people chose stays too."""
+    """Other settings and a range chosen by people are kept."""
     fresh = with_time_bar({"x": 1, "timebar": {"enabled": False, "player": {"a": 1}}}, "eventdate")
     assert fresh == {
         "x": 1,
@@ -118,7 +118,7 @@ def test_the_time_bar_is_set_once() -> None:
 
 @pytest.mark.parametrize("other", ["logs2", "log", "logs.vis", "my-logs"])
 def test_the_mark_of_another_alias_is_not_ours(other: str) -> None:
-    """Two installations in one Zoomdata leave each other alone."""
+    """Two installations in one Zoomdata are independent."""
     assert is_managed({"description": ALL.description}, "logs")
     assert is_managed({"description": f"somebody wrote more. {marker('logs')}"}, "logs")
     assert not is_managed({"description": SourceSpec(other, other).description}, "logs")
@@ -127,7 +127,7 @@ def test_the_mark_of_another_alias_is_not_ours(other: str) -> None:
 
 
 def test_a_source_tells_through_which_connection_it_reads() -> None:
-    """In the form of an index, or of another entity; none if it is not said."""
+    """For an index and for other entities; None if it is unknown."""
     body = source_body(ALL, data_entity("c1", ALL, None) or {}, [])
     assert connection_and_entity(body) == ("c1", "entries")
     assert connection_and_entity({"storage": {"dataEntities": [{"id": "x", "connectionId": "c2"}]}}) == (
