@@ -3,76 +3,74 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test test-versions fuzz lint types soak bench bench-latency lock outdated sbom wheels image clean
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-versions fuzz lint types soak bench bench-latency lock outdated sbom wheels image clean
 
-demo: .venv/installed
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: .venv/installed ## an embedded Elasticsearch, a sample log indexed, what is in it
 	$(BIN)/indexer demo
 
 # Two at once: most tests wait for a server half of their time.
 PYTEST := $(BIN)/pytest --numprocesses 2 --dist worksteal
 
-# The container tests are skipped where there is no Docker; `.ci/docker make test` provides one. They are one stack: one process.
-test: .venv/installed
+# The container tests are one stack, so one process; they are skipped where there is no Docker.
+test: .venv/installed ## all tests; `.ci/docker make test` provides Docker for the container tests
 	$(PYTEST) --ignore tests/containers
 	$(BIN)/pytest tests/containers
 
-# The servers that Zoomdata's own connectors read; they need a Java 17.
+# The servers that Zoomdata's own connectors read.
 # FEWER leaves out what is about this machine and not about the server.
 MACHINE := commands disk_faults kill resources signals surroundings two_nodes embedded demo logback logrotate archives \
 	hostile_files report_injection outside_delivery monitoring
 FEWER := $(MACHINE:%=--ignore tests/integration/test_%.py)
 
-test-versions: .venv/installed
+test-versions: .venv/installed ## integration tests on Elasticsearch 8.19 and 7.17; need Java 17 (QUICK=1: fewer)
 	$(PYTEST) $(if $(QUICK),$(FEWER)) --elasticsearch-version 8.19.16 tests/integration
 	$(PYTEST) $(if $(QUICK),$(FEWER)) --elasticsearch-version 7.17.28 tests/integration
 
-# What reads foreign bytes, each target for a minute (SECONDS=…); `make test` goes through some hundred examples of each.
-fuzz: .venv/installed
+fuzz: .venv/installed ## fuzz what reads foreign bytes, each target for SECONDS=60
 	FUZZ_SECONDS=$(or $(SECONDS),60) $(PYTEST) --timeout 0 tests/fuzz
 
-lint: .venv/installed
+lint: .venv/installed ## ruff, formatting, the layers of imports
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/lint-imports --no-cache
 
-types: .venv/installed
+types: .venv/installed ## mypy
 	$(BIN)/mypy
 
-# Random faults against a real server; SEED repeats a run's decisions.
-soak: .venv/installed
+soak: .venv/installed ## random faults against a real server for MINUTES=5 (SEED=… repeats a run)
 	$(BIN)/python tests/soak/soak.py --minutes $(or $(MINUTES),5) $(if $(SEED),--seed $(SEED))
 
-# Ratios measured side by side; some minutes.
-bench: .venv/installed
+bench: .venv/installed ## throughput, mapping and verify as ratios measured side by side; some minutes
 	$(BIN)/python tests/bench/throughput.py
 	$(BIN)/python tests/bench/mapping.py
 	$(BIN)/python tests/bench/verify.py
 
-bench-latency: .venv/installed
+bench-latency: .venv/installed ## from the writing of a line to its acknowledgement
 	$(BIN)/python tests/bench/latency.py
 
-# The packages of the image, with checksums, for every Python and machine that it may be built for.
+# With checksums, for every Python and machine that the image may be built for.
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 
-lock: .venv/installed
+lock: .venv/installed ## write the image's lock files (UPGRADE=--upgrade: newest versions)
 	$(LOCK) $(UPGRADE) --output-file compose/requirements.txt pyproject.toml
 	$(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"], sep="\n")' \
 		| $(LOCK) $(UPGRADE) --output-file compose/build-requirements.txt -
 
-# How old the lock files are, and which newer versions the package index has.
-outdated: .venv/installed
+outdated: .venv/installed ## how old the lock files are, and what an upgrade would change
 	PATH=$(BIN):$$PATH $(BIN)/python -m tests.containers.locked outdated
 
-# The bill of materials of the image's packages, CycloneDX, dated as the commit is.
-sbom: .venv/installed
+sbom: .venv/installed ## bill of materials of the image's packages: build/sbom.cdx.json
 	mkdir -p build
 	SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) $(BIN)/python -m tests.containers.locked sbom > build/sbom.cdx.json
 
-# For an image that is built where no registry can be reached; PYTHON_VERSION is that of the image's base.
-wheels: .venv/installed
+wheels: .venv/installed ## download the image's packages, for a build without a registry (PYTHON_VERSION=3.13)
 	$(BIN)/python tests/containers/wheels.py $(or $(PYTHON_VERSION),3.13)
 
-image:
+image: ## build the container image (BASE=… TAG=…)
 	docker build --file compose/Dockerfile --tag $(or $(TAG),zoomdata-indexer) $(if $(BASE),--build-arg BASE=$(BASE)) \
 		--build-arg VERSION=$$(sed -n 's/__version__ = "\(.*\)"/\1/p' indexer/__init__.py) \
 		--build-arg REVISION=$$(git rev-parse HEAD) --build-arg SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) .
@@ -84,5 +82,5 @@ image:
 	$(BIN)/pip install --quiet --editable '.[embedded,report]' --group dev
 	touch $@
 
-clean:
+clean: ## remove the virtual environment, caches and builds
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist

@@ -38,6 +38,10 @@ class Fault(StrEnum):
     DISK = "disk"
 
 
+MOST_UNREADABLE = 1000
+"""Unreadable paths that are reported: more are not needed to notice the problem."""
+
+
 @dataclass(frozen=True, slots=True)
 class Totals:
     """Lines and what became of them; `read` is the sum of the others."""
@@ -72,20 +76,26 @@ class Totals:
 
 @dataclass(frozen=True, slots=True)
 class LogProgress:
-    """How far an open log file is."""
+    """How far an open log file has been delivered. Sizes in bytes."""
 
     path: str
-    identity: tuple[int, int, int]
-    """Device, inode and generation (0 as long as that is not known): the same through a rename."""
+    _identity: tuple[int, int, int]
     copy: bool
-    """It is held against what is known, and may be a copy of it: nothing of it is sent yet."""
+    """It is being compared with known files, and may be a copy of one: nothing of it is sent yet."""
     size: int
-    """Bytes on disk."""
+    """Size on disk."""
     delivered: int
-    """All bytes of the log before this offset."""
+    """All bytes of the log before this offset are delivered."""
     lag: int
-    """Bytes that are there and not delivered; a last line without its end is none of them. Of an archive, compressed
-    bytes not read yet, and the bytes of the log that are on their way."""
+    """Bytes that exist and are not delivered, without an incomplete last line. Of an archive: compressed bytes that are
+    not read yet, plus the uncompressed bytes in flight."""
+    lag_seconds: float = 0.0
+    """Seconds since the oldest of these bytes was found. Set by the metrics recorder."""
+
+    @property
+    def identity(self) -> tuple[int, int, int]:
+        """Device, inode and generation (0 if unknown): the same after a rename. Not part of the JSON."""
+        return self._identity
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,13 +104,13 @@ class Progress:
 
     logs: Sequence[LogProgress]
     batches: int
-    """Batches that are handed over and not delivered."""
+    """Batches in flight."""
     bytes: int
-    """The bytes of their bodies."""
+    """Size of their bodies."""
     oldest: float
-    """Seconds since the oldest of them was handed over."""
+    """Seconds since the oldest of them was handed to a sender."""
     totals: Totals
-    """What became of all lines since the state directory began."""
+    """Lines since the state directory was created."""
 
 
 class Events:

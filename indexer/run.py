@@ -2,7 +2,7 @@
 
 import resource
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
@@ -10,21 +10,24 @@ import elastic_transport
 import elasticsearch
 from elasticsearch import Elasticsearch
 
-from indexer.elastic.client import connect, display_url, translate_errors
+from indexer import delivery as delivering
+from indexer.elastic.alias import Backing, backing
+from indexer.elastic.client import connect, translate_errors
+from indexer.elastic.cluster import Cluster
 from indexer.elastic.failures import reading_answer
 from indexer.errors import Fatal, StateUnusable
 from indexer.events import Broadcast, Events, Totals
 from indexer.pipeline import Pipeline
-from indexer.reading import files
-from indexer.reading.files import Scope
+from indexer.reading import files, globbing
 from indexer.reading.tail import Tail
-from indexer.settings import Connection, Delivery, Monitoring, RolloverPolicy, State
+from indexer.settings import Connection, Delivery, LogFiles, Monitoring, RolloverPolicy, State
 from indexer.setup.rollover import start_rollover_loop
 from indexer.writing import checkpoint
 from indexer.writing.bulk import Sender
 from indexer.writing.checkpoint import Checkpoint
-from indexer.writing.dead_letters import PROMPT, DeadLetterFiles, DeadLetterStore
-from indexer.writing.target import Backing, Target, backing
+from indexer.writing.dead_letters import PROMPT, DeadLetterStore
+from indexer.writing.spool import DeadLetterFiles
+from indexer.writing.target import Target
 
 ASK_AGAIN = 2.0
 """Seconds between looks whether a cluster that is not ready has become so."""
@@ -42,7 +45,7 @@ class Report:
 
 
 def run(
-    paths: Sequence[str],
+    logs: LogFiles,
     connection: Connection,
     delivery: Delivery,
     state: State,
@@ -52,18 +55,15 @@ def run(
     once: bool,
     rollover_policy: RolloverPolicy | None = None,
     monitoring: Monitoring | None = None,
-    follow_symlinks: bool = False,
 ) -> Report:
     """Index log files until `stop` is set, or (`once`) what is there. Raises Fatal.
 
     Without `once` it waits for a cluster that is not there or not set up, and says so to `events`. With `ageing` it
     rolls the alias over and deletes old indices as well; with an address in `monitoring` it can be watched there.
     """
-    scope = Scope.of(
-        paths, follow_symlinks=follow_symlinks, state=state.state_dir, secrets=connection.secret_files
-    )
+    scope = logs.scope(connection, state)
     if once:
-        files.require(paths, scope)
+        files.require(logs.paths, scope)
     _allow_many_files()
     with (
         checkpoint.StateDirectory(state.state_dir) as held,
@@ -72,19 +72,20 @@ def run(
     ):
         for each in checkpoint.open_to_others(held.directory):
             told.state_open_to_others(each)
-        behind = _wait_for_alias(client, connection, told, stop, once=once)
+        cluster = Cluster(client, connection)
+        behind = _wait_for_alias(cluster, told, stop, once=once)
         if behind is None:
             return Report(Totals(), {})
         start = _start(held, client, connection, told)
         told.connected(start.cluster, behind.write)
         if rollover_policy is not None:
             start_rollover_loop(connection, rollover_policy, told, stop)
-        if not files.find(paths, scope).found and not once:
-            told.waiting(f"No log file at {', '.join(map(files.as_text, paths))} yet.")
+        if not files.find(logs.paths, scope).found and not once:
+            told.waiting(f"No log file at {', '.join(map(globbing.as_text, logs.paths))} yet.")
         local = DeadLetterFiles(held.directory, delivery.max_spool_bytes)
         local.sweep(held)
         tail = Tail(
-            paths,
+            logs.paths,
             start.files,
             limit=delivery.max_line_bytes,
             once=once,
@@ -92,24 +93,13 @@ def run(
             scope=scope,
             spool=local,
         )
-        target = Target(client, connection.alias, display_url(connection), behind, start.write_index)
+        target = Target(cluster, behind, start.write_index)
         sender = Sender(client, target, told, stop)
-        rejects = DeadLetterStore(
-            client.options(request_timeout=min(connection.request_timeout, PROMPT)),
-            connection.rejected,
-            local,
-            delivery.batch_bytes,
-            told,
-            stop,
-            sender.accepts_probe,
-        )
         pipeline = Pipeline(
             tail=tail,
             sender=sender,
-            target=target,
-            rejects=rejects,
-            state=held,
-            start=start,
+            dead_letters=_dead_letters(client, connection, delivery, local, told, stop, sender),
+            delivery=delivering.Delivery(tail, target, held, start, told),
             events=told,
             batch_bytes=delivery.batch_bytes,
             senders=delivery.senders,
@@ -117,6 +107,21 @@ def run(
         totals = pipeline.run(stop, delivery.poll_interval, once=once) - start.totals
         told.stopped(totals)
         return Report(totals, tail.failures if once else {})
+
+
+def _dead_letters(
+    client: Elasticsearch,
+    connection: Connection,
+    delivery: Delivery,
+    local: DeadLetterFiles,
+    events: Events,
+    stop: threading.Event,
+    sender: Sender,
+) -> DeadLetterStore:
+    prompt = client.options(request_timeout=min(connection.request_timeout, PROMPT))
+    return DeadLetterStore(
+        prompt, connection.rejected, local, delivery.batch_bytes, events, stop, sender.accepts_probe
+    )
 
 
 @contextmanager
@@ -139,16 +144,15 @@ def _allow_many_files() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
-def _wait_for_alias(
-    client: Elasticsearch, connection: Connection, events: Events, stop: threading.Event, *, once: bool
-) -> Backing | None:
+def _wait_for_alias(cluster: Cluster, events: Events, stop: threading.Event, *, once: bool) -> Backing | None:
     if not once:
-        connection = replace(connection, request_timeout=min(connection.request_timeout, ANSWERED_WITHIN))
-        client = client.options(request_timeout=connection.request_timeout)
+        seconds = min(cluster.connection.request_timeout, ANSWERED_WITHIN)
+        connection = replace(cluster.connection, request_timeout=seconds)
+        cluster = Cluster(cluster.client.options(request_timeout=seconds), connection)
     while not stop.is_set():
         try:
-            with translate_errors(connection):
-                return backing(client, connection.alias, display_url(connection))
+            with translate_errors(cluster.connection):
+                return backing(cluster)
         except Fatal as reason:
             if once or not reason.retryable:
                 raise

@@ -1,21 +1,22 @@
-"""Showing: any frozen dataclass as JSON, and its tables of data as tables for a terminal.
+"""Shows results: any frozen dataclass as JSON, and its tables on a terminal.
 
-A command's result is a frozen dataclass. If it also has `tables()`, a person can read it: each `Table` is data, and
-the type of a cell says how it looks (a `timedelta` is humanised, an `int` gets thousands separators, …).
-The values come from log files, so nothing in them may steer the terminal: no markup, no escape sequence (`foreign.printable`).
+A command's result is a frozen dataclass. Its method `tables()` gives `Table`s of plain data; the type of a cell decides its
+format (a `timedelta` becomes `3 min 12 s`, an `int` gets thousands separators, …). The values come from log files: markup
+and control characters in them are escaped (`escaping.printable`).
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, fields, is_dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import groupby
 from pathlib import PurePath
 from typing import Any, Protocol
 
 import orjson
 import rich.table
 from rich import box
-from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
-from rich.measure import Measurement
+from rich.columns import Columns
+from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.text import Text
 
@@ -39,7 +40,7 @@ Cell = str | bool | int | float | Share | datetime | timedelta | None
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table as data. `empty` is the sentence that stands in place of no rows."""
+    """A table as data. `empty` is shown if there are no rows."""
 
     title: str
     columns: tuple[str, ...]
@@ -48,31 +49,33 @@ class Table:
 
 
 class Tabular(Protocol):
-    """A result that a person can read."""
+    """A result that can be shown as tables."""
 
     def tables(self) -> Iterable[Table]:
-        """The tables, in the order of reading."""
+        """The tables, in their order on the screen."""
 
 
 def as_json(result: object, *, in_one_line: bool = False) -> str:
-    """Write any frozen dataclass as one JSON object, times in UTC (RFC 3339), a timedelta in seconds."""
+    """Format any frozen dataclass as one JSON object: times in UTC (RFC 3339), a timedelta in seconds."""
     options = orjson.OPT_UTC_Z | orjson.OPT_NON_STR_KEYS
     if not in_one_line:
         options |= orjson.OPT_INDENT_2
     try:
         written = orjson.dumps(result, default=_plain, option=options)
-    except TypeError:  # half a surrogate pair: a path with bytes that are no UTF-8
+    except TypeError:  # a lone surrogate: a path with bytes that are not UTF-8
         written = orjson.dumps(_encodable(result), default=_plain, option=options)
     return printable_json(written.decode())
 
 
 def tables(result: Tabular) -> RenderableType:
-    """Make what `rich` prints: the result's tables one below the other, side by side where they fit."""
-    return _Flow(tuple(result.tables()))
+    """Make what `rich` prints: neighbours with the same number of columns side by side where they fit, else below."""
+    alike = groupby(result.tables(), key=lambda table: len(table.columns))
+    rows = (Columns(map(_rendered, some), padding=(1, GAP, 1, 0)) for _, some in alike)
+    return Group(*(Padding(row, (0, 0, 1, 0), expand=False) for row in rows))
 
 
 def text(value: Cell) -> str:
-    """Write one value as a person reads it; numbers with thousands separators, times in UTC."""
+    """Format one value for a person: numbers with thousands separators, times in UTC."""
     match value:
         case None:
             return "–"
@@ -92,7 +95,7 @@ def text(value: Cell) -> str:
 
 
 def duration(value: timedelta) -> str:
-    """Write a span of time with its two largest units, or three digits of seconds."""
+    """Format a duration with its two largest units, or three digits of seconds."""
     if value < timedelta(0):
         return f"-{duration(-value)}"
     seconds = value.total_seconds()
@@ -109,7 +112,7 @@ def duration(value: timedelta) -> str:
 
 
 def milliseconds(value: float | None) -> Cell:
-    """A span of time given in ms; as text, where it is longer than a timedelta can be (some 2.7 million years)."""
+    """A duration in ms as a timedelta, or as text if it exceeds a timedelta (about 2.7 million years)."""
     if value is None:
         return None
     try:
@@ -119,7 +122,7 @@ def milliseconds(value: float | None) -> Cell:
 
 
 def moment(milliseconds: float | None) -> datetime | None:
-    """The time given in ms since 1970, UTC; None where a datetime cannot hold it (before the year 1, after 9999)."""
+    """Milliseconds since 1970 as a time in UTC; None if a datetime cannot hold it (before the year 1, after 9999)."""
     if milliseconds is None:
         return None
     try:
@@ -129,7 +132,7 @@ def moment(milliseconds: float | None) -> datetime | None:
 
 
 def _encodable(value: object) -> object:
-    """The same with whatever UTF-8 cannot hold spelt as an escape."""
+    """The same value, with what UTF-8 cannot encode as an escape. Names with an underscore are left out, as in orjson."""
     match value:
         case str():
             return value.encode("utf-8", "backslashreplace").decode()
@@ -140,7 +143,8 @@ def _encodable(value: object) -> object:
         case list() | tuple() | set() | frozenset():
             return [_encodable(each) for each in value]
     if is_dataclass(value) and not isinstance(value, type):
-        return {field.name: _encodable(getattr(value, field.name)) for field in fields(value)}
+        shown = (field.name for field in fields(value) if not field.name.startswith("_"))
+        return {name: _encodable(getattr(value, name)) for name in shown}
     return value
 
 
@@ -188,30 +192,3 @@ def _rendered(table: Table) -> RenderableType:
 def _cell(value: Cell) -> Text:
     styles: dict[type, str] = {Share: "cyan", datetime: "green", timedelta: "yellow", type(None): "dim"}
     return Text(text(value), style=styles.get(type(value), ""))
-
-
-@dataclass(frozen=True, slots=True)
-class _Flow:
-    """Tables in rows, each as full as the terminal is wide; neighbours of one shape share a row."""
-
-    items: tuple[Table, ...]
-
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        for row in self._rows(console, options):
-            grid = rich.table.Table.grid(padding=(0, GAP, 0, 0))
-            grid.add_row(*row)
-            yield Padding(grid, (0, 0, 1, 0), expand=False)
-
-    def _rows(self, console: Console, options: ConsoleOptions) -> Iterator[list[RenderableType]]:
-        row: list[RenderableType] = []
-        used, shape = 0, 0
-        for item in self.items:
-            shown = _rendered(item)
-            width = Measurement.get(console, options, shown).maximum + GAP
-            if row and (used + width > options.max_width + GAP or len(item.columns) != shape):
-                yield row
-                row, used = [], 0
-            row.append(shown)
-            used, shape = used + width, len(item.columns)
-        if row:
-            yield row

@@ -13,10 +13,12 @@ from elasticsearch import Elasticsearch
 
 from indexer.demo.embedded import Embedded
 from indexer.demo.installation import DEFAULT, RELEASES
-from indexer.elastic.client import connect, inspect_server
+from indexer.elastic.client import connect
+from indexer.elastic.server import inspect_server
 from indexer.settings import Connection
 
 pytest_plugins = ["tests.support.secured"]
+pytest.register_assert_rewrite("tests.support")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -4,7 +4,7 @@
 either, since whether we may do what `indexer run` does is a step of its own.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 
@@ -14,8 +14,7 @@ from indexer.check.findings import Finding, Topic, failed, not_tried
 from indexer.check.findings import Level as How
 from indexer.elastic.client import translate_errors
 from indexer.errors import Fatal, Refused
-from indexer.reading.files import Scope
-from indexer.settings import Connection, Indices, State
+from indexer.settings import Connection, Indices, LogFiles, State
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,20 +43,15 @@ STEPS = (
 
 
 def check(
-    paths: Sequence[str],
+    logs: LogFiles,
     connection: Connection,
     indices: Indices,
     state: State,
-    *,
-    follow_symlinks: bool = False,
 ) -> Iterator[Finding]:
     """Look at everything that `indexer run` needs; a finding as soon as it is known."""
     with ExitStack() as opened:
         yield from _in_order(STEPS, CheckContext(connection, indices, opened))
-    scope = Scope.of(
-        paths, follow_symlinks=follow_symlinks, state=state.state_dir, secrets=connection.secret_files
-    )
-    yield from local.logs(paths, scope)
+    yield from local.logs(logs.paths, logs.scope(connection, state))
     yield from local.state(state.state_dir, connection.alias)
 
 

@@ -6,18 +6,19 @@ A step may raise Fatal: whoever calls it turns that into a finding.
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
-from typing import Any, TypeVar
+from functools import cached_property
+from typing import Any
 from urllib.parse import urlsplit
 
 import elastic_transport
 import elasticsearch
-from elasticsearch import Elasticsearch
 
 from indexer.check import judgements
 from indexer.check.findings import Finding, Topic, fail, failed, not_tried, ok, warn
 from indexer.elastic import fields as counting
-from indexer.elastic.alias import NoWriteIndex
-from indexer.elastic.client import Server, connect, display_url, inspect_server, translate
+from indexer.elastic.alias import NoWriteIndex, backing
+from indexer.elastic.client import connect, display_url, translate
+from indexer.elastic.cluster import Cluster
 from indexer.elastic.failures import InvalidAnswer
 from indexer.errors import AliasIsIndex, Fatal, Refused
 from indexer.settings import Connection, Indices, Lifecycle
@@ -26,7 +27,6 @@ from indexer.setup.plan import left_out, managed
 from indexer.setup.roles import roles
 from indexer.setup.templates import examine_templates
 from indexer.writing import answers
-from indexer.writing.target import Backing, backing
 
 ANSWERED_WITHIN = 10.0
 """Seconds for an answer, at most: somebody is waiting."""
@@ -36,7 +36,6 @@ shard have let it through, and leaves nothing behind (measured on 7.17.28, 8.19.
 PRIMARY_WITHIN = "5s"
 """How long that entry waits for a primary shard."""
 REPLICAS = "index.number_of_replicas"
-T = TypeVar("T")
 LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 WITHOUT_SECURITY = [400, 404, 405]
 """What a server answers to questions about security if that is off (measured on 7.17.28, 8.19.16 and 9.1.5)."""
@@ -60,7 +59,7 @@ class Probe:
         return self.fault is None or self.tls or isinstance(self.fault, Refused)
 
 
-@dataclass(slots=True)
+@dataclass
 class CheckContext:
     """What is looked at, and what was learned so far."""
 
@@ -69,17 +68,20 @@ class CheckContext:
     open: ExitStack
     """Closes what is opened on the way."""
     probes: list[Probe] = field(default_factory=list)
-    server: Server | None = None
-    behind: Backing | None = None
-    _client: Elasticsearch | None = None
+    write: str = ""
+    """The write index."""
+
+    @cached_property
+    def cluster(self) -> Cluster:
+        """Of the addresses that answer."""
+        urls = [url for it in self.probes if it.fault is None for url in it.connection.elasticsearch_url]
+        client = self.open.enter_context(connect(replace(self.connection, elasticsearch_url=urls)))
+        return Cluster(client, self.connection)
 
     @property
-    def client(self) -> Elasticsearch:
-        """For the addresses that answer."""
-        if self._client is None:
-            urls = [url for it in self.probes if it.fault is None for url in it.connection.elasticsearch_url]
-            self._client = self.open.enter_context(connect(replace(self.connection, elasticsearch_url=urls)))
-        return self._client
+    def managed(self) -> bool:
+        """The server's lifecycle management is to manage the indices."""
+        return managed(self.cluster.server, self.indices)
 
     @property
     def secured(self) -> bool:
@@ -149,29 +151,27 @@ def privileges(context: CheckContext) -> Iterator[Finding]:
         return
     alias = context.connection.alias
     wanted = roles(alias)
-    answer = context.client.security.has_privileges(**judgements.asked(wanted))
+    answer = context.cluster.client.security.has_privileges(**judgements.asked(wanted))
     yield judgements.privileges(wanted, alias, answer.body)
 
 
 def version(context: CheckContext) -> Iterator[Finding]:
     """The server's version is a supported one."""
-    context.server = inspect_server(context.client)
-    yield judgements.version(context.server)
+    yield judgements.version(context.cluster.server)
 
 
 def template(context: CheckContext) -> Iterator[Finding]:
     """What is installed is what these options would install, and nothing else gets in its way."""
-    client, it, server = context.client, context.connection, _known(context.server)
-    yield judgements.templates(examine_templates(client, it, server, context.indices))
-    with suppress(NoWriteIndex, AliasIsIndex):  # the next step says so
-        found = invariants.of_next(client, it, server, lifecycle=managed(server, context.indices))
-        yield from judgements.promised(Topic.TEMPLATE, found)
+    yield judgements.templates(examine_templates(context.cluster, context.indices))
+    with suppress(NoWriteIndex, AliasIsIndex):  # reported by the step `alias`
+        found = invariants.of_next(context.cluster, lifecycle=context.managed)
+        yield from judgements.violations(Topic.TEMPLATE, found)
 
 
 def alias(context: CheckContext) -> Iterator[Finding]:
     """The alias has a write index."""
-    it = context.connection
-    context.behind = behind = backing(context.client, it.alias, display_url(it))
+    behind = backing(context.cluster)
+    context.write = behind.write
     others = len(behind.indices) - 1
     with_others = f", with {others:,} older ones" if others else ""
     yield ok(Topic.ALIAS, f"entries go into {behind.write}{with_others}")
@@ -179,21 +179,19 @@ def alias(context: CheckContext) -> Iterator[Finding]:
 
 def index(context: CheckContext) -> Iterator[Finding]:
     """The write index is as promised."""
-    it, server = context.connection, _known(context.server)
-    lifecycle = managed(server, context.indices)
-    found = invariants.of_write_index(context.client, it, server, lifecycle=lifecycle)
-    yield from judgements.promised(Topic.INDEX, found)
-    write = _known(context.behind).write
+    cluster, write = context.cluster, context.write
+    found = invariants.of_write_index(cluster, lifecycle=context.managed)
+    yield from judgements.violations(Topic.INDEX, found)
     if not found:
         yield ok(Topic.INDEX, f"{write} keeps entries as they are")
-    answer = context.client.indices.get_settings(index=write, name=REPLICAS, flat_settings=True)
-    yield from judgements.replicated(server, write, int(answer[write]["settings"].get(REPLICAS, 0)))
+    answer = cluster.client.indices.get_settings(index=write, name=REPLICAS, flat_settings=True)
+    yield from judgements.replicated(cluster.server, write, int(answer[write]["settings"].get(REPLICAS, 0)))
 
 
 def write(context: CheckContext) -> Iterator[Finding]:
     """An entry gets as far as the write index. None is left there: see PROBE."""
     try:
-        answer = context.client.bulk(
+        answer = context.cluster.client.bulk(
             operations=PROBE,  # type: ignore[arg-type] # bytes go out as they are: elastic/client.py
             index=context.connection.alias,
             require_alias=True,
@@ -212,12 +210,12 @@ def write(context: CheckContext) -> Iterator[Finding]:
 
 def lifecycle(context: CheckContext) -> Iterator[Finding]:
     """Somebody rolls the index over and deletes what is old."""
-    server, client = _known(context.server), context.client
+    client = context.cluster.client
     if context.indices.lifecycle is Lifecycle.NONE:
         yield ok(Topic.LIFECYCLE, "--lifecycle none: nobody but you rolls over or deletes")
         return
-    if not managed(server, context.indices):
-        what, _, hint = list(left_out(server, context.indices).values())[-1].partition(": ")
+    if not context.managed:
+        what, _, hint = list(left_out(context.cluster.server, context.indices).values())[-1].partition(": ")
         yield warn(Topic.LIFECYCLE, what, f"{hint}.")
         return
     mode = client.options(ignore_status=403).ilm.get_status().get("operation_mode", "")
@@ -227,9 +225,9 @@ def lifecycle(context: CheckContext) -> Iterator[Finding]:
 
 def fields(context: CheckContext) -> Iterator[Finding]:
     """There is room for new fields; values that are not found are counted."""
-    it = _known(context.behind)
-    yield judgements.fields(counting.fields(context.client, it.write))
-    yield judgements.ignored(counting.ignored(context.client, context.connection.alias))
+    client = context.cluster.client
+    yield judgements.fields(counting.fields(client, context.write))
+    yield judgements.ignored(counting.ignored(client, context.connection.alias))
 
 
 def _probe(it: Connection) -> Probe:
@@ -242,9 +240,3 @@ def _probe(it: Connection) -> Probe:
         except (elasticsearch.ApiError, elastic_transport.TransportError) as error:
             return Probe(it, fault=translate(error, hasty), tls=isinstance(error, elastic_transport.TlsError))
     return Probe(it, who=answer.body if answer.meta.status == 200 else {})
-
-
-def _known(learned: T | None) -> T:
-    """What an earlier step has learned: no step is tried without those that it needs."""
-    assert learned is not None  # noqa: S101
-    return learned

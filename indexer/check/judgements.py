@@ -4,8 +4,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from indexer.check.findings import Finding, Topic, fail, ok, warn
-from indexer.elastic.client import Server
 from indexer.elastic.fields import Fields, Ignored
+from indexer.elastic.server import NEXT, OLDEST, Feature, Server
 from indexer.setup import invariants
 from indexer.setup.invariants import Severity
 from indexer.setup.plan import Body, Kind
@@ -14,12 +14,6 @@ from indexer.setup.templates import Step
 from indexer.writing import answers
 from indexer.writing.answers import Answer, Verdict
 
-OLDEST = (7, 17, 0)
-NEXT = (10, 0, 0)
-"""The versions between these two are supported: 7.17, 8 and 9."""
-DIVERGING, CONVERGING = (9, 5, 0), (9, 5, 3)
-"""The versions from the first up to the second lose entries on replicas as they reach the limit of indexing pressure (Elasticsearch
-release notes, "Known issues")."""
 NEARLY = 0.8
 """Of the limit of fields."""
 SHOWN = 3
@@ -79,7 +73,7 @@ def version(server: Server) -> Finding:
 
 def replicated(server: Server, index: str, replicas: int) -> Iterator[Finding]:
     """Tell whether this server can leave the replicas of an index without entries."""
-    if replicas and DIVERGING <= server.version < CONVERGING:
+    if replicas and server.has(Feature.DIVERGING_REPLICAS):
         what = f"under load, Elasticsearch {server} can leave the replicas of {index} without some of its entries"
         yield warn(Topic.INDEX, what, "Upgrade it to 9.5.3 or later (elastic/elasticsearch issue 158212).")
 
@@ -101,7 +95,7 @@ def templates(steps: Sequence[Step]) -> Finding:
     return ok(topic, f"version {version} is installed, as shipped")
 
 
-def promised(topic: Topic, found: Iterable[invariants.Violation]) -> Iterator[Finding]:
+def violations(topic: Topic, found: Iterable[invariants.Violation]) -> Iterator[Finding]:
     """What is wrong, or odd, about an index."""
     for each in found:
         tell = fail if each.severity is Severity.BROKEN else warn

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from indexer.check.findings import Finding, Topic, fail, failed, ok, warn
 from indexer.errors import StateUnusable
-from indexer.reading import files
+from indexer.reading import files, globbing
 from indexer.reading.files import STANDARD_INPUT, FileFacts, Scope
 from indexer.reading.sources import open_log
 from indexer.settings import MEBIBYTE
@@ -71,7 +71,7 @@ def _logs_at(path: str, scope: Scope) -> Iterator[Finding]:
         hint = (
             "`indexer run` waits for it. Else give a file, a glob, or a directory with *activity*.log* in it."
         )
-        yield warn(Topic.LOGS, f"there is no log file at {files.as_text(path)} yet", hint)
+        yield warn(Topic.LOGS, f"there is no log file at {globbing.as_text(path)} yet", hint)
         return
     unreadable = [facts for facts in found if not _readable(facts)]
     for facts in unreadable:
@@ -79,7 +79,7 @@ def _logs_at(path: str, scope: Scope) -> Iterator[Finding]:
     if found and not unreadable:
         size = sum(facts.size for facts in found) / MEBIBYTE
         count = f"{len(found):,} log file{'s' if len(found) > 1 else ''}"
-        yield ok(Topic.LOGS, f"{files.as_text(path)}: {count} of {size:,.1f} MiB, readable")
+        yield ok(Topic.LOGS, f"{globbing.as_text(path)}: {count} of {size:,.1f} MiB, readable")
 
 
 def _barrier(path: str) -> Path | None:

@@ -1,6 +1,6 @@
-"""The commands: options become settings, settings one call, its result what a person sees. The only package that prints.
+"""The commands: options become settings, settings one call, its result output. The only package that prints.
 
-Everything but typer is imported where it is used: `indexer --help` has to be quick.
+Everything but typer is imported where it is used, so that `indexer --help` is quick.
 """
 
 import sys
@@ -11,77 +11,125 @@ from typing import Annotated, Any
 import typer
 
 from indexer import __version__
-from indexer.cli import check, kibana, rejected, report, roles, run, streams, template, zoomdata
+from indexer.cli import (
+    check,
+    demo,
+    kibana,
+    rejected,
+    report,
+    roles,
+    run,
+    status,
+    streams,
+    summary,
+    template,
+    verify,
+    zoomdata,
+)
 from indexer.cli.common import say
 from indexer.errors import Fatal
 from indexer.escaping import printable
 
 
+class _Command(typer.core.TyperCommand):
+    def get_params(self, *args: Any) -> Any:
+        """The parameters, as the help shows them."""
+        return _without_types(super().get_params(*args))
+
+
 class _Commands(typer.core.TyperGroup):
-    """Shows what was typed as it can be shown: a shell's `*` makes options of the names of files."""
+    def get_params(self, *args: Any) -> Any:
+        """The parameters, as the help shows them."""
+        return _without_types(super().get_params(*args))
 
     def make_context(self, *args: Any, **more: Any) -> Any:
-        """Read the command line."""
+        """Parse the command line."""
         with _printable_errors():
             return super().make_context(*args, **more)
 
     def invoke(self, *args: Any) -> Any:
-        """Read the command's own options and do it."""
+        """Parse the options of the command and call it."""
         with _printable_errors():
             return super().invoke(*args)
 
 
+def _without_types(parameters: list[Any]) -> list[Any]:
+    """Without `<bool>` for flags and `<list[str]>` for arguments in the help; other options have a metavar."""
+    for parameter in parameters:
+        if parameter.param_type_name == "argument":
+            parameter.display_type_rich = lambda **_: None
+        elif parameter.is_flag:
+            parameter.metavar = ""
+    return parameters
+
+
 @contextmanager
 def _printable_errors() -> Iterator[None]:
+    """Escape what was typed in messages about it: with a shell's `*`, file names may be taken for options."""
     try:
         yield
     except Exception as error:
-        if hasattr(error, "format_message") and hasattr(error, "message"):  # one that typer shows
+        if hasattr(error, "format_message") and hasattr(error, "message"):  # one that typer prints
             error.message = printable(error.message)
         raise
 
 
-app = typer.Typer(
-    cls=_Commands,
+def _group(description: str, **settings: Any) -> typer.Typer:
+    return typer.Typer(cls=_Commands, help=description, no_args_is_help=True, **settings)
+
+
+app = _group(
+    "Sends each entry of a Zoomdata activity log, unchanged and exactly once, to one Elasticsearch index.",
     name="indexer",
-    help="Sends each entry of a Zoomdata activity log, unchanged and exactly once, to one Elasticsearch index.",
-    no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-_template = typer.Typer(
-    help="Set up Elasticsearch: templates, lifecycle, first index and alias.", no_args_is_help=True
-)
-_kibana = typer.Typer(help="Dashboards, saved searches and alerts in Kibana.", no_args_is_help=True)
-_zoomdata = typer.Typer(help="Zoomdata's connection to the index, and what it logs.", no_args_is_help=True)
-_rejected = typer.Typer(help="Lines that Elasticsearch or the reader refused.", no_args_is_help=True)
+_template = _group("Set up Elasticsearch: templates, lifecycle policy, first index and alias.")
+_rejected = _group("Lines that Elasticsearch or the reader rejected.")
+_kibana = _group("Dashboards, saved searches and alerts in Kibana.")
+_zoomdata = _group("Zoomdata's connection to the index, and the activity types that it logs.")
 
-for command in (run.run, run.status, run.verify, run.summary):
-    app.command()(command)
-app.add_typer(_template, name="template")
-_template.command()(template.install)
-_template.command("show")(template.show_)
-for command in (template.diff, template.remove, template.rollover, template.views, roles.roles):
-    _template.command()(command)
-app.add_typer(_rejected, name="rejected")
-_rejected.command("list")(rejected.list_)
-_rejected.command()(rejected.replay)
-app.add_typer(_kibana, name="kibana")
-_kibana.command("install")(kibana.install)
-app.add_typer(_zoomdata, name="zoomdata")
-for command in (zoomdata.connect, zoomdata.remove, zoomdata.logging):
-    _zoomdata.command()(command)
-app.command()(report.report)
-app.command()(check.check)
-app.command()(run.demo)
+_COMMANDS = {
+    app: {
+        "run": run.run,
+        "status": status.status,
+        "verify": verify.verify,
+        "summary": summary.summary,
+        "report": report.report,
+        "check": check.check,
+        "demo": demo.demo,
+    },
+    _template: {
+        "install": template.install,
+        "show": template.show_,
+        "diff": template.diff,
+        "remove": template.remove,
+        "rollover": template.rollover,
+        "views": template.views,
+        "roles": roles.roles,
+    },
+    _rejected: {"list": rejected.list_, "replay": rejected.replay},
+    _kibana: {"install": kibana.install},
+    _zoomdata: {"connect": zoomdata.connect, "remove": zoomdata.remove, "logging": zoomdata.logging},
+}
+for _to, _named in _COMMANDS.items():
+    for _name, _function in _named.items():
+        _to.command(_name, cls=_Command)(_function)
+for _name, _to in {
+    "template": _template,
+    "rejected": _rejected,
+    "kibana": _kibana,
+    "zoomdata": _zoomdata,
+}.items():
+    app.add_typer(_to, name=_name)
 
 
 def main() -> None:
-    """Run the command line; a Fatal becomes one sentence on standard error and its exit code."""
+    """Run the command line. A Fatal becomes one line on standard error and its exit code."""
     streams.prepare()
     try:
         code = _run()
-        sys.stdout.flush()  # Python itself would do so at its end, and turn a failure into 120
+        sys.stdout.flush()  # Python would do so at exit, and turn a failure into exit code 120
     except streams.CannotPrint as error:
         code = _say(error)
         streams.discard_output()

@@ -4,10 +4,10 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from indexer.cli.common import FollowSymlinks, Json, Paths
+from indexer.cli.common import Json
 from indexer.cli.streams import write_data
 from indexer.errors import EXIT_FAILED
-from indexer.settings import DEFAULT_PATH, Connection, Indices, State, options, plain
+from indexer.settings import Connection, Indices, LogFiles, State, options, plain
 
 if TYPE_CHECKING:
     from indexer.check.findings import Finding
@@ -20,8 +20,7 @@ def check(
     connection: Connection,
     indices: Indices,
     state: State,
-    paths: Paths = None,
-    follow_symlinks: FollowSymlinks = False,
+    logs: LogFiles,
     json: Json = False,
 ) -> None:
     """Go through settings, connection, privileges, template, alias, logs and state; say what to do. Changes nothing.
@@ -35,7 +34,7 @@ def check(
     from indexer.show import as_json  # noqa: PLC0415
 
     findings = []
-    for finding in look(paths or [DEFAULT_PATH], connection, indices, state, follow_symlinks=follow_symlinks):
+    for finding in look(logs, connection, indices, state):
         findings.append(finding)
         if not json:
             _print(finding)

@@ -1,4 +1,4 @@
-"""What the commands share: options, what a person sees of a result, progress, signals."""
+"""What the commands share: --json, printing results, progress, signals."""
 
 import _thread
 import os
@@ -14,7 +14,7 @@ import typer
 from indexer.cli.streams import write_data
 from indexer.escaping import printable
 from indexer.reading.files import STANDARD_INPUT
-from indexer.settings import DEFAULT_PATH, PREFIX, paths_in_environment, plain
+from indexer.settings import plain
 
 if TYPE_CHECKING:
     from indexer.events import Events
@@ -22,49 +22,22 @@ if TYPE_CHECKING:
     from indexer.status.watch import Moment
 
 
-def _paths(
-    context: typer.Context, parameter: typer.CallbackParam, given: list[str] | None
-) -> list[str] | None:
-    """Those of the environment may be quoted as in a shell; typer only splits them at blanks."""
-    source = context.get_parameter_source(parameter.name or "")
-    return paths_in_environment() if source is not None and source.name == "ENVIRONMENT" else given
-
-
-Paths = Annotated[
-    list[str] | None,
-    typer.Argument(
-        envvar=PREFIX + "PATHS",
-        metavar="[PATH ...]",
-        callback=_paths,
-        help="Log files, globs, or directories with *activity*.log* in them. In the variable, quote blanks as in a shell."
-        f"  [default: {DEFAULT_PATH}]",
-        show_default=False,
-    ),
-]
-FollowSymlinks = Annotated[
-    bool,
-    typer.Option(
-        "--follow-symlinks",
-        envvar=PREFIX + "FOLLOW_SYMLINKS",
-        help="Read logs that symbolic links lead to outside the directories given, too.",
-    ),
-]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 
 def on_command_line(context: typer.Context, option: str) -> bool:
-    """Tell whether an option was typed; else it comes from the environment, or is the default."""
+    """Whether an option was given on the command line, not by the environment or its default."""
     source = context.get_parameter_source(option)
     return source is not None and source.name == "COMMANDLINE"
 
 
 def say(line: str, *, error: bool = False) -> None:
-    """Print one line for a person to read, on standard output or error; nothing in it steers the terminal."""
+    """Print one line of text on standard output or error; control characters are escaped."""
     print(printable(line), file=sys.stderr if error else sys.stdout, flush=True)
 
 
 def show(result: "Tabular", json: bool) -> None:
-    """Print a result: tables, or one JSON object."""
+    """Print a result as tables or as one JSON object."""
     from indexer import show as tables  # noqa: PLC0415
 
     if json:
@@ -76,7 +49,7 @@ def show(result: "Tabular", json: bool) -> None:
 
 
 def follow(moments: "Iterable[Moment]", json: bool) -> None:
-    """Print one moment after the other: one table drawn anew on a terminal, else a line for each."""
+    """Print each moment: a table that is redrawn on a terminal, elsewhere a line or a JSON object."""
     from rich.console import Console  # noqa: PLC0415
     from rich.live import Live  # noqa: PLC0415
 
@@ -97,7 +70,7 @@ def follow(moments: "Iterable[Moment]", json: bool) -> None:
 
 @contextmanager
 def progress(paths: Sequence[str], doing: str = "Indexing", level: str = "info") -> Iterator["Events"]:
-    """Give the listener of a run that ends: a bar on a terminal, logs elsewhere."""
+    """Give the listener for a command that ends by itself: a progress bar on a terminal, elsewhere logs."""
     from indexer import monitoring  # noqa: PLC0415
     from indexer.cli.progress_bar import ProgressBar  # noqa: PLC0415
     from indexer.events import Broadcast  # noqa: PLC0415
@@ -112,9 +85,9 @@ def progress(paths: Sequence[str], doing: str = "Indexing", level: str = "info")
 
 
 def stop_on_signals() -> threading.Event:
-    """Give the event that SIGTERM, SIGINT and SIGHUP set; a second of them ends the process at once.
+    """Give the event that SIGTERM, SIGINT and SIGHUP set. A second signal ends the process at once.
 
-    A SIGHUP that is ignored stays so: that is what `nohup` asks for.
+    An ignored SIGHUP stays ignored, for `nohup`.
     """
     stop = threading.Event()
     asked = False
@@ -124,7 +97,7 @@ def stop_on_signals() -> threading.Event:
         if asked:
             os._exit(128 + number)
         asked = True
-        # From a thread: this one may have been interrupted in the event's own wait, which holds the event's lock.
+        # In a new thread: this one may have been interrupted in the event's own wait, which holds its lock.
         _thread.start_new_thread(stop.set, ())
 
     ignored = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN

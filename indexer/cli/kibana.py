@@ -1,4 +1,4 @@
-"""`indexer kibana`: dashboards, saved searches and alerting rules over the index."""
+"""`indexer kibana`: dashboards, saved searches and alerts over the index."""
 
 from typing import Annotated
 
@@ -6,7 +6,7 @@ import typer
 
 from indexer.cli.common import Json, say, show
 from indexer.cli.streams import write_data
-from indexer.settings import Connection, Kibana, options
+from indexer.settings import Connection, Kibana, Panel, options
 
 
 @options
@@ -16,18 +16,29 @@ def install(
     dry_run: Annotated[
         bool,
         typer.Option(
-            "--dry-run", help="Send nothing; print the file that Kibana would import, for an import by hand."
+            "--dry-run", help="Change nothing. Print the file that Kibana would import, for a manual import."
         ),
     ] = False,
     alerts: Annotated[
-        bool, typer.Option("--alerts", help="Set up rules too: deletions, failed log-ins, large exports.")
+        bool,
+        typer.Option(
+            "--alerts",
+            rich_help_panel=Panel.KIBANA,
+            help="Also create alert rules for deletions, failed log-ins and large exports.",
+        ),
     ] = False,
     export_rows: Annotated[
-        int, typer.Option(help="With --alerts: an export of more rows is told.", min=0)
+        int,
+        typer.Option(
+            metavar="N",
+            rich_help_panel=Panel.KIBANA,
+            help="With --alerts: number of rows above which an export is reported.",
+            min=0,
+        ),
     ] = 1_000_000,
     json: Json = False,
 ) -> None:
-    """Install data views, saved searches and four dashboards in Kibana 7.17 or later. Run it again to update them.
+    """Install or update data views, saved searches and four dashboards in Kibana 7.17 or later.
 
     Example: indexer kibana install --kibana-url https://kibana.example:5601 --space audit --alerts
     """
@@ -44,7 +55,7 @@ def install(
     names = naming(connection, kibana)
     write_data(ndjson(saved_objects(names)).decode().removesuffix("\n"))
     say(
-        "Nothing was sent. To import this file in Kibana: Stack Management, Saved Objects, Import.",
+        "Nothing was changed. To import this file in Kibana: Stack Management, Saved Objects, Import.",
         error=True,
     )
     if alerts:

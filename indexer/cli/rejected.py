@@ -1,4 +1,4 @@
-"""`indexer rejected`: lines that were refused."""
+"""`indexer rejected`: rejected lines (dead letters)."""
 
 from typing import Annotated
 
@@ -13,10 +13,12 @@ from indexer.settings import Connection, Delivery, State, options
 def list_(
     connection: Connection,
     state: State,
-    limit: Annotated[int, typer.Option(help="Show at most so many lines, the newest.", min=1)] = 50,
+    limit: Annotated[
+        int, typer.Option(metavar="N", help="Maximum number of lines; the newest ones.", min=1)
+    ] = 50,
     json: Json = False,
 ) -> None:
-    """List lines that were refused, with the reason; their bytes are kept.
+    """List rejected lines (dead letters) and the reasons. Their bytes are kept.
 
     Example: indexer rejected list --json | jq -r '.lines[].reason' | sort | uniq -c
     """
@@ -27,7 +29,9 @@ def list_(
 
 @options
 def replay(connection: Connection, delivery: Delivery, state: State, json: Json = False) -> None:
-    """Send refused lines again, after the template was mended; those that go in are removed from the list.
+    """Send rejected lines again, after the template was fixed. Those that are indexed are removed from the list.
+
+    Exit code 3 if lines are rejected again.
 
     Example: indexer rejected replay --elasticsearch-url http://localhost:9200
     """

@@ -1,4 +1,4 @@
-"""`indexer report`: the dashboards as one HTML file."""
+"""`indexer report`: the dashboards as one HTML page."""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -19,14 +19,16 @@ END_OF_DAY = timedelta(days=1) - timedelta(milliseconds=1)
 @options
 def report(
     connection: Connection,
-    out: Annotated[Path, typer.Option(envvar=PREFIX + "OUT", help="HTML file to write.", dir_okay=False)],
+    out: Annotated[
+        Path, typer.Option(envvar=PREFIX + "OUT", metavar="PATH", help="HTML file to write.", dir_okay=False)
+    ],
     from_: Annotated[
         str | None,
         typer.Option(
             "--from",
             envvar=PREFIX + "FROM",
             metavar=MOMENT,
-            help="Start of the period; UTC if it has no time zone.",
+            help="Start of the period, such as 2026-05-31 or 2026-05-31T08:30; UTC by default.",
         ),
     ] = None,
     to: Annotated[
@@ -34,14 +36,17 @@ def report(
         typer.Option(
             envvar=PREFIX + "TO",
             metavar=MOMENT,
-            help="End of the period; a date without a time is included.  [default: now]",
+            help="End of the period; a date includes that day.  [default: now]",
         ),
     ] = None,
     last: Annotated[
-        str, typer.Option(envvar=PREFIX + "LAST", help="Length of the period, without --from.")
+        str,
+        typer.Option(
+            envvar=PREFIX + "LAST", metavar="DURATION", help="Without --from: length of the period."
+        ),
     ] = "7d",
 ) -> None:
-    """Write one HTML file with the charts and tables of the dashboards. Reading it requires neither Kibana nor a network.
+    """Write the charts and tables of the dashboards to one HTML page. It can be read without Kibana and network.
 
     Example: indexer report --out week.html --last 7d
     """
@@ -66,7 +71,7 @@ def _period(start: str | None, end: str | None, last: str) -> "Period":
 
 
 def _moment(text: str, of_day: timedelta = timedelta(0)) -> datetime:
-    """Parse ISO 8601. A date without a time is its midnight plus `of_day`."""
+    """Parse ISO 8601. A date alone is its first moment plus `of_day`."""
     try:
         read = datetime.fromisoformat(text)
     except ValueError:

@@ -26,15 +26,15 @@ def roles(
 
     Example: indexer template roles | jq '."zoomdata-activity-writer"'
     """
-    from indexer.elastic.client import connect, translate_errors  # noqa: PLC0415
+    from indexer.elastic.cluster import connected  # noqa: PLC0415
     from indexer.setup import roles as defined  # noqa: PLC0415
     from indexer.show import as_json  # noqa: PLC0415
 
     if not install:
         write_data(as_json(defined.roles(connection.alias)))
         return
-    with connect(connection) as client, translate_errors(connection):
-        outcomes = defined.install(client, connection, force=force)
+    with connected(connection) as cluster:
+        outcomes = defined.install(cluster, force=force)
     if json:
         write_data(as_json({"outcomes": outcomes}))
         return

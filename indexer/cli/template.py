@@ -1,8 +1,7 @@
 """`indexer template`: what a cluster admin runs."""
 
 import sys
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -13,9 +12,7 @@ from indexer.errors import EXIT_FAILED
 from indexer.settings import Connection, Indices, RolloverPolicy, options
 
 if TYPE_CHECKING:
-    from elasticsearch import Elasticsearch
-
-    from indexer.elastic.client import Server
+    from indexer.elastic.server import Server
     from indexer.setup.plan import Call
     from indexer.setup.templates import Outcome
 
@@ -45,16 +42,16 @@ def install(
 
     Example: indexer template install --retain 90d --dry-run
     """
+    from indexer.elastic.cluster import connected  # noqa: PLC0415
     from indexer.setup import templates  # noqa: PLC0415
 
-    with _cluster(connection) as (client, server):
+    with connected(connection) as cluster:
         if dry_run:
-            todo = templates.calls(client, connection, server, indices, force=force, rollover=rollover)
-            _print_calls(todo, json)
+            _print_calls(templates.calls(cluster, indices, force=force, rollover=rollover), json)
             return
-        outcomes = templates.install(client, connection, server, indices, force=force, rollover=rollover)
-    _tell(server, outcomes, json)
-    templates.require_invariants(outcomes, connection)
+        outcomes = templates.install(cluster, indices, force=force, rollover=rollover)
+        _print_outcomes(cluster.server, outcomes, json)
+    templates.require_invariants(outcomes, connection.alias)
 
 
 @options
@@ -63,11 +60,11 @@ def show_(connection: Connection, indices: Indices, json: Json = False) -> None:
 
     Example: indexer template show --json | jq '.things[] | select(.kind == "lifecycle policy").body'
     """
+    from indexer.elastic.cluster import connected  # noqa: PLC0415
     from indexer.setup import inventory, templates  # noqa: PLC0415
 
-    with _cluster(connection) as (client, server):
-        steps = templates.examine(client, connection, server, indices)
-        show(inventory.inventory(client, connection, server, steps), json)
+    with connected(connection) as cluster:
+        show(inventory.inventory(cluster, templates.examine(cluster, indices)), json)
 
 
 @options
@@ -76,10 +73,11 @@ def diff(connection: Connection, indices: Indices, json: Json = False) -> None:
 
     Example: indexer template diff --retain 90d
     """
+    from indexer.elastic.cluster import connected  # noqa: PLC0415
     from indexer.setup import inventory, templates  # noqa: PLC0415
 
-    with _cluster(connection) as (client, server):
-        comparison = inventory.compare(templates.examine(client, connection, server, indices))
+    with connected(connection) as cluster:
+        comparison = inventory.compare(templates.examine(cluster, indices))
     show(comparison, json)
     if not comparison.equal:
         raise typer.Exit(EXIT_FAILED)
@@ -101,15 +99,16 @@ def remove(
 
     Example: indexer template remove --dry-run
     """
+    from indexer.elastic.cluster import connected  # noqa: PLC0415
     from indexer.setup import removal  # noqa: PLC0415
 
     if delete_data and not dry_run:
         _confirm(connection.alias, confirm)
-    with _cluster(connection) as (client, server):
+    with connected(connection) as cluster:
         if dry_run:
-            _print_calls(removal.calls(client, connection, server, data=delete_data), json)
+            _print_calls(removal.calls(cluster, data=delete_data), json)
         else:
-            _tell(server, removal.remove(client, connection, server, data=delete_data), json)
+            _print_outcomes(cluster.server, removal.remove(cluster, data=delete_data), json)
 
 
 @options
@@ -120,13 +119,14 @@ def views(connection: Connection, dry_run: DryRun = False, json: Json = False) -
 
     Example: indexer template views
     """
+    from indexer.elastic.cluster import connected  # noqa: PLC0415
     from indexer.setup import view_install  # noqa: PLC0415
 
-    with _cluster(connection) as (client, server):
+    with connected(connection) as cluster:
         if dry_run:
-            _print_calls(view_install.look(client, connection, server).calls, json)
-            return
-        show(view_install.add(client, connection, server), json)
+            _print_calls(view_install.look(cluster).calls, json)
+        else:
+            show(view_install.add(cluster), json)
 
 
 @options
@@ -135,32 +135,25 @@ def rollover(
 ) -> None:
     """Do what lifecycle management does, where the server has none: begin a new index, delete old ones. For cron.
 
-    Example: indexer template rollover --max-age 7d --max-size 30gb --retain 90d
+    Example: indexer template rollover --rollover-age 7d --rollover-size 30gb --retain 90d
     """
-    from indexer.setup import rollover as turning  # noqa: PLC0415
+    from indexer.elastic.cluster import connected  # noqa: PLC0415
+    from indexer.setup.rollover import look, roll_over_if_due  # noqa: PLC0415
     from indexer.show import as_json  # noqa: PLC0415
 
-    with _cluster(connection) as (client, _):
+    with connected(connection) as cluster:
         if dry_run:
-            _print_calls(turning.look(client, connection, rollover_policy).calls(rollover_policy), json)
+            _print_calls(look(cluster, rollover_policy).calls(rollover_policy), json)
             return
-        turned = turning.roll_over_if_due(client, connection, rollover_policy)
+        result = roll_over_if_due(cluster, rollover_policy)
     if json:
-        write_data(as_json(turned))
+        write_data(as_json(result))
     else:
-        for sentence in turned.sentences():
+        for sentence in result.sentences():
             say(sentence)
 
 
-@contextmanager
-def _cluster(connection: Connection) -> Iterator[tuple["Elasticsearch", "Server"]]:
-    from indexer.elastic.client import connect, inspect_server, translate_errors  # noqa: PLC0415
-
-    with connect(connection) as client, translate_errors(connection):
-        yield client, inspect_server(client)
-
-
-def _tell(server: "Server", outcomes: Iterable["Outcome"], json: bool) -> None:
+def _print_outcomes(server: "Server", outcomes: Iterable["Outcome"], json: bool) -> None:
     from indexer.show import as_json  # noqa: PLC0415
 
     if json:

@@ -1,4 +1,4 @@
-"""`indexer zoomdata`: connect Zoomdata to the index, and switch what it logs."""
+"""`indexer zoomdata`: Zoomdata's connection to the index, and the activity types that it logs."""
 
 from typing import TYPE_CHECKING, Annotated
 
@@ -6,7 +6,7 @@ import typer
 
 from indexer.cli.common import Json, say, show
 from indexer.cli.streams import write_data
-from indexer.settings import Connection, Reader, Zoomdata, options
+from indexer.settings import Connection, Panel, Reader, Zoomdata, options
 
 if TYPE_CHECKING:
     from indexer.show import Tabular
@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 
 DryRun = Annotated[
     bool,
-    typer.Option("--dry-run", help="Change nothing; print the requests, with secrets masked."),
+    typer.Option(
+        "--dry-run", help="Change nothing. Print the requests that would be sent, with secrets masked."
+    ),
 ]
 
 
@@ -25,38 +27,40 @@ def connect(
     reader: Reader,
     views: Annotated[
         bool,
-        typer.Option("--views", help="Also create a source for each activity type, with its fields only."),
+        typer.Option(
+            "--views",
+            rich_help_panel=Panel.ZOOMDATA,
+            help="Also create a source for each activity type, with only its fields.",
+        ),
     ] = False,
     parameter: Annotated[
         list[str] | None,
-        typer.Option(metavar="KEY=VALUE", help="Value of a parameter of Zoomdata's connector. Repeatable."),
+        typer.Option(
+            metavar="KEY=VALUE",
+            rich_help_panel=Panel.ZOOMDATA,
+            help="Parameter of Zoomdata's connector. Can be repeated.",
+        ),
     ] = None,
     dry_run: DryRun = False,
     json: Json = False,
 ) -> None:
-    """Create a connection to the index and sources over it in Zoomdata 6.9 or later. Run it again to add new fields.
+    """Create or update a connection and sources for the index in Zoomdata 6.9 or later.
 
     Example: indexer zoomdata connect --zoomdata-url https://zoomdata:8443 --zoomdata-username admin --reader-username zoomdata --views
     """
-    from indexer.elastic.client import connect as to_elasticsearch  # noqa: PLC0415
-    from indexer.elastic.client import inspect_server, translate_errors  # noqa: PLC0415
+    from indexer.elastic.cluster import connected  # noqa: PLC0415
     from indexer.zoomdata.api import Api  # noqa: PLC0415
     from indexer.zoomdata.connect import connect as connect_zoomdata  # noqa: PLC0415
 
     parameters = dict(_pair(each) for each in parameter or ())
-    with (
-        to_elasticsearch(connection) as client,
-        translate_errors(connection),
-        Api(zoomdata, dry=dry_run) as api,
-    ):
-        server = inspect_server(client)
-        done = connect_zoomdata(client, connection, server, api, reader, parameters, views=views)
+    with connected(connection) as cluster, Api(zoomdata, dry=dry_run) as api:
+        done = connect_zoomdata(cluster, api, reader, parameters, views=views)
         _show(api, done, json, reader.reader_password)
 
 
 @options
 def remove(connection: Connection, zoomdata: Zoomdata, dry_run: DryRun = False, json: Json = False) -> None:
-    """Remove the sources and the connection that `connect` created. What a dashboard uses is kept.
+    """Remove the sources and the connection that `connect` created, except those that a dashboard uses.
 
     Example: indexer zoomdata remove --dry-run
     """
@@ -71,15 +75,15 @@ def remove(connection: Connection, zoomdata: Zoomdata, dry_run: DryRun = False, 
 def logging(
     zoomdata: Zoomdata,
     on: Annotated[
-        list[str] | None, typer.Option("--on", metavar="TYPE,…", help="Log these activity types, or all.")
+        list[str] | None, typer.Option("--on", metavar="TYPE,…", help="Activity types to log, or all.")
     ] = None,
     off: Annotated[
-        list[str] | None, typer.Option("--off", metavar="TYPE,…", help="Do not log these, or all.")
+        list[str] | None, typer.Option("--off", metavar="TYPE,…", help="Activity types not to log, or all.")
     ] = None,
     dry_run: DryRun = False,
     json: Json = False,
 ) -> None:
-    """Show which activity types Zoomdata logs, and switch them on or off. Requires its user supervisor.
+    """Show which activity types Zoomdata logs, and switch them on or off, as its user supervisor.
 
     Example: indexer zoomdata logging --zoomdata-username supervisor --on all --off REQUEST
     """
@@ -91,7 +95,7 @@ def logging(
 
 
 def _show(api: "Api", result: "Tabular", json: bool, secret: str | None = None) -> None:
-    """Show the result; of a dry run, the requests too, with secrets masked."""
+    """Show the result; of a dry run, the requests too, without this secret."""
     from indexer.show import as_json  # noqa: PLC0415
     from indexer.zoomdata.connectors import mask_secrets  # noqa: PLC0415
 
@@ -114,7 +118,7 @@ def _show(api: "Api", result: "Tabular", json: bool, secret: str | None = None) 
 
 
 def _types(given: list[str] | None) -> list[str]:
-    """Activity types in upper case, `all` in lower case."""
+    """The types in upper case, except `all`."""
     names = (each.strip() for text in given or () for each in text.split(","))
     return ["all" if each.lower() == "all" else each.upper() for each in names if each]
 

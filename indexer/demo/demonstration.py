@@ -10,16 +10,16 @@ from pathlib import Path
 
 from indexer.demo import sample
 from indexer.demo.embedded import Embedded
-from indexer.elastic.client import connect, inspect_server, translate_errors
+from indexer.elastic.cluster import connected
 from indexer.events import Events
 from indexer.report.queries import Period
 from indexer.report.report import ExtraMissing, available, write
 from indexer.run import run
-from indexer.settings import Connection, Delivery, State
+from indexer.settings import Connection, Delivery, LogFiles, State
 from indexer.setup.templates import install
 from indexer.show import Tabular
 from indexer.status.summary import summarise
-from indexer.verify.log_files import verify
+from indexer.verify.log_files import Verifier
 from indexer.writing.replay import listing
 
 
@@ -48,9 +48,9 @@ def demonstrate(
         _index(str(log), connection, state, say, progress)
         _verify(str(log), connection, state, say, show)
         show(listing(connection, state, limit=10))
-        with connect(connection) as client, translate_errors(connection):
-            client.indices.refresh(index=connection.alias)
-            show(summarise(client, connection.alias))
+        with connected(connection) as cluster:
+            cluster.client.indices.refresh(index=connection.alias)
+            show(summarise(cluster.client, cluster.alias))
         _report(connection, say)
         if keep:
             _keep(server, str(log), say)
@@ -61,8 +61,8 @@ def demonstrate(
 
 
 def _install(connection: Connection, say: Callable[[str], None]) -> None:
-    with connect(connection) as client, translate_errors(connection):
-        for outcome in install(client, connection, inspect_server(client)):
+    with connected(connection) as cluster:
+        for outcome in install(cluster):
             say(f"  {outcome.result:<10} {outcome.what}" + (f": {outcome.detail}" if outcome.detail else ""))
 
 
@@ -75,7 +75,9 @@ def _index(
 ) -> None:
     started = time.monotonic()
     with progress([log]) as listener:
-        totals = run([log], connection, Delivery(), state, listener, threading.Event(), once=True).totals
+        totals = run(
+            LogFiles([log]), connection, Delivery(), state, listener, threading.Event(), once=True
+        ).totals
     seconds = time.monotonic() - started
     say(
         f"{totals.created:,} of {totals.read:,} lines indexed in {seconds:.1f} s; {totals.rejected:,} rejected lines (dead letters)."
@@ -90,7 +92,7 @@ def _verify(
     show: Callable[[Tabular], None],
 ) -> None:
     started = time.monotonic()
-    result = verify([log], connection, Delivery(), state, Events(), threading.Event(), repair=False)
+    result = Verifier(connection, Delivery(), state, Events(), threading.Event()).verify(LogFiles([log]))
     if not result.agrees:
         show(result)
     seconds = time.monotonic() - started

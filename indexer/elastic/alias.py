@@ -1,71 +1,109 @@
-"""The write alias: which index takes entries now, and what the next one is called."""
+"""The write alias and its indices: which of them takes entries now, and what the next one is called."""
 
 import re
+from dataclasses import dataclass
 from typing import Any
 
-from elasticsearch import Elasticsearch
+import elasticsearch
 
-from indexer.elastic.client import display_url
-from indexer.errors import AliasIsIndex, Fatal
-from indexer.settings import Connection
+from indexer.elastic.cluster import Cluster
+from indexer.elastic.failures import reading_answer
+from indexer.errors import AliasIsIndex, Fatal, NotInstalled
 
 FIRST = "-000001"
 """The end of the first index's name; each rollover adds one (Elasticsearch guide, "Rollover")."""
 
 
 class NoWriteIndex(Fatal):
-    """The alias holds several indices, and which of them takes entries is not set."""
+    """None of the alias's indices is marked as its write index."""
 
+    retryable = True
     sentence = "The alias {alias!r} on {url} has no write index among {indices}."
     hint = "Set is_write_index on the newest of them (POST _aliases)."
 
 
 class NoAlias(Fatal):
-    """The first index is there and the alias is not: a restored snapshot, or an alias that was removed."""
+    """The first index exists and the alias does not: a restored snapshot, or an alias that was removed."""
 
     sentence = "The index {index!r} exists on {url}, and no alias {alias!r}."
     hint = "Add the alias to its indices, with is_write_index on the newest (POST _aliases), or delete them."
 
 
-def write_index(client: Elasticsearch, connection: Connection) -> str | None:
-    """The index that entries sent to the alias go into; None without an alias.
+@dataclass(frozen=True, slots=True)
+class Backing:
+    """The indices behind the alias, oldest first."""
 
-    Raises AliasIsIndex, NoWriteIndex and what the client raises.
-    """
-    alias = connection.alias
-    answer = client.options(ignore_status=404).indices.get_alias(index=alias)
-    if answer.meta.status == 404:
+    write: str
+    indices: tuple[str, ...]
+
+
+def backing(cluster: Cluster) -> Backing:
+    """Look up the alias. Raises NotInstalled, AliasIsIndex, NoWriteIndex and what the client raises."""
+    found = find_backing(cluster)
+    if found is None:
+        raise NotInstalled(alias=cluster.alias, url=cluster.url)
+    return found
+
+
+def write_index(cluster: Cluster) -> str | None:
+    """The index that entries go into; None without an alias. Raises as `find_backing` does."""
+    found = find_backing(cluster)
+    return found.write if found else None
+
+
+def find_backing(cluster: Cluster) -> Backing | None:
+    """Look up the alias; None if it does not exist. Raises AliasIsIndex, NoWriteIndex and what the client raises."""
+    held = indices_of(cluster)
+    alias, indices = cluster.alias, sorted(held, key=_place)
+    if not held:
+        if cluster.client.indices.exists(index=alias):  # an index of that name, or a data stream
+            raise AliasIsIndex(alias=alias, url=cluster.url)
         return None
-    holders: dict[str, dict[str, Any]] = {name: held["aliases"].get(alias) for name, held in answer.items()}
-    if None in holders.values():  # an index of that name, or a data stream
-        raise AliasIsIndex(alias=alias, url=display_url(connection))
-    writing = [name for name, how in holders.items() if how.get("is_write_index", len(holders) == 1)]
-    if not writing:
-        raise NoWriteIndex(alias=alias, url=display_url(connection), indices=", ".join(sorted(holders)))
-    return writing[0]
+    with reading_answer():
+        write = [it for it in indices if held[it].get("is_write_index", len(held) == 1) is True]
+    if not write:
+        raise NoWriteIndex(alias=alias, url=cluster.url, indices=", ".join(indices))
+    return Backing(write[0], tuple(indices))
 
 
-def must_be_installed(client: Elasticsearch, connection: Connection) -> str | None:
-    """The write index; None if there is neither alias nor first index.
+def indices_of(cluster: Cluster) -> dict[str, Any]:
+    """The indices behind the alias, each with what it holds of it (`is_write_index`). Raises what the client raises."""
+    alias = cluster.alias
+    try:
+        answer = cluster.client.indices.get_alias(name=alias)
+    except elasticsearch.NotFoundError:
+        return {}
+    with reading_answer():
+        return {index: its["aliases"][alias] for index, its in answer.items() if alias in its["aliases"]}
 
-    Raises NoAlias, AliasIsIndex, NoWriteIndex and what the client raises.
+
+def _place(index: str) -> tuple[int, str]:
+    """The rollover number that an index's name ends in, or 0, and its name."""
+    found = re.fullmatch(r".*-(\d{6,})", index)
+    return (int(found[1]) if found else 0, index)
+
+
+def require_alias(cluster: Cluster) -> str | None:
+    """The write index; None if there is neither the alias nor the first index.
+
+    Raises NoAlias, and as `find_backing` does.
     """
-    first = connection.alias + FIRST
-    there = client.indices.exists(index=first)  # asked first: both are made in one step
-    writing = write_index(client, connection)
-    if writing is None and there:
-        raise NoAlias(index=first, alias=connection.alias, url=display_url(connection))
-    return writing
+    first = cluster.alias + FIRST
+    exists = cluster.client.indices.exists(index=first)  # before the alias: one request creates both
+    write = write_index(cluster)
+    if write is None and exists:
+        raise NoAlias(index=first, alias=cluster.alias, url=cluster.url)
+    return write
 
 
 def next_index(index: str) -> str | None:
     """The name that a rollover gives the next index (Elasticsearch guide, "Rollover API"); None if this has no number."""
-    beginning, dash, digits = index.rpartition("-")
-    return f"{beginning}-{int(digits) + 1:06}" if dash and digits.isascii() and digits.isdecimal() else None
+    stem, dash, digits = index.rpartition("-")
+    return f"{stem}-{int(digits) + 1:06}" if dash and digits.isascii() and digits.isdecimal() else None
 
 
 def is_ours(index: str, alias: str) -> bool:
-    """Tell whether an index bears the alias's name and a number, as those that a rollover makes."""
+    """Tell whether an index is named as a rollover of the alias names it."""
     return re.fullmatch(re.escape(alias) + r"-[0-9]{6,}", index) is not None
 
 

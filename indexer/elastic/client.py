@@ -1,4 +1,4 @@
-"""The one place that builds a client, and what can be learned of the server behind it.
+"""The one place that builds a client, and what its errors mean.
 
 The client neither retries nor sniffs: `writing/bulk.py` decides what is sent again. Bodies given as bytes go out as
 they are; a bulk answer comes back as bytes, for `writing/answers.py` to judge.
@@ -7,11 +7,9 @@ they are; a bulk answer comes back as bytes, for `writing/answers.py` to judge.
 import http.client
 import json
 import logging
-import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 import elastic_transport
@@ -227,53 +225,3 @@ def translate_errors(connection: Connection) -> Iterator[None]:
             yield
     except (elasticsearch.ApiError, elastic_transport.TransportError) as error:
         raise translate(error, connection) from None
-
-
-@dataclass(frozen=True, slots=True)
-class Server:
-    """What stands behind the address: its version, and what that version can do."""
-
-    version: tuple[int, int, int]
-    lifecycle: bool
-    """It has index lifecycle management."""
-
-    def __str__(self) -> str:
-        return ".".join(map(str, self.version))
-
-    @property
-    def subobjects(self) -> bool:
-        """A mapping may switch sub-objects off (Elasticsearch guide, `subobjects`: from 8.3 on)."""
-        return self.version >= (8, 3, 0)
-
-    @property
-    def ignores_missing_components(self) -> bool:
-        """An index template may name component templates that do not exist yet (release notes: from 8.7 on)."""
-        return self.version >= (8, 7, 0)
-
-    @property
-    def ignores_fields_beyond_limit(self) -> bool:
-        """`total_fields.ignore_dynamic_beyond_limit` exists (Elasticsearch guide: from 8.14 on)."""
-        return self.version >= (8, 14, 0)
-
-
-def inspect_server(client: Elasticsearch) -> Server:
-    """Ask the server what it is. Raises what the client raises."""
-    return Server(version=_version(client), lifecycle=_has_lifecycle(client))
-
-
-def _version(client: Elasticsearch) -> tuple[int, int, int]:
-    try:
-        number = client.info()["version"]["number"]
-    except (elasticsearch.BadRequestError, elasticsearch.ApiError) as error:
-        # The server zips on Maven Central lack the module behind GET /.
-        if error.status_code not in {400, 404, 405}:
-            raise
-        nodes = client.nodes.info(node_id="_local", filter_path="nodes.*.version")["nodes"]
-        number = next(iter(nodes.values()))["version"]
-    major, minor, patch = re.findall(r"\d+", number)[:3]
-    return int(major), int(minor), int(patch)
-
-
-def _has_lifecycle(client: Elasticsearch) -> bool:
-    status = client.options(ignore_status=[400, 403, 404, 405]).ilm.get_status()
-    return status.meta.status in {200, 403}  # who may not ask is not told that nothing is there

@@ -101,7 +101,7 @@ def describe(reason: str, where: str = "") -> str:
 
 
 def reason_of(error: elasticsearch.ApiError) -> str:
-    """The reason in an error's answer, as Elasticsearch gives it."""
+    """The reason in an error's answer, with its root cause: a parser names each field on the way down to the wrong one."""
     body = error.body
     if isinstance(body, bytes):  # of a client that leaves answers as they are
         try:
@@ -109,8 +109,9 @@ def reason_of(error: elasticsearch.ApiError) -> str:
         except orjson.JSONDecodeError:
             body = None
     failure = body.get("error") if isinstance(body, dict) else None
-    if isinstance(failure, dict):
-        return str(failure.get("reason") or failure.get("type"))[:MAX_KEPT]
+    if reasons := causes(failure):
+        reason, root = reasons[0], reasons[-1]
+        return reason if root in reason else f"{reason} ({root})"
     return str(failure or f"status {error.status_code}")[:MAX_SHOWN]
 
 

@@ -9,14 +9,14 @@ from pathlib import Path
 import elasticsearch
 from elasticsearch import Elasticsearch
 
-from indexer.elastic.client import connect, display_url, translate_errors
+from indexer.elastic.alias import backing
+from indexer.elastic.cluster import connected
 from indexer.elastic.fields import fields
 from indexer.events import Events
 from indexer.monitoring.recorder import MetricsRecorder
 from indexer.monitoring.snapshot import Fields
 from indexer.polling import repeat
 from indexer.settings import Connection
-from indexer.writing.target import backing
 
 LOOK_EVERY = 10.0
 """Seconds between looks; an indexer that has nothing to send would not notice otherwise."""
@@ -49,9 +49,8 @@ class ClusterProbe(Events):
     def look(self) -> None:
         """Look once, and tell the numbers. Raises Fatal: what is wrong with the cluster."""
         self._numbers.room_seen(_room(self._state))
-        with connect(self._connection) as client, translate_errors(self._connection):
-            write = backing(client, self._connection.alias, display_url(self._connection)).write
-            self._count_if_due(client, write)
+        with connected(self._connection) as cluster:
+            self._count_if_due(cluster.client, backing(cluster).write)
         self._numbers.cluster_seen(None)
 
     def _count_if_due(self, client: Elasticsearch, index: str) -> None:

@@ -1,7 +1,9 @@
-"""Finds the indexer that runs with a state directory: `monitoring.json` there says where it is served.
+"""Finds the indexer that runs with a state directory: `monitoring.json` there contains its address.
 
 address    URL at which this machine reaches it
-instance   what its /status page has to say as well: after a crash, another program may have its port
+instance   identifies the process: `/status` has to return the same value, because another program may have taken the port
+
+The file is written when `indexer run` begins to serve its monitoring, and removed when it stops. A crash leaves it behind.
 """
 
 import http.client
@@ -15,27 +17,25 @@ import orjson
 
 from indexer.elastic.bounded import Bare
 from indexer.elastic.failures import FORM_ERRORS
-from indexer.events import Totals
+from indexer.events import LogProgress, Totals
 from indexer.writing.checkpoint import write_durably
 
 NAME = "monitoring.json"
-WITHIN = 2.0
-"""Seconds for an answer; it comes from this machine."""
+TIMEOUT = 2.0
+"""Seconds to wait for an answer, which comes from this machine."""
 
 
 @dataclass(frozen=True, slots=True)
-class RunningLog:
-    """A log as the running indexer knows it."""
+class Announcement:
+    """The content of `monitoring.json`."""
 
-    size: int
-    delivered: int
-    lag: int
-    lag_seconds: float
+    address: str
+    instance: str
 
 
 @dataclass(frozen=True, slots=True)
 class RunningIndexer:
-    """What a running indexer says of itself. Spans of time in seconds."""
+    """The state of a running indexer, as its `/status` page gives it. Times in seconds."""
 
     process: int
     address: str
@@ -44,44 +44,55 @@ class RunningIndexer:
     ready: bool
     problems: tuple[str, ...]
     totals: Totals | None
-    """Since the state directory began; None until it is connected."""
+    """Lines since the state directory was created; None until the indexer is connected."""
     retries: int
     batches: int
     bytes: int
-    """Bytes on their way."""
+    """Bytes in flight."""
     acknowledged: float | None
-    """Since a batch was last acknowledged."""
+    """Since the last acknowledged batch."""
     checkpoint: float | None
-    """Since the checkpoint was last written."""
-    logs: Mapping[str, RunningLog]
+    """Since the last written checkpoint."""
+    logs: Mapping[str, LogProgress]
     """By path."""
 
 
 def announce(state: Path, address: str, instance: str) -> None:
-    """Write down where it is served. Raises OSError."""
-    told = orjson.dumps({"address": address, "instance": instance}, option=orjson.OPT_APPEND_NEWLINE)
-    write_durably(state / NAME, told)
+    """Write `monitoring.json`. Raises OSError."""
+    content = orjson.dumps(Announcement(address, instance), option=orjson.OPT_APPEND_NEWLINE)
+    write_durably(state / NAME, content)
 
 
 def withdraw(state: Path) -> None:
-    """It is served no more."""
+    """Remove `monitoring.json`. Raises OSError."""
     (state / NAME).unlink(missing_ok=True)
 
 
-def ask(state: Path) -> RunningIndexer | None:
-    """Ask the indexer that runs with this state directory; None if there is none, or none that is reached from here."""
+def announced(state: Path) -> Announcement | None:
+    """Read `monitoring.json`; None if it does not exist or cannot be read."""
     try:
-        told = orjson.loads((state / NAME).read_bytes())
-        page = _get(told["address"] + "/status")
-        return _read(told["address"], page) if page["instance"] == told["instance"] else None
+        content = orjson.loads((state / NAME).read_bytes())
+        return Announcement(content["address"], content["instance"])
+    except (OSError, *FORM_ERRORS):
+        return None
+
+
+def ask(state: Path) -> RunningIndexer | None:
+    """Ask the indexer that runs with this state directory; None if none is announced, or it does not answer."""
+    it = announced(state)
+    if it is None:
+        return None
+    try:
+        page = _get(it.address + "/status")
+        return _read(it.address, page) if page["instance"] == it.instance else None
     except (OSError, http.client.HTTPException, *FORM_ERRORS):
         return None
 
 
 def _get(url: str) -> Any:
-    """Not by urllib, which would go through a proxy of the environment. Raises OSError, HTTPException, ValueError."""
+    """Without urllib, which would use a proxy of the environment. Raises OSError, HTTPException, ValueError."""
     where = urlsplit(url)
-    connection = Bare(str(where.hostname), where.port, timeout=WITHIN)
+    connection = Bare(str(where.hostname), where.port, timeout=TIMEOUT)
     try:
         connection.request("GET", where.path)
         return orjson.loads(connection.getresponse().read())
@@ -105,8 +116,17 @@ def _read(address: str, page: Mapping[str, Any]) -> RunningIndexer:
         bytes=now["in_flight"]["bytes"],
         acknowledged=now["acknowledged"],
         checkpoint=now["checkpoint_age"],
-        logs={
-            log["path"]: RunningLog(log["size"], log["delivered"], log["lag"], log["lag_seconds"])
-            for log in now["logs"]
-        },
+        logs={log["path"]: _log(log) for log in now["logs"]},
+    )
+
+
+def _log(log: Mapping[str, Any]) -> LogProgress:
+    return LogProgress(
+        log["path"],
+        (0, 0, 0),
+        copy=log["copy"],
+        size=log["size"],
+        delivered=log["delivered"],
+        lag=log["lag"],
+        lag_seconds=log["lag_seconds"],
     )

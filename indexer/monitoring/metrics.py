@@ -16,9 +16,10 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.metrics_core import Metric as Family
 from prometheus_client.registry import Collector
 
+from indexer.events import LogProgress
 from indexer.monitoring.health import Problem, assess
 from indexer.monitoring.recorder import BOUNDS
-from indexer.monitoring.snapshot import Latency, LogNumbers, Snapshot
+from indexer.monitoring.snapshot import Latency, Snapshot
 
 MOST_LOGS = 100
 """Logs that have series of their own: those that lag most."""
@@ -51,7 +52,7 @@ def _results(now: Snapshot) -> Labelled:
     }.items()
 
 
-def _laggards(now: Snapshot) -> list[LogNumbers]:
+def _laggards(now: Snapshot) -> list[LogProgress]:
     return sorted(now.logs, key=lambda log: (-log.lag, log.path))[:MOST_LOGS]
 
 

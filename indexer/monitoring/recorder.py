@@ -1,4 +1,4 @@
-"""Counts what is told, for whoever asks: told per batch and per second, asked by other threads."""
+"""Records events as metrics. Events come per batch and per second; snapshots are taken by other threads."""
 
 import os
 import threading
@@ -6,25 +6,21 @@ import time
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from indexer import __version__
-from indexer.events import Events, Fault, LogProgress, Progress, Recognition, Totals
-from indexer.monitoring.snapshot import Fields, InFlight, Latency, LogNumbers, Repeated, Snapshot
+from indexer.events import MOST_UNREADABLE, Events, Fault, LogProgress, Progress, Recognition, Totals
+from indexer.monitoring.snapshot import Fields, InFlight, Latency, Repeated, Snapshot
 
 BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
-"""Seconds of a request, in a histogram."""
+"""Upper bounds of the histogram of request durations, in seconds."""
 KINDS = 50
-"""Reasons of rejection that are told apart; they come from Elasticsearch, or from what stands in its place."""
+"""Reasons of rejection that are counted separately; they come from the server, so their number must be bounded."""
 OTHER = "other"
-UNREADABLE = 1000
-"""Paths that cannot be read that are told apart; that many are trouble enough."""
 UNREADABLE_FOR = 30.0
-"""Seconds for which a log counts as unreadable; while it is, that is told every ten."""
-
-
-MOST = 600
-"""Samples kept of one log; beyond that two become one, and lags are told more coarsely, none too small."""
+"""Seconds for which a path counts as unreadable; while it is, the event is repeated every ten seconds."""
+MOST_SAMPLES = 600
+"""Samples kept of one log. Above it, pairs are merged: lags become coarser, and never too small."""
 
 
 @dataclass(slots=True)
@@ -35,15 +31,15 @@ class _Ongoing:
 
 
 class LagTracker:
-    """Remembers of one log how much of it was there when, as long as that is not delivered."""
+    """Tracks how old the oldest undelivered byte of one log is."""
 
     def __init__(self) -> None:
         self._found: list[tuple[float, int]] = []
-        """When it was first seen to reach beyond the sample before, and the offset that it reached until the next."""
+        """Samples: when the log was first seen to exceed the previous sample's offset, and the offset that it reached."""
         self._spacing = 0.0
 
-    def look(self, now: float, delivered: int, lag: int) -> float:
-        """Note that `lag` bytes after the offset `delivered` are there; return the age of the oldest, in seconds."""
+    def update(self, now: float, delivered: int, lag: int) -> float:
+        """Record that `lag` bytes after the offset `delivered` exist. Returns the age of the oldest, in seconds."""
         self._found = [(time, end) for time, end in self._found if lag and end > delivered]
         if lag:
             self._add(now, delivered + lag)
@@ -58,14 +54,14 @@ class LagTracker:
                 found[-1] = found[-1][0], end
             else:
                 found.append((now, end))
-        if len(found) > MOST:
+        if len(found) > MOST_SAMPLES:
             ends = [end for _, end in found[1::2]] + [found[-1][1]]
             self._found = [(time, end) for (time, _), end in zip(found[::2], ends, strict=False)]
-            self._spacing = (now - found[0][0]) / (MOST // 2)
+            self._spacing = (now - found[0][0]) / (MOST_SAMPLES // 2)
 
 
 class MetricsRecorder(Events):
-    """Hears of everything. May be told and asked by several threads at once."""
+    """Turns events into metrics. Thread-safe."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -74,7 +70,8 @@ class MetricsRecorder(Events):
         self._connected = False
         self._waiting: str | None = None
         self._cluster_problem: str | None = None
-        self._faults: dict[Fault, _Ongoing] = {}
+        self._faults: dict[tuple[int, Fault], _Ongoing] = {}
+        """By the thread that fails: a sender that recovers does not clear the fault of another."""
         self._checkpoint_problem: str | None = None
         self._checkpoint_failures = 0
         self._listener_failures = 0
@@ -89,8 +86,8 @@ class MetricsRecorder(Events):
         self._in_flight = InFlight()
         self._latency = [0] * (len(BOUNDS) + 1)
         self._latency_total = 0.0
-        self._backlogs: dict[tuple[int, int, int], LagTracker] = {}
-        self._logs: tuple[LogNumbers, ...] = ()
+        self._trackers: dict[tuple[int, int, int], LagTracker] = {}
+        self._logs: tuple[LogProgress, ...] = ()
         self._unreadable: dict[str, tuple[float, str]] = {}
         self._fields: Fields | None = None
         self._free: int | None = None
@@ -98,20 +95,20 @@ class MetricsRecorder(Events):
     # ---- the run
 
     def waiting(self, sentence: str) -> None:
-        """Note what it waits for; once connected, a delivery that fails tells more."""
+        """Record what the indexer waits for."""
         with self._lock:
-            if not self._connected:  # else it may be a sender that waits, while the main loop hangs
+            if not self._connected:  # else a sender may be waiting while the main loop hangs
                 self._alive = self._clock()
             self._waiting = sentence
 
     def connected(self, cluster: str | None, write_index: str) -> None:
-        """Note that it need not wait any longer."""
+        """Record that the indexer waits no longer."""
         with self._lock:
             self._alive = self._clock()
             self._connected, self._waiting, self._checkpoint_problem = True, None, None
 
     def heartbeat(self, look: Callable[[], Progress]) -> None:
-        """Note how far all logs are."""
+        """Record the progress of all logs."""
         now = self._clock()
         with self._lock:
             self._alive = now
@@ -119,127 +116,122 @@ class MetricsRecorder(Events):
                 path: told for path, told in self._unreadable.items() if now - told[0] < UNREADABLE_FOR
             }
         progress = look()
-        logs = self._measured(now, progress.logs)
+        logs = self._with_lag_seconds(now, progress.logs)
         with self._lock:
             self._logs = logs
             self._in_flight = InFlight(progress.batches, progress.bytes, progress.oldest)
             self._ever = progress.totals
 
-    def _measured(self, now: float, logs: Iterable[LogProgress]) -> tuple[LogNumbers, ...]:
-        """Of each path once: a log that was truncated may still be on its way as what it was."""
-        before, self._backlogs = self._backlogs, {}
-        found: dict[str, LogNumbers] = {}
+    def _with_lag_seconds(self, now: float, logs: Iterable[LogProgress]) -> tuple[LogProgress, ...]:
+        """Each path once: a log that was truncated may still be in flight with its former content."""
+        before, self._trackers = self._trackers, {}
+        found: dict[str, LogProgress] = {}
         for log in logs:
-            backlog = self._backlogs[log.identity] = before.get(log.identity) or LagTracker()
-            numbers = LogNumbers(
-                path=log.path,
-                copy=log.copy,
-                size=log.size,
-                delivered=log.delivered,
-                lag=log.lag,
-                lag_seconds=backlog.look(now, log.delivered, log.lag),
-            )
-            found[log.path] = _together(found[log.path], numbers) if log.path in found else numbers
+            tracker = self._trackers[log.identity] = before.get(log.identity) or LagTracker()
+            seconds = tracker.update(now, log.delivered, log.lag)
+            measured = replace(log, lag_seconds=seconds)
+            found[log.path] = _combine(found[log.path], measured) if log.path in found else measured
         return tuple(found.values())
 
     # ---- logs
 
     def file_found(self, path: str, recognition: Recognition, offset: int) -> None:
-        """Count it; it can be read."""
+        """Count the file; it is readable."""
         with self._lock:
             self._alive = self._clock()
             self._found[recognition.value] += 1
             self._unreadable.pop(path, None)
 
     def file_lost(self, path: str, unread: int) -> None:
-        """Count what nobody can read any more."""
+        """Count lost bytes."""
         with self._lock:
             self._lost += unread
 
     def hole_skipped(self, path: str, size: int) -> None:
-        """Count what was never written; only the main thread reads."""
+        """Count skipped bytes; only the main thread calls this."""
         self._holes += size
 
     def file_unreadable(self, path: str, reason: str) -> None:
-        """Note it, for a while."""
+        """Record the path as unreadable for a while."""
         with self._lock:
-            if path in self._unreadable or len(self._unreadable) < UNREADABLE:
+            if path in self._unreadable or len(self._unreadable) < MOST_UNREADABLE:
                 self._unreadable[path] = self._clock(), reason
 
     def block_read(self, path: str, size: int) -> None:
-        """Count bytes; only the main thread reads."""
+        """Count bytes; only the main thread calls this."""
         self._read += size
 
     # ---- delivery
 
     def answered(self, seconds: float) -> None:
-        """Count a request into the histogram."""
+        """Add the request to the histogram."""
         with self._lock:
             self._latency[bisect_left(BOUNDS, seconds)] += 1
             self._latency_total += seconds
 
     def batch_acknowledged(self, totals: Totals, seconds: float) -> None:
-        """Count what became of its lines."""
+        """Count the lines by result."""
         with self._lock:
             self._lines += totals
             self._acknowledged = self._clock()
 
     def rejected(self, kind: str, count: int) -> None:
-        """Count lines by the reason."""
+        """Count the lines by reason."""
         with self._lock:
             known = kind in self._rejected or len(self._rejected) < KINDS
             self._rejected[kind if known else OTHER] += count
 
     def delivery_failed(self, fault: Fault, detail: str, wait: float) -> None:
-        """Count a try, and note that it goes on."""
+        """Count the try, and record the fault of this thread."""
         with self._lock:
             self._retries[fault.value] += 1
-            ongoing = self._faults.setdefault(fault, _Ongoing(self._clock()))
+            ongoing = self._faults.setdefault((threading.get_ident(), fault), _Ongoing(self._clock()))
             ongoing.detail = detail
             ongoing.tries += 1
 
     def delivery_recovered(self) -> None:
-        """Note that it is over."""
+        """Clear the faults of this thread."""
         with self._lock:
-            self._faults.clear()
+            thread = threading.get_ident()
+            self._faults = {key: it for key, it in self._faults.items() if key[0] != thread}
 
     def checkpoint_written(self) -> None:
-        """Note when."""
+        """Record the time."""
         with self._lock:
             self._saved, self._checkpoint_problem = self._clock(), None
 
     def checkpoint_failed(self, path: str, reason: str) -> None:
-        """Count it, and note that it goes on."""
+        """Count the failure, and record the problem."""
         with self._lock:
             self._checkpoint_failures += 1
             self._checkpoint_problem = f"The checkpoint cannot be written to {path}: {reason}."
 
     def listener_failed(self, listener: str, reason: str) -> None:
-        """Count it."""
+        """Count the failure."""
         with self._lock:
             self._listener_failures += 1
 
-    # ---- what is looked for
+    # ---- the cluster probe
 
     def cluster_seen(self, problem: str | None) -> None:
-        """Note what a look at the cluster found."""
+        """Record the result of a probe: its problem, or None."""
         with self._lock:
             self._cluster_problem = problem
 
     def fields_counted(self, fields: Fields | None) -> None:
-        """Note how many fields are mapped; None if that may not be asked."""
+        """Record the number of mapped fields; None without the privilege to read it."""
         with self._lock:
             self._fields = fields
 
     def room_seen(self, free: int | None) -> None:
-        """Note how many bytes are free where the state is kept."""
+        """Record the free bytes on the disk of the state directory."""
         with self._lock:
             self._free = free
 
-    # ---- asked
+    # ---- the snapshot
 
     def snapshot(self) -> Snapshot:
-        """All of it at this moment."""
+        """All metrics at this moment."""
         with self._lock:
             now = self._clock()
             return Snapshot(
@@ -250,10 +242,7 @@ class MetricsRecorder(Events):
                 connected=self._connected,
                 waiting=self._waiting,
                 cluster_problem=self._cluster_problem,
-                faults=tuple(
-                    Repeated(fault.value, it.detail, now - it.since, it.tries)
-                    for fault, it in self._faults.items()
-                ),
+                faults=self._repeated(now),
                 checkpoint_problem=self._checkpoint_problem,
                 checkpoint_failures=self._checkpoint_failures,
                 listener_failures=self._listener_failures,
@@ -279,14 +268,19 @@ class MetricsRecorder(Events):
                 free_bytes=self._free,
             )
 
+    def _repeated(self, now: float) -> tuple[Repeated, ...]:
+        """The faults of all threads, each fault once."""
+        by_fault: dict[Fault, list[_Ongoing]] = {}
+        for (_, fault), it in self._faults.items():
+            by_fault.setdefault(fault, []).append(it)
+        return tuple(
+            Repeated(
+                fault.value, some[-1].detail, now - min(it.since for it in some), sum(it.tries for it in some)
+            )
+            for fault, some in by_fault.items()
+        )
 
-def _together(one: LogNumbers, other: LogNumbers) -> LogNumbers:
-    newer = one if one.lag_seconds < other.lag_seconds else other
-    return LogNumbers(
-        newer.path,
-        newer.copy,
-        newer.size,
-        newer.delivered,
-        one.lag + other.lag,
-        max(one.lag_seconds, other.lag_seconds),
-    )
+
+def _combine(one: LogProgress, other: LogProgress) -> LogProgress:
+    newer, older = sorted((other, one), key=lambda log: log.lag_seconds)
+    return replace(newer, lag=newer.lag + older.lag, lag_seconds=older.lag_seconds)

@@ -1,14 +1,14 @@
-"""All numbers of a running indexer at one moment. Spans of time are in seconds, sizes in bytes."""
+"""All metrics of a running indexer at one moment. Times in seconds, sizes in bytes."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from indexer.events import Totals
+from indexer.events import LogProgress, Totals
 
 
 @dataclass(frozen=True, slots=True)
 class Repeated:
-    """A fault that goes on: the batches that it concerns are tried again and again."""
+    """A fault that lasts: its batches are retried."""
 
     fault: str
     detail: str
@@ -17,30 +17,17 @@ class Repeated:
 
 
 @dataclass(frozen=True, slots=True)
-class LogNumbers:
-    """A log that is read, or of which something is on its way."""
-
-    path: str
-    copy: bool
-    size: int
-    delivered: int
-    lag: int
-    lag_seconds: float
-    """Since the oldest byte that is not delivered was found."""
-
-
-@dataclass(frozen=True, slots=True)
 class Latency:
-    """How long requests took."""
+    """Histogram of request durations."""
 
     counts: tuple[int, ...]
-    """So many within each bound of `numbers.BOUNDS`, and beyond the last."""
+    """Requests within each bound of `recorder.BOUNDS`, and above the last."""
     total: float
 
 
 @dataclass(frozen=True, slots=True)
 class Fields:
-    """Mapped fields of the write index, and how many there may be."""
+    """Mapped fields of the write index, and their limit."""
 
     mapped: int
     limit: int
@@ -48,61 +35,61 @@ class Fields:
 
 @dataclass(frozen=True, slots=True)
 class InFlight:
-    """Batches that are handed over and not delivered."""
+    """Batches in flight."""
 
     batches: int = 0
     bytes: int = 0
     oldest: float = 0.0
-    """Since the oldest of them was handed over."""
+    """Since the oldest was handed to a sender."""
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """What is known at this moment; counts are since the process began."""
+    """All metrics at one moment; counts are since the process started."""
 
     version: str
     process: int
     uptime: float
     sign_of_life: float
-    """Since the main loop was last seen to go round."""
+    """Since the last heartbeat of the main loop."""
     connected: bool = False
-    """The cluster was there and set up when the run began to read."""
+    """The cluster was found and set up."""
     waiting: str | None = None
-    """What it waits for before it is connected."""
+    """What the indexer waits for."""
     cluster_problem: str | None = None
-    """What a look at the cluster found."""
+    """What the last probe of the cluster found."""
     faults: tuple[Repeated, ...] = ()
     checkpoint_problem: str | None = None
     checkpoint_failures: int = 0
     listener_failures: int = 0
     checkpoint_age: float | None = None
     acknowledged: float | None = None
-    """Since a batch was last acknowledged."""
+    """Since the last acknowledged batch."""
     lines: Totals = field(default_factory=Totals)
     ever: Totals | None = None
-    """Since the state directory began; as of the last sign of life."""
+    """Lines since the state directory was created, as of the last heartbeat."""
     read_bytes: int = 0
-    """Bytes on disk: compressed ones of an archive."""
+    """Bytes on disk: of an archive, compressed bytes."""
     lost_bytes: int = 0
     hole_bytes: int = 0
-    """NULs that were passed over."""
+    """Skipped NUL bytes."""
     rejected: Mapping[str, int] = field(default_factory=dict)
     retries: Mapping[str, int] = field(default_factory=dict)
     found: Mapping[str, int] = field(default_factory=dict)
     in_flight: InFlight = field(default_factory=InFlight)
     latency: Latency = Latency((), 0.0)
-    logs: tuple[LogNumbers, ...] = ()
+    logs: tuple[LogProgress, ...] = ()
     unreadable: Mapping[str, str] = field(default_factory=dict)
     fields: Fields | None = None
     free_bytes: int | None = None
-    """Room on the disk of the state directory."""
+    """Free space on the disk of the state directory."""
 
     @property
     def lag(self) -> int:
-        """Bytes that are there and not delivered, of all logs."""
+        """Undelivered bytes of all logs."""
         return sum(log.lag for log in self.logs)
 
     @property
     def lag_seconds(self) -> float:
-        """The greatest of all logs."""
+        """The maximum of all logs."""
         return max((log.lag_seconds for log in self.logs), default=0.0)

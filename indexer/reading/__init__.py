@@ -1,1 +1,1 @@
-"""Log files in, entries with their ids out; nothing here knows Elasticsearch."""
+"""Reads log files: bytes → lines → entries with ids. Knows no Elasticsearch and no settings."""

@@ -1,17 +1,16 @@
-"""A line becomes an entry with an id, or a rejection with its reason.
+"""Lines become entries with ids, or rejections with a reason.
 
-The entry is the line without its line end (LF, or CRs and LF), its bytes untouched. Nothing is parsed: whether it is
-sound JSON is for Elasticsearch to judge, which does so item by item (measured on 7.17.28, 8.19.16 and 9.1.5).
+An entry is the line without its line end (LF, or CRs and LF), its bytes unchanged. Nothing is parsed: Elasticsearch
+decides whether it is valid JSON, item by item (measured on 7.17.28, 8.19.16 and 9.1.5).
 
-An id is 28 hexadecimal digits, sortable, neighbours sharing a prefix:
+An id is 28 hexadecimal digits. Ids of one file sort by offset and share a prefix:
 
     generation  8   CRC-32 of the file's first line
     offset     12   of the line's first byte in the file
     checksum    8   CRC-32 of the line
 
-and depends on nothing else: the same bytes at the same place have the same id in a copy, an archive, a restored file, on
-another host, and for whoever reads them. Equal lines at the same offset of files that begin with the same line are one
-line.
+The same bytes at the same offset have the same id in a copy, an archive, a restored file and on another host. Equal lines
+at the same offset of files that begin with the same line are one entry.
 """
 
 import re
@@ -25,14 +24,14 @@ ID_LENGTH = 28
 OFFSET = slice(8, 20)
 
 DEEPEST = 500
-"""Levels of objects and arrays. Some 900 of them end a server of 8.19 or 9.1 with a StackOverflowError (measured), and
-sending the line again would end it again."""
+"""Levels of objects and arrays that are sent. 900 of them crash a server of 8.19 or 9.1 with a StackOverflowError
+(measured), on every retry."""
 SHORTEST_DEEP = 2 * DEEPEST
-"""Bytes that so many levels take at least."""
+"""Shortest line that can have more levels, in bytes."""
 
 
 class Reason(StrEnum):
-    """Why the reader takes a line for no entry."""
+    """Why the reader rejects a line."""
 
     NOT_AN_OBJECT = "not_an_object"
     NESTED_TOO_DEEPLY = "nested_too_deeply"
@@ -48,7 +47,7 @@ EXPLANATION = {
 
 @dataclass(frozen=True, slots=True)
 class Rejection:
-    """A line that is no entry, or an entry that Elasticsearch refuses, with its bytes."""
+    """A line rejected by the reader or by Elasticsearch, with its bytes."""
 
     id: str
     file: str
@@ -61,7 +60,7 @@ class Rejection:
 
 @dataclass(frozen=True, slots=True)
 class Entries:
-    """What became of neighbouring lines of one file, in order."""
+    """Consecutive lines of one file, as entries and rejections, in order."""
 
     ids: list[bytes] = field(default_factory=list)
     entries: list[bytes] = field(default_factory=list)
@@ -70,11 +69,11 @@ class Entries:
 
     @property
     def lines(self) -> int:
-        """How many lines these were."""
+        """Number of lines."""
         return len(self.ids) + len(self.rejections) + self.blank
 
     def __add__(self, other: "Entries") -> "Entries":
-        """Two runs of lines, one after the other."""
+        """Two sequences of lines, one after the other."""
         return Entries(
             self.ids + other.ids,
             self.entries + other.entries,
@@ -83,8 +82,8 @@ class Entries:
         )
 
 
-# A byte order mark; zeros, as a writer without O_APPEND leaves them after a copy-truncate; the date and time that
-# Zoomdata 2.2 wrote before each object. Blanks before the object belong to the entry: Elasticsearch keeps them.
+# A byte order mark; NULs, as a writer without O_APPEND leaves them after a copy-truncate; the date and time that
+# Zoomdata 2.2 wrote before each object. Spaces before the object belong to the entry: Elasticsearch keeps them.
 _BEFORE_OBJECT = re.compile(
     rb"(?:\xef\xbb\xbf)?\0*+(?:\d{4}-\d\d-\d\d[ T]\d\d:\d\d[^{]{0,200}+)?(?=[ \t]*+\{)"
 )
@@ -92,7 +91,7 @@ _BEFORE_OBJECT = re.compile(
 
 def entry_in(line: bytes) -> bytes | Reason | None:
     """Find the entry in a line (without its LF); None if the line is blank."""
-    line = line.rstrip(b"\r")  # 7.17 drops one that ends an entry, later ones keep it
+    line = line.rstrip(b"\r")  # 7.17 drops a trailing CR, later versions keep it
     before = _BEFORE_OBJECT.match(line)
     if before:
         entry = line[before.end() :]
@@ -101,18 +100,18 @@ def entry_in(line: bytes) -> bytes | Reason | None:
 
 
 _UNSEEN = re.compile(
-    rb'"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)'  # a string, or what is left of it where the line is cut
-    rb"|/\*.*?(?:\*/|\Z)|//[^\r\n]*+",  # a comment, which Elasticsearch allows
+    rb'"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)'  # a string, or its rest where the line is cut
+    rb"|/\*.*?(?:\*/|\Z)|//[^\r\n]*+",  # a comment, which Elasticsearch accepts
     re.DOTALL,
 )
-"""Where a bracket is none. Each has an end wherever the line has one, so that no byte is looked at twice."""
+"""Where brackets do not count. Each alternative matches to the end of the line at least, so that no byte is scanned twice."""
 
 
 def nested_too_deeply(line: bytes) -> bool:
-    """Tell whether a line opens more than `DEEPEST` objects and arrays within each other, or may do so."""
+    """Tell whether a line nests, or may nest, more than `DEEPEST` objects and arrays."""
     if len(line) <= SHORTEST_DEEP or line.count(b"{") + line.count(b"[") <= DEEPEST:
         return False
-    # JSON has no NUL but in UTF-16 and UTF-32, in which a quote's byte may be a part of another sign.
+    # JSON has NULs in UTF-16 and UTF-32 only, where the byte of a quote may be part of another character.
     if NUL in line:
         return True
     depth = 0
@@ -127,12 +126,12 @@ _NO_BRACKETS = bytes(set(range(256)) - set(b"{}[]"))
 
 
 def entry_id(generation: int, offset: int, checksum: int) -> bytes:
-    """Make the id of a line from its file's generation, its offset and its own checksum."""
+    """The id of a line: its file's generation, its offset and its checksum."""
     return b"%08x%012x%08x" % (generation, offset, checksum)
 
 
 def offset_of(identity: str) -> int:
-    """Read the line's offset back from an id."""
+    """The line's offset, from its id."""
     return int(identity[OFFSET], 16)
 
 

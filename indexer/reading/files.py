@@ -1,12 +1,11 @@
 """Which log files the paths, globs and directories name, and which of these may be read.
 
-The directory may belong to somebody else. A symbolic link in it is followed only within the directories given, unless an
-option allows all; files of the system, our secrets and our own state are never read, by whatever name. A path is resolved
-here, once; `windows.open_log` opens the resolved path and follows no link.
+The log directory may be writable by other users. A symbolic link is followed only within the directories given, unless
+`--follow-symlinks` allows all. Files of the system, secrets and the state directory are never read, under any name. A
+path is resolved here, once; `sources.open_log` opens the resolved path and follows no link.
 """
 
 import fnmatch
-import glob
 import os
 import stat
 from collections.abc import Iterable, Iterator, Sequence
@@ -15,25 +14,28 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from indexer.errors import NoSuchLog
+from indexer.reading.globbing import (
+    LOGS_IN_DIRECTORY,
+    as_text,
+    directory_before_magic,
+    exists,
+    expand,
+    is_directory,
+    note_unreadable,
+)
 
 STANDARD_INPUT = "-"
 """The path that stands for it."""
-LOGS_IN_DIRECTORY = "*activity*.log*"
 SYSTEM = ("/proc", "/sys", "/dev")
-"""Nothing there is a log; what is in memory (`/dev/shm`) may be one."""
-MEMORY = "/dev/shm"  # noqa: S108 - not used, only told apart
-NEVER = "it belongs to the system, to our secrets or to our own state, and is never read as a log"
+"""Nothing there is a log, except in `/dev/shm`."""
+MEMORY = "/dev/shm"  # noqa: S108 - only compared
+NEVER = "it is a file of the system, a secret or part of the state directory, and is never read as a log"
 OUTSIDE = "it is a link to {real}, outside the directories given: give that as a PATH, or --follow-symlinks"
-
-
-def as_text(path: str) -> str:
-    """A path as text that can be stored and shown, whatever bytes it has."""
-    return os.fsencode(path).decode(errors="replace")
 
 
 @dataclass(frozen=True, slots=True)
 class FileFacts:
-    """A file as a directory shows it. `size` is in bytes on disk."""
+    """What `stat` says of a file. `size` is in bytes on disk."""
 
     path: str
     device: int
@@ -61,12 +63,12 @@ class FileFacts:
 
     @property
     def archive(self) -> bool:
-        """Its name is that of a gzip archive; whether it is one, only its first bytes tell."""
+        """Its name ends in .gz; whether it is compressed, its first bytes decide."""
         return self.path.lower().endswith(".gz")
 
     @property
     def rotated(self) -> bool:
-        """Its name is not that of a log being written: `….log.1`, `….log.2026-01-01`, `….log.1.gz`."""
+        """Its name is that of a rotated log: `….log.1`, `….log.2026-01-01`, `….log.1.gz`."""
         return self.archive or ".log." in os.path.basename(self.path)  # noqa: PTH119 - a name, not a path to open
 
 
@@ -77,15 +79,15 @@ class Look:
     found: list[FileFacts]
     """All log files, each inode once, in the order of their paths."""
     unreadable: dict[str, str]
-    """Printable paths of directories and files that cannot, or must not, be looked at, with the reason."""
+    """Printable paths of directories and files that cannot or must not be read, with the reason."""
 
     def hides(self, name: str) -> bool:
-        """Tell whether a file may be there that cannot be seen. `name` is a printable path."""
+        """Tell whether a file may exist that cannot be seen. `name` is a printable path."""
         return bool(self.unreadable) and any(path in self.unreadable for path in _above(name))
 
 
 def _above(path: str) -> Iterator[str]:
-    """A path, and each directory that it lies in."""
+    """Yield a path and each directory above it."""
     while True:
         yield path
         upper = os.path.dirname(path)  # noqa: PTH120
@@ -99,9 +101,9 @@ class Scope:
     """Which of the files that paths name may be read."""
 
     follow_symlinks: bool = False
-    """Links out of the directories given, too."""
+    """Follow links out of the directories given."""
     state: Path | None = None
-    """Our state directory."""
+    """The state directory."""
     secrets: Sequence[Path] = ()
     """The files of the secrets in use."""
     links: frozenset[str] = frozenset()
@@ -113,7 +115,7 @@ class Scope:
     def of(
         cls, paths: Sequence[str], *, follow_symlinks: bool, state: Path, secrets: Sequence[Path]
     ) -> "Scope":
-        """The scope of paths that an operator gives now: those that are links are trusted."""
+        """The scope of the paths that an operator gives: links among them are trusted."""
         links = frozenset(path for path in paths if os.path.islink(path))  # noqa: PTH114
         return cls(follow_symlinks, state, secrets, links, paths)
 
@@ -129,29 +131,23 @@ def find(patterns: Iterable[str], scope: Scope = DEFAULT_SCOPE) -> Look:
     unreadable: dict[str, str] = {}
     for pattern in patterns:
         try:
-            root, paths = _root(pattern, scope), sorted(_expand(pattern, unreadable))
+            root, paths = _root(pattern, scope), sorted(expand(pattern, unreadable))
         except OSError as error:
-            _cannot(_before_magic(pattern) or ".", error, unreadable)
+            note_unreadable(directory_before_magic(pattern) or ".", error, unreadable)
             continue
         for path in paths:
             try:
                 facts = guard.look_at(path, root)
             except OSError as error:
-                _cannot(path, error, unreadable)
+                note_unreadable(path, error, unreadable)
                 continue
             if facts is not None:
                 found.setdefault(facts.key, facts)
     return Look(sorted(found.values(), key=lambda facts: facts.path), unreadable)
 
 
-def _cannot(path: str, error: OSError, unreadable: dict[str, str]) -> None:
-    """Note why a path cannot be looked at, unless it is not there."""
-    if not isinstance(error, FileNotFoundError | NotADirectoryError):
-        unreadable[as_text(path.rstrip("/") or "/")] = error.strerror or str(error)
-
-
 class _Guard:
-    """Resolves paths and refuses what must not be read; for one look, so that what it remembers does not age."""
+    """Resolves paths and refuses what must not be read. Caches for one scan."""
 
     def __init__(self, patterns: Sequence[str], scope: Scope) -> None:
         self._anywhere = scope.follow_symlinks
@@ -165,9 +161,9 @@ class _Guard:
         self._directories: dict[str, str] = {}
 
     def look_at(self, path: str, root: str) -> FileFacts | None:
-        """What a path names, if it is a regular file that may be read.
+        """Return what a path names, or None if it is no regular file.
 
-        Raises OSError where that is not told, and with the reason if it must not be read.
+        Raises OSError if that cannot be found out, or with the reason if the file must not be read.
         """
         directory, name = os.path.split(path)
         if directory not in self._directories:
@@ -198,7 +194,7 @@ class _Guard:
         )
 
     def _files_of_state(self) -> set[tuple[int, int]]:
-        """What a hard link might show; looked for only if there is one."""
+        """The files of the state directory, which a hard link might lead to."""
         if self._linked_state is None:
             self._linked_state = set()
             for directory in self._state:
@@ -208,7 +204,7 @@ class _Guard:
         return self._linked_state
 
     def _is_state(self, real: str) -> bool:
-        """Tell what we keep there from logs that lie in the same directory."""
+        """Tell files of the state from logs in the same directory."""
         directory, name = os.path.split(real)
         return directory in self._state[1:] or (
             directory in self._state and not fnmatch.fnmatch(name, LOGS_IN_DIRECTORY)
@@ -216,7 +212,7 @@ class _Guard:
 
 
 def _within(path: str, directory: str) -> bool:
-    """Tell whether a resolved path is a directory, or lies in it."""
+    """Tell whether a resolved path is the directory or in it."""
     return path == directory or path.startswith(directory.rstrip("/") + "/")
 
 
@@ -229,94 +225,20 @@ def _key(path: Path) -> tuple[int, int] | None:
 
 
 def _devices(paths: Iterable[str]) -> set[int]:
-    """The file systems that paths lie on."""
+    """The devices of some paths."""
     return {key[0] for path in paths if (key := _key(Path(path)))}
 
 
 def _root(pattern: str, scope: Scope) -> str:
-    """The resolved path that a pattern's files have to lie in: what the operator gave, before any sign of a glob."""
-    if _is_directory(pattern) or pattern in scope.links:
+    """The resolved directory that a pattern's files must be in: the part before the first wildcard."""
+    if is_directory(pattern) or pattern in scope.links:
         return os.path.realpath(pattern)
     directory = os.path.dirname(pattern)  # noqa: PTH120
-    return os.path.realpath(directory if _is_there(pattern) else _before_magic(directory))
-
-
-def _before_magic(pattern: str) -> str:
-    """The directory before the first sign of a glob; the path itself, if there is none."""
-    while glob.has_magic(pattern):
-        pattern = os.path.dirname(pattern)  # noqa: PTH120
-    return pattern
-
-
-def _expand(pattern: str, unreadable: dict[str, str]) -> Iterator[str]:
-    """The paths that a pattern stands for; a directory that does not let itself be listed goes to `unreadable`."""
-    if _is_directory(pattern):
-        yield from _matching(pattern, [LOGS_IN_DIRECTORY], unreadable)
-    elif not glob.has_magic(pattern) or _is_there(pattern):
-        yield pattern
-    else:
-        base = "/" if pattern.startswith("/") else ""
-        yield from _matching(base, [part for part in pattern.split("/") if part], unreadable)
-
-
-def _matching(directory: str, parts: Sequence[str], unreadable: dict[str, str]) -> Iterator[str]:
-    """The paths below a directory that match the parts of a glob, as `glob` has it; but that tells no errors.
-
-    `**` is any number of directories, without those that are symbolic links: these may lead round in circles.
-    """
-    part, *rest = parts
-    if not glob.has_magic(part):
-        path = os.path.join(directory, part)  # noqa: PTH118
-        yield from _matching(path, rest, unreadable) if rest else [path]
-        return
-    if part == "**" and rest:
-        yield from _matching(directory, rest, unreadable)
-    for name in _listed(directory, part, unreadable):
-        path = os.path.join(directory, name)  # noqa: PTH118
-        if part == "**" and _may_be_directory(path, unreadable, links=False):
-            yield from _matching(path, parts, unreadable)
-        elif not rest:
-            yield path
-        elif part != "**" and _may_be_directory(path, unreadable):
-            yield from _matching(path, rest, unreadable)
-
-
-def _listed(directory: str, part: str, unreadable: dict[str, str]) -> list[str]:
-    try:
-        names = fnmatch.filter(os.listdir(directory or "."), part)  # noqa: PTH208
-    except OSError as error:
-        _cannot(directory or ".", error, unreadable)
-        return []
-    return [name for name in names if part.startswith(".") or not name.startswith(".")]
-
-
-def _may_be_directory(path: str, unreadable: dict[str, str], *, links: bool = True) -> bool:
-    try:
-        return _is_directory(path, links=links)
-    except OSError as error:
-        _cannot(path, error, unreadable)
-        return False
-
-
-def _is_directory(path: str, *, links: bool = True) -> bool:
-    """Tell whether a path, or with `links` what it leads to, is a directory. Raises OSError if that is not told."""
-    try:
-        return stat.S_ISDIR(os.stat(path, follow_symlinks=links).st_mode)  # noqa: PTH116
-    except (FileNotFoundError, NotADirectoryError):
-        return False
-
-
-def _is_there(path: str) -> bool:
-    """Tell whether a path names anything. Raises OSError if that is not told."""
-    try:
-        os.lstat(path)
-    except (FileNotFoundError, NotADirectoryError):
-        return False
-    return True
+    return os.path.realpath(directory if exists(pattern) else directory_before_magic(directory))
 
 
 def look_at(path: str) -> FileFacts | None:
-    """What a path names, if it is a regular file; a symbolic link is followed. Raises OSError where that is not told."""
+    """Return what a path names, following a symbolic link; None if it is no regular file. Raises OSError if that is unknown."""
     try:
         status = os.stat(path)  # noqa: PTH116
     except (FileNotFoundError, NotADirectoryError):
@@ -329,7 +251,7 @@ def _facts(path: str, status: os.stat_result, real: str = "") -> FileFacts:
 
 
 def directory_times(patterns: Iterable[str]) -> list[int]:
-    """When each directory last got or lost a name, in nanoseconds; 0 for one that is not there or is a pattern."""
+    """Modification time of each directory, in nanoseconds; 0 for one that does not exist or is a pattern."""
     times: list[int] = []
     for pattern in patterns:
         try:
@@ -343,7 +265,7 @@ def directory_times(patterns: Iterable[str]) -> list[int]:
 
 
 def directory_exists(path: str) -> bool:
-    """Tell whether the directory is there that a path lies in, or may be: nobody says that it is not."""
+    """Tell whether a path's directory exists, or may exist."""
     try:
         return stat.S_ISDIR(Path(path).parent.stat().st_mode)
     except (FileNotFoundError, NotADirectoryError):
@@ -353,7 +275,7 @@ def directory_exists(path: str) -> bool:
 
 
 def require(patterns: Sequence[str], scope: Scope = DEFAULT_SCOPE) -> None:
-    """Raise NoSuchLog for the first path that names no log file now; of one that cannot be looked at, nothing is known."""
+    """Raise NoSuchLog for the first path that names no log file, unless it cannot be read."""
     for pattern in patterns:
         look = find([pattern], scope)
         if pattern != STANDARD_INPUT and not look.found and not look.unreadable:

@@ -1,13 +1,13 @@
-"""Who a file is: where to go on reading, so that what is delivered is not read again.
+"""Which known log a file is, and where to go on, so that delivered lines are not read again.
 
-What an entry is does not depend on it (`entries.py`): a wrong guess costs a second reading, never a line. The decision, for
-a file that was found or whose content has changed:
+Ids do not depend on it (`entries.py`): a wrong decision costs a second reading, never a line. The decision, for a file
+that was found or whose content has changed:
 
-    its inode is known, and so are its first line      go on where that record ends             RESUMED
-      and the bytes before the delivered offset
-    its first line is that of records that are known   read it without sending, up to the       MOVED, if there
-      (a renamed, copied, compressed or edited file)   furthest place where one of them agrees  is such a place
-    otherwise                                          read it from the start                   NEW, or if the inode
+    inode, first line and the bytes before the         read from the delivered offset on        RESUMED
+      delivered offset are those of a record
+    the first line is that of records                  read without sending up to the furthest  MOVED, if there
+      (a renamed, copied, compressed or edited file)   offset where one of their digests agrees is one
+    otherwise                                          read from the start                      NEW, or if the inode
                                                                                                 is known TRUNCATED
                                                                                                 or REPLACED
 """
@@ -17,15 +17,17 @@ import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
+from indexer.events import Recognition
+from indexer.reading.batch import START, Place
 from indexer.reading.files import FileFacts
 from indexer.reading.sources import ByteSource
 
 HEAD = 64 * 1024
-"""At most so many bytes of a file's first line make its generation."""
+"""Bytes of a file's first line that make its generation, at most."""
 TAIL = 256
-"""So many bytes before the delivered offset are remembered; a line with its time in milliseconds is shorter."""
+"""Bytes before the delivered offset whose checksum is remembered; an entry is seldom longer."""
 COMPARED = 100
-"""A file is compared with what is known at so many places, at most: the furthest. More would only cost time."""
+"""Offsets at which a file is compared with known ones, at most: the furthest."""
 Key = tuple[int, int]
 """Device and inode."""
 
@@ -38,20 +40,20 @@ class FileRecord:
     device: int
     inode: int
     head: int
-    """So many of its first bytes made its generation."""
+    """Number of its first bytes that made its generation."""
     generation: int
     offset: int
-    """All before it is delivered; the start of a line."""
+    """Everything before it is delivered; the start of a line."""
     tail: int
     """Checksum of the `TAIL` bytes before `offset`."""
     digest: int | None
-    """Checksum of the ids of all lines before `offset`; None if it is not known (a record of version 0.1)."""
+    """Checksum of the ids of all lines before `offset`; None in a record of version 0.1."""
     size: int = 0
-    """Its size on disk when it was last looked at."""
+    """Size on disk at the last look."""
     modified: int = 0
-    """When it was last written then, in nanoseconds since the epoch."""
+    """Modification time then, in nanoseconds since the epoch."""
     ended: bool = False
-    """Rotated, and read to that size; its last line is waiting for nothing any more."""
+    """The file is rotated, and was read to its end."""
 
     def at(self, facts: FileFacts) -> "FileRecord":
         """The same log under another path or inode."""
@@ -64,28 +66,14 @@ class FileRecord:
 
     @property
     def unread(self) -> int:
-        """Bytes on disk that are not delivered, as far as that can be known: of an archive, all until it has ended."""
+        """Bytes on disk that are not delivered, at most: of an archive, all until it has ended."""
         if self.ended:
             return 0
         return self.size if self.path.lower().endswith(".gz") else max(0, self.size - self.offset)
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
-    """How far a file is read: what all lines before an offset, the start of a line, come to."""
-
-    offset: int = 0
-    tail: int = 0
-    """Checksum of the `TAIL` bytes before it."""
-    digest: int | None = 0
-    """Checksum of the ids of all lines before it."""
-
-
-START = Place()
-
-
 def head_of(source: ByteSource) -> bytes | None:
-    """The bytes that make a generation: up to the end of the first line that is not blank, 64 KiB at most.
+    """Return the bytes that make a generation: up to the end of the first line that is not blank, 64 KiB at most.
 
     None if that line has no end yet. Raises OSError.
     """
@@ -97,24 +85,24 @@ def head_of(source: ByteSource) -> bytes | None:
 
 
 def fresh(facts: FileFacts, head: bytes) -> FileRecord:
-    """The record of a file of which nothing is delivered."""
+    """A record with nothing delivered."""
     return FileRecord(facts.name, *facts.key, len(head), zlib.crc32(head), 0, 0, 0)
 
 
 def begins_like(head: bytes, record: FileRecord) -> bool:
-    """The first line is the record's."""
+    """Tell whether the first line is the record's."""
     return len(head) == record.head and zlib.crc32(head) == record.generation
 
 
 def starts_like(source: ByteSource, record: FileRecord) -> bool:
-    """The file has the bytes that made the record's generation, and no others in its first line. Raises OSError."""
+    """Tell whether the file's first line is the record's. Raises OSError."""
     start = source.read_at(0, record.head + 1)
     ends = record.head == HEAD or start[record.head :] in {b"", b"\n"}
     return ends and begins_like(start[: record.head], record)
 
 
 def reads_like(source: ByteSource, record: FileRecord) -> bool:
-    """The file has the record's first line and, before the record's offset, its last bytes. Raises OSError."""
+    """Tell whether the file has the record's first line and the bytes before its offset. Raises OSError."""
     if not starts_like(source, record):
         return False
     start = max(0, record.offset - TAIL)
@@ -123,10 +111,34 @@ def reads_like(source: ByteSource, record: FileRecord) -> bool:
 
 
 def to_compare(records: Iterable[FileRecord]) -> dict[int, set[int]]:
-    """The furthest places at which a file that begins like these records may agree with one: digests, by offset, ascending."""
+    """Return where a file that begins like these records is to be compared: digests by offset, ascending."""
     places: dict[int, set[int]] = {}
     of_use = (record for record in records if record.offset and record.digest is not None)
     for record in reversed(heapq.nlargest(COMPARED, of_use, key=lambda record: record.offset)):
         if record.digest is not None:
             places.setdefault(record.offset, set()).add(record.digest)
     return places
+
+
+@dataclass(slots=True)
+class Comparison:
+    """A file that begins like known ones, read without sending up to the furthest place where one of them agrees."""
+
+    record: FileRecord
+    """What the file is, once the comparison ends."""
+    places: dict[int, set[int]]
+    since: float
+    otherwise: Recognition
+    """What the file is if no place agrees."""
+    agreed: Place = START
+
+    @property
+    def next_offset(self) -> int:
+        """Where the next check is due."""
+        return min(self.places)
+
+    def check(self, position: int, read: Place) -> None:
+        """Compare what is read with the known digests, if one is due at this position."""
+        digests = self.places.pop(position, None)
+        if digests is not None and read.offset == position and read.digest in digests:
+            self.agreed = read

@@ -1,4 +1,4 @@
-"""Blocks of bytes in, lines with their offsets out. Opens nothing.
+"""Splits blocks of bytes into lines with their offsets. Opens no file.
 
 Only what is incomplete is held, and no more of it than `limit` bytes: a longer line comes out in fragments as it is
 read. Whether a line counts as too long depends on its length alone, never on where blocks end.

@@ -1,6 +1,6 @@
-"""How the bytes of a log are reached: a file, an archive, standard input. Each gives bytes at an offset.
+"""Byte sources: a file, a gzip archive, standard input. Each returns bytes at an offset.
 
-Whether a file is compressed is told by its first bytes, whatever its name is.
+A file's first bytes decide whether it is compressed, whatever its name is.
 """
 
 import errno
@@ -15,19 +15,19 @@ from indexer.reading.files import STANDARD_INPUT, FileFacts
 from indexer.reading.lines import end_of_nuls
 
 CHUNK = 1024 * 1024
-"""Compressed bytes read at once, and inflated bytes passed over at once."""
+"""Compressed bytes read at once, and inflated bytes skipped at once."""
 
 
 SLICE = 16 * 1024
-"""Compressed bytes given to zlib at once: what is behind the end of a member is copied, and there may be many members."""
+"""Compressed bytes passed to zlib at once: it copies what follows the end of a member, and there may be many members."""
 
 
 def no_pause() -> None:
-    """Go on at once."""
+    """Do nothing."""
 
 
 class ByteSource(Protocol):
-    """Bytes of a log at an offset: fewer than asked for only at its present end."""
+    """Returns bytes at an offset; fewer than requested only at the present end."""
 
     def read_at(self, offset: int, size: int) -> bytes:
         """Read up to `size` bytes from `offset` on. Raises OSError."""
@@ -47,35 +47,35 @@ COMPRESSION_FORMATS = {
     b"\x89LZO": "lzop",
     b"\x1f\x9d": "compress",
 }
-"""What files begin with that are compressed.
+"""The first bytes of compressed files.
 
-Only gzip is read. The standard library could read bzip2 and xz, but each open archive takes 4 to 65 MB: thirty of 12 MB
-that are read in turn took 175 and 318 MB, as gzip 55 MB (measured).
+Only gzip is read. The standard library could read bzip2 and xz, but thirty open archives of 12 MB took 175 and 318 MB of
+memory, as gzip 55 MB (measured).
 """
 
 
 def refuse_compressed(start: bytes) -> None:
-    """Raise OSError for what begins like a compressed file: it must not be cut into lines."""
+    """Raise OSError for the start of a file in another compression format: it must not be cut into lines."""
     name = next((name for magic, name in COMPRESSION_FORMATS.items() if start.startswith(magic)), None)
     if name is not None:
         raise OSError(0, f"compressed with {name}: unpack it")
 
 
 class FileSource:
-    """An open log; its descriptor outlives a rename or a deletion."""
+    """An open file. The descriptor stays valid after a rename or a deletion."""
 
     pause: Callable[[], None] = staticmethod(no_pause)
-    """Called again and again while nothing is found to give; may raise."""
+    """Called repeatedly while a read takes long; may raise."""
     sequential = False
-    """It can only be read front to back at a bearable cost."""
+    """Reading backwards is expensive or impossible."""
 
     def __init__(self, descriptor: int) -> None:
-        """Read what is open already; it is closed by `close`."""
+        """Read an open descriptor; `close` closes it."""
         self._descriptor = descriptor
 
     @property
     def complete(self) -> bool:
-        """No byte can follow those that were read."""
+        """No bytes can follow those that were read."""
         return False
 
     def read_at(self, offset: int, size: int) -> bytes:
@@ -86,14 +86,14 @@ class FileSource:
         return block
 
     def require_whole(self) -> None:
-        """Raise OSError if what was read to its end is not all that it should hold."""
+        """Raise OSError if the file was read to its end and is damaged or incomplete."""
 
     def status(self) -> os.stat_result:
-        """Its size and times now. Raises OSError."""
+        """The file's status now. Raises OSError."""
         return os.fstat(self._descriptor)
 
     def next_data(self, offset: int) -> int | None:
-        """Where bytes may follow, from `offset` on, that are not NULs; None if none do. Raises OSError."""
+        """Return the next offset that may hold data and is no hole; None if there is none. Raises OSError."""
         try:
             return os.lseek(self._descriptor, offset, os.SEEK_DATA)
         except OSError as error:
@@ -102,14 +102,14 @@ class FileSource:
             raise
 
     def close(self) -> None:
-        """Let it go."""
+        """Close the descriptor."""
         os.close(self._descriptor)
 
 
 class GzipSource(FileSource):
     """An open gzip archive of one or more members, read front to back; going back starts again at the front.
 
-    What is damaged, or is no archive behind the end of one, ends it: what lies before is given first.
+    Damage ends it, as do bytes after a member that are no member; everything before is returned first.
     """
 
     sequential = True
@@ -134,20 +134,20 @@ class GzipSource(FileSource):
 
     @property
     def complete(self) -> bool:
-        """No byte can follow: its last member was read to its end, so it is not still being written; or it is damaged."""
+        """The last member was read to its end, or the archive is damaged."""
         return self._damage is not None or (self._at_member_end and self._compressed >= self.status().st_size)
 
     def require_whole(self) -> None:
-        """Raise OSError if it was read to where it is damaged or cut."""
+        """Raise OSError if the archive is damaged or cut short."""
         if self._damage is not None:
             raise OSError(0, self._damage)
         if not self.complete:
             raise OSError(0, f"the archive is cut short after {self._position} bytes of the log")
 
     def read_at(self, offset: int, size: int) -> bytes:
-        """Read up to `size` bytes of the log from `offset` on; fewer at its end, be it complete, damaged or cut.
+        """Read up to `size` bytes of the log from `offset` on; fewer at its end, or where it is damaged or cut.
 
-        Raises OSError, also for an archive of which nothing can be read.
+        Raises OSError, also if nothing of the archive can be read.
         """
         if offset < self._position:
             self._rewind()
@@ -162,7 +162,7 @@ class GzipSource(FileSource):
         return b"".join(pieces)
 
     def _next(self, size: int) -> bytes:
-        """Inflate some bytes, at most `size`; none at the end of what is there."""
+        """Inflate at most `size` bytes; none at the end of the file."""
         while self._damage is None:
             before = self._inflate.copy()
             given = self._ready[self._at : self._at + SLICE]
@@ -170,7 +170,7 @@ class GzipSource(FileSource):
                 piece = self._inflate.decompress(given, size)
             except zlib.error as error:
                 self._inflate = before
-                # What it had inflated is lost with the error: less of it comes before the damage.
+                # zlib discards what it inflated before the error: try with less output.
                 if size > 1:
                     size //= 2
                     continue
@@ -201,7 +201,7 @@ class GzipSource(FileSource):
 
 
 class StdinSource(FileSource):
-    """Standard input: what was read before the last offset asked for is gone."""
+    """Standard input: bytes before the last requested offset are discarded."""
 
     sequential = True
 
@@ -213,11 +213,11 @@ class StdinSource(FileSource):
 
     @property
     def complete(self) -> bool:
-        """Its writer has closed it."""
+        """The writer has closed it."""
         return self._ended
 
     def read_at(self, offset: int, size: int) -> bytes:
-        """Return what has arrived of `size` bytes from `offset` on, after a short wait for more. Raises OSError."""
+        """Return up to `size` bytes from `offset` on, as far as they arrive within a short wait. Raises OSError."""
         self._buffer = self._buffer[offset - self._start :]
         self._start = offset
         if (
@@ -233,11 +233,11 @@ class StdinSource(FileSource):
         return self._buffer[:size]
 
     def close(self) -> None:
-        """Leave it open: it is not ours."""
+        """Leave standard input open."""
 
 
 def open_log(facts: FileFacts) -> FileSource:
-    """Open a log, an archive or standard input. Raises OSError: FileNotFoundError if the path names another file now."""
+    """Open a file, an archive or standard input. Raises OSError: FileNotFoundError if the path names another file now."""
     if facts.path == STANDARD_INPUT:
         return StdinSource()
     descriptor = _open(facts.real or os.path.realpath(facts.path))
@@ -249,15 +249,15 @@ def open_log(facts: FileFacts) -> FileSource:
     except OSError:
         os.close(descriptor)
         raise
-    # One that is being made may have no first bytes yet: only then does its name count.
+    # An archive that is being written may have no first bytes yet: only then does its name decide.
     packed = start.startswith(GZIP) or (facts.archive and GZIP.startswith(start))
     return GzipSource(descriptor) if packed else FileSource(descriptor)
 
 
 def _open(real: str) -> int:
-    """Open a resolved path to read, without following a link in it, and without waiting for the writer of a FIFO.
+    """Open a resolved path for reading without following a link in it or waiting for the writer of a FIFO.
 
-    Raises OSError: FileNotFoundError if there is a link now.
+    Raises OSError: FileNotFoundError if the path contains a link now.
     """
     inside = os.open("/", os.O_PATH | os.O_CLOEXEC)
     *directories, name = (part for part in real.split("/") if part)

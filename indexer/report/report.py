@@ -11,7 +11,7 @@ from urllib.parse import quote
 from elasticsearch import Elasticsearch
 
 from indexer.dashboards.panels import Panel
-from indexer.elastic.client import connect, translate_errors
+from indexer.elastic.cluster import connected
 from indexer.errors import Fatal
 from indexer.report import results
 from indexer.report.page import render
@@ -74,8 +74,8 @@ def write(connection: Connection, period: Period, out: Path) -> WrittenReport:
     if not out.parent.is_dir():
         raise NotWritten(file=out, reason="the directory does not exist")
     included = sections()
-    with connect(connection) as client, translate_errors(connection):
-        data = collect(client, connection.alias, period, included)
+    with connected(connection) as cluster:
+        data = collect(cluster.client, cluster.alias, period, included)
     page = render(data, included, datetime.now(UTC)).encode("utf-8", "backslashreplace")
     try:
         size = out.write_bytes(page)

@@ -1,26 +1,26 @@
 """Every option once: its name, default, unit and help, in groups. The only package that reads the environment.
 
-connection.py   Connection: Elasticsearch, and who we are there
+log_files.py    LogFiles: which log files to read
+connection.py   Connection: Elasticsearch, and our credentials there
 running.py      State, Delivery, Monitoring: a run
-indices.py      Ageing, Indices: the indices behind the alias
+indices.py      RolloverPolicy, Indices: the indices behind the alias
 kibana.py       Kibana
 zoomdata.py     Zoomdata, Reader
-environment.py  secrets, and the other variables that are no options
-commandline.py  spreads groups into the options of a command
+environment.py  secrets, and other variables that are not options
+commandline.py  turns groups into the options of a command
 
-A command takes whole groups (`connection: Connection`); `options` spreads their fields into its command line.
-Each option is also the environment variable `INDEXER_` + its name in capitals. Secrets are never options: each comes
-from a variable (`INDEXER_PASSWORD`) or from a file that an option names (`--password-file`), so that none shows in a
-list of processes.
+A command takes whole groups (`connection: Connection`); `options` turns their fields into its options. Each option can
+also be set by the environment variable `INDEXER_` + its name in capitals. Secrets are never options, so that they do not
+appear in a process list: each comes from a variable (`INDEXER_PASSWORD`) or from a file (`--password-file`).
 """
 
-from indexer.settings.commandline import options
+from indexer.settings.commandline import Panel, options
 from indexer.settings.connection import ALIAS_BYTES, DEFAULT_URL, PLAIN, Connection
 from indexer.settings.environment import PREFIX, SecretUnusable, paths_in_environment, plain
 from indexer.settings.indices import FOREVER, Indices, Lifecycle, RolloverPolicy, milliseconds
 from indexer.settings.kibana import Kibana
+from indexer.settings.log_files import DEFAULT_PATH, LogFiles
 from indexer.settings.running import (
-    DEFAULT_PATH,
     MEBIBYTE,
     Delivery,
     LogLevel,
@@ -42,8 +42,10 @@ __all__ = [
     "Indices",
     "Kibana",
     "Lifecycle",
+    "LogFiles",
     "LogLevel",
     "Monitoring",
+    "Panel",
     "Reader",
     "RolloverPolicy",
     "SecretUnusable",

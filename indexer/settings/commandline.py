@@ -1,9 +1,10 @@
-"""Groups of settings become options of a command."""
+"""Groups of settings become options of a command, and options stand in panels of its help."""
 
 import functools
 import inspect
 from collections.abc import Callable
 from dataclasses import fields, is_dataclass
+from enum import StrEnum
 from typing import Any, TypeVar, get_type_hints
 
 from indexer.settings.environment import PREFIX
@@ -11,17 +12,37 @@ from indexer.settings.environment import PREFIX
 R = TypeVar("R")
 
 
-def options(command: Callable[..., R]) -> Callable[..., R]:
-    """Spread each parameter that is a settings group into one option per field of the group.
+class Panel(StrEnum):
+    """The panels of `--help`, in their order. An option without one is in the first panel: what most users need."""
 
-    The wrapped function gets the whole groups, so that a command names what it needs and nothing twice.
+    KIBANA = "Kibana"
+    ZOOMDATA = "Zoomdata"
+    READER = "Zoomdata's access to Elasticsearch"
+    AUTHENTICATION = "Authentication"
+    ELASTICSEARCH = "Elasticsearch"
+    TLS = "TLS"
+    LOG_FILES = "Log files"
+    DELIVERY = "Delivery"
+    INDEX = "Index"
+    LIFECYCLE = "Lifecycle"
+    MONITORING = "Monitoring"
+
+
+def options(command: Callable[..., R]) -> Callable[..., R]:
+    """Replace each parameter that is a settings group by one option per field of the group.
+
+    The command itself receives whole groups.
     """
     hints = get_type_hints(command, include_extras=True)
     groups = {name: kind for name, kind in hints.items() if is_dataclass(kind) and isinstance(kind, type)}
-    own = [p.replace(annotation=hints[p.name]) for p in inspect.signature(command).parameters.values()]
+    own = [
+        p.replace(annotation=hints[p.name], kind=p.KEYWORD_ONLY)
+        for p in inspect.signature(command).parameters.values()
+    ]
     spread = [p for p in own if p.name not in groups]
     for group in groups.values():
         spread += [_parameter(group, item.name) for item in fields(group)]
+    spread.sort(key=_panel)
 
     @functools.wraps(command)
     def wrapper(**given: Any) -> R:
@@ -33,6 +54,13 @@ def options(command: Callable[..., R]) -> Callable[..., R]:
     wrapper.__signature__ = inspect.Signature(spread)  # type: ignore[attr-defined]
     wrapper.__annotations__ = {p.name: p.annotation for p in spread}
     return wrapper
+
+
+def _panel(parameter: inspect.Parameter) -> int:
+    """The position of the parameter's panel in `--help`."""
+    described = getattr(parameter.annotation, "__metadata__", (None,))[0]
+    panel = getattr(described, "rich_help_panel", None)
+    return [None, *Panel].index(panel)
 
 
 def _parameter(group: type, name: str) -> inspect.Parameter:

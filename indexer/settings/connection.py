@@ -1,4 +1,4 @@
-"""Elasticsearch: where it is, and who we are there."""
+"""Elasticsearch: its address, and our credentials there."""
 
 import re
 from dataclasses import dataclass, field
@@ -7,17 +7,18 @@ from typing import Annotated
 
 import typer
 
+from indexer.settings.commandline import Panel
 from indexer.settings.environment import secret, source
 
 DEFAULT_URL = "http://localhost:9200"
 PLAIN = re.compile(r"""[^\s\\/*?"<>|,#:]+""")
-"""Characters of a name on the server (Elasticsearch guide, "Create index API"); any other may stand for more than one."""
+"""Characters of an index name (Elasticsearch guide, "Create index API"). Others may make it a pattern or a list."""
 ALIAS_BYTES = 200
-"""Of the 255 that a name may have: the rest is for the names made of it (`-rejected`, `-000001`, views, …)."""
+"""Maximum length. Index names have at most 255 bytes; the rest is for suffixes (`-rejected`, `-000001`, views, …)."""
 
 
 def _alias(name: str) -> str:
-    """An index's name: what is made, deleted and asked for under it is named after it. Else a typer.BadParameter."""
+    """Raises typer.BadParameter if the name cannot be the name of an index."""
     if (
         not (PLAIN.fullmatch(name) and name.isprintable())
         or name != name.lower()
@@ -26,78 +27,143 @@ def _alias(name: str) -> str:
         or len(name.encode()) > ALIAS_BYTES
     ):
         raise typer.BadParameter(
-            f"{name!a} cannot name an index: it has to be in lower case, of at most {ALIAS_BYTES} bytes, without blanks and "
-            """any of \\ / * ? " < > | , # : and must not begin with - _ +"""
+            f"{name!a} is not a valid index name: it must be in lower case, have at most {ALIAS_BYTES} bytes, contain no blank "
+            """and none of \\ / * ? " < > | , # : and not start with - _ +"""
         )
     return name
 
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """Where Elasticsearch is, who we are there, and which alias is ours."""
+    """The address of Elasticsearch, our credentials there, and our alias."""
 
     elasticsearch_url: Annotated[
         list[str],
         typer.Option(
-            help="Address of Elasticsearch, with a path if it has one; repeat it for several nodes."
+            metavar="URL",
+            help="Address of Elasticsearch, with its path if it has one. Repeat the option for several nodes.",
         ),
-    ] = field(default_factory=lambda: [DEFAULT_URL], repr=False)  # it may hold a password
+    ] = field(default_factory=lambda: [DEFAULT_URL], repr=False)  # it may contain a password
     username: Annotated[
-        str | None, typer.Option(help="User; the password is INDEXER_PASSWORD or a file.")
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            rich_help_panel=Panel.AUTHENTICATION,
+            help="User name. The password comes from INDEXER_PASSWORD or a file.",
+        ),
     ] = None
-    password_file: Annotated[Path | None, typer.Option(help="File that holds the password.")] = None
+    password_file: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="PATH", rich_help_panel=Panel.AUTHENTICATION, help="File that contains the password."
+        ),
+    ] = None
     api_key_file: Annotated[
-        Path | None, typer.Option(help="File that holds an API key (or INDEXER_API_KEY).")
+        Path | None,
+        typer.Option(
+            metavar="PATH",
+            rich_help_panel=Panel.AUTHENTICATION,
+            help="File that contains an API key, instead of INDEXER_API_KEY.",
+        ),
     ] = None
     bearer_token_file: Annotated[
-        Path | None, typer.Option(help="File that holds a bearer token (or INDEXER_BEARER_TOKEN).")
+        Path | None,
+        typer.Option(
+            metavar="PATH",
+            rich_help_panel=Panel.AUTHENTICATION,
+            help="File that contains a bearer token, instead of INDEXER_BEARER_TOKEN.",
+        ),
     ] = None
-    cloud_id: Annotated[str | None, typer.Option(help="Elastic Cloud id, in place of an address.")] = None
+    cloud_id: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ID",
+            rich_help_panel=Panel.ELASTICSEARCH,
+            help="Elastic Cloud ID, instead of an address.",
+        ),
+    ] = None
     ca_certs: Annotated[
-        Path | None, typer.Option(help="File of CA certificates (PEM) to trust for https, and no others.")
+        Path | None,
+        typer.Option(
+            metavar="PATH",
+            rich_help_panel=Panel.TLS,
+            help="File that contains the CA certificates (PEM) to trust, and no others.",
+        ),
     ] = None
     ca_fingerprint: Annotated[
         str | None,
-        typer.Option(help="SHA-256 fingerprint, in hex, of the CA certificate to trust for https."),
+        typer.Option(
+            metavar="HEX",
+            rich_help_panel=Panel.TLS,
+            help="SHA-256 fingerprint of the CA certificate to trust.",
+        ),
     ] = None
     client_cert: Annotated[
-        Path | None, typer.Option(help="File of a client certificate (PEM), with its key or without.")
+        Path | None,
+        typer.Option(
+            metavar="PATH",
+            rich_help_panel=Panel.TLS,
+            help="File that contains a client certificate (PEM), with or without its key.",
+        ),
     ] = None
-    client_key: Annotated[Path | None, typer.Option(help="File of the client certificate's key (PEM).")] = (
-        None
-    )
+    client_key: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="PATH",
+            rich_help_panel=Panel.TLS,
+            help="File that contains the key of the client certificate (PEM).",
+        ),
+    ] = None
     client_key_password_file: Annotated[
         Path | None,
-        typer.Option(help="File that holds that key's password (or INDEXER_CLIENT_KEY_PASSWORD)."),
+        typer.Option(
+            metavar="PATH",
+            rich_help_panel=Panel.TLS,
+            help="File that contains the password of that key, instead of INDEXER_CLIENT_KEY_PASSWORD.",
+        ),
     ] = None
-    request_timeout: Annotated[float, typer.Option(help="Seconds to wait for an answer.", min=0.1)] = 60.0
-    alias: Annotated[str, typer.Option(callback=_alias, help="Alias that entries are written to.")] = (
-        "zoomdata-activity"
-    )
+    request_timeout: Annotated[
+        float,
+        typer.Option(
+            metavar="SECONDS",
+            rich_help_panel=Panel.ELASTICSEARCH,
+            help="Request timeout, in seconds.",
+            min=0.1,
+        ),
+    ] = 60.0
+    alias: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME",
+            rich_help_panel=Panel.ELASTICSEARCH,
+            callback=_alias,
+            help="Alias that entries are written to.",
+        ),
+    ] = "zoomdata-activity"
 
     @property
     def password(self) -> str | None:
-        """The password, read anew each time. Raises SecretUnusable."""
+        """The password, read again on each access. Raises SecretUnusable."""
         return secret("PASSWORD", self.password_file)
 
     @property
     def api_key(self) -> str | None:
-        """The API key, read anew each time. Raises SecretUnusable."""
+        """The API key, read again on each access. Raises SecretUnusable."""
         return secret("API_KEY", self.api_key_file)
 
     @property
     def bearer_token(self) -> str | None:
-        """The bearer token, read anew each time. Raises SecretUnusable."""
+        """The bearer token, read again on each access. Raises SecretUnusable."""
         return secret("BEARER_TOKEN", self.bearer_token_file)
 
     @property
     def client_key_password(self) -> str | None:
-        """The password of the client certificate's key, read anew each time. Raises SecretUnusable."""
+        """The password of the client certificate's key, read again on each access. Raises SecretUnusable."""
         return secret("CLIENT_KEY_PASSWORD", self.client_key_password_file)
 
     @property
     def identities(self) -> dict[str, str]:
-        """The kinds of credentials that are given, each with the option or variable that gives it."""
+        """The kinds of credentials that are set, each with the option or variable that sets it."""
         password = source("PASSWORD", self.password_file)
         given = {
             "user": "--username" if self.username else password,
@@ -108,12 +174,12 @@ class Connection:
 
     @property
     def secret_files(self) -> list[Path]:
-        """The files that hold secrets."""
+        """The files that contain secrets."""
         files = (
             self.password_file,
             self.api_key_file,
             self.bearer_token_file,
-            self.client_cert,  # with its key in it
+            self.client_cert,  # it may contain the key
             self.client_key,
             self.client_key_password_file,
         )

@@ -12,14 +12,14 @@ PREFIX = "INDEXER_"
 
 
 class SecretUnusable(Fatal):
-    """A secret, or the file that should hold it, is not what it should be."""
+    """A secret file cannot be read, is empty or is not UTF-8."""
 
     sentence = "Cannot use the secret in {where}: {reason}."
     hint = "Check {variable}, or {variable}_FILE and that file's permissions."
 
 
 def secret(variable: str, file: Path | None) -> str | None:
-    """Read a secret from its file (without the final line end) or else from its environment variable, if not empty.
+    """Read a secret from its file, without the final line end, or from its environment variable. Empty is None.
 
     Raises SecretUnusable.
     """
@@ -36,14 +36,14 @@ def secret(variable: str, file: Path | None) -> str | None:
 
 
 def source(variable: str, file: Path | None) -> str | None:
-    """The option or variable that gives this secret, if one does."""
+    """The option or variable that sets this secret, if any."""
     if file is not None:
         return f"--{variable.lower().replace('_', '-')}-file"
     return PREFIX + variable if os.environ.get(PREFIX + variable) else None
 
 
 def paths_in_environment() -> list[str]:
-    """The paths in INDEXER_PATHS, split and quoted as in a shell; an open quote is a typer.BadParameter."""
+    """The paths in INDEXER_PATHS, split and quoted as in a shell. Raises typer.BadParameter for an open quote."""
     given = os.environ.get(PREFIX + "PATHS", "")
     try:
         return shlex.split(given)
@@ -53,5 +53,5 @@ def paths_in_environment() -> list[str]:
 
 
 def plain() -> bool:
-    """Tell whether NO_COLOR is set (no-color.org): then nothing is coloured, nor bold or dim."""
+    """Whether NO_COLOR is set (no-color.org): no colours, no bold or dim text."""
     return bool(os.environ.get("NO_COLOR"))

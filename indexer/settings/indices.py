@@ -1,4 +1,4 @@
-"""The indices behind the alias: what they are like, and how they age."""
+"""The indices behind the alias: their settings, rollover and retention."""
 
 import re
 from dataclasses import dataclass
@@ -7,26 +7,28 @@ from typing import Annotated
 
 import typer
 
+from indexer.settings.commandline import Panel
+
 
 class Lifecycle(StrEnum):
-    """Who rolls the index over and deletes what is old."""
+    """Who rolls the index over and deletes old indices."""
 
     AUTO = "auto"
-    """Elasticsearch's index lifecycle management where the server has it."""
+    """Elasticsearch's index lifecycle management, if the server has it."""
     NONE = "none"
-    """Nobody, or `indexer template rollover`, or `indexer run --rollover`."""
+    """`indexer run --rollover`, `indexer template rollover`, or nobody."""
 
 
 FOREVER = "forever"
 MILLISECONDS = {"d": 86_400_000, "h": 3_600_000, "m": 60_000, "s": 1000, "ms": 1}
-"""Units of a span of time (Elasticsearch guide, "API conventions: time units")."""
+"""Milliseconds per time unit (Elasticsearch guide, "API conventions: time units")."""
 
 
 def milliseconds(span: str) -> int:
-    """Read a span of time such as `30d`; one that is none is a typer.BadParameter."""
+    """Parse a duration such as `30d`. Raises typer.BadParameter."""
     found = re.fullmatch(r"([1-9]\d{0,8})(d|h|m|s|ms)", span)
     if found is None:
-        raise typer.BadParameter(f"{span!r} is no span of time such as 30d, 12h, 90m or 45s")
+        raise typer.BadParameter(f"{span!r} is not a duration such as 30d, 12h, 90m or 45s")
     return int(found[1]) * MILLISECONDS[found[2]]
 
 
@@ -41,72 +43,95 @@ def _retention(value: str) -> str | None:
 
 
 def _size(value: str) -> str:
-    """Checked only; Elasticsearch reads it (its guide, "API conventions: byte size units")."""
+    """Only checked; Elasticsearch parses it (its guide, "API conventions: byte size units")."""
     if not re.fullmatch(r"[1-9]\d{0,8}(b|kb|mb|gb|tb|pb)", value):
-        raise typer.BadParameter(f"{value!r} is no size such as 50gb or 800mb")
+        raise typer.BadParameter(f"{value!r} is not a size such as 50gb or 800mb")
     return value
 
 
 @dataclass(frozen=True, slots=True)
 class RolloverPolicy:
-    """When the write index gives way to the next one, and when an old one is deleted."""
+    """When the alias rolls over to a new index, and when an old index is deleted."""
 
     rollover_size: Annotated[
         str,
         typer.Option(
-            "--rollover-size",
-            "--max-size",
+            metavar="SIZE",
+            rich_help_panel=Panel.LIFECYCLE,
             callback=_size,
-            help="Begin a new index when a primary shard of the last one is this large.",
+            help="Roll over when a primary shard of the write index reaches this size.",
         ),
     ] = "50gb"
     rollover_age: Annotated[
         str,
         typer.Option(
-            "--rollover-age",
-            "--max-age",
+            metavar="DURATION",
+            rich_help_panel=Panel.LIFECYCLE,
             callback=_age,
-            help="Begin a new index when the last one is this old.",
+            help="Roll over when the write index reaches this age.",
         ),
     ] = "30d"
     retain: Annotated[
         str,
         typer.Option(
-            callback=_retention, help="Delete an index so long after the next one began; or 'forever'."
+            metavar="DURATION",
+            rich_help_panel=Panel.LIFECYCLE,
+            callback=_retention,
+            help="How long to keep an index after it was rolled over, such as 365d, or 'forever'.",
         ),
     ] = "365d"
 
     @property
     def retained(self) -> int | None:
-        """Milliseconds from the rollover to the deletion; None for ever."""
+        """Milliseconds from the rollover to the deletion; None means forever."""
         return None if self.retain == FOREVER else milliseconds(self.retain)
 
 
 @dataclass(frozen=True, slots=True)
 class Indices(RolloverPolicy):
-    """What the indices behind the alias are like, and what becomes of them."""
+    """Settings and lifecycle of the indices behind the alias."""
 
     warm_after: Annotated[
         str | None,
         typer.Option(
+            metavar="DURATION",
+            rich_help_panel=Panel.LIFECYCLE,
             callback=_age,
-            help="So long after the next one began, merge an index to one segment and recover it after newer ones.",
+            help="How long after its rollover to merge an index into one segment and lower its recovery priority, "
+            "such as 7d.",
         ),
     ] = None
     lifecycle: Annotated[
         Lifecycle,
-        typer.Option(help="auto: by the server's lifecycle management, if it has that. none: without it."),
+        typer.Option(
+            metavar="auto|none",
+            rich_help_panel=Panel.LIFECYCLE,
+            help="auto: use the server's index lifecycle management, if it has it. none: do not use it.",
+        ),
     ] = Lifecycle.AUTO
-    shards: Annotated[int, typer.Option(help="Primary shards of an index.", min=1, max=1024)] = 1
+    shards: Annotated[
+        int,
+        typer.Option(
+            metavar="N",
+            rich_help_panel=Panel.INDEX,
+            help="Number of primary shards of an index.",
+            min=1,
+            max=1024,
+        ),
+    ] = 1
     replicas: Annotated[
         int | None,
         typer.Option(
-            help="Copies of each shard.  [default: one as soon as there are two nodes]", min=0, max=100
+            metavar="N",
+            rich_help_panel=Panel.INDEX,
+            help="Number of replicas of each shard.  [default: 1 as soon as there are two nodes]",
+            min=0,
+            max=100,
         ),
     ] = None
 
     def __post_init__(self) -> None:
-        """Two options that contradict each other are a typer.BadParameter."""
+        """Raises typer.BadParameter if two options contradict each other."""
         if self.warm_after and self.retained and milliseconds(self.warm_after) >= self.retained:
             raise typer.BadParameter(
                 f"--warm-after {self.warm_after} has to be less than --retain {self.retain}"

@@ -1,4 +1,4 @@
-"""Kibana: where it is."""
+"""Kibana: its address and space."""
 
 import re
 from dataclasses import dataclass, field
@@ -6,24 +6,31 @@ from typing import Annotated
 
 import typer
 
+from indexer.settings.commandline import Panel
+
 
 def _space(value: str | None) -> str | None:
-    """Kibana's own rule (its guide, "Spaces": the identifier becomes part of the address)."""
+    """Kibana's rule (its guide, "Spaces": the identifier is part of the URL)."""
     if value is not None and not re.fullmatch(r"[a-z0-9_-]+", value):
-        raise typer.BadParameter(f"{value!r} is no identifier of a space: those have only a-z, 0-9, _ and -")
+        raise typer.BadParameter(
+            f"{value!r} is not the identifier of a space: it may contain only a-z, 0-9, _ and -"
+        )
     return value
 
 
 @dataclass(frozen=True, slots=True)
 class Kibana:
-    """Where Kibana is; who we are there, and whom we trust, is as for Elasticsearch."""
+    """The address of Kibana. Credentials and trusted certificates are those for Elasticsearch."""
 
-    kibana_url: Annotated[str, typer.Option(help="Address of Kibana, with its base path if it has one.")] = (
-        field(default="http://localhost:5601", repr=False)
-    )  # it may hold a password
+    kibana_url: Annotated[
+        str, typer.Option(metavar="URL", help="Address of Kibana, with its base path if it has one.")
+    ] = field(default="http://localhost:5601", repr=False)  # it may contain a password
     space: Annotated[
         str | None,
         typer.Option(
-            metavar="ID", callback=_space, help="Kibana space to work in.  [default: the default space]"
+            metavar="ID",
+            rich_help_panel=Panel.KIBANA,
+            callback=_space,
+            help="Kibana space.  [default: the default space]",
         ),
     ] = None

@@ -1,4 +1,4 @@
-"""A run: what it reads, remembers, sends and tells."""
+"""A run: its state, delivery and monitoring."""
 
 import re
 from dataclasses import dataclass, field
@@ -10,16 +10,14 @@ import platformdirs
 import typer
 
 from indexer.errors import StateUnusable
+from indexer.settings.commandline import Panel
 
-DEFAULT_PATH = "/opt/zoomdata/logs"
 MEBIBYTE = 1024 * 1024
-
-
 APPLICATION = "zoomdata-indexer"
 
 
 def _default_state_dir() -> Path:
-    """Below the user's home, unexpanded if there is none: a uid without an entry in passwd, as OpenShift gives it."""
+    """Below the user's home; not expanded for a uid without an entry in passwd, as on OpenShift."""
     try:
         return platformdirs.user_state_path(APPLICATION)
     except RuntimeError:
@@ -27,51 +25,81 @@ def _default_state_dir() -> Path:
 
 
 def _state_dir(value: Path) -> Path:
-    """With its `~` expanded, which no shell does in an environment variable. Raises StateUnusable."""
+    """Expand `~`, which no shell does in an environment variable. Raises StateUnusable."""
     try:
         return value.expanduser()
     except RuntimeError:
-        raise StateUnusable(path=value, reason="no such home directory is known") from None
+        raise StateUnusable(path=value, reason="the home directory is unknown") from None
 
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """Where the indexer keeps what it has to remember."""
+    """Where the indexer keeps its state."""
 
-    state_dir: Annotated[Path, typer.Option(callback=_state_dir, help="Directory of the checkpoint.")] = (
-        field(default_factory=_default_state_dir)
-    )
+    state_dir: Annotated[
+        Path,
+        typer.Option(
+            metavar="PATH", callback=_state_dir, help="Directory of the checkpoint and of rejected lines."
+        ),
+    ] = field(default_factory=_default_state_dir)
 
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """How entries are read and sent."""
+    """How entries are read and sent. Sizes in bytes, times in seconds."""
 
-    batch_bytes: Annotated[int, typer.Option(help="Largest bulk request, in bytes.", min=1)] = 5 * MEBIBYTE
-    senders: Annotated[int, typer.Option(help="Bulk requests under way at once.", min=1, max=64)] = 2
+    batch_bytes: Annotated[
+        int,
+        typer.Option(
+            metavar="BYTES",
+            rich_help_panel=Panel.DELIVERY,
+            help="Maximum size of a bulk request, in bytes.",
+            min=1,
+        ),
+    ] = 5 * MEBIBYTE
+    senders: Annotated[
+        int,
+        typer.Option(
+            metavar="N",
+            rich_help_panel=Panel.DELIVERY,
+            help="Number of concurrent bulk requests.",
+            min=1,
+            max=64,
+        ),
+    ] = 2
     max_line_bytes: Annotated[
         int,
         typer.Option(
-            help="A longer line is kept as rejected, in a file of the state directory. "
-            "The default fits a memory limit of 256 MB; each byte more takes seven.",
+            metavar="BYTES",
+            rich_help_panel=Panel.DELIVERY,
+            help="Maximum length of a line, in bytes. A longer line is rejected and kept in a file of the state directory. "
+            "The default fits a memory limit of 256 MB; each additional byte takes seven.",
             min=1,
         ),
     ] = 10 * MEBIBYTE
     max_spool_bytes: Annotated[
         int,
         typer.Option(
-            help="Bytes of rejected lines in the state directory above which a log waits with a line that is longer than "
-            "--max-line-bytes. The default fits a volume of 1 GiB.",
+            metavar="BYTES",
+            rich_help_panel=Panel.DELIVERY,
+            help="Maximum size of the rejected lines in the state directory, in bytes. Above it, a log waits at a line that is "
+            "longer than --max-line-bytes. The default fits a volume of 1 GiB.",
             min=0,
         ),
     ] = 512 * MEBIBYTE
     poll_interval: Annotated[
-        float, typer.Option(help="Seconds between looks at the log files.", min=0.001)
+        float,
+        typer.Option(
+            metavar="SECONDS",
+            rich_help_panel=Panel.DELIVERY,
+            help="Polling interval, in seconds.",
+            min=0.001,
+        ),
     ] = 0.05
 
 
 class LogLevel(StrEnum):
-    """From when on something is said."""
+    """Severity of log messages."""
 
     DEBUG = "debug"
     INFO = "info"
@@ -80,24 +108,32 @@ class LogLevel(StrEnum):
 
 
 def _address(value: str | None) -> str | None:
-    """Checked only: `monitoring.server` takes it apart."""
+    """Only checked; `monitoring.http_server` parses it."""
     found = re.fullmatch(r"(?:\[[0-9A-Fa-f:.]+\]|[^\s:\[\]/]+):(\d{1,5})", value or "localhost:0")
     if found is None or int(found[1]) > 65535:
-        raise typer.BadParameter(f"{value!r} is no HOST:PORT such as 127.0.0.1:9464 or [::]:9464")
+        raise typer.BadParameter(f"{value!r} is not HOST:PORT, such as 127.0.0.1:9464 or [::]:9464")
     return value
 
 
 @dataclass(frozen=True, slots=True)
 class Monitoring:
-    """What a running indexer tells of itself."""
+    """Metrics, health and logs of a running indexer."""
 
     monitoring_address: Annotated[
         str | None,
         typer.Option(
             metavar="HOST:PORT",
+            rich_help_panel=Panel.MONITORING,
             callback=_address,
-            help="Serve /metrics, /healthz, /readyz and /status there; port 0 takes a free one. With --once, "
-            "only if it stands on the command line.",
+            help="Serve /metrics, /healthz, /readyz and /status at this address. Port 0 selects a free port. --once ignores "
+            "the environment variable.",
         ),
     ] = None
-    log_level: Annotated[LogLevel, typer.Option(help="Say nothing that matters less.")] = LogLevel.INFO
+    log_level: Annotated[
+        LogLevel,
+        typer.Option(
+            metavar="LEVEL",
+            rich_help_panel=Panel.MONITORING,
+            help="Minimum level of log messages: debug, info, warning or error.",
+        ),
+    ] = LogLevel.INFO

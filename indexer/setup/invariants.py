@@ -1,7 +1,7 @@
 """What every index of entries has to be like, whatever else is installed on the server.
 
-`violated` decides, and asks nobody: what an index is like → which promises it breaks. `findings` asks: it simulates the next
-index with all templates of the server, looks at the write index as it is, and names other templates that interfere.
+`violated` decides without a server: what an index is like → which invariants it violates. `of_next` simulates the next index
+with all templates of the server and names other templates that interfere; `of_write_index` reads the write index.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -12,8 +12,8 @@ from fnmatch import fnmatchcase
 from elasticsearch import Elasticsearch
 
 from indexer.elastic.alias import FIRST, next_index, write_index
-from indexer.elastic.client import Server
-from indexer.settings import Connection
+from indexer.elastic.cluster import Cluster
+from indexer.elastic.server import Feature, Server
 from indexer.setup.compare import leaves
 from indexer.setup.plan import CUSTOM, Body
 
@@ -65,8 +65,8 @@ class Invariant:
 
     kept: Callable[[EffectiveIndex], bool]
     otherwise: str
-    asked: Callable[[Server], bool] = lambda _: True
-    """The server can do it."""
+    needs: Feature | None = None
+    """It is checked only where the server has this."""
 
 
 def _setting(name: str, *good: str | None) -> Callable[[EffectiveIndex], bool]:
@@ -77,7 +77,7 @@ def _mapping(name: str, *good: str | None) -> Callable[[EffectiveIndex], bool]:
     return lambda made: made.mappings.get(name) in good
 
 
-PROMISES = (
+INVARIANTS = (
     Invariant(
         _setting("index.default_pipeline", None, "_none"), "a default_pipeline may change or drop each entry"
     ),
@@ -109,12 +109,12 @@ PROMISES = (
     Invariant(
         _mapping("subobjects", "false"),
         "subobjects is not false: a field that is an object in one entry and none in another is refused",
-        lambda server: server.subobjects,
+        Feature.SUBOBJECTS,
     ),
     Invariant(
         _setting("index.mapping.total_fields.ignore_dynamic_beyond_limit", "true"),
         "ignore_dynamic_beyond_limit is off: once the limit of fields is reached, entries are refused",
-        lambda server: server.ignores_fields_beyond_limit,
+        Feature.FIELDS_BEYOND_LIMIT,
     ),
     Invariant(
         lambda made: (
@@ -138,7 +138,9 @@ PROMISES = (
 
 def violated(made: EffectiveIndex, server: Server) -> list[str]:
     """What is wrong with an index, a sentence each."""
-    return [it.otherwise for it in PROMISES if it.asked(server) and not it.kept(made)]
+    return [
+        it.otherwise for it in INVARIANTS if (it.needs is None or server.has(it.needs)) and not it.kept(made)
+    ]
 
 
 def violated_lifecycle(made: EffectiveIndex, alias: str) -> list[str]:
@@ -160,60 +162,43 @@ def winner_of(templates: Mapping[str, Body], index: str) -> str | None:
     return max(matching)[1] if matching else None
 
 
-def findings(
-    client: Elasticsearch, connection: Connection, server: Server, *, lifecycle: bool = False
-) -> list[Violation]:
-    """Everything that is wrong, or odd, about the next index, the write index and the index of rejected lines.
+def of_next(cluster: Cluster, *, lifecycle: bool = False) -> list[Violation]:
+    """What is wrong, or unusual, about the next index and the index of rejected lines.
 
-    lifecycle   the server is to look after them.
+    lifecycle   the server is to manage them.
     Raises AliasIsIndex, NoWriteIndex and what the client raises.
     """
-    return [
-        *of_next(client, connection, server, lifecycle=lifecycle),
-        *of_write_index(client, connection, server, lifecycle=lifecycle),
-    ]
-
-
-def of_next(
-    client: Elasticsearch, connection: Connection, server: Server, *, lifecycle: bool = False
-) -> list[Violation]:
-    """What is wrong, or odd, about indices that will be made. Raises as `findings` does."""
-    writing = write_index(client, connection)
-    alias = connection.alias
-    upcoming = (next_index(writing) if writing else None) or alias + FIRST
-    found = [
-        *_templates(client, upcoming, alias),
-        *_templates(client, connection.rejected, connection.rejected),
-    ]
+    client, alias, rejected = cluster.client, cluster.alias, cluster.connection.rejected
+    write = write_index(cluster)
+    upcoming = (next_index(write) if write else None) or alias + FIRST
+    found = [*_templates(client, upcoming, alias), *_templates(client, rejected, rejected)]
     if any(it.severity is Severity.BROKEN for it in found):
         return found
     made = EffectiveIndex.of(simulated(client, upcoming))
-    wrong = violated(made, server)
+    problems = violated(made, cluster.server)
     if lifecycle:
-        wrong += violated_lifecycle(made, alias)
+        problems += violated_lifecycle(made, alias)
     if alias in made.aliases:
-        wrong += [f"a template gives it the alias {alias}: a rollover is refused"]
-    wrong += [
+        problems += [f"a template gives it the alias {alias}: a rollover is refused"]
+    problems += [
         f"there is an index {name}, and a template gives it an alias of that name: a rollover is refused"
         for name in _indices_named(client, made.aliases)
     ]
     hint = f"Look at the component template {alias}{CUSTOM}; `indexer template diff` shows what else was changed."
-    return found + [Violation(Severity.BROKEN, f"the next index {upcoming}", what, hint) for what in wrong]
+    return found + [Violation(Severity.BROKEN, f"the next index {upcoming}", what, hint) for what in problems]
 
 
-def of_write_index(
-    client: Elasticsearch, connection: Connection, server: Server, *, lifecycle: bool = False
-) -> list[Violation]:
-    """What is wrong about the index that is being written; nothing if there is none. Raises as `findings` does."""
-    writing = write_index(client, connection)
-    if writing is None:
+def of_write_index(cluster: Cluster, *, lifecycle: bool = False) -> list[Violation]:
+    """What is wrong with the write index; nothing if there is none. Raises as `of_next` does."""
+    write = write_index(cluster)
+    if write is None:
         return []
-    made = EffectiveIndex.of(client.indices.get(index=writing)[writing])
-    wrong = violated(made, server)
+    made = EffectiveIndex.of(cluster.client.indices.get(index=write)[write])
+    problems = violated(made, cluster.server)
     if lifecycle:
-        wrong += violated_lifecycle(made, connection.alias)
+        problems += violated_lifecycle(made, cluster.alias)
     hint = "`indexer template install --rollover` begins a new one that is right."
-    return [Violation(Severity.BROKEN, f"the write index {writing}", what, hint) for what in wrong]
+    return [Violation(Severity.BROKEN, f"the write index {write}", what, hint) for what in problems]
 
 
 def simulated(client: Elasticsearch, index: str) -> Body:

@@ -3,11 +3,8 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from elasticsearch import Elasticsearch
-
 from indexer.elastic.alias import write_index
-from indexer.elastic.client import Server
-from indexer.settings import Connection
+from indexer.elastic.cluster import Cluster
 from indexer.setup.compare import Difference, leaves
 from indexer.setup.plan import Body, Kind
 from indexer.setup.templates import Step
@@ -79,12 +76,10 @@ class Comparison:
         yield Table("Differences", ("What", "Field", "Installed", "To be installed"), tuple(rows), nothing)
 
 
-def inventory(
-    client: Elasticsearch, connection: Connection, server: Server, steps: Iterable[Step]
-) -> Inventory:
+def inventory(cluster: Cluster, steps: Iterable[Step]) -> Inventory:
     """Gather what is installed. Raises AliasIsIndex, NoWriteIndex and what the client raises."""
     things = tuple(_thing(step) for step in steps)
-    return Inventory(str(server), connection.alias, write_index(client, connection), things)
+    return Inventory(str(cluster.server), cluster.alias, write_index(cluster), things)
 
 
 def compare(steps: Iterable[Step]) -> Comparison:

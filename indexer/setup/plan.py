@@ -5,11 +5,9 @@ name they are written for, and what an older server would refuse is left out.
 """
 
 import shlex
-from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import reduce
-from operator import attrgetter
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -18,7 +16,7 @@ import orjson
 
 import indexer
 from indexer.elastic.alias import FIRST
-from indexer.elastic.client import Server
+from indexer.elastic.server import Feature, Server
 from indexer.settings import FOREVER, Connection, Indices, Lifecycle
 
 Body = dict[str, Any]
@@ -82,37 +80,37 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
-class Feature:
+class Optional:
     """A part of a file that older servers refuse."""
 
     file: str
     keys: tuple[str, ...]
     """Where it stands in the file."""
-    known: Callable[[Server], bool]
+    needs: Feature
     what: str
     without: str
     """What it means to be without it."""
 
 
-FEATURES = (
-    Feature(
+OPTIONAL = (
+    Optional(
         "mappings",
         ("template", "mappings", "subobjects"),
-        attrgetter("subobjects"),
+        Feature.SUBOBJECTS,
         "mapping parameter subobjects",
         "needs Elasticsearch 8.3: where a field is an object in one entry and none in another, the later one is rejected",
     ),
-    Feature(
+    Optional(
         "settings",
         ("template", "settings", "index.mapping.total_fields.ignore_dynamic_beyond_limit"),
-        attrgetter("ignores_fields_beyond_limit"),
+        Feature.FIELDS_BEYOND_LIMIT,
         "setting index.mapping.total_fields.ignore_dynamic_beyond_limit",
         "needs Elasticsearch 8.14: once index.mapping.total_fields.limit is reached, an entry with a new field is rejected",
     ),
-    Feature(
+    Optional(
         "template",
         ("ignore_missing_component_templates",),
-        attrgetter("ignores_missing_components"),
+        Feature.MISSING_COMPONENTS,
         f"component template {CUSTOM} before it exists",
         "needs Elasticsearch 8.7: once you have made one, it takes part after another `indexer template install`",
     ),
@@ -158,7 +156,7 @@ def plan(
         components += [Request(Kind.COMPONENT, f"{alias}-lifecycle", read("lifecycle-settings"))]
     components += [Request(Kind.COMPONENT, views_name(alias), _with_views(read("views"), met or {}))]
     parts = [part.name for part in components]
-    if custom or server.ignores_missing_components:
+    if custom or server.has(Feature.MISSING_COMPONENTS):
         parts += [alias + CUSTOM]  # the last one wins
     return [
         *policies,
@@ -177,7 +175,7 @@ def managed(server: Server, indices: Indices) -> bool:
 
 def left_out(server: Server, indices: Indices | None = None) -> dict[str, str]:
     """What the plan for this server lacks, and what that means."""
-    missing = {it.what: it.without for it in FEATURES if not it.known(server)}
+    missing = {it.what: it.without for it in OPTIONAL if not server.has(it.needs)}
     if not managed(server, indices or Indices()):
         missing[f"{Kind.POLICY}"] = LIFECYCLE_NOT_WANTED if server.lifecycle else NO_LIFECYCLE
     return missing
@@ -207,8 +205,8 @@ def text_of(file: str, alias: str) -> str:
 def _read(file: str, server: Server, alias: str) -> Body:
     """A file of mappings/, for this alias and without what the server cannot take."""
     body: Body = orjson.loads(text_of(file, alias))
-    for it in FEATURES:
-        if it.file == file and not it.known(server):
+    for it in OPTIONAL:
+        if it.file == file and not server.has(it.needs):
             del reduce(dict.__getitem__, it.keys[:-1], body)[it.keys[-1]]
     return body
 

@@ -10,11 +10,11 @@ from collections.abc import Iterable, Iterator
 import elasticsearch
 from elasticsearch import Elasticsearch
 
-from indexer.elastic.alias import is_ours
-from indexer.elastic.client import Server
-from indexer.settings import Connection
+from indexer.elastic.alias import indices_of, is_ours
+from indexer.elastic.cluster import Cluster
+from indexer.elastic.failures import reason_of
 from indexer.setup.plan import CUSTOM, OURS, Body, Call, Kind, Request, plan
-from indexer.setup.requests import fetch, reason_of, send
+from indexer.setup.requests import fetch, send
 from indexer.setup.templates import Outcome, Result, Step
 
 ORDER = (Kind.INDEX, Kind.TEMPLATE, Kind.COMPONENT, Kind.POLICY)
@@ -24,48 +24,44 @@ OTHER_NAME = {"type": "alias", "path": "eventDate"}
 REJECTED_LINE = {"@timestamp", "file", "offset", "type", "reason", "bytes", "size", "text"}
 
 
-def remove(client: Elasticsearch, connection: Connection, server: Server, *, data: bool) -> list[Outcome]:
+def remove(cluster: Cluster, *, data: bool) -> list[Outcome]:
     """Remove the templates, their components and the policy; with `data` the indices too. Raises what the client raises."""
-    outcomes = [_remove(client, step) for step in _there(client, connection, server, data=data)]
-    return outcomes + list(_left(client, connection, data=data))
+    outcomes = [_remove(cluster.client, step) for step in _steps(cluster, data=data)]
+    return outcomes + list(_left(cluster, data=data))
 
 
-def calls(client: Elasticsearch, connection: Connection, server: Server, *, data: bool) -> list[Call]:
+def calls(cluster: Cluster, *, data: bool) -> list[Call]:
     """Tell what `remove` would send now, in order. Raises what the client raises."""
-    steps = _there(client, connection, server, data=data)
-    return [_call(step.request) for step in steps if not step.foreign]
+    return [_call(step.request) for step in _steps(cluster, data=data) if not step.foreign]
 
 
-def _there(client: Elasticsearch, connection: Connection, server: Server, *, data: bool) -> list[Step]:
+def _steps(cluster: Cluster, *, data: bool) -> list[Step]:
     """All that is there to be removed, in the order in which that goes."""
-    planned = [it for it in plan(server, connection) if it.kind is not Kind.INDEX]
-    steps = [Step(request, found) for request in planned if (found := fetch(client, request)) is not None]
+    planned = [it for it in plan(cluster.server, cluster.connection) if it.kind is not Kind.INDEX]
+    held = [(request, fetch(cluster.client, request)) for request in planned]
+    steps = [Step(request, found) for request, found in held if found is not None]
     if data:
-        ours = [name for name, deletable in _indices(client, connection).items() if deletable]
+        ours = [name for name, deletable in _indices(cluster).items() if deletable]
         steps += [Step(Request(Kind.INDEX, name, {}), {}) for name in ours]
     return sorted(steps, key=lambda step: ORDER.index(step.request.kind))
 
 
-def _indices(client: Elasticsearch, connection: Connection) -> dict[str, bool]:
+def _indices(cluster: Cluster) -> dict[str, bool]:
     """The indices behind the alias and the one of rejected lines, and which of them are ours: by name, and by mark."""
-    alias = connection.alias
-    answer = client.options(ignore_status=404).indices.get_alias(name=alias)
-    holders = {} if answer.meta.status == 404 else answer.body
-    behind = sorted(name for name, its in holders.items() if alias in its["aliases"])
-    there = existing(client, dict.fromkeys([*behind, connection.rejected]))
+    rejected = cluster.connection.rejected
+    found = existing(cluster.client, dict.fromkeys([*sorted(indices_of(cluster)), rejected]))
     return {
-        name: marked and (name == connection.rejected or is_ours(name, alias))
-        for name, marked in there.items()
+        name: marked and (name == rejected or is_ours(name, cluster.alias)) for name, marked in found.items()
     }
 
 
-def _left(client: Elasticsearch, connection: Connection, *, data: bool) -> Iterator[Outcome]:
+def _left(cluster: Cluster, *, data: bool) -> Iterator[Outcome]:
     """What stays, and why."""
     reason = "not one of ours" if data else "data is never deleted without --delete-data"
-    for index in _indices(client, connection):
+    for index in _indices(cluster):
         yield Outcome(f"{Kind.INDEX} {index}", Result.KEPT, reason)
-    custom = Request(Kind.COMPONENT, connection.alias + CUSTOM, {})
-    if fetch(client, custom) is not None:
+    custom = Request(Kind.COMPONENT, cluster.alias + CUSTOM, {})
+    if fetch(cluster.client, custom) is not None:
         yield Outcome(custom.what, Result.KEPT, "it is your own")
 
 

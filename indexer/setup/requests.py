@@ -1,9 +1,7 @@
-"""The requests of a plan on their way: what the server holds under a name, sending, and what a refusal says."""
+"""What the server holds under the name of a request, and sending a call."""
 
-import elasticsearch
 from elasticsearch import Elasticsearch
 
-from indexer.elastic.failures import MAX_KEPT, causes
 from indexer.setup.plan import Body, Call, Kind, Request
 
 
@@ -30,12 +28,3 @@ def send(client: Elasticsearch, call: Call) -> None:
     """Send a request that changes something. Raises what the client raises."""
     headers = {"accept": "application/json", "content-type": "application/json"}
     client.perform_request(call.method, call.path, headers=headers, body=call.body)
-
-
-def reason_of(error: elasticsearch.ApiError) -> str:
-    """What the server says is wrong, with its first cause: a parser tells each field on the way down to the odd one."""
-    told = causes(error.body.get("error")) if isinstance(error.body, dict) else []
-    if not told:
-        return str(error.error)[:MAX_KEPT]
-    reason, first = told[0], told[-1]
-    return f"{reason} ({first})" if first not in reason else reason

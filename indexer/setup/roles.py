@@ -10,11 +10,9 @@ role for Zoomdata is what the documentation of its connector asks for.
 from urllib.parse import quote
 
 import orjson
-from elasticsearch import Elasticsearch
 
-from indexer.elastic.client import display_url
+from indexer.elastic.cluster import Cluster
 from indexer.errors import Fatal
-from indexer.settings import Connection
 from indexer.setup.compare import lacking
 from indexer.setup.plan import OURS, Body, Call, text_of
 from indexer.setup.requests import send
@@ -44,31 +42,31 @@ def calls(alias: str) -> list[Call]:
     ]
 
 
-def install(client: Elasticsearch, connection: Connection, *, force: bool = False) -> list[Outcome]:
+def install(cluster: Cluster, *, force: bool = False) -> list[Outcome]:
     """Create the roles, or bring them up to date; needs the cluster privilege `manage_security`.
 
     Raises Foreign for a role of such a name that somebody else has made (unless `force`), before anything is sent;
     NoSecurity, and what the client raises.
     """
-    wanted = roles(connection.alias)
-    held = _held(client, connection, list(wanted))
+    wanted = roles(cluster.alias)
+    held = _held(cluster, list(wanted))
     for name, body in held.items():
         if not force and body.get("metadata", {}).get("managed_by") != OURS:
-            raise Foreign(what=f"role {name}", url=display_url(connection))
+            raise Foreign(what=f"role {name}", url=cluster.url)
     outcomes = []
-    for (name, body), call in zip(wanted.items(), calls(connection.alias), strict=True):
+    for (name, body), call in zip(wanted.items(), calls(cluster.alias), strict=True):
         changes = lacking(held[name], body) if name in held else ()
         if name in held and not changes:
             outcomes.append(Outcome(f"role {name}", Result.UNCHANGED))
             continue
-        send(client, call)
+        send(cluster.client, call)
         result = Result.UPDATED if name in held else Result.CREATED
         outcomes.append(Outcome(f"role {name}", result, changes=changes))
     return outcomes
 
 
-def _held(client: Elasticsearch, connection: Connection, names: list[str]) -> dict[str, Body]:
-    answer = client.options(ignore_status=[400, 404, 405]).security.get_role(name=names)
+def _held(cluster: Cluster, names: list[str]) -> dict[str, Body]:
+    answer = cluster.client.options(ignore_status=[400, 404, 405]).security.get_role(name=names)
     if "error" in answer:  # no such path; without such a role a 404 is empty (measured)
-        raise NoSecurity(url=display_url(connection))
+        raise NoSecurity(url=cluster.url)
     return {name: body for name, body in answer.items() if name in names}

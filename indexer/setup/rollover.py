@@ -20,14 +20,14 @@ from urllib.parse import quote
 import elasticsearch
 from elasticsearch import Elasticsearch
 
-from indexer.elastic.alias import is_ours, next_index, number, write_index
-from indexer.elastic.client import connect, display_url, translate_errors
-from indexer.errors import Fatal, NotInstalled
+from indexer.elastic.alias import backing, is_ours, next_index, number, write_index
+from indexer.elastic.cluster import Cluster, connected
+from indexer.elastic.failures import reason_of
+from indexer.errors import Fatal
 from indexer.events import Events
 from indexer.polling import repeat
 from indexer.settings import Connection, RolloverPolicy
 from indexer.setup.plan import Body, Call
-from indexer.setup.requests import reason_of
 
 
 class CannotRollOver(Fatal):
@@ -121,36 +121,34 @@ def rollover_call(alias: str, writing: str, when: Body | None = None) -> Call:
     return Call("POST", path, {"conditions": when} if when else None)
 
 
-def roll_over(
-    client: Elasticsearch, connection: Connection, writing: str, when: Body | None = None
-) -> str | None:
+def roll_over(cluster: Cluster, writing: str, when: Body | None = None) -> str | None:
     """Let `writing` give way, if it is due; the index that takes entries instead, also if somebody else was quicker.
 
     None if it is not due. Raises CannotRollOver and what the client raises.
     """
-    alias, target = connection.alias, next_index(writing)
+    target = next_index(writing)
     try:
-        answer = client.indices.rollover(alias=alias, new_index=target, conditions=when)
+        answer = cluster.client.indices.rollover(alias=cluster.alias, new_index=target, conditions=when)
     except elasticsearch.BadRequestError as error:
-        now = write_index(client, connection)
+        now = write_index(cluster)
         if now != writing:
             return now
-        reason = reason_of(error)
-        raise CannotRollOver(alias=alias, url=display_url(connection), index=writing, reason=reason) from None
+        raise _cannot(cluster, writing, reason_of(error)) from None
     return str(answer["new_index"]) if answer["rolled_over"] else None
 
 
-def look(client: Elasticsearch, connection: Connection, rollover_policy: RolloverPolicy) -> RolloverPlan:
+def _cannot(cluster: Cluster, index: str, reason: str) -> CannotRollOver:
+    return CannotRollOver(alias=cluster.alias, url=cluster.url, index=index, reason=reason)
+
+
+def look(cluster: Cluster, rollover_policy: RolloverPolicy) -> RolloverPlan:
     """Find out what there is to do. Raises NotInstalled, AliasIsIndex, NoWriteIndex and what the client raises."""
-    alias, writing = connection.alias, write_index(client, connection)
-    if writing is None:
-        raise NotInstalled(alias=alias, url=display_url(connection))
+    client, alias, writing = cluster.client, cluster.alias, backing(cluster).write
     wanted = ["index.creation_date", POLICY, BLOCK]
     answer = client.indices.get_settings(index=alias, name=wanted, flat_settings=True)
     settings = {index: held["settings"] for index, held in answer.items()}
     if writing not in settings:
-        reason = "it went from behind the alias just now"
-        raise CannotRollOver(alias=alias, url=display_url(connection), index=writing, reason=reason)
+        raise _cannot(cluster, writing, "the alias was moved to another index just now")
     policy = settings[writing].get(POLICY)
     if policy is not None:
         return RolloverPlan(alias, policy, writing, due=False, expired=(), writable=())
@@ -165,14 +163,12 @@ def look(client: Elasticsearch, connection: Connection, rollover_policy: Rollove
     return RolloverPlan(alias, None, writing, due, tuple(old), tuple(sorted(writable)))
 
 
-def roll_over_if_due(
-    client: Elasticsearch, connection: Connection, rollover_policy: RolloverPolicy
-) -> RolloverResult:
+def roll_over_if_due(cluster: Cluster, rollover_policy: RolloverPolicy) -> RolloverResult:
     """Do what there is to do. Safe when several do it at once. Raises CannotRollOver, and as `look` does."""
-    found = look(client, connection, rollover_policy)
+    client, found = cluster.client, look(cluster, rollover_policy)
     if found.managed is not None:
         return RolloverResult(managed=found.managed)
-    began = roll_over(client, connection, found.writing, conditions(rollover_policy)) if found.due else None
+    began = roll_over(cluster, found.writing, conditions(rollover_policy)) if found.due else None
     for index in [index for index in found.to_block if began is not None or index != found.writing]:
         client.options(ignore_status=404).indices.add_block(index=index, block="write")
     refused = [error for index in found.expired if (error := _refusal(client, index)) is not None]
@@ -228,14 +224,14 @@ def start_rollover_loop(
 
     def work() -> None:
         nonlocal managed
-        with connect(connection) as client, translate_errors(connection):
-            turned = roll_over_if_due(client, connection, rollover_policy)
-        if turned.began is not None:
-            events.index_begun(turned.began)
-        for index in turned.deleted:
+        with connected(connection) as cluster:
+            result = roll_over_if_due(cluster, rollover_policy)
+        if result.began is not None:
+            events.index_begun(result.began)
+        for index in result.deleted:
             events.index_deleted(index)
-        if turned.managed not in {None, managed}:
-            events.rollover_managed(str(turned.managed))
-        managed = turned.managed
+        if result.managed not in {None, managed}:
+            events.rollover_managed(str(result.managed))
+        managed = result.managed
 
     repeat("rollover", work, EVERY, events.rollover_failed, stop).start()

@@ -12,15 +12,17 @@ from enum import StrEnum
 import elasticsearch
 from elasticsearch import Elasticsearch
 
-from indexer.elastic.alias import must_be_installed, write_index
-from indexer.elastic.client import Server, display_url
+from indexer.elastic.alias import require_alias, write_index
+from indexer.elastic.cluster import Cluster
+from indexer.elastic.failures import reason_of
+from indexer.elastic.server import Feature
 from indexer.errors import Fatal
-from indexer.settings import Connection, Indices
+from indexer.settings import Indices
 from indexer.setup import invariants
 from indexer.setup.compare import Difference, differences, lacking
 from indexer.setup.invariants import Severity, Violation
 from indexer.setup.plan import CUSTOM, OURS, Body, Call, Kind, Request, left_out, managed, plan, views_name
-from indexer.setup.requests import fetch, reason_of, send
+from indexer.setup.requests import fetch, send
 from indexer.setup.rollover import roll_over, rollover_call
 from indexer.setup.views import views_in
 
@@ -116,33 +118,23 @@ class Step:
         return self.held is not None and ours is not None and self.held.get("version", 0) > ours
 
 
-def examine(
-    client: Elasticsearch, connection: Connection, server: Server, indices: Indices | None = None
-) -> list[Step]:
+def examine(cluster: Cluster, indices: Indices | None = None) -> list[Step]:
     """Compare the plan with what the server holds.
 
     Raises AliasIsIndex, NoWriteIndex, NoAlias and what the client raises.
     """
-    writing = must_be_installed(client, connection)
-    return [_step(client, it, writing) for it in _requests(client, connection, server, indices)]
+    write = require_alias(cluster)
+    return [_step(cluster.client, it, write) for it in _requests(cluster, indices)]
 
 
-def examine_templates(
-    client: Elasticsearch, connection: Connection, server: Server, indices: Indices | None = None
-) -> list[Step]:
+def examine_templates(cluster: Cluster, indices: Indices | None = None) -> list[Step]:
     """Compare all but the indices: takes `monitor` alone, and `read_ilm` for a policy. Raises what the client raises."""
-    requests = _requests(client, connection, server, indices)
-    return [_step(client, it, None) for it in requests if it.kind is not Kind.INDEX]
+    requests = [it for it in _requests(cluster, indices) if it.kind is not Kind.INDEX]
+    return [_step(cluster.client, it, None) for it in requests]
 
 
 def install(
-    client: Elasticsearch,
-    connection: Connection,
-    server: Server,
-    indices: Indices | None = None,
-    *,
-    force: bool = False,
-    rollover: bool = False,
+    cluster: Cluster, indices: Indices | None = None, *, force: bool = False, rollover: bool = False
 ) -> list[Outcome]:
     """Bring the server to the plan; a second run changes nothing, and says so.
 
@@ -151,46 +143,40 @@ def install(
     Indices are made only once a simulated one keeps all promises. Raises Foreign or NewerInstalled (unless `force`),
     AliasIsIndex, NoWriteIndex or NoAlias before anything is sent, NotAccepted, and what the client raises.
     """
-    steps = _allowed(examine(client, connection, server, indices), connection, force=force)
-    templates = [it for it in steps if it.request.kind is not Kind.INDEX]
-    outcomes = [_carry_out(client, connection, step) for step in templates]
-    outcomes += [
-        Outcome(what, Result.LEFT_OUT, without) for what, without in left_out(server, indices).items()
-    ]
-    lifecycle = managed(server, indices or Indices())
-    found = invariants.of_next(client, connection, server, lifecycle=lifecycle)
-    outcomes += _told(found)
+    steps = _allowed(cluster, examine(cluster, indices), force=force)
+    outcomes = [_carry_out(cluster, step) for step in steps if step.request.kind is not Kind.INDEX]
+    missing = left_out(cluster.server, indices)
+    outcomes += [Outcome(what, Result.LEFT_OUT, effect) for what, effect in missing.items()]
+    lifecycle = managed(cluster.server, indices or Indices())
+    found = invariants.of_next(cluster, lifecycle=lifecycle)
+    outcomes += _violations(found)
     if any(it.severity is Severity.BROKEN for it in found):
         return outcomes
-    outcomes += [_create(client, connection, step) for step in steps if step.request.kind is Kind.INDEX]
-    outcomes += _take_effect(client, connection, rollover=rollover)
-    return outcomes + _told(invariants.of_write_index(client, connection, server, lifecycle=lifecycle))
+    outcomes += [_create(cluster, step) for step in steps if step.request.kind is Kind.INDEX]
+    outcomes += _take_effect(cluster, rollover=rollover)
+    return outcomes + _violations(invariants.of_write_index(cluster, lifecycle=lifecycle))
 
 
-def require_invariants(outcomes: Iterable[Outcome], connection: Connection) -> None:
+def require_invariants(outcomes: Iterable[Outcome], alias: str) -> None:
     """Raise PromisesBroken if there is a broken one among the outcomes."""
     broken = [f"{it.what}: {it.detail.partition('. ')[0]}" for it in outcomes if it.result is Result.BROKEN]
     if broken:
-        raise PromisesBroken(alias=connection.alias, what="; ".join(broken))
+        raise PromisesBroken(alias=alias, what="; ".join(broken))
 
 
 def calls(
-    client: Elasticsearch,
-    connection: Connection,
-    server: Server,
-    indices: Indices | None = None,
-    *,
-    force: bool = False,
-    rollover: bool = False,
+    cluster: Cluster, indices: Indices | None = None, *, force: bool = False, rollover: bool = False
 ) -> list[Call]:
     """Tell what `install` would send now, in order; nothing if all is there. Raises as it does."""
-    steps = _allowed(examine(client, connection, server, indices), connection, force=force)
-    needed = [step for step in steps if step.needed]
-    writing = write_index(client, connection)
-    effective = any(it.request.kind in {Kind.COMPONENT, Kind.TEMPLATE} for it in needed)
-    if rollover and writing and (effective or _outdated(client, writing)):
-        return [it.request.call for it in needed] + [rollover_call(connection.alias, writing)]
-    return [it.request.call for it in needed]
+    needed = [
+        step.request for step in _allowed(cluster, examine(cluster, indices), force=force) if step.needed
+    ]
+    rolling = []
+    if rollover and (write := write_index(cluster)):
+        effective = any(it.kind in {Kind.COMPONENT, Kind.TEMPLATE} for it in needed)
+        if effective or _outdated(cluster.client, write):
+            rolling = [rollover_call(cluster.alias, write)]
+    return [it.call for it in needed] + rolling
 
 
 def _meta(body: Body) -> Body:
@@ -198,19 +184,20 @@ def _meta(body: Body) -> Body:
     return meta
 
 
-def _requests(
-    client: Elasticsearch, connection: Connection, server: Server, indices: Indices | None
-) -> list[Request]:
-    name = connection.alias + CUSTOM
-    custom = not server.ignores_missing_components and client.cluster.exists_component_template(name=name)
-    there = fetch(client, Request(Kind.COMPONENT, views_name(connection.alias), {})) or {}
-    met = views_in(there.get("template", {}).get("aliases", {}), connection.alias)
-    return plan(server, connection, indices, custom=bool(custom), met=met)
+def _requests(cluster: Cluster, indices: Indices | None) -> list[Request]:
+    alias, templates = cluster.alias, cluster.client.cluster
+    named = cluster.server.has(Feature.MISSING_COMPONENTS)
+    custom = not named and bool(templates.exists_component_template(name=alias + CUSTOM))
+    held = fetch(cluster.client, Request(Kind.COMPONENT, views_name(alias), {})) or {}
+    met = views_in(held.get("template", {}).get("aliases", {}), alias)
+    return plan(cluster.server, cluster.connection, indices, custom=custom, met=met)
 
 
-def _step(client: Elasticsearch, request: Request, writing: str | None) -> Step:
-    if "aliases" in request.body and writing is not None:  # it was made once, and may be long gone
-        return Step(replace(request, name=writing), {})
+def _step(client: Elasticsearch, request: Request, write: str | None) -> Step:
+    if (
+        "aliases" in request.body and write is not None
+    ):  # the first index was made once, and may be deleted since
+        return Step(replace(request, name=write), {})
     found = fetch(client, request)
     if found is None:
         return Step(request, None)
@@ -219,70 +206,67 @@ def _step(client: Elasticsearch, request: Request, writing: str | None) -> Step:
     return Step(request, found, differences(comparable, request.body))
 
 
-def _allowed(steps: list[Step], connection: Connection, *, force: bool) -> list[Step]:
-    for step in steps:
-        if force:
-            return steps
+def _allowed(cluster: Cluster, steps: list[Step], *, force: bool) -> list[Step]:
+    for step in () if force else steps:
         if not step.replaceable:
-            raise Foreign(what=step.request.what, url=display_url(connection))
+            raise Foreign(what=step.request.what, url=cluster.url)
         if step.newer:
             versions = {"installed": (step.held or {})["version"], "shipped": step.request.body["version"]}
-            raise NewerInstalled(what=step.request.what, url=display_url(connection), **versions)
+            raise NewerInstalled(what=step.request.what, url=cluster.url, **versions)
     return steps
 
 
-def _carry_out(client: Elasticsearch, connection: Connection, step: Step) -> Outcome:
+def _carry_out(cluster: Cluster, step: Step) -> Outcome:
     what = step.request.what
     if not step.needed:
         return Outcome(what, Result.UNCHANGED)
     try:
-        send(client, step.request.call)
+        send(cluster.client, step.request.call)
     except elasticsearch.BadRequestError as error:
-        raise NotAccepted(url=display_url(connection), what=what, reason=reason_of(error)) from None
+        raise NotAccepted(url=cluster.url, what=what, reason=reason_of(error)) from None
     return Outcome(what, Result.CREATED if step.held is None else Result.UPDATED, changes=step.changes)
 
 
-def _create(client: Elasticsearch, connection: Connection, step: Step) -> Outcome:
+def _create(cluster: Cluster, step: Step) -> Outcome:
     """Create an index, unless it is there by now."""
     try:
-        outcome = _carry_out(client, connection, step)
+        outcome = _carry_out(cluster, step)
     except NotAccepted:
-        if fetch(client, step.request) is None:
+        if fetch(cluster.client, step.request) is None:
             raise
-        return Outcome(step.request.what, Result.UNCHANGED)  # somebody else was quicker
+        return Outcome(step.request.what, Result.UNCHANGED)  # somebody else created it first
     behind = ", ".join(step.request.body.get("aliases", ()))
     if behind and outcome.result is Result.CREATED:
         return Outcome(outcome.what, outcome.result, f"behind the alias {behind}")
     return outcome
 
 
-def _take_effect(client: Elasticsearch, connection: Connection, *, rollover: bool) -> list[Outcome]:
+def _take_effect(cluster: Cluster, *, rollover: bool) -> list[Outcome]:
     """Tell whether the write index is as a new one would be; if wanted, and it is not, begin a new one."""
-    writing = write_index(client, connection)
-    outdated = _outdated(client, writing) if writing else ()
-    if writing is None or not outdated:
+    write = write_index(cluster)
+    outdated = _outdated(cluster.client, write) if write else ()
+    if write is None or not outdated:
         return []
     if not rollover:
         detail = "what is installed takes effect at the next rollover; --rollover does it now"
-        if any(it.path.startswith(f"{connection.alias}.") for it in outdated):
+        if any(it.path.startswith(f"{cluster.alias}.") for it in outdated):
             detail += "; `indexer template views` adds views at once"
-        return [Outcome(f"{Kind.INDEX} {writing}", Result.OUTDATED, detail, outdated)]
-    new = roll_over(client, connection, writing)
-    return [
-        Outcome(f"{Kind.INDEX} {new}", Result.CREATED, f"takes entries in place of {writing} from now on")
-    ]
+        return [Outcome(f"{Kind.INDEX} {write}", Result.OUTDATED, detail, outdated)]
+    new = roll_over(cluster, write)
+    detail = f"takes entries in place of {write} from now on"
+    return [Outcome(f"{Kind.INDEX} {new}", Result.CREATED, detail)]
 
 
-def _outdated(client: Elasticsearch, writing: str) -> tuple[Difference, ...]:
+def _outdated(client: Elasticsearch, write: str) -> tuple[Difference, ...]:
     """What a new index would have and the write index has not."""
-    wanted = invariants.simulated(client, writing)
-    there = client.indices.get(index=writing, flat_settings=True)[writing]
+    wanted = invariants.simulated(client, write)
+    held = client.indices.get(index=write, flat_settings=True)[write]
     return tuple(
         each
         for part in ("settings", "mappings", "aliases")
-        for each in lacking(there.get(part, {}), wanted.get(part, {}))
+        for each in lacking(held.get(part, {}), wanted.get(part, {}))
     )
 
 
-def _told(found: Iterable[Violation]) -> list[Outcome]:
+def _violations(found: Iterable[Violation]) -> list[Outcome]:
     return [Outcome(f"{it.where}", Result(it.severity.value), f"{it.what}. {it.hint}") for it in found]

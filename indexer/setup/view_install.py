@@ -11,13 +11,13 @@ import elasticsearch
 from elasticsearch import Elasticsearch
 
 from indexer.elastic import counting
-from indexer.elastic.alias import write_index
-from indexer.elastic.client import Server, display_url
+from indexer.elastic.alias import backing
+from indexer.elastic.cluster import Cluster
 from indexer.elastic.counting import COUNTED, OF_ENTRIES
-from indexer.errors import Fatal, NotInstalled
-from indexer.settings import Connection
+from indexer.elastic.failures import reason_of
+from indexer.errors import Fatal
 from indexer.setup.plan import Body, Call, Request, plan, views_name
-from indexer.setup.requests import fetch, reason_of, send
+from indexer.setup.requests import fetch, send
 from indexer.setup.templates import Foreign, NotAccepted, Step
 from indexer.setup.views import assigned, type_of, views_in
 from indexer.show import Table
@@ -75,19 +75,19 @@ class Views:
             yield Table("Without a view", ("Type", "Entries", "Why"), tuple(without), "")
 
 
-def look(client: Elasticsearch, connection: Connection, server: Server) -> Views:
+def look(cluster: Cluster) -> Views:
     """Find out which views there are and which are missing; needs `read` and the rights to set up.
 
     Raises NotInstalled, NoViews, Foreign, AliasIsIndex, NoWriteIndex and what the client raises.
     """
-    if write_index(client, connection) is None:
-        raise NotInstalled(alias=connection.alias, url=display_url(connection))
-    step = _template(client, connection, server)
-    types, beyond = _types(client, connection.alias)
-    known: Body = views_in(_aliases(step.request.body) | _aliases(step.held or {}), connection.alias)
-    fresh, without = assigned(types, known, connection.alias)
+    backing(cluster)  # raises if there is no alias
+    client, alias = cluster.client, cluster.alias
+    step = _template(cluster)
+    types, beyond = _types(client, alias)
+    known: Body = views_in(_aliases(step.request.body) | _aliases(step.held or {}), alias)
+    fresh, without = assigned(types, known, alias)
     wanted = known | fresh
-    actions = _missing(client, connection.alias, wanted)
+    actions = _missing(client, alias, wanted)
     calls = [Call("POST", "/_aliases", {"actions": actions})] if actions else []
     calls += _change(step, wanted)
     added = fresh.keys() | {it["add"]["alias"] for it in actions}
@@ -97,28 +97,30 @@ def look(client: Elasticsearch, connection: Connection, server: Server) -> Views
         if (found := type_of(view)) is not None
     ]
     unviewed = [Unviewed(each, types[each], why) for each, why in without.items()]
-    return Views(connection.alias, tuple(views), tuple(unviewed), beyond, tuple(calls))
+    return Views(alias, tuple(views), tuple(unviewed), beyond, tuple(calls))
 
 
-def add(client: Elasticsearch, connection: Connection, server: Server) -> Views:
+def add(cluster: Cluster) -> Views:
     """Bring the views that are missing. Raises NotAccepted, and as `look` does."""
-    found = look(client, connection, server)
+    found = look(cluster)
     for call in found.calls:
         try:
-            send(client, call)
+            send(cluster.client, call)
         except elasticsearch.BadRequestError as error:
-            raise NotAccepted(url=display_url(connection), what="views", reason=reason_of(error)) from None
+            raise NotAccepted(url=cluster.url, what="views", reason=reason_of(error)) from None
     return found
 
 
-def _template(client: Elasticsearch, connection: Connection, server: Server) -> Step:
+def _template(cluster: Cluster) -> Step:
     """The component template with the views, as shipped and as it is."""
-    (request,) = (it for it in plan(server, connection) if it.name == views_name(connection.alias))
-    step = Step(request, fetch(client, request))
+    (request,) = (
+        it for it in plan(cluster.server, cluster.connection) if it.name == views_name(cluster.alias)
+    )
+    step = Step(request, fetch(cluster.client, request))
     if step.held is None:
-        raise NoViews(url=display_url(connection), alias=connection.alias)
+        raise NoViews(url=cluster.url, alias=cluster.alias)
     if step.foreign:
-        raise Foreign(what=request.what, url=display_url(connection))
+        raise Foreign(what=request.what, url=cluster.url)
     return step
 
 

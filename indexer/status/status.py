@@ -1,15 +1,16 @@
-"""`indexer status`: what the running indexer, or else the state directory, and the cluster say of the delivery."""
+"""`indexer status`: the state of the delivery, from the running indexer or the checkpoint, and from the cluster."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
-from elasticsearch import AuthorizationException, Elasticsearch
+from elasticsearch import AuthorizationException
 
 from indexer.elastic import fields as counting
-from indexer.elastic.client import connect, display_url, translate_errors
+from indexer.elastic.alias import backing
+from indexer.elastic.cluster import Cluster, connected
 from indexer.elastic.fields import Fields, Ignored
 from indexer.errors import Fatal
 from indexer.events import Totals
@@ -17,10 +18,9 @@ from indexer.monitoring import discovery
 from indexer.monitoring.discovery import RunningIndexer
 from indexer.reading import files
 from indexer.reading.files import Scope
-from indexer.settings import Connection, State
+from indexer.settings import Connection, LogFiles, State
 from indexer.show import Cell, Share, Table
 from indexer.writing import checkpoint
-from indexer.writing.target import backing
 
 STATS = (
     "indices.*.primaries.docs,indices.*.primaries.store,indices.*.primaries.segments.index_writer_memory_in_bytes,"
@@ -30,7 +30,7 @@ STATS = (
 
 @dataclass(frozen=True, slots=True)
 class LogStatus:
-    """A log file. Offsets, sizes and lag in bytes; of an archive, the lag is not known before it is read."""
+    """A log file. Offsets, sizes and lag in bytes."""
 
     path: str
     state: str
@@ -38,28 +38,29 @@ class LogStatus:
     delivered: int
     size: int | None
     lag: int | None
+    """None for an archive that was not read yet."""
     lag_seconds: float | None = None
-    """Since the oldest byte that is not delivered was found; only a running indexer knows."""
+    """Seconds since the oldest undelivered byte was found; only a running indexer knows it."""
 
 
 @dataclass(frozen=True, slots=True)
 class IndexStatus:
-    """An index behind the alias, or the one of rejected lines."""
+    """An index behind the alias."""
 
     index: str
     writing: bool
     entries: int
-    """That were counted at the last refresh."""
+    """As of the last refresh."""
     unsearchable: int
-    """Entries since then: acknowledged, kept, and not found by searches yet. More than there are, if some were deleted."""
+    """Entries since the last refresh: acknowledged, but not found by searches yet. An upper limit if some were deleted."""
     bytes: int
     lifecycle: str | None
-    """The policy that it is under, if any."""
+    """Name of its lifecycle policy."""
 
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """All that is known without reading a log."""
+    """The state of the delivery, without reading a log."""
 
     alias: str
     state_dir: str
@@ -71,14 +72,21 @@ class Status:
     problem: str | None
     """Why the cluster could not be asked."""
     fields: Fields | None = None
-    """Of the write index, against its limit; None if it could not be asked."""
+    """Mapped fields of the write index and their limit; None if the cluster could not be asked."""
     ignored: Ignored | None = None
-    """Entries with values that no search finds; None if they could not be counted (it takes `read`)."""
+    """Entries with ignored values; None without the privilege `read`."""
     running: RunningIndexer | None = None
-    """The indexer that runs with this state directory, if it is served and reached: all above is as it knows it."""
+    """The indexer that runs with this state directory and answers: then totals and logs are its own."""
+    indexer_problem: str | None = None
+    """Why an indexer that should run does not: it announced its monitoring address, did not stop, and does not answer."""
+
+    @property
+    def well(self) -> bool:
+        """Whether the cluster answers, and the indexer too if one should run."""
+        return self.problem is None and self.indexer_problem is None
 
     def tables(self) -> Iterable[Table]:
-        """For people to read."""
+        """The tables for a terminal."""
         yield from self._indexer()
         done = self.totals
         counts: tuple[tuple[Cell, ...], ...] = (
@@ -88,7 +96,7 @@ class Status:
             ("rejected", done.rejected),
             ("blank", done.blank),
         )
-        yield Table("Lines, since this state directory began", ("What", "Lines"), counts, "")
+        yield Table("Lines since this state directory was created", ("What", "Lines"), counts, "")
         logs = tuple(
             (log.path, log.state, log.delivered, log.size, log.lag, _span(log.lag_seconds))
             for log in self.logs
@@ -101,7 +109,7 @@ class Status:
         fresh = tuple((it.index, it.unsearchable) for it in self.indices if it.unsearchable)
         if fresh:
             yield Table(
-                "Not searchable yet, in some seconds it is", ("Index", "Entries more, at most"), fresh, ""
+                "Not searchable yet, until the next refresh", ("Index", "More entries, at most"), fresh, ""
             )
         if self.fields is not None:
             yield Table("Fields", ("What", "Count", "Of", "Share"), tuple(self._growth(self.fields)), "")
@@ -112,8 +120,9 @@ class Status:
         if it is not None:
             times = _span(it.uptime), _span(it.acknowledged), _span(it.checkpoint)
             rows = ((it.ready, *times, it.batches, it.bytes, it.retries),)
-        columns = ("Ready", "Up", "Acknowledged", "Checkpoint", "On their way", "Bytes", "Retries")
-        nothing = "None answers (`indexer run --monitoring-address`): this is what the last checkpoint says."
+        columns = ("Ready", "Up", "Acknowledged", "Checkpoint", "In flight", "Bytes", "Retries")
+        reason = self.indexer_problem or "No indexer serves its status (`indexer run --monitoring-address`)."
+        nothing = f"{reason} The numbers are those of the last checkpoint."
         yield Table("The running indexer", columns, rows, nothing)
         if it is not None and it.problems:
             yield Table("Not ready", ("Why",), tuple((problem,) for problem in it.problems), "")
@@ -131,41 +140,49 @@ def _span(seconds: float | None) -> timedelta | None:
     return None if seconds is None else timedelta(seconds=seconds)
 
 
-def status(
-    paths: Sequence[str], connection: Connection, state: State, *, follow_symlinks: bool = False
-) -> Status:
-    """Look at the files, the state directory and the cluster. Raises StateUnusable; an unreachable cluster is said."""
-    found = known(paths, connection, state, follow_symlinks=follow_symlinks)
-    return with_cluster(found, connection, state)
+def status(logs: LogFiles, connection: Connection, state: State) -> Status:
+    """Look at the files, the state directory, the indexer and the cluster. Raises StateUnusable."""
+    return with_cluster(local_status(logs, connection, state), connection, state)
 
 
-def known(
-    paths: Sequence[str], connection: Connection, state: State, *, follow_symlinks: bool = False
-) -> Status:
-    """What is known without asking the cluster. Raises StateUnusable."""
+def local_status(logs: LogFiles, connection: Connection, state: State) -> Status:
+    """The status without the cluster. Raises StateUnusable."""
     remembered = checkpoint.read(state.state_dir) or checkpoint.Checkpoint()
-    scope = Scope.of(
-        paths, follow_symlinks=follow_symlinks, state=state.state_dir, secrets=connection.secret_files
-    )
-    logs = {log.path: log for log in _logs(paths, remembered, scope)}
+    found = {log.path: log for log in _logs(logs.paths, remembered, logs.scope(connection, state))}
     totals = remembered.totals
+    announced = discovery.announced(state.state_dir)
     it = discovery.ask(state.state_dir)
+    problem = None
     if it is not None:
-        logs |= {
+        found |= {
             path: LogStatus(path, "following", log.delivered, log.size, log.lag, log.lag_seconds)
             for path, log in it.logs.items()
         }
         totals = it.totals or totals
-    shown_logs = tuple(logs[path] for path in sorted(logs))
-    return Status(connection.alias, str(state.state_dir), totals, shown_logs, (), None, None, running=it)
+    elif announced and discovery.announced(state.state_dir) == announced:  # else it has just stopped
+        problem = (
+            f"The indexer at {announced.address} does not answer, and was not stopped. Start it again; if none should run, "
+            f"delete {state.state_dir / discovery.NAME}."
+        )
+    return Status(
+        connection.alias,
+        str(state.state_dir),
+        totals,
+        tuple(found[path] for path in sorted(found)),
+        indices=(),
+        rejected=None,
+        problem=None,
+        running=it,
+        indexer_problem=problem,
+    )
 
 
 def with_cluster(known: Status, connection: Connection, state: State) -> Status:
-    """Add what the cluster says, or why it does not."""
+    """Add what the cluster reports, or why it does not."""
     kept = len(list((state.state_dir / "rejected").glob("*.json")))
     try:
-        with connect(connection) as client, translate_errors(connection):
-            return _with_cluster(known, client, connection, kept)
+        with connected(connection) as cluster:
+            return _with_cluster(known, cluster, kept)
     except Fatal as reason:
         return replace(known, problem=str(reason))
 
@@ -181,23 +198,18 @@ def _logs(paths: Iterable[str], remembered: checkpoint.Checkpoint, scope: Scope)
         offset = record.offset if record else 0
         finished = record is not None and record.ended and record.size == facts.size
         lag = 0 if finished else None if facts.archive else max(0, facts.size - offset)
-        yield LogStatus(
-            facts.name,
-            "finished" if finished else "following" if record else "waiting",
-            offset,
-            facts.size,
-            lag,
-        )
+        state = "finished" if finished else "following" if record else "waiting"
+        yield LogStatus(facts.name, state, offset, facts.size, lag)
     for key, record in known.items():
         if key not in found:
             yield LogStatus(record.path, "gone", record.offset, None, max(0, record.size - record.offset))
 
 
 def _unsearchable(stats: Mapping[str, Any]) -> int:
-    """Entries that came after the last refresh, if any did: then something is in memory that is in no segment yet.
+    """Entries since the last refresh; 0 if the index writer's memory is empty, that is, all of them are in segments.
 
-    Each operation of a primary shard has a number, and either a document or one that was deleted; merges let go of the
-    latter (measured on 7.17.28, 8.19.16 and 9.1.5).
+    Each operation of a primary shard has a number and belongs to a document or a deleted one; merges drop the latter
+    (measured on 7.17.28, 8.19.16 and 9.1.5).
     """
     if not stats["primaries"]["segments"]["index_writer_memory_in_bytes"]:
         return 0
@@ -207,9 +219,9 @@ def _unsearchable(stats: Mapping[str, Any]) -> int:
     return int(max(0, operations - docs["count"] - docs["deleted"]))
 
 
-def _with_cluster(known: Status, client: Elasticsearch, connection: Connection, kept: int) -> Status:
+def _with_cluster(known: Status, cluster: Cluster, kept: int) -> Status:
     """Add what the cluster says. Raises Fatal, or what the client raises."""
-    behind = backing(client, connection.alias, display_url(connection))
+    client, connection, behind = cluster.client, cluster.connection, backing(cluster)
     stats = client.indices.stats(
         index=f"{connection.alias}*", metric="docs,store,segments", level="shards", filter_path=STATS
     ).get("indices", {})
@@ -230,7 +242,7 @@ def _with_cluster(known: Status, client: Elasticsearch, connection: Connection, 
     )
     rejected = stats.get(connection.rejected, {}).get("primaries", {}).get("docs", {}).get("count", 0)
     ignored = None
-    with suppress(AuthorizationException):  # it takes more than all before
+    with suppress(AuthorizationException):  # it needs one more privilege
         ignored = counting.ignored(client, connection.alias)
     fields = counting.fields(client, behind.write)
     return replace(known, indices=indices, rejected=rejected + kept, fields=fields, ignored=ignored)

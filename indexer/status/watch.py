@@ -1,8 +1,8 @@
-"""`indexer status --watch`: the status again and again, with what has happened in between."""
+"""`indexer status --watch`: the status at regular intervals, with the rate of lines between two of them."""
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -10,31 +10,31 @@ from functools import partial
 
 from indexer.events import Totals
 from indexer.polling import repeat
-from indexer.settings import Connection, State
+from indexer.settings import Connection, LogFiles, State
 from indexer.show import Cell, Table, text
-from indexer.status.status import Status, known, with_cluster
+from indexer.status.status import Status, local_status, with_cluster
 
 CLUSTER_EVERY = 10.0
-"""Seconds between questions to the cluster; it is asked in a thread, so that a slow one holds nothing up."""
+"""Seconds between requests to the cluster. They are sent by a background thread, so that a slow cluster delays nothing."""
 
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """The status at one moment, and what ended in each second since the one before."""
+    """The status at one moment, and the rate since the one before."""
 
     at: datetime
     status: Status
     per_second: float | None
-    """Lines; None at first."""
+    """Lines per second; None for the first moment."""
 
     def tables(self) -> Iterable[Table]:
-        """For people to read."""
+        """The tables for a terminal."""
         rate: tuple[tuple[Cell, ...], ...] = ((self.at, self.per_second),)
         yield Table("Now", ("UTC", "Lines per second"), rate, "")
         yield from self.status.tables()
 
     def line(self) -> str:
-        """In one line, for where nothing can be drawn anew."""
+        """One line, for output that is not a terminal."""
         it, done = self.status.running, self.status.totals
         state = (
             "not running" if it is None else "ready" if it.ready else f"not ready ({' '.join(it.problems)})"
@@ -57,7 +57,7 @@ def moments(
     interval: float,
     clock: Callable[[], float] = time.monotonic,
 ) -> Iterator[Moment]:
-    """Look every `interval` seconds until `stop`."""
+    """Yield a moment every `interval` seconds until `stop`."""
     before: tuple[float, Totals] | None = None
     while not stop.is_set():
         status, now = look(), clock()
@@ -69,13 +69,11 @@ def moments(
 
 
 @contextmanager
-def looking(
-    paths: Sequence[str], connection: Connection, state: State, *, follow_symlinks: bool = False
-) -> Iterator[Callable[[], Status]]:
-    """Give what looks at files and indexer, and has at hand what the cluster said last."""
+def latest_status(logs: LogFiles, connection: Connection, state: State) -> Iterator[Callable[[], Status]]:
+    """Give a function that returns the status, with the cluster's part as it last answered."""
     stop = threading.Event()
-    local = partial(known, paths, connection, state, follow_symlinks=follow_symlinks)
-    latest = [replace(local(), problem="The cluster is being asked.")]
+    local = partial(local_status, logs, connection, state)
+    latest = [replace(local(), problem="The cluster has not answered yet.")]
 
     def ask() -> None:
         latest[0] = with_cluster(local(), connection, state)
@@ -84,14 +82,14 @@ def looking(
         latest[0] = replace(latest[0], problem=sentence)
 
     def look() -> Status:
-        here, told = local(), latest[0]
+        here, cluster = local(), latest[0]
         return replace(
             here,
-            indices=told.indices,
-            rejected=told.rejected,
-            problem=told.problem,
-            fields=told.fields,
-            ignored=told.ignored,
+            indices=cluster.indices,
+            rejected=cluster.rejected,
+            problem=cluster.problem,
+            fields=cluster.fields,
+            ignored=cluster.ignored,
         )
 
     repeat("watch", ask, CLUSTER_EVERY, failed, stop).start()

@@ -17,23 +17,24 @@ from functools import partial
 
 from elasticsearch import Elasticsearch
 
-from indexer.elastic.client import connect, display_url, translate_errors
+from indexer.elastic.alias import backing
+from indexer.elastic.client import connect
+from indexer.elastic.cluster import connected
 from indexer.errors import StateUnusable, Stopped
 from indexer.events import Events
 from indexer.reading import files
+from indexer.reading.batch import ReadBatch
 from indexer.reading.entries import EXPLANATION, Reason, Rejection
-from indexer.reading.files import Scope
-from indexer.reading.log import ReadBatch
 from indexer.reading.tail import Tail
-from indexer.settings import Connection, Delivery, State
+from indexer.settings import Connection, Delivery, LogFiles, State
 from indexer.verify.findings import Kind, Line, Verification, classify, report
 from indexer.verify.hits import Held
 from indexer.verify.lookup import Lookup
-from indexer.writing import bulk
 from indexer.writing.batches import Batch, Body
 from indexer.writing.bulk import Sender
-from indexer.writing.dead_letters import PROMPT, DeadLetterFiles, DeadLetterStore
-from indexer.writing.target import GRACE, Target, backing
+from indexer.writing.dead_letters import PROMPT, DeadLetterStore
+from indexer.writing.spool import DeadLetterFiles
+from indexer.writing.target import GRACE, Target
 
 ASKED_AT_ONCE = 4000
 """Entries looked for in one search. Fewer cost more each (measured: 1,000 at a time are a third slower)."""
@@ -45,64 +46,59 @@ PUT_OFF = 64 * 1024 * 1024
 """Bytes of lines that wait for that, at most."""
 
 
-def verify(
-    paths: Sequence[str],
-    connection: Connection,
-    delivery: Delivery,
-    state: State,
-    events: Events,
-    stop: threading.Event,
-    *,
-    repair: bool,
-    follow_symlinks: bool = False,
-) -> Verification:
-    """Compare log files with the alias; with `repair`, index what is missing. Raises Fatal."""
-    scope = Scope.of(
-        paths, follow_symlinks=follow_symlinks, state=state.state_dir, secrets=connection.secret_files
-    )
-    files.require(paths, scope)
-    expects = 2 * (delivery.batch_bytes + delivery.max_line_bytes)
-    with (
-        connect(connection, expects=expects) as client,
-        connect(connection, raw=True, expects=expects) as raw,
-        translate_errors(connection),
-    ):
-        behind = backing(client, connection.alias, display_url(connection))
-        target = Target(client, connection.alias, display_url(connection), behind, None)
-        lookup = Lookup(client, raw, connection, state)
-        lookup.refresh()
-        repairer = None
-        if repair:
-            sender = Sender(client, target, events, stop)
-            repairer = Repair(sender, _rejects(client, connection, delivery, state, events, stop, sender))
-        tail = Tail(paths, [], limit=delivery.max_line_bytes, once=True, events=events, scope=scope)
-        tail.pause = partial(_go_on, stop)
-        tail.scan()
-        checker = Checker(lookup, repairer, stop)
-        portions = _portions(_lines(tail), delivery.batch_bytes)
-        total = sum(_checked(portions, checker, delivery.senders), Verification(connection.alias))
-        total += checker.look_again()
-    return total + Verification(connection.alias, unreadable=tail.failures)
+@dataclass(frozen=True, slots=True)
+class Verifier:
+    """`indexer verify` with its settings."""
 
+    connection: Connection
+    delivery: Delivery
+    state: State
+    events: Events
+    stop: threading.Event
 
-def _rejects(
-    client: Elasticsearch,
-    connection: Connection,
-    delivery: Delivery,
-    state: State,
-    events: Events,
-    stop: threading.Event,
-    sender: Sender,
-) -> DeadLetterStore:
-    try:
-        state.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as error:
-        raise StateUnusable(path=state.state_dir, reason=error.strerror) from None
-    prompt = client.options(request_timeout=min(connection.request_timeout, PROMPT))
-    local = DeadLetterFiles(state.state_dir)
-    return DeadLetterStore(
-        prompt, connection.rejected, local, delivery.batch_bytes, events, stop, takes=sender.accepts_probe
-    )
+    def verify(self, logs: LogFiles, *, repair: bool = False) -> Verification:
+        """Compare log files with the alias; with `repair`, index what is missing. Raises Fatal."""
+        connection, delivery = self.connection, self.delivery
+        scope = logs.scope(self.connection, self.state)
+        files.require(logs.paths, scope)
+        expects = 2 * (delivery.batch_bytes + delivery.max_line_bytes)
+        with (
+            connected(connection, expects=expects) as cluster,
+            connect(connection, raw=True, expects=expects) as raw,
+        ):
+            target = Target(cluster, backing(cluster), None)
+            lookup = Lookup(cluster, raw, self.state)
+            lookup.refresh()
+            repairer = self._repair(cluster.client, target) if repair else None
+            tail = Tail(
+                logs.paths, [], limit=delivery.max_line_bytes, once=True, events=self.events, scope=scope
+            )
+            tail.pause = partial(_go_on, self.stop)
+            tail.scan()
+            checker = Checker(lookup, repairer, self.stop)
+            portions = _portions(_lines(tail), delivery.batch_bytes)
+            total = sum(_checked(portions, checker, delivery.senders), Verification(connection.alias))
+            total += checker.look_again()
+        return total + Verification(connection.alias, unreadable=tail.failures)
+
+    def _repair(self, client: Elasticsearch, target: Target) -> "Repair":
+        """What sends missing lines. Raises StateUnusable."""
+        directory = self.state.state_dir
+        try:
+            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise StateUnusable(path=directory, reason=error.strerror) from None
+        sender = Sender(client, target, self.events, self.stop)
+        rejects = DeadLetterStore(
+            client.options(request_timeout=min(self.connection.request_timeout, PROMPT)),
+            self.connection.rejected,
+            DeadLetterFiles(directory),
+            self.delivery.batch_bytes,
+            self.events,
+            self.stop,
+            takes=sender.accepts_probe,
+        )
+        return Repair(sender, rejects)
 
 
 def _go_on(stop: threading.Event) -> None:
@@ -116,7 +112,7 @@ def _lines(tail: Tail) -> Iterator[Line]:
     while not tail.exhausted:
         for run in tail.read():
             yield from _lines_of(run)
-            tail.acknowledge(run.mark)  # for the reader, that is all there is to do with it
+            tail.acknowledge(run.position)  # for the reader, that is all there is to do with it
 
 
 def _lines_of(run: ReadBatch) -> Iterator[Line]:
@@ -176,7 +172,7 @@ class Checker:
 
     def look_again(self) -> Verification:
         """Judge what may have been in flight. Raises Fatal, Stopped."""
-        total = Verification(self._lookup.connection.alias)
+        total = Verification(self._lookup.alias)
         if not self._again:
             return total
         if self._stop.wait(AGAIN_AFTER):
@@ -197,7 +193,7 @@ class Checker:
             judged = self._put_off(judged)
         missing = [line for kind, line in judged if kind is Kind.MISSING]
         repaired = self._repair(missing) if self._repair and missing else 0
-        return report(lookup.connection.alias, judged, copies | kept, repaired)
+        return report(lookup.alias, judged, copies | kept, repaired)
 
     def _put_off(self, judged: Sequence[tuple[Kind, Line]]) -> list[tuple[Kind, Line]]:
         """Leave out what may be in flight; if there is too much of it, the oldest of it is missing."""
@@ -258,10 +254,7 @@ class Repair:
             if line.refused is not None and line.data is not None
         ]
         names = {line.id[:8]: line.file for line in lines}
-        try:
-            _, rejections = self.sender.deliver(Batch(Body.of(pairs), refused, files=names))
-            if rejections:
-                self.rejects.keep(rejections)
-        except bulk.Stopped:
-            raise Stopped from None
+        _, rejections = self.sender.deliver(Batch(Body.of(pairs), refused, files=names))
+        if rejections:
+            self.rejects.keep(rejections)
         return len(pairs) + len(refused)

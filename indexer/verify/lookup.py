@@ -8,14 +8,15 @@ from dataclasses import dataclass
 import elasticsearch
 from elasticsearch import Elasticsearch
 
-from indexer.elastic.client import display_url
+from indexer.elastic.alias import backing
+from indexer.elastic.cluster import Cluster
 from indexer.elastic.failures import InvalidAnswer
 from indexer.errors import Fatal, StateUnusable
-from indexer.settings import Connection, State
+from indexer.settings import State
 from indexer.verify.findings import Line
 from indexer.verify.hits import Held, read_hits
-from indexer.writing.dead_letters import DeadLetterFiles
-from indexer.writing.target import GONE, IndexUnavailable, backing, delivered
+from indexer.writing.spool import DeadLetterFiles
+from indexer.writing.target import GONE, IndexUnavailable, delivered
 
 MOST_HITS = 10_000
 """Of one search, by default (Elasticsearch guide, `index.max_result_window`)."""
@@ -28,15 +29,19 @@ class Lookup:
     Each method raises Fatal, or what the client raises.
     """
 
-    client: Elasticsearch
+    cluster: Cluster
     raw: Elasticsearch
     """Gives answers as the bytes that came."""
-    connection: Connection
     state: State
+
+    @property
+    def alias(self) -> str:
+        """The write alias."""
+        return self.cluster.alias
 
     def refresh(self) -> None:
         """Let searches see what is indexed; without the right to, what they do not see is asked for by its id."""
-        self.client.options(ignore_status=403).indices.refresh(index=self.connection.alias)
+        self.cluster.client.options(ignore_status=403).indices.refresh(index=self.alias)
 
     def entries(self, lines: Sequence[Line]) -> list[Held]:
         """Find all copies of some entries."""
@@ -46,7 +51,7 @@ class Lookup:
         held = None
         with suppress(InvalidAnswer):  # longer than so many entries are, or of another form: ask for less
             answer = self.raw.search(
-                index=self.connection.alias,
+                index=self.alias,
                 query=_with_ids(list(expected)),
                 size=MOST_HITS,
                 sort=["_doc"],
@@ -64,9 +69,9 @@ class Lookup:
         return list(self._copies({line.id: line for line in lines})) if lines else []
 
     def _copies(self, wanted: Mapping[bytes, Line]) -> Iterator[Held]:
-        for index in backing(self.client, self.connection.alias, display_url(self.connection)).indices:
+        for index in backing(self.cluster).indices:
             try:
-                there = delivered(self.client, [index], list(wanted))
+                there = delivered(self.cluster.client, [index], list(wanted))
             except IndexUnavailable as reason:
                 raise Fatal(what=f"Not every line can be looked up: {reason}.") from None
             for identity in sorted(there):
@@ -96,9 +101,10 @@ class Lookup:
         short = {line.id: line for line in lines if line.data is not None}
         if not short:
             return
-        index = self.connection.rejected
+        index = self.cluster.connection.rejected
         ids = [identity.decode() for identity in short]
-        answer = self.client.options(ignore_status=404).mget(index=index, ids=ids, source_includes=["bytes"])
+        client = self.cluster.client.options(ignore_status=404)
+        answer = client.mget(index=index, ids=ids, source_includes=["bytes"])
         for doc in answer.get("docs", []):
             if doc.get("error", {}).get("type", GONE) != GONE:
                 raise Fatal(what=f"{index} does not tell what it holds: {doc['error']['type']}.")

@@ -1,7 +1,7 @@
-"""What Elasticsearch's answers mean: one table, looked up from the top, the first row that fits decides.
+"""What Elasticsearch's answers mean: one table, read from the top; the first row that matches decides.
 
-Delivered means that the entry is in the index; rejected, that this very entry never will be. Everything else is kept
-and tried again: what is wrong is then the cluster's state, the way to it, or who we are.
+Delivered means that the entry is in the index; rejected, that the index never takes it. Everything else is sent again: the
+reason is then the state of the cluster, the connection to it, or our credentials.
 """
 
 import json
@@ -20,7 +20,7 @@ from indexer.events import Fault
 FILTER_PATH = (
     "errors,items.*._index,items.*.status,items.*.error.type,items.*.error.reason,items.*.error.caused_by"
 )
-"""The parts of a bulk answer that are read here."""
+"""The parts of a bulk answer that are used here."""
 
 
 class Verdict(Enum):
@@ -29,18 +29,18 @@ class Verdict(Enum):
     DELIVERED = "delivered"
     DUPLICATE = "delivered before"
     REJECTED = "rejected, kept with its bytes"
-    RETRY = "tried again soon"
-    WAIT = "tried again slowly, until somebody mends the cluster or our rights"
-    SPLIT = "halved, down to the entry that is to blame"
-    ALONE = "sent by itself, and rejected if that is too much as well"
-    DOUBT = "tried again soon, and rejected if that goes on while its neighbours go in"
+    RETRY = "retried soon"
+    WAIT = "retried slowly, until an administrator fixes the cluster or our privileges"
+    SPLIT = "split in halves, down to the entry that causes it"
+    ALONE = "sent in a request of its own, and rejected if that fails too"
+    DOUBT = "retried soon, and rejected if it keeps failing while other entries go in"
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One row: it fits if the status is one of these, the type holds this word, and the reason begins with these.
+    """One row: it matches if the status is in the range, the type contains `type`, and the reason begins with `reason`.
 
-    A reason may quote the entry further on: words found there are the log's, not Elasticsearch's.
+    Only the beginning of a reason counts: further on it may quote the entry.
     """
 
     status: range
@@ -50,7 +50,7 @@ class Row:
     reason: str = ""
 
     def fits(self, status: int, error_type: str, reason: str) -> bool:
-        """Tell whether the row speaks of this answer."""
+        """Tell whether the row matches this answer."""
         return status in self.status and self.type in error_type and reason.startswith(self.reason)
 
 
@@ -59,17 +59,17 @@ def _only(status: int) -> range:
 
 
 ANY = range(1000)
-"""Three digits: what HTTP has room for, and what some proxies make use of."""
+"""Any three digits: some proxies use a status that HTTP does not define."""
 
 ITEM: Sequence[Row] = (
     Row(range(200, 202), Verdict.DELIVERED),
     Row(_only(409), Verdict.DUPLICATE, type="version_conflict_engine_exception"),
     Row(_only(429), Verdict.RETRY, Fault.TOO_MANY_REQUESTS),
-    # 9.1.5 answers so to a line that is no object (measured); it would for ever.
+    # How 9.1.5 answers a line that is no JSON object (measured), each time.
     Row(_only(500), Verdict.REJECTED, type="not_x_content_exception"),
     Row(range(500, 600), Verdict.RETRY, Fault.SERVER_ERROR),
     Row(_only(403), Verdict.WAIT, Fault.REFUSED, type="security_exception"),
-    # A status of 400, and yet nothing that is the entry's fault.
+    # A status of 400 that the entry does not cause.
     Row(_only(400), Verdict.WAIT, Fault.CLUSTER_STATE, reason="no write index is defined"),
     Row(_only(400), Verdict.WAIT, Fault.CLUSTER_STATE, type="index_closed_exception"),
     Row(_only(400), Verdict.WAIT, Fault.CLUSTER_STATE, reason="pipeline with id"),
@@ -78,7 +78,7 @@ ITEM: Sequence[Row] = (
 )
 
 SHUT = frozenset({"cluster_block_exception", "index_closed_exception", "index_not_found_exception"})
-"""What an index answers that takes no entry any more, not even of a request that was sent before."""
+"""Errors of an index that takes no entries any more, not even those of an earlier request."""
 
 REQUEST: Sequence[Row] = (
     Row(_only(413), Verdict.SPLIT),
@@ -90,33 +90,33 @@ REQUEST: Sequence[Row] = (
     Row(range(1), Verdict.RETRY, Fault.NO_ANSWER),
     Row(ANY, Verdict.RETRY, Fault.NOT_AN_ANSWER),
 )
-"""Of requests that were not answered item by item; status 0 is no answer at all."""
+"""For requests that were not answered item by item. Status 0 means no answer."""
 
 
 CLUSTER = Row(range(0), Verdict.WAIT, Fault.CLUSTER_STATE)
-"""What is known without an answer: the cluster is not in a state to take entries."""
+"""Without an answer: the cluster is not in a state to take entries."""
 
 
 FAILING = Row(_only(500), Verdict.DOUBT, Fault.SERVER_ERROR)
-"""An entry at which the server fails: for reasons of its own, or each time, because of what is in it."""
+"""The server failed at an entry: for a reason of its own, or because of what the entry contains."""
 PAGE = Row(_only(400), Verdict.DOUBT, Fault.NOT_AN_ANSWER)
-"""A request that somebody on the way refuses, for what is in it or for a reason of his own."""
+"""A proxy refused a request: for a reason of its own, or because of what an entry contains."""
 
 OUTGROWN = Row(_only(429), Verdict.ALONE, Fault.TOO_MANY_REQUESTS)
-"""An operation that takes more memory than the server ever gives to all of them: waiting does not help."""
+"""An operation that needs more memory than the server's limit for all operations: waiting does not help."""
 CROWDED = Row(_only(429), Verdict.DOUBT, Fault.TOO_MANY_REQUESTS)
-"""An operation that takes more than there is beside its own request, if this node holds that request too."""
+"""An operation that does not fit beside its own request, if the same node holds both."""
 _PRESSURE = re.compile(r"(?:\ball_bytes=(\d+), )?\b(\w+)_operation_bytes=(\d+), max_\w+_bytes=(\d+)\]")
 _LARGEST = re.compile(r"of size \[(\d+)\] bytes, which exceeds the maximum allowed limit of \[(\d+)\]")
 _BREAKER = re.compile(
     r"\[\w+\] Data too large, .* which is larger than the limit of \[(\d+)/(?:.* new bytes reserved: \[(\d+)/)?"
 )
 BESIDE_ENTRY = 4096
-"""More bytes than the server counts for a request of one entry besides its body (measured: 170 to 300)."""
+"""Upper bound of what the server counts for a request of one entry besides its body (measured: 170 to 300 bytes)."""
 
 
 def judge_item(item: "Item", size: int = 0, count: int = 1) -> Row:
-    """Look up what an answer to a request of `size` bytes, with `count` entries, says of one of them."""
+    """Look up one item of the answer to a request of `size` bytes and `count` entries."""
     row = judge(ITEM, item.status, item.error_type, item.reason)
     if row.fault is Fault.TOO_MANY_REQUESTS:
         return _crowding(item.reason, size, count) or row
@@ -124,9 +124,9 @@ def judge_item(item: "Item", size: int = 0, count: int = 1) -> Row:
 
 
 def judge_request(status: int, reason: str, size: int, *, page: bool = False) -> Row:
-    """Look up what the answer to a whole request of `size` bytes says, that tells nothing of its entries.
+    """Look up the answer to a request of `size` bytes that failed as a whole.
 
-    `page`: it is not JSON, so not Elasticsearch's; its status counts all the same.
+    `page`: the answer is not JSON, so it comes from a proxy; its status counts all the same.
     """
     if page and status in PAGE.status:
         return PAGE
@@ -137,17 +137,17 @@ def judge_request(status: int, reason: str, size: int, *, page: bool = False) ->
 
 
 def _breaks(reason: str, size: int) -> bool:
-    """Tell whether a circuit breaker would open for this request alone; some say what they count for it."""
+    """Tell whether this request alone trips a circuit breaker; some errors say how many bytes they count for it."""
     breaker = _BREAKER.match(reason)
     return breaker is not None and max(size, int(breaker[2] or 0)) > int(breaker[1])
 
 
 def _crowding(reason: str, size: int, count: int) -> Row | None:
-    """Tell a permanent 429 from a passing one, which only its figures do (7.17.28, 8.19.16, 9.1.5 and 9.5.0, measured).
+    """Tell a permanent 429 from a temporary one by its figures (measured on 7.17.28, 8.19.16, 9.1.5 and 9.5.0).
 
-    A tenth of the heap is for all operations under way. An entry counts once as what is coordinated, refused with its
-    request; from 9.1 on four times its size once more for the primary shard, refused as an item: then the request's own
-    bytes are among `all_bytes`, unless another node coordinates it, where they are somebody else's.
+    The limit for all operations in flight is a tenth of the heap. An entry counts once as a coordinating operation, refused
+    with its request. From 9.1 on it counts four times its size as a primary operation, refused as an item: then `all_bytes`
+    includes the request's own bytes, unless another node coordinates the request.
     """
     if largest := _LARGEST.search(reason):
         return OUTGROWN if int(largest[1]) > int(largest[2]) else None
@@ -163,13 +163,13 @@ def _crowding(reason: str, size: int, count: int) -> Row | None:
 
 
 def judge(rows: Sequence[Row], status: int, error_type: str = "", reason: str = "") -> Row:
-    """Look an answer up."""
+    """Return the first row that matches."""
     return next(row for row in rows if row.fits(status, error_type, reason))
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """What a bulk answer says of one entry."""
+    """What a bulk answer says about one entry."""
 
     status: int
     index: str
@@ -179,19 +179,19 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A sound bulk answer: `index` took every entry, or `items` tells of each."""
+    """A valid bulk answer: `index` took every entry, or `items` has one item for each."""
 
     index: str | None
     items: Sequence[Item] = ()
 
 
 def read_answer(data: object, count: int) -> Answer:
-    """Read a bulk answer to `count` entries. Raises NotAnAnswer.
+    """Read a bulk answer to `count` entries. Raises InvalidAnswer.
 
-    Nearly always it says `count` times the same: created, in one index. That is recognised by its bytes, which costs
-    a twentieth of parsing it (measured: 0.02 against 0.4 µs an entry); anything else is parsed.
+    Nearly always all items are equal: created, in one index. Comparing the bytes shows that at a twentieth of the cost of
+    parsing (measured: 0.02 against 0.4 µs an entry). Any other answer is parsed.
     """
-    if not isinstance(data, bytes):  # elastic/client.py leaves all bulk answers as bytes, and nothing else
+    if not isinstance(data, bytes):  # elastic/client.py leaves bulk answers as bytes
         raise InvalidAnswer(f"not a bulk answer: {reprlib.repr(data)[:200]}")
     same = _same_for_all(data, count)
     try:
@@ -207,7 +207,7 @@ def read_answer(data: object, count: int) -> Answer:
 
 
 def _same_for_all(data: bytes, count: int) -> bytes | None:
-    """The item of an answer without errors that says the same of each entry."""
+    """The item of an answer without errors whose items are all equal; else None."""
     opening = b'{"errors":false,"items":['
     if not data.startswith(opening):
         return None
@@ -219,8 +219,8 @@ def _same_for_all(data: bytes, count: int) -> bytes | None:
 def _parsed(data: bytes) -> Any:
     """Parse an answer. Raises ValueError.
 
-    A reason quotes half of a surrogate pair as it stands in an entry (measured on 8.19.16 and 9.1.5); orjson takes
-    that for no JSON, and the entry would hold back all others for ever.
+    A reason may quote half of a surrogate pair from an entry (measured on 8.19.16 and 9.1.5). orjson refuses that, and then
+    the entry would hold back all others.
     """
     try:
         return orjson.loads(data)
@@ -244,5 +244,5 @@ def _item(item: dict[str, dict[str, object]]) -> Item:
 
 
 def _sound(text: str) -> str:
-    """Text that can be written: without half of a surrogate pair."""
+    """Text without half of a surrogate pair, which cannot be encoded."""
     return text.encode(errors="replace").decode()

@@ -1,20 +1,20 @@
 """The durable record of what is delivered: `checkpoint.json` in the state directory.
 
-Written whole: to a temporary file, fsync, rename, fsync of the directory; so it is always one of its versions. Version 2
-is a JSON object, indented so that a person can read it:
+Each write goes to a temporary file, then fsync, rename, fsync of the directory: a crash leaves the old file or the new one.
+Version 2 is a JSON object, indented for people to read:
 
     version      2
     written      when, ISO 8601, UTC
-    cluster      uuid of the cluster it speaks of, or null if that may not be asked
-    alias        the alias it speaks of
-    write_index  the index that was being written, and had been for a while; null if none was
+    cluster      uuid of the cluster, or null without the privilege to read it
+    alias        the alias
+    write_index  the write index, if it was older than the grace period; else null
     totals       lines read, created, duplicates, rejected, blank, and bytes of log, since the state began
     files        one object a file, the fields of `reading.identity.FileRecord`
 
-Version 1, of release 0.1, is read too: it knows no write index, and had a number, `twin`, go into the generation of a file
-that began like another one.
+Version 1, of release 0.1, is read too: it has no write index, and `twin` is a number that entered the generation of a file
+whose first line another file had too.
 
-`lock` beside it is held (flock) by the one indexer that uses the directory, and names it.
+The indexer that uses the directory holds `lock` beside it (flock), and writes its name into it.
 """
 
 import contextlib
@@ -40,12 +40,12 @@ VERSION = 2
 NAME = "checkpoint.json"
 DAMAGED = "checkpoint.damaged.json"
 FURTHEST = 2**63
-"""No file has such an offset."""
+"""Larger than any offset of a file."""
 
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """What is delivered, of which files, to where."""
+    """What is delivered, from which files, to which alias."""
 
     cluster: str | None = None
     alias: str | None = None
@@ -54,13 +54,13 @@ class Checkpoint:
     files: Sequence[FileRecord] = ()
 
     def to_json(self, written: datetime) -> bytes:
-        """Spell it as the file's bytes."""
+        """The bytes of the file."""
         stamp = {"version": VERSION, "written": written.isoformat(timespec="milliseconds")}
         return orjson.dumps(stamp | asdict(self), option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
 
     @classmethod
     def from_json(cls, data: bytes) -> "Checkpoint":
-        """Read it back. Raises ValueError for what is damaged, Unsupported for a version of the future."""
+        """Read the bytes of the file. Raises ValueError if they are damaged, Unsupported for a newer version."""
         try:
             stored = orjson.loads(data)
             version = stored["version"]
@@ -78,7 +78,7 @@ class Checkpoint:
 
 
 class Unsupported(Exception):  # noqa: N818 - a fact about a file
-    """A version that this program does not know."""
+    """A version that this program cannot read."""
 
 
 def _build(kind: type, stored: dict[str, Any]) -> Any:
@@ -92,33 +92,28 @@ def _kind(value: Any, kind: Any, name: str) -> Any:
 
 
 def _record(stored: dict[str, Any], version: int) -> FileRecord:
-    """A record as it can be used: with an offset that a file can have, and a first line that was looked at."""
+    """A record whose values are possible. Raises ValueError, KeyError, TypeError."""
     if not 0 <= stored["head"] <= HEAD:
         raise ValueError(f"not a checkpoint: head is {stored['head']}")
-    record: FileRecord = _build(FileRecord, stored if version == VERSION else _today(stored))
+    record: FileRecord = _build(FileRecord, stored if version == VERSION else _from_version_1(stored))
     if not (0 <= record.offset < FURTHEST and 0 <= record.generation < 2**32):
         raise ValueError(f"not a checkpoint: offset is {record.offset}, generation {record.generation}")
     return record
 
 
-def _today(record: dict[str, Any]) -> dict[str, Any]:
-    """What a record of version 1 is in version 2."""
+def _from_version_1(record: dict[str, Any]) -> dict[str, Any]:
+    """Convert a record of version 1 to version 2."""
     zeros = bytes(record["head"])
-    # A CRC is linear: what the twin number did to it can be taken back without the first line.
+    # A CRC is linear: the effect of the twin number can be undone without the first line.
     generation = record["generation"] ^ zlib.crc32(zeros, record["twin"]) ^ zlib.crc32(zeros)
     return record | {"generation": generation, "digest": None, "modified": 0}
 
 
 def read(directory: Path) -> Checkpoint | None:
-    """Read the checkpoint; None if there is none, or a damaged one.
-
-    Raises StateUnusable.
-    """
+    """Read the checkpoint; None if it is missing or damaged. Raises StateUnusable."""
     try:
         return Checkpoint.from_json((directory / NAME).read_bytes())
-    except FileNotFoundError:
-        return None
-    except ValueError:
+    except (FileNotFoundError, ValueError):
         return None
     except Unsupported as version:
         reason = f"its {NAME} is of version {version}, and this indexer knows versions 1 and {VERSION}"
@@ -128,10 +123,10 @@ def read(directory: Path) -> Checkpoint | None:
 
 
 class StateDirectory:
-    """A state directory, held by this indexer alone until it is closed."""
+    """A state directory, locked until it is closed."""
 
     def __init__(self, directory: Path) -> None:
-        """Lock it, making it if need be. Raises StateUnusable, StateInUse."""
+        """Create the directory if it is missing, and lock it. Raises StateUnusable, StateInUse."""
         self.directory = directory
         try:
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -147,7 +142,7 @@ class StateDirectory:
         except OSError as error:
             os.close(self._lock)
             raise StateUnusable(path=directory, reason=error.strerror) from None
-        with contextlib.suppress(OSError):  # a full disk spoils the name, not the lock
+        with contextlib.suppress(OSError):  # a full disk prevents the name, not the lock
             os.ftruncate(self._lock, 0)
             started = datetime.now(UTC).isoformat(timespec="seconds")
             os.pwrite(
@@ -155,7 +150,7 @@ class StateDirectory:
             )
 
     def load(self) -> tuple[Checkpoint, bool]:
-        """Read the checkpoint, and tell whether it was damaged; a damaged one is put aside and an empty one given.
+        """Read the checkpoint, and tell whether it was damaged: then it is renamed, and an empty one returned.
 
         Raises StateUnusable.
         """
@@ -166,11 +161,11 @@ class StateDirectory:
         return found or Checkpoint(), damaged
 
     def save(self, checkpoint: Checkpoint) -> None:
-        """Write it so that it survives a crash at any moment. Raises OSError."""
+        """Write the checkpoint durably. Raises OSError."""
         write_durably(self.directory / NAME, checkpoint.to_json(datetime.now(UTC)))
 
     def close(self) -> None:
-        """Let others have it."""
+        """Unlock the directory."""
         os.close(self._lock)
 
     def __enter__(self) -> Self:
@@ -181,7 +176,7 @@ class StateDirectory:
 
 
 def _lock_file(path: Path) -> int:
-    """Open it, making it if need be. Raises OSError, also if it is a link, or anything else than a file of its own."""
+    """Open the lock file, creating it if it is missing. Raises OSError, also if it is not a regular file with one link."""
     flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     try:
         descriptor = os.open(path, flags, 0o600)
@@ -196,10 +191,7 @@ def _lock_file(path: Path) -> int:
 
 
 def create(path: Path) -> int:
-    """Open a new file for writing, in place of what a crash, or somebody else, left there. Raises OSError.
-
-    A link that was planted under the name is removed, never followed.
-    """
+    """Open a new file for writing; remove what lies there, and never follow a link. Raises OSError."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     try:
         return os.open(path, flags, 0o600)
@@ -209,9 +201,9 @@ def create(path: Path) -> int:
 
 
 def open_to_others(directory: Path) -> list[str]:
-    """Of the state directory and the one of rejected lines those that others may write to, with their modes.
+    """Which of the state directory and its `rejected` other users may write to, each with its mode.
 
-    A group is none of others if it is ours and owns what is made there: so Kubernetes makes a volume ready (fsGroup).
+    Our own group is allowed if new files belong to it (setgid): Kubernetes prepares a volume so (fsGroup).
     """
     found = []
     for each in (directory, directory / "rejected"):
@@ -224,7 +216,7 @@ def open_to_others(directory: Path) -> list[str]:
 
 
 def write_durably(path: Path, data: bytes) -> None:
-    """Replace a file's content, or leave it as it was. Raises OSError."""
+    """Replace a file's content durably. Raises OSError, and then leaves it as it was."""
     temporary = path.with_name(path.name + ".new")
     descriptor = create(temporary)
     try:

@@ -11,18 +11,19 @@ from typing import Any
 import orjson
 from elasticsearch import Elasticsearch
 
-from indexer.elastic.client import connect, display_url, translate_errors
+from indexer.elastic.alias import backing
+from indexer.elastic.cluster import connected
 from indexer.elastic.failures import InvalidAnswer
-from indexer.errors import Fatal, StateUnusable, Stopped
+from indexer.errors import Fatal, StateUnusable
 from indexer.events import Events
 from indexer.reading.entries import Rejection, entry_in
 from indexer.settings import Connection, Delivery, State
 from indexer.show import Table
-from indexer.writing import answers, bulk
+from indexer.writing import answers
 from indexer.writing.batches import Batch, Body
 from indexer.writing.bulk import Sender
-from indexer.writing.dead_letters import DeadLetter, DeadLetterFiles
-from indexer.writing.target import Target, backing
+from indexer.writing.spool import DeadLetter, DeadLetterFiles
+from indexer.writing.target import Target
 
 ASKED_AT_ONCE = 1000
 """Rejected lines described in one answer, some 2 kB each."""
@@ -93,9 +94,9 @@ def listing(connection: Connection, state: State, limit: int) -> Listing:
     """Describe the newest refused lines. Raises Fatal."""
     local = list(_in_files(state, DeadLetterFiles(state.state_dir)))
     size = min(limit, 10_000)
-    with connect(connection, expects=size * DESCRIBED) as client, translate_errors(connection):
-        _refresh(client, connection.rejected)
-        answer = _search(client, connection.rejected, size=size, newest_first=True)
+    with connected(connection, expects=size * DESCRIBED) as cluster:
+        _refresh(cluster.client, connection.rejected)
+        answer = _search(cluster.client, connection.rejected, size=size, newest_first=True)
         total = int(answer["hits"]["total"]["value"])
         lines = [*map(_kept, answer["hits"]["hits"]), *local]
     lines.sort(key=lambda kept: kept.rejected, reverse=True)
@@ -112,18 +113,14 @@ def replay(
     local = DeadLetterFiles(state.state_dir)
     done = Replayed(0, 0, 0)
     expects = max(ASKED_AT_ONCE * DESCRIBED, 2 * (delivery.batch_bytes + delivery.max_line_bytes))
-    with connect(connection, expects=expects) as client, translate_errors(connection):
+    with connected(connection, expects=expects) as cluster:
+        client = cluster.client
         _refresh(client, connection.rejected)
-        behind = backing(client, connection.alias, display_url(connection))
-        target = Target(client, connection.alias, display_url(connection), behind, None)
-        sender = Sender(client, target, events, stop)
+        sender = Sender(client, Target(cluster, backing(cluster), None), events, stop)
         unread: list[str] = []
         for some in _in_groups(_all_kept(client, connection.rejected, state, local), delivery.batch_bytes):
             lines = _lines(client, connection.rejected, local, some, unread)
-            try:
-                outcome, again = sender.deliver(_batch([line for _, line in lines]))
-            except bulk.Stopped:
-                raise Stopped from None
+            outcome, again = sender.deliver(_batch([line for _, line in lines]))
             refused = {rejection.id for rejection in again}
             taken = [kept for kept, _ in lines if kept.id not in refused]
             _forget(client, connection.rejected, state, local, taken)

@@ -8,18 +8,17 @@ Other senders may notice a rollover later than this one. So nothing goes to a ne
 by then they all have noticed, and what they sent before can be found in the old one.
 """
 
-import re
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import orjson
-from elasticsearch import Elasticsearch, NotFoundError
+from elasticsearch import Elasticsearch
 
+from indexer.elastic.alias import Backing, backing
+from indexer.elastic.cluster import Cluster
 from indexer.elastic.failures import MAX_SHOWN, reading_answer
-from indexer.errors import AliasIsIndex, NotInstalled
 
 LOOK_EVERY = 1.0
 """Seconds for which a look at the alias holds."""
@@ -36,22 +35,12 @@ class IndexUnavailable(Exception):  # noqa: N818 - an answer, not an error
     """An index that cannot be asked now, with its reason."""
 
 
-@dataclass(frozen=True, slots=True)
-class Backing:
-    """The indices behind the alias, oldest first."""
-
-    write: str
-    indices: tuple[str, ...]
-
-
 class Target:
     """The write index, as looked up on the alias. May be used by several threads at once."""
 
     def __init__(
         self,
-        client: Elasticsearch,
-        alias: str,
-        url: str,
+        cluster: Cluster,
         behind: Backing,
         known: str | None,
         *,
@@ -59,9 +48,7 @@ class Target:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """`behind` is what is behind the alias; `known`, the write index of the caller's state, is not new to anybody."""
-        self._client = client
-        self._alias = alias
-        self._url = url
+        self._cluster = cluster
         self._grace = grace
         self._clock = clock
         self._lock = threading.Lock()
@@ -77,7 +64,7 @@ class Target:
         with self._lock:
             if self._clock() >= self._look_at:
                 looking = self._clock()
-                self._see(backing(self._client, self._alias, self._url))
+                self._see(backing(self._cluster))
                 self._look_at = looking + LOOK_EVERY
             return self._behind
 
@@ -101,31 +88,6 @@ class Target:
         """The write index, unless it is too new."""
         write, at = self._written
         return write if self._clock() >= at else None
-
-
-def _place(index: str) -> tuple[int, str]:
-    """The rollover number that an index's name ends in, or 0, and its name."""
-    found = re.fullmatch(r".*-(\d{6,})", index)
-    return (int(found[1]) if found else 0, index)
-
-
-def backing(client: Elasticsearch, alias: str, url: str) -> Backing:
-    """Ask what is behind the alias. Raises NotInstalled, AliasIsIndex, or what the client raises."""
-    try:
-        found = client.indices.get_alias(name=alias)
-    except NotFoundError:
-        if client.indices.exists(index=alias):
-            raise AliasIsIndex(alias=alias, url=url) from None
-        raise NotInstalled(alias=alias, url=url) from None
-    with reading_answer():
-        holders = {index: its["aliases"][alias] for index, its in found.items() if alias in its["aliases"]}
-        write = [index for index, held in holders.items() if held.get("is_write_index") is True]
-    indices = sorted(holders, key=_place)
-    if not write and len(indices) == 1:
-        write = indices
-    if not write:
-        raise NotInstalled(alias=alias, url=url)
-    return Backing(write[0], tuple(indices))
 
 
 def delivered(client: Elasticsearch, indices: Sequence[str], ids: Sequence[bytes]) -> set[bytes]:

@@ -7,10 +7,8 @@ it never replaces a source, because dashboards refer to it and people change its
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from elasticsearch import Elasticsearch
-
-from indexer.elastic.client import Server
-from indexer.settings import Connection, Reader
+from indexer.elastic.cluster import Cluster
+from indexer.settings import Reader
 from indexer.show import Table
 from indexer.zoomdata import connections, facts, sources
 from indexer.zoomdata.api import Api
@@ -52,14 +50,7 @@ class Connected:
 
 
 def connect(
-    client: Elasticsearch,
-    connection: Connection,
-    server: Server,
-    api: Api,
-    reader: Reader,
-    parameters: Mapping[str, str],
-    *,
-    views: bool,
+    cluster: Cluster, api: Api, reader: Reader, parameters: Mapping[str, str], *, views: bool
 ) -> Connected:
     """Create or update the connection and the sources.
 
@@ -68,15 +59,15 @@ def connect(
 
     Raises Fatal, and what the client raises.
     """
-    alias = connection.alias
+    alias = cluster.alias
     notes = []
-    access = facts.access(client, connection, reader)
-    specs = facts.source_specs(client, connection, views=views)
-    if views and (types := facts.types_without_view(client, connection)):
+    access = facts.access(cluster, reader)
+    specs = facts.source_specs(cluster, views=views)
+    if views and (types := facts.types_without_view(cluster)):
         notes.append(f"No view yet for {', '.join(types)}: run `indexer template views`")
-    notes += _check_version(api.discover(), access, alias, server)
-    connector = connections.choose_connector(api, server)
-    if note := version_note(connector, server.version):
+    notes += _check_version(api.discover(), access, cluster)
+    connector = connections.choose_connector(api, cluster.server)
+    if note := version_note(connector, cluster.server.version):
         notes.append(note)
     body = connections.connection_body(connector, access, parameters, alias)
     installer = SourceInstaller(api, alias, notes)
@@ -91,13 +82,13 @@ def connect(
     return Connected(api.url, version, str(connector), body["name"], was, done, tuple(notes))
 
 
-def _check_version(api: Api, access: Access, alias: str, server: Server) -> list[str]:
+def _check_version(api: Api, access: Access, cluster: Cluster) -> list[str]:
     """Notes on an unknown version. Raises ZoomdataTooOld."""
     version = api.version
     if version is None:
         return ["The version of Zoomdata is unknown: its answer has an unknown form"]
     if version[:2] < OLDEST:
-        steps = manual_steps(access, alias, server)
+        steps = manual_steps(access, cluster)
         raise ZoomdataTooOld(url=api.url, version=".".join(map(str, version)), steps=steps)
     if version[0] > NEWEST_KNOWN:
         return [
@@ -106,11 +97,11 @@ def _check_version(api: Api, access: Access, alias: str, server: Server) -> list
     return []
 
 
-def manual_steps(access: Access, alias: str, server: Server) -> str:
+def manual_steps(access: Access, cluster: Cluster) -> str:
     """How to connect a Zoomdata whose API is not supported."""
     user = f", user {access.user!r} with its password" if access.user else ""
     return (
-        f"add a connection of the type Elasticsearch {server.version[0]} with the connection string {access.address}, "
-        f"the cluster name {access.cluster!r}{user}; then a source that reads the alias {alias} (or the indices {alias}-0*), with "
+        f"add a connection of the type Elasticsearch {cluster.server.version[0]} with the connection string {access.address}, "
+        f"the cluster name {access.cluster!r}{user}; then a source that reads the alias {cluster.alias} (or the indices {cluster.alias}-0*), with "
         f"the time bar on {sources.TIME}."
     )

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from indexer.elastic.client import Server
+from indexer.elastic.server import Server
 from indexer.zoomdata import sources
 from indexer.zoomdata.api import PLACEHOLDER_ID, Api
 from indexer.zoomdata.connectors import (

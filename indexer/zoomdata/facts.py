@@ -5,9 +5,9 @@ from urllib.parse import quote, urlsplit
 
 from elasticsearch import Elasticsearch
 
-from indexer.elastic.client import display_url
+from indexer.elastic.cluster import Cluster
 from indexer.errors import WrongUsage
-from indexer.settings import Connection, Reader
+from indexer.settings import Reader
 from indexer.setup.view_install import TYPES
 from indexer.setup.views import assigned, type_of, views_in
 from indexer.zoomdata.connectors import Access
@@ -17,7 +17,7 @@ FIELDS_PER_SEARCH = 300
 """FIELDS_PER_SEARCH * TYPES stays below 65,536 buckets (`search.max_buckets`)."""
 
 
-def access(client: Elasticsearch, connection: Connection, reader: Reader) -> Access:
+def access(cluster: Cluster, reader: Reader) -> Access:
     """How Zoomdata reaches Elasticsearch. Requires the cluster privilege `monitor`. Raises WrongUsage, SecretUnusable."""
     user, password = reader.reader_username, reader.reader_password
     if (user is None) != (password is None):
@@ -25,18 +25,20 @@ def access(client: Elasticsearch, connection: Connection, reader: Reader) -> Acc
             what="--reader-username and its password belong together",
             remedy="Give both: --reader-username, and INDEXER_READER_PASSWORD or --reader-password-file",
         )
-    if user is None and (connection.identities or "@" in "".join(connection.elasticsearch_url)):
+    if user is None and (
+        cluster.connection.identities or "@" in "".join(cluster.connection.elasticsearch_url)
+    ):
         raise WrongUsage(
             what="Zoomdata needs an Elasticsearch user of its own",
-            remedy=f"Give --reader-username, with the role {connection.alias}-zoomdata (`indexer template roles`), and its "
+            remedy=f"Give --reader-username, with the role {cluster.alias}-zoomdata (`indexer template roles`), and its "
             "password by INDEXER_READER_PASSWORD or --reader-password-file",
         )
     if "@" in (reader.reader_url or ""):
         raise WrongUsage(
             what="--reader-url holds a user", remedy="Give --reader-username and its password instead"
         )
-    cluster = client.nodes.info(node_id="_local", filter_path="cluster_name")["cluster_name"]
-    return Access(reader.reader_url or address(display_url(connection)), str(cluster), user, password)
+    name = cluster.client.nodes.info(node_id="_local", filter_path="cluster_name")["cluster_name"]
+    return Access(reader.reader_url or address(cluster.url), str(name), user, password)
 
 
 def address(urls: str) -> str:
@@ -54,30 +56,31 @@ def address(urls: str) -> str:
     return f"{parts[0].scheme}://{listed}{parts[0].path.rstrip('/')}"
 
 
-def source_specs(client: Elasticsearch, connection: Connection, *, views: bool) -> list[SourceSpec]:
+def source_specs(cluster: Cluster, *, views: bool) -> list[SourceSpec]:
     """The sources to install: one over the alias, and with `views` one for each type that has a view and entries.
 
     Requires `read` and `view_index_metadata`. Raises what the client raises.
     """
-    everything = SourceSpec(connection.alias, connection.alias)
+    client, alias = cluster.client, cluster.alias
+    everything = SourceSpec(alias, alias)
     if not views:
         return [everything]
-    found = fields_by_type(client, connection.alias)
+    found = fields_by_type(client, alias)
     return [
         everything,
         *(
-            SourceSpec(name, connection.alias, activity_type, found[activity_type])
-            for name, activity_type in sorted(_views(client, connection.alias).items())
+            SourceSpec(name, alias, activity_type, found[activity_type])
+            for name, activity_type in sorted(_views(client, alias).items())
             if activity_type in found
         ),
     ]
 
 
-def types_without_view(client: Elasticsearch, connection: Connection) -> list[str]:
+def types_without_view(cluster: Cluster) -> list[str]:
     """Types in the index for which `indexer template views` would create a view."""
-    types = dict.fromkeys(_types(client, connection.alias), 1)
-    have = set(_views(client, connection.alias).values())
-    fresh, _ = assigned({it: n for it, n in types.items() if it not in have}, {}, connection.alias)
+    types = dict.fromkeys(_types(cluster.client, cluster.alias), 1)
+    have = set(_views(cluster.client, cluster.alias).values())
+    fresh, _ = assigned({it: n for it, n in types.items() if it not in have}, {}, cluster.alias)
     return sorted(str(type_of(view)) for view in fresh.values())
 
 

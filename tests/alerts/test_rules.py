@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 from elasticsearch import Elasticsearch
 
-from indexer.elastic.client import connect, inspect_server
+from indexer.elastic.client import connect
+from indexer.elastic.cluster import Cluster
 from indexer.settings import Connection
 from indexer.setup.templates import install
 from tests.alerts.elastalert import NAMES, ElastAlert, environment
@@ -124,7 +125,7 @@ def looking(
     memory = f"{connection.alias}-told"
     watcher = ElastAlert(environment(), directory, server.url, server.version, connection.alias, memory)
     with connect(connection) as client:
-        install(client, connection, inspect_server(client))
+        install(Cluster(client, connection))
         _add(client, connection.alias, entries)
         watcher.set_up()
         yield watcher, client
@@ -225,7 +226,7 @@ def test_its_user_needs_no_more_than_compose_gives(secured: Secured, tmp_path: P
     )
     connection = secured.connection("admin", alias, tmp_path / "password")
     with connect(connection) as client:
-        install(client, connection, inspect_server(client))
+        install(Cluster(client, connection))
         _add(client, alias, [at(10, "SOURCE", "DELETED", "ann", sourceName="Sales")])
         watcher.set_up()
         with watcher.running():

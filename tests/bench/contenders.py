@@ -8,6 +8,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import cycle
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -18,7 +19,7 @@ from elasticsearch import Elasticsearch
 from indexer.elastic.alias import FIRST
 from indexer.reading.entries import entries_of
 from indexer.reading.lines import Lines, LineSplitter
-from indexer.reading.log import BLOCK
+from indexer.reading.reader import BLOCK
 from indexer.settings import Connection, Delivery
 from indexer.writing.answers import FILTER_PATH
 from indexer.writing.batches import Batch, Batcher
@@ -32,7 +33,7 @@ CEILING, STREAMING, OURS = (
 )
 GENERATION = 0x3F0A9C2E
 LOOK = 0.02
-"""Seconds between looks at how far a contender is that does not end by itself."""
+"""Polling interval, in seconds, for a contender that does not end by itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +70,17 @@ class Job:
             (job.bodies / f"{count:09}").write_bytes(batch.body.data)
             count += batch.body.count
         return cls(job.log, job.bodies, count)
+
+    def repeated(self, log: Path, size: int) -> "Job":
+        """Write a log of `size` bytes that repeats the lines of this one; the bodies stay as they are."""
+        count, left = 0, size
+        with log.open("wb") as file:
+            for line in cycle(self.log.read_bytes().splitlines(keepends=True)):
+                left -= file.write(line)
+                count += 1
+                if left <= 0:
+                    break
+        return Job(log, self.bodies, count)
 
 
 def blocks(log: Path) -> Iterator[bytes]:

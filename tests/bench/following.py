@@ -17,7 +17,7 @@ from noticing import Inotify, Polling
 
 from indexer.events import Events, Totals
 from indexer.run import run
-from indexer.settings import Connection, Delivery, State
+from indexer.settings import Connection, Delivery, LogFiles, State
 
 
 class Acknowledgements(Events):
@@ -66,7 +66,7 @@ def main() -> None:
     stop = (Inotify if way == "inotify" else Polling)(paths, int(milliseconds) / 1000)
     threading.Thread(target=obey, args=(heard, stop), daemon=True).start()
     run(
-        logs,
+        LogFiles(logs),
         Connection(elasticsearch_url=[url]),
         Delivery(poll_interval=stop.seconds),
         State(state_dir=Path(state)),

@@ -26,7 +26,8 @@ from rich.table import Column, Table
 
 from indexer.demo import sample
 from indexer.demo.embedded import Embedded, Java
-from indexer.elastic.client import connect, inspect_server
+from indexer.elastic.client import connect
+from indexer.elastic.cluster import Cluster
 from indexer.settings import Connection, Delivery
 from indexer.setup.templates import install
 
@@ -136,7 +137,7 @@ def try_out(way: str, url: str, directory: Path, load: Load) -> Result:
 
 def fresh_index(client: Elasticsearch, connection: Connection) -> None:
     client.options(ignore_status=404).indices.delete(index=f"{connection.alias}-000001")
-    install(client, connection, inspect_server(client))
+    install(Cluster(client, connection))
 
 
 def figures(results: dict[str, Result]) -> Table:

@@ -10,7 +10,8 @@ import tempfile
 from pathlib import Path
 
 from indexer.demo.embedded import Embedded
-from indexer.elastic.client import connect, inspect_server
+from indexer.elastic.client import connect
+from indexer.elastic.cluster import Cluster
 from indexer.settings import Connection
 from indexer.setup.templates import install
 from tests.conftest import in_memory
@@ -34,7 +35,7 @@ def measured(url: str, length: int) -> tuple[int, int, int]:
     """Peak memory in MB, entries created, lines rejected."""
     connection = Connection(elasticsearch_url=[url], alias=f"long{length}-activity")
     with connect(connection) as client, tempfile.TemporaryDirectory() as directory:
-        install(client, connection, inspect_server(client))
+        install(Cluster(client, connection))
         log = Path(directory, "activity.log")
         with log.open("wb") as file:  # in parts: a process begins with the peak of the one that started it
             file.write(SHORT % 1 + b'{"n":2,"payload":"')

@@ -14,7 +14,8 @@ from pathlib import Path
 from elasticsearch import Elasticsearch
 
 from indexer.demo.embedded import Embedded
-from indexer.elastic.client import connect, inspect_server
+from indexer.elastic.client import connect
+from indexer.elastic.cluster import Cluster
 from indexer.settings import Connection
 from indexer.setup.templates import install
 from tests.conftest import in_memory
@@ -39,7 +40,7 @@ def measured(url: str, count: int) -> tuple[float, ...]:
     """Measure one number of files."""
     connection = Connection(elasticsearch_url=[url], alias=f"many{count}-activity")
     with connect(connection) as client, tempfile.TemporaryDirectory() as directory:
-        install(client, connection, inspect_server(client))
+        install(Cluster(client, connection))
         logs = Path(directory, "logs")
         logs.mkdir()
         for number in range(count):

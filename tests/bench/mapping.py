@@ -25,7 +25,8 @@ from elasticsearch import Elasticsearch
 
 from indexer.demo.embedded import Embedded, Java
 from indexer.demo.sample import entries
-from indexer.elastic.client import connect, inspect_server
+from indexer.elastic.client import connect
+from indexer.elastic.server import inspect_server
 from indexer.settings import Connection
 from indexer.setup.plan import plan
 

@@ -19,12 +19,12 @@ from indexer.elastic.client import connect
 from indexer.reading.entries import entries_of
 from indexer.reading.files import look_at
 from indexer.reading.lines import Lines, LineSplitter
-from indexer.reading.log import BLOCK
+from indexer.reading.reader import BLOCK
 from indexer.reading.sources import open_log
 from indexer.settings import Connection, Delivery
 from indexer.writing.answers import read_answer
 from indexer.writing.batches import Batch, Batcher
-from indexer.writing.bulk import post
+from indexer.writing.request import post
 
 PASSES = 5
 READ, SPLIT, IDENTIFY, BUILD, SEND, ANSWER = (

@@ -11,15 +11,9 @@ takes for an empty log, its start-up, is taken off. Server and client share the 
 round: ratios are made within a round, and hold better than the figures do.
 """
 
-import argparse
 import statistics
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from itertools import cycle
-from pathlib import Path
-from tempfile import TemporaryDirectory
+from dataclasses import dataclass, replace
 
 import mapping
 from contenders import (
@@ -37,14 +31,8 @@ from contenders import (
 from rich.console import Console
 from rich.table import Column, Table
 from stages import stages
-from turns import Turns, middle, ratio, turn
+from turns import Turns, arguments, middle, prepared, ratio, turn
 
-from indexer.demo.embedded import Embedded, Java
-from indexer.demo.sample import entries
-from indexer.elastic.client import connect, inspect_server
-from indexer.settings import Connection
-
-END = datetime(2026, 11, 23, tzinfo=UTC)
 MB = 1_000_000
 
 
@@ -131,18 +119,11 @@ def speed_aims(results: dict[str, Turns]) -> list[Aim]:
 
 def memory(task: Task) -> list[Aim]:
     """The same for little and for much."""
-    lines = task.job.log.read_bytes().splitlines(keepends=True)
     peaks: dict[int, Usage] = {}
     for size in (100 * MB, 1000 * MB):
-        log, count, left = task.bench.directory / f"{size}.log", 0, size
-        with log.open("wb") as file:
-            for line in cycle(lines):
-                left -= file.write(line)
-                count += 1
-                if left <= 0:
-                    break
-        peaks[size] = turn(task.bench, ours, Job(log, task.nothing.bodies, count))
-        log.unlink()
+        job = task.job.repeated(task.bench.directory / f"{size}.log", size)
+        peaks[size] = turn(task.bench, ours, replace(job, bodies=task.nothing.bodies))
+        job.log.unlink()
     table = Table("log", "seconds", "peak RSS MB", title="Memory of `indexer run --once`")
     for size, usage in peaks.items():
         table.add_row(f"{size // MB:,} MB", f"{usage.seconds:.1f}", f"{usage.memory:.1f}")
@@ -216,25 +197,12 @@ PARTS: dict[str, Callable[[Task], list[Aim]]] = {
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else None)
-    parser.add_argument("parts", nargs="*", metavar="PART", help=f"{', '.join(PARTS)}; all if none is named")
-    parser.add_argument("--elasticsearch-url", help="an embedded server is started if none is given")
-    parser.add_argument("--count", type=int, default=100_000)
-    parser.add_argument("--rounds", type=int, default=3)
-    given = parser.parse_args()
-    with ExitStack() as stack:
-        directory = Path(stack.enter_context(TemporaryDirectory(prefix="indexer-bench-")))
-        # The options that make the embedded server start fast make it slow afterwards.
-        url = given.elasticsearch_url or stack.enter_context(Embedded(java=Java(heap=1024, flags=()))).url
-        connection = Connection(elasticsearch_url=[url], request_timeout=600)
-        client = stack.enter_context(connect(connection))
-        job = Job.of(directory / "job", entries(given.count, end=END))
-        nothing = Job.of(directory / "nothing", [])
-        task = Task(Bench(client, connection, directory), job, nothing, given.rounds, Console(width=125))
-        size = job.log.stat().st_size / job.count
-        task.console.print(f"Elasticsearch {inspect_server(client)}, {job.count:,} entries of {size:.0f} B")
+    given = arguments(__doc__, PARTS)
+    console = Console(width=125)
+    with prepared(given, console) as (bench, job):
+        task = Task(bench, job, Job.of(bench.directory / "nothing", []), given.rounds, console)
         aims = [aim for name in given.parts or PARTS for aim in PARTS[name](task)]
-    task.console.print(aims_table(aims))
+    console.print(aims_table(aims))
 
 
 def aims_table(aims: Sequence[Aim]) -> Table:

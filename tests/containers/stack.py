@@ -127,7 +127,7 @@ class Stack:
     # ---- what the indexer says of itself
 
     def ask(self, path: str) -> tuple[int, bytes]:
-        """The status and the body of a page of the indexer's monitoring; 0 if nobody answers."""
+        """The status and the body of a page of the indexer's monitoring; 0 without an answer."""
         try:
             port = self.port("indexer", MONITORING)
             with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as answer:

@@ -36,7 +36,7 @@ def volume(stack: Stack) -> Iterator[Volume]:
         ({"INDEXER_CA_CERTS": "/run/secrets/writer"}, 1, "/run/secrets/writer"),
         ({"INDEXER_API_KEY": "k"}, 2, "API key"),
         ({"INDEXER_STATE_DIR": "/proc/state"}, 1, "Cannot use the state directory /proc/state"),
-        ({"INDEXER_MONITORING_ADDRESS": "9464"}, 2, "'9464' is no HOST:PORT"),
+        ({"INDEXER_MONITORING_ADDRESS": "9464"}, 2, "'9464' is not HOST:PORT"),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )
@@ -62,7 +62,7 @@ def test_no_storm_of_restarts(stack: Stack) -> None:
 
 
 def test_a_log_volume_that_is_not_ours(stack: Stack, volume: Volume) -> None:
-    """Logs of root, readable and no more, in a directory that nobody else may write to, are indexed like any others."""
+    """Logs that root owns and the indexer may only read are indexed."""
     until(stack.ready)
     logs = volume(
         """echo '{"eventDate":"2026-05-11 06:30:00.000","of":"elsewhere"}' >zoomdata-activity.log; chmod 755 ."""
@@ -82,7 +82,7 @@ def test_a_log_that_may_not_be_read(stack: Stack, volume: Volume) -> None:
 
 
 def test_a_state_volume_that_is_not_ours(stack: Stack, volume: Volume) -> None:
-    """A state directory that cannot be written to is said at once."""
+    """A state directory that cannot be written to is an error at once."""
     until(stack.ready)
     ended = stack.alone(
         "run",
@@ -94,7 +94,7 @@ def test_a_state_volume_that_is_not_ours(stack: Stack, volume: Volume) -> None:
 
 
 def test_a_right_setting_is_found_right(stack: Stack) -> None:
-    """`indexer check` in the running container finds nothing to mend, and no lifecycle management in this server."""
+    """`indexer check` in the running container finds no fault, and no lifecycle management in this server."""
     until(stack.ready)
     found = orjson.loads(docker("exec", stack.container("indexer"), "indexer", "check", "--json").stdout)
     assert found["fine"] is True

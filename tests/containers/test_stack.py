@@ -107,7 +107,7 @@ def test_a_stop_drains(running: Stack) -> None:
 
 
 def test_a_rejected_line_is_counted(running: Stack) -> None:
-    """A line that is no entry is in the metrics, with its kind, and makes nobody unready."""
+    """A line that is no entry is in the metrics, with its kind, and the indexer stays ready."""
     running.settle()
     before = running.metric('indexer_entries_total{result="rejected"}')
     log = "/logs/zoomdata-activity.log"
@@ -121,7 +121,7 @@ def test_a_rejected_line_is_counted(running: Stack) -> None:
 
 
 def test_it_runs_without_rights(running: Stack) -> None:
-    """The process has no capability and can gain none, writes nowhere but to its state, and is nobody."""
+    """The process has no capability and can gain none, writes only to its state, and runs as an unprivileged user."""
     container = running.container("indexer")
     process = docker("exec", container, "cat", "/proc/1/status").stdout
     facts = dict(line.split(":\t", 1) for line in process.splitlines() if ":\t" in line)

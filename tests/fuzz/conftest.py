@@ -1,4 +1,4 @@
-"""Fuzzing: what others wrote is read without an error that nobody foresaw. Some hundred examples a target, or as long as FUZZ_SECONDS says.
+"""Fuzzing: foreign bytes raise no unexpected error. Some hundred examples a target, or as long as FUZZ_SECONDS says.
 
 Each target takes bytes that are made of its corpus (tests/fuzz/corpus/), cut, doubled, joined and changed, or of nothing.
 """

@@ -1,4 +1,4 @@
-"""A checkpoint that somebody or something has changed is read as it stands, or is damaged; nothing in between."""
+"""A changed checkpoint is read as it stands, or is damaged; nothing in between."""
 
 import tempfile
 from contextlib import suppress

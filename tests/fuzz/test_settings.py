@@ -1,10 +1,9 @@
-"""Settings from an environment of whatever text: they make sense, or it is said in a sentence with the exit code 1 or 2."""
+"""Settings from an environment of any text: they are valid, or the command fails with a sentence and exit code 1 or 2."""
 
 import os
 from contextlib import suppress
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
 
 import typer
 from hypothesis import given
@@ -120,59 +119,7 @@ def environments(draw: st.DrawFn) -> dict[str, str]:
     return draw(st.dictionaries(st.sampled_from(NAMES), st.sampled_from(WORDS) | VALUES, max_size=4))
 
 
-def made(given: dict[str, Any]) -> typer.Typer:
-    app = typer.Typer()
-
-    @app.command()
-    @options
-    def command(
-        connection: Connection,
-        state: State,
-        delivery: Delivery,
-        monitoring: Monitoring,
-        indices: Indices,
-        kibana: Kibana,
-        zoomdata: Zoomdata,
-        reader: Reader,
-    ) -> None:
-        """Take all groups."""
-        given["all"] = connection, state, delivery, monitoring, indices, kibana, zoomdata, reader
-
-    return app
-
-
-GIVEN: dict[str, Any] = {}
-COMMAND = get_command(made(GIVEN))
-
-
-@given(environments())
-def test_settings_make_sense_or_are_a_sentence(environment: dict[str, str]) -> None:
-    """What is made of them at the start of each command raises nothing but what becomes a sentence."""
-    before = {name: os.environ.pop(name) for name in [*os.environ] if name.startswith(PREFIX)}
-    os.environ.update(environment)
-    GIVEN.clear()
-    try:
-        code = ended()
-    finally:
-        for name in environment:
-            os.environ.pop(name, None)
-        os.environ.update(before)
-    assert code in {0, 1, 2}
-
-
-def ended() -> object:
-    """The exit code of a command that makes of its settings what all commands do."""
-    try:
-        COMMAND.main([], prog_name="indexer")
-    except Fatal as error:
-        return error.exit_code
-    except SystemExit as end:
-        if end.code == 0:
-            use(*GIVEN["all"])
-        return end.code
-    return None
-
-
+@options
 def use(
     connection: Connection,
     state: State,
@@ -204,3 +151,33 @@ def use(
     ]
     assert all(isinstance(text, str) for text in told)
     assert str(translate(Unreachable(url=display_url(connection), reason="r"), connection))
+
+
+APP = typer.Typer()
+APP.command()(use)
+COMMAND = get_command(APP)
+
+
+@given(environments())
+def test_settings_make_sense_or_are_a_sentence(environment: dict[str, str]) -> None:
+    """What is made of them at the start of each command raises nothing but what becomes a sentence."""
+    before = {name: os.environ.pop(name) for name in [*os.environ] if name.startswith(PREFIX)}
+    os.environ.update(environment)
+    try:
+        code = ended()
+    finally:
+        for name in environment:
+            os.environ.pop(name, None)
+        os.environ.update(before)
+    assert code in {0, 1, 2}
+
+
+def ended() -> object:
+    """The exit code of a command that makes of its settings what all commands do."""
+    try:
+        COMMAND.main([], prog_name="indexer")
+    except Fatal as error:
+        return error.exit_code
+    except SystemExit as end:
+        return end.code
+    return None

@@ -1,32 +1,23 @@
-"""The alias is moved, removed or replaced while entries are on their way: one copy of each entry all the same."""
+"""The alias is moved, removed or replaced while entries are in flight: one copy of each entry."""
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from indexer.events import Fault
 from indexer.writing.target import LOOK_EVERY
-from tests.integration.conftest import Lab
 from tests.support.real_faults.actions import lost
 from tests.support.real_faults.laboratory import (
     SMALL,
     FaultyLab,
-    behind_proxy,
     entries,
     failures,
     until_read,
 )
 from tests.support.real_faults.proxy import carried_out
-
-
-@pytest.fixture
-def faulty(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> Iterator[FaultyLab]:
-    """A laboratory behind a proxy."""
-    with behind_proxy(lab, monkeypatch) as faulty:
-        yield faulty
 
 
 def point(faulty: FaultyLab, to: str, *, leaving: list[str], staying: list[str] | None = None) -> None:
@@ -108,7 +99,7 @@ def without_alias(faulty: FaultyLab, index: str) -> None:
 
 
 def test_the_alias_is_missing_for_a_while(faulty: FaultyLab) -> None:
-    """No entry is rejected, no index is made by mistake, what to do is said, and with the alias all goes in."""
+    """No entry is rejected, no index is created by mistake, the hint is logged; with the alias all is indexed."""
     lines = entries(1000)
     faulty.append(lines[:500])
     with faulty.following(batch_bytes=SMALL) as following:
@@ -128,7 +119,7 @@ def test_the_alias_is_missing_for_a_while(faulty: FaultyLab) -> None:
 
 
 def test_a_plain_index_takes_the_aliass_name(faulty: FaultyLab) -> None:
-    """Made by accident while the alias is missing, it takes no entry; that is said; once it is gone, all goes in."""
+    """Created by accident while the alias is missing, it takes no entry and is reported; once deleted, all is indexed."""
     lines = entries(1000)
     alias = faulty.connection.alias
     faulty.append(lines[:500])
@@ -177,9 +168,9 @@ def no_write_index(faulty: FaultyLab, index: str) -> None:
     ],
 )
 def test_an_alias_in_disorder_at_a_restart(faulty: FaultyLab, accident: Accident, words: str) -> None:
-    """Killed with answers on their way, and what to write to is not in order: waited for, said, and one copy."""
+    """Killed with requests in flight, restarted without a write index: it waits, reports it, and leaves one copy."""
     lines = entries(1000)
-    faulty.killed_with_answers_on_their_way(lines)
+    faulty.kill_with_requests_in_flight(lines)
     (index,) = faulty.behind()
     accident(faulty, index)
     with faulty.following(batch_bytes=SMALL) as following:

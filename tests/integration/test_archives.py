@@ -13,7 +13,7 @@ import structlog.testing
 
 from indexer import monitoring
 from indexer.reading import tail
-from tests.integration.conftest import LOG, Lab, joined, numbered
+from tests.support.lab import LOG, Lab, joined, numbered
 
 READ: dict[str, Callable[[bytes], bytes]] = {
     f"{LOG}.1": gzip.compress,
@@ -103,7 +103,7 @@ BROKEN = {
 
 
 def test_what_is_sound_of_an_archive_is_delivered(lab: Lab) -> None:
-    """Several members are one log; what comes after their sound end is said, and exit codes tell it."""
+    """Several members are one log; bytes after the last valid one are reported, and the exit code is 1."""
     paths = []
     for number, rest in enumerate(BROKEN.values()):
         sound = gzip.compress(lines_of(2 * number)) + gzip.compress(lines_of(2 * number + 1))
@@ -121,7 +121,7 @@ def test_what_is_sound_of_an_archive_is_delivered(lab: Lab) -> None:
 
 @pytest.mark.parametrize("pack", [gzip.compress, lzma.compress, zipped], ids=["gzip", "xz", "zip"])
 def test_standard_input_is_not_unpacked(lab: Lab, pack: Callable[[bytes], bytes]) -> None:
-    """It says so, and makes no rejected lines of it."""
+    """The run fails with the reason, and makes no rejected lines of it."""
     packed = lab.log(pack(lines_of(0)))
     with packed.open("rb") as file:
         done = lab.command("run", "--once", "-", stdin=file)

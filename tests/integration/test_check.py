@@ -12,9 +12,10 @@ import pytest
 from indexer.check import check
 from indexer.check.findings import Finding, Level, Topic
 from indexer.elastic import fields
-from indexer.elastic.client import inspect_server
-from indexer.settings import Connection, Indices, Lifecycle
-from tests.integration.conftest import Lab, address, always, joined, numbered, serving
+from indexer.elastic.server import Feature, inspect_server
+from indexer.settings import Connection, Indices, Lifecycle, LogFiles
+from tests.support.http_server import address, always, serving
+from tests.support.lab import Lab, joined, numbered
 
 CLUSTER = (
     Topic.PRIVILEGES,
@@ -31,7 +32,7 @@ CLUSTER = (
 
 def found(lab: Lab, connection: Connection | None = None, **indices: Any) -> list[Finding]:
     """What `indexer check` finds."""
-    return list(check([str(lab.logs)], connection or lab.connection, Indices(**indices), lab.state))
+    return list(check(LogFiles([str(lab.logs)]), connection or lab.connection, Indices(**indices), lab.state))
 
 
 def by_state(findings: list[Finding], state: Level) -> set[Topic]:
@@ -52,7 +53,7 @@ def of(findings: list[Finding], topic: Topic, state: Level) -> Finding:
 
 @contextlib.contextmanager
 def deaf() -> Iterator[str]:
-    """An address where nobody listens."""
+    """An address that refuses connections."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         yield f"http://127.0.0.1:{taken.getsockname()[1]}"
@@ -119,7 +120,7 @@ def test_another_server_at_that_address_is_no_elasticsearch(bare: Lab) -> None:
 
 
 def test_https_to_a_server_without_it_is_a_matter_of_tls(bare: Lab) -> None:
-    """Somebody answers, and cannot be trusted."""
+    """The server's certificate is not trusted."""
     url = bare.connection.elasticsearch_url[0].replace("http:", "https:")
     findings = found(bare, replace(bare.connection, elasticsearch_url=[url]))
     assert wrong(findings) == {Topic.TLS}
@@ -245,7 +246,7 @@ def test_fields_are_counted_as_the_server_counts_them(lab: Lab) -> None:
         index=index, settings={"index.mapping.total_fields.limit": counted.mapped}
     )
     findings = found(lab)
-    ignores = inspect_server(lab.client).ignores_fields_beyond_limit
+    ignores = inspect_server(lab.client).has(Feature.FIELDS_BEYOND_LIMIT)
     assert wrong(findings) == (set() if ignores else {Topic.FIELDS})
     assert of(findings, Topic.FIELDS, Level.ODD if ignores else Level.WRONG)
 

@@ -9,8 +9,9 @@ from elasticsearch import BadRequestError, Elasticsearch
 
 from indexer.check import check
 from indexer.check.findings import Finding, Level, Topic
-from indexer.elastic.client import connect, inspect_server
-from indexer.settings import Connection, Indices
+from indexer.elastic.client import connect
+from indexer.elastic.cluster import Cluster
+from indexer.settings import Connection, Indices, LogFiles
 from indexer.settings import State as Directory
 from indexer.setup.requests import send
 from indexer.setup.roles import calls
@@ -29,13 +30,13 @@ def people(secured: Secured, tmp_path_factory: pytest.TempPathFactory) -> dict[s
     secured.admit("nobody")
     given = {end: secured.connection(user, ALIAS, secrets / end) for end, user in users.items()}
     with connect(given["setup"]) as client:
-        install(client, given["setup"], inspect_server(client))
+        install(Cluster(client, given["setup"]))
     return given
 
 
 def found(connection: Connection, directory: Path) -> list[Finding]:
     """What `indexer check` finds."""
-    return list(check([str(directory)], connection, Indices(), Directory(directory)))
+    return list(check(LogFiles([str(directory)]), connection, Indices(), Directory(directory)))
 
 
 def of(findings: list[Finding], topic: Topic) -> Finding:

@@ -14,8 +14,8 @@ from elasticsearch import Elasticsearch
 from indexer.demo.embedded import Embedded, Java
 from indexer.elastic.client import connect
 from indexer.settings import Connection, State
-from tests.integration.conftest import LOG, Lab, numbered
 from tests.integration.test_follow import writing
+from tests.support.lab import LOG, Lab, numbered
 
 NODES = ("one", "two", "three")
 

@@ -14,8 +14,8 @@ import typer.main
 
 from indexer import __version__
 from indexer.cli import app
-from indexer.errors import EXIT_REJECTED
-from tests.integration.conftest import LOG, Lab, joined, numbered
+from indexer.errors import EXIT_FAILED, EXIT_REJECTED
+from tests.support.lab import LOG, Lab, joined, numbered, read_terminal
 
 
 def commands(command: Any, name: str = "indexer") -> Iterator[tuple[str, Any]]:
@@ -107,17 +107,10 @@ def on_a_terminal(lab: Lab, *arguments: str, **environment: str) -> bytes:
         stderr=subprocess.STDOUT,
     ):
         os.close(theirs)
-        while block := _read(ours):
+        while block := read_terminal(ours):
             shown += block
     os.close(ours)
     return shown
-
-
-def _read(terminal: int) -> bytes:
-    try:
-        return os.read(terminal, 65536)
-    except OSError:  # its other end is closed
-        return b""
 
 
 @pytest.mark.parametrize("arguments", [["status"], ["run", "--once"]], ids=" ".join)
@@ -137,8 +130,7 @@ def test_status_tells_how_far_each_file_is(lab: Lab) -> None:
     log = lab.log(joined([*numbered(3), b"no entry"]))
     lab.run(log)
     delivered = log.stat().st_size
-    with log.open("ab") as file:
-        file.write(b'{"n":4}\n')
+    lab.append([b'{"n":4}'])
     lab.log(b'{"n":5}\n', "query-engine-activity.log")
     lab.client.indices.refresh(index=f"{lab.connection.alias}*")
     told = orjson.loads(lab.command("status", "--json", lab.logs).stdout)
@@ -174,8 +166,7 @@ def test_status_says_what_no_search_finds_yet(lab: Lab) -> None:
     assert "500" in plain
     lab.client.indices.refresh(index=lab.connection.alias)
     assert told() == (500, 0)
-    with log.open("ab") as file:
-        file.write(joined([b'{"":1}', *numbered(3, start=500)]))
+    lab.append([b'{"":1}', *numbered(3, start=500)])
     lab.run(log)
     assert told() == (500, 3)
     lab.client.indices.refresh(index=lab.connection.alias)
@@ -189,13 +180,17 @@ def test_status_says_what_no_search_finds_yet(lab: Lab) -> None:
 
 
 def test_status_needs_no_server(lab: Lab) -> None:
-    """It says what it knows, and what keeps it from knowing more."""
+    """Without a server it prints what it knows and why it does not know more, and ends with 1."""
     lab.run(lab.log(joined(numbered(3))))
-    done = lab.command("status", "--json", "--elasticsearch-url", "http://127.0.0.1:9")
-    assert done.returncode == 0, done.stderr
+    nowhere = ("--elasticsearch-url", "http://127.0.0.1:9")
+    done = lab.command("status", "--json", *nowhere)
+    assert done.returncode == EXIT_FAILED, done.stderr
     told = orjson.loads(done.stdout)
     assert told["totals"]["created"] == 3
     assert "No answer from Elasticsearch at http://127.0.0.1:9" in told["problem"]
+    plain = lab.command("status", *nowhere)
+    assert (plain.returncode, plain.stderr) == (EXIT_FAILED, "")
+    assert "No answer from Elasticsearch" in plain.stdout
 
 
 def test_summary_counts_what_was_indexed(lab: Lab) -> None:

@@ -14,16 +14,9 @@ import pytest
 
 from indexer.writing import checkpoint
 from indexer.writing.checkpoint import DAMAGED, NAME
-from tests.integration.conftest import LOG, Lab, until
+from tests.support.lab import LOG, until
 from tests.support.real_faults.disk import SmallDisk, small_disk
-from tests.support.real_faults.laboratory import SMALL, FaultyLab, behind_proxy, entries, until_read
-
-
-@pytest.fixture
-def faulty(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> Iterator[FaultyLab]:
-    """A laboratory behind a proxy."""
-    with behind_proxy(lab, monkeypatch) as faulty:
-        yield faulty
+from tests.support.real_faults.laboratory import SMALL, FaultyLab, entries, until_read
 
 
 @pytest.fixture
@@ -37,7 +30,7 @@ def disk(tmp_path: Path) -> Iterator[SmallDisk]:
 
 
 def test_a_disk_that_is_full_for_a_while(faulty: FaultyLab, disk: SmallDisk) -> None:
-    """Entries go on being delivered, it is told why, and the checkpoint is written once there is room."""
+    """Entries are delivered, the reason is reported, and the checkpoint is written once there is room."""
     on_disk = faulty.with_state(disk.root / "state")
     on_disk.append(entries(100))
     with on_disk.following(batch_bytes=SMALL) as following:
@@ -140,7 +133,7 @@ def test_whichever_step_of_a_checkpoint_fails(
     ids=["empty", "one byte", "half", "zeros"],
 )
 def test_a_torn_checkpoint(faulty: FaultyLab, spoil: Callable[[bytes], bytes]) -> None:
-    """It is put aside, and that is said; all logs are read anew, and all entries were there, in whichever index."""
+    """It is renamed and logged; all logs are read again, and all entries are duplicates, in whichever index."""
     lines = entries(1000)
     faulty.append(lines[:600])
     faulty.run()
@@ -170,7 +163,7 @@ def test_a_checkpoint_left_half_written_beside_the_old_one(faulty: FaultyLab) ->
 
 @pytest.mark.parametrize("version", [0, 3, 99, "1"])
 def test_a_checkpoint_of_another_version(faulty: FaultyLab, version: object) -> None:
-    """It is said, and left as it is: nothing is sent on a guess."""
+    """The run fails with a sentence, leaves the file as it is, and sends nothing."""
     faulty.append(entries(100))
     faulty.run()
     path = faulty.state.state_dir / NAME

@@ -4,8 +4,7 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -14,9 +13,11 @@ from elasticsearch import Elasticsearch
 
 from indexer.demo import installation
 from indexer.demo.embedded import Embedded, Java
-from indexer.elastic.client import connect, inspect_server
+from indexer.elastic.client import connect
+from indexer.elastic.server import inspect_server
 from indexer.errors import EmbeddedFailed
 from indexer.settings import Connection
+from tests.support.lab import until
 
 START_AND_WAIT = """
 import signal, sys
@@ -45,14 +46,6 @@ def elasticsearch(embedded: Embedded) -> Iterator[Elasticsearch]:
         yield client
 
 
-def eventually(condition: Callable[[], bool], seconds: float = 30) -> None:
-    """Wait until it holds."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it never came true"
-        time.sleep(0.05)
-
-
 def state(pid: int) -> str:
     """A process's user id and state as `ps` shows them; empty if there is none."""
     return subprocess.run(
@@ -69,7 +62,7 @@ def gone(pid: int) -> bool:
 def test_it_is_the_version_that_was_asked_for(
     embedded: Embedded, elasticsearch: Elasticsearch, elasticsearch_version: str
 ) -> None:
-    """The version in its answer."""
+    """It answers with the version that was asked for."""
     assert str(inspect_server(elasticsearch)) == elasticsearch_version
     assert elasticsearch.cluster.health()["status"] == "green"
 
@@ -122,7 +115,7 @@ def test_it_dies_with_a_parent_that_is_killed(elasticsearch_version: str) -> Non
     group = os.getpgid(int(pid))
     parent.kill()
     parent.wait()
-    eventually(lambda: gone(int(pid)) and gone(group))
+    until(lambda: gone(int(pid)) and gone(group))
     assert not Path(directory).exists()
 
 
@@ -140,7 +133,7 @@ def test_kept_it_outlives_its_parent_until_it_is_ended(elasticsearch_version: st
             assert client.cluster.health()["status"] == "green"
     finally:
         os.kill(int(pid), signal.SIGTERM)
-    eventually(lambda: gone(int(pid)) and not Path(directory).exists())
+    until(lambda: gone(int(pid)) and not Path(directory).exists())
 
 
 def test_a_server_that_cannot_start_shows_why(elasticsearch_version: str) -> None:

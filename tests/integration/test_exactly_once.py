@@ -1,4 +1,4 @@
-"""What happens to people's logs, and what became of the ids: one copy of each entry, whoever sent it, when and from where.
+"""One copy of each entry, whoever sent it, when, and from which copy of its log.
 
 The cases are those of real people (rewritten, shrunk and restored logs, a second sender and a rollover, a lost state).
 """
@@ -15,20 +15,11 @@ from threading import Event
 
 import pytest
 
-from indexer.events import Events
-from indexer.settings import Delivery, State
-from indexer.verify.findings import Verification
-from indexer.verify.log_files import verify
+from indexer.settings import State
 from indexer.writing.target import LOOK_EVERY
-from tests.integration.conftest import Lab, joined, numbered, until
+from tests.support.lab import PATIENCE, Lab, joined, numbered, until
 from tests.support.real_faults.laboratory import behind_proxy, entries
 from tests.support.real_faults.proxy import Answer, CarryOut, Request, Silence
-
-
-def verified(lab: Lab, *, repair: bool = False, state: State | None = None) -> Verification:
-    """`indexer verify`."""
-    state = state or lab.state
-    return verify([str(lab.logs)], lab.connection, Delivery(), state, Events(), Event(), repair=repair)
 
 
 def copies(lab: Lab) -> Counter[int]:
@@ -83,17 +74,16 @@ def test_a_log_that_is_changed_while_it_is_followed(
             file.write(b"\n" * (change is shrink) + joined(numbered(50, 100)))
         follower.until_created(150 + more)
     assert copies(lab) == once(range(150)) + Counter({99: more})
-    found = verified(lab)
+    found = lab.verify()
     assert (found.agrees, found.present, found.doubled) == (True, 150, 0)
 
 
 def test_lines_that_verify_sent_before_a_rollover(lab: Lab) -> None:
     """C2: `run --once`, more lines, `verify --repair`, a rollover, `run --once`."""
-    log = lab.log(joined(numbered(100)))
+    lab.log(joined(numbered(100)))
     lab.run()
-    with log.open("ab") as file:
-        file.write(joined(numbered(100, 100)))
-    assert verified(lab, repair=True).repaired == 100
+    lab.append(numbered(100, 100))
+    assert lab.verify(repair=True).repaired == 100
     lab.client.indices.rollover(alias=lab.connection.alias)
     assert lab.run().totals.duplicates == 100
     assert copies(lab) == once(range(200))
@@ -101,19 +91,18 @@ def test_lines_that_verify_sent_before_a_rollover(lab: Lab) -> None:
 
 def test_a_follower_that_was_stopped_meanwhile(lab: Lab) -> None:
     """C2b: the process stands still (SIGSTOP) while another one sends its lines and the alias rolls over."""
-    log = lab.log(joined(numbered(100)))
+    lab.log(joined(numbered(100)))
     with lab.process("run", lab.logs) as follower:
         until(lambda: len(lab.hits()) == 100)
         follower.send_signal(signal.SIGSTOP)
-        with log.open("ab") as file:
-            file.write(joined(numbered(100, 100)))
-        assert verified(lab, repair=True).repaired == 100
+        lab.append(numbered(100, 100))
+        assert lab.verify(repair=True).repaired == 100
         lab.client.indices.rollover(alias=lab.connection.alias)
         follower.send_signal(signal.SIGCONT)
-        with log.open("ab") as file:
-            file.write(joined(numbered(50, 200)))
+        lab.append(numbered(50, 200))
         until(lambda: len(lab.hits()) == 250)
-        time.sleep(1)
+        follower.terminate()
+        assert follower.wait(PATIENCE) == 0
     assert copies(lab) == once(range(250))
 
 
@@ -128,7 +117,7 @@ def test_a_lost_state_and_logs_that_begin_with_the_same_line(lab: Lab, tmp_path:
     anew = Lab(lab.connection, lab.client, lab.logs, State(tmp_path / "another state"))
     anew.run()
     assert copies(lab) == once(range(60))
-    assert verified(anew).agrees
+    assert anew.verify().agrees
 
 
 def test_a_request_that_is_carried_out_late(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:

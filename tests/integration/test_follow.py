@@ -13,16 +13,8 @@ import structlog.testing
 
 from indexer import monitoring, run
 from indexer.settings import Connection
-from tests.integration.conftest import (
-    LOG,
-    Lab,
-    address,
-    joined,
-    numbered,
-    relaying,
-    serving,
-    until,
-)
+from tests.support.http_server import address, relaying, serving
+from tests.support.lab import LOG, Lab, joined, numbered, until
 
 SEED = 20260511
 
@@ -95,8 +87,7 @@ def test_a_copied_and_truncated_log_begins_anew(lab: Lab) -> None:
         following.until_created(50)
         (lab.logs / (LOG + ".1")).write_bytes(log.read_bytes())
         os.truncate(log, 0)
-        with log.open("ab") as file:
-            file.write(joined(numbered(5, start=50)))
+        lab.append(numbered(5, start=50))
         following.until_created(55)
     assert lab.numbers() == list(range(55))
 

@@ -7,9 +7,9 @@ from enum import Enum, auto
 import pytest
 
 from indexer.demo.sample import entries
-from indexer.writing.dead_letters import DeadLetterFiles
+from indexer.writing.spool import DeadLetterFiles
 from tests.conftest import TestServer
-from tests.integration.conftest import Lab, joined, numbered
+from tests.support.lab import Lab, joined, numbered
 
 
 class Fate(Enum):
@@ -174,7 +174,7 @@ def test_blank_lines_are_counted_and_otherwise_nothing(lab: Lab) -> None:
 
 
 def test_an_entry_that_no_request_can_hold_holds_nothing_back(lab: Lab) -> None:
-    """A server of 512 MB refuses the whole request for ever: the entry is rejected with its bytes, the others go in."""
+    """A server of 512 MB always refuses the request: the entry is rejected with its bytes, the others are indexed."""
     huge = b'{"activityType":"VIS","payload":"' + b"x" * 60_000_000 + b'"}'
     lines = [*numbered(1), huge, *numbered(1, start=1)]
     lab.log(joined(lines))
@@ -191,7 +191,7 @@ def test_an_entry_that_no_request_can_hold_holds_nothing_back(lab: Lab) -> None:
 def test_an_entry_larger_than_the_server_can_ever_take_holds_nothing_back(
     lab: Lab, elasticsearch_version: str, size: int, batch_bytes: int
 ) -> None:
-    """From 9.1 on 429 for ever, with 512 MB from 10.7 MB on (measured): rejected with its bytes. Older ones have room."""
+    """From 9.1 on a server of 512 MB always answers 429 to 10.7 MB and more (measured): rejected. Older ones take it."""
     huge = b'{"activityType":"VIS","payload":"' + b"x" * size + b'"}'
     lines = [*numbered(1), huge, *numbered(1, start=1)]
     lab.log(joined(lines))

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.conftest import LOG, Lab, until
+from tests.support.lab import LOG, Lab, until
 
 SOON = 10.0
 """Seconds within which a stop has to end the process."""
@@ -71,11 +71,10 @@ def test_a_stop_is_soon_whatever_is_read(lab: Lab, hostile: str) -> None:
         os.truncate(bad, 600 * MEBIBYTE)
     else:
         bad.write_bytes(gzip.compress(b"x" * (600 * MEBIBYTE), 1))
-    log = lab.log(ENTRIES)
+    lab.log(ENTRIES)
     with lab.process("run", "--max-spool-bytes", "20000000", lab.logs) as process:
         until(lambda: lab.numbers() == list(range(10)))
-        with log.open("ab") as file:
-            file.write(b'{"n":10}\n')
+        lab.append([b'{"n":10}'])
         until(lambda: lab.numbers() == list(range(11)))
         started = time.monotonic()
         process.send_signal(signal.SIGTERM)

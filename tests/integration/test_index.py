@@ -8,7 +8,7 @@ import pytest
 
 from indexer.settings import State
 from indexer.writing.checkpoint import NAME
-from tests.integration.conftest import LOG, Lab, joined, numbered
+from tests.support.lab import LOG, Lab, joined, numbered
 
 AWKWARD = {
     "a fraction of zero": '{"a":1.0}',
@@ -54,7 +54,7 @@ def test_an_entry_comes_back_byte_for_byte(lab: Lab, end: bytes) -> None:
 
 
 def test_lines_of_many_megabytes_are_entries_like_any_other(lab: Lab) -> None:
-    """A line larger than a block and a batch goes in whole, and so do its neighbours.
+    """A line larger than a block and a batch is indexed whole, and so are its neighbours.
 
     9 MB, since a server with as small a heap as ours refuses 16 MB for ever (measured: status 429, four times its size).
     """
@@ -130,8 +130,7 @@ def test_a_run_goes_on_where_the_last_one_stopped(lab: Lab) -> None:
     """Only what was appended is sent."""
     log = lab.log(joined(numbered(10)))
     lab.run(log)
-    with log.open("ab") as file:
-        file.write(joined(numbered(5, start=10)))
+    lab.append(numbered(5, start=10))
     assert lab.run(log).totals.read == 5
     assert lab.numbers() == list(range(15))
 
@@ -150,7 +149,7 @@ def test_an_archive_gives_the_ids_of_the_file_that_it_was(lab: Lab) -> None:
 
 
 def test_an_archive_beside_its_file_is_not_indexed_twice(lab: Lab) -> None:
-    """In one run over both, each entry goes in once."""
+    """In one run over both, each entry is indexed once."""
     log = lab.log(joined(numbered(100)))
     lab.log(gzip.compress(log.read_bytes()), LOG + ".1.gz")
     assert lab.run(lab.logs).totals.created == 100
@@ -202,7 +201,7 @@ def test_paths_are_files_globs_and_directories(lab: Lab) -> None:
 
 
 def test_standard_input_is_a_file_too(lab: Lab) -> None:
-    """Its entries have the ids of the same file, and go in however its bytes arrive."""
+    """Its entries have the ids of the same file, however its bytes arrive."""
     log = lab.log(joined(numbered(100)))
     lab.run(log)
     (lab.state.state_dir / NAME).unlink()
@@ -228,7 +227,7 @@ def test_an_empty_file_and_one_of_blank_lines_are_no_trouble(lab: Lab) -> None:
 
 
 def test_batches_are_bounded_and_complete(lab: Lab) -> None:
-    """With the smallest of batches and many senders every entry goes in once, in order of its offset."""
+    """With the smallest batches and many senders each entry is indexed once, in the order of offsets."""
     lines = numbered(500)
     report = lab.run(lab.log(joined(lines)), batch_bytes=1000, senders=8)
     assert report.totals.created == 500

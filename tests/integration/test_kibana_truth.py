@@ -11,13 +11,14 @@ import pytest
 from elasticsearch import Elasticsearch
 
 from indexer.demo import sample
-from indexer.elastic.client import connect, inspect_server
+from indexer.elastic.client import connect
+from indexer.elastic.cluster import Cluster
 from indexer.events import Events
 from indexer.kibana import rules
 from indexer.kibana.dashboards import saved_objects
 from indexer.kibana.saved_objects import Naming, SavedObject
 from indexer.run import run
-from indexer.settings import Connection, Delivery, State
+from indexer.settings import Connection, Delivery, LogFiles, State
 from indexer.setup.templates import install
 from tests.conftest import TestServer, delete_all
 from tests.support import kibana_counted as counted
@@ -68,9 +69,9 @@ def week(server: TestServer, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     log = directory / "zoomdata-activity.log"
     sample.write(log, ENTRIES, end=END, among=sample.broken())
     with connect(connection) as client:
-        install(client, connection, inspect_server(client))
+        install(Cluster(client, connection))
         state = State(directory / "state")
-        run([str(log)], connection, Delivery(), state, Events(), threading.Event(), once=True)
+        run(LogFiles([str(log)]), connection, Delivery(), state, Events(), threading.Event(), once=True)
         client.indices.refresh(index=f"{connection.alias}*")
         hits = client.search(index=connection.rejected, size=100)["hits"]["hits"]
         lines = [orjson.loads(line) for line in sample.entries(ENTRIES, end=END)]

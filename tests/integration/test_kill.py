@@ -1,14 +1,10 @@
 """kill -9 at random points, dozens of times: exactly one copy of each line."""
 
 import random
-import threading
 import time
 
-from indexer.events import Events
-from indexer.settings import Delivery
-from indexer.verify.log_files import verify
-from tests.integration.conftest import LOG, Lab, numbered, until
 from tests.integration.test_follow import writing
+from tests.support.lab import LOG, Lab, numbered, until
 
 KILLS = 24
 
@@ -31,9 +27,7 @@ def test_killed_again_and_again_it_indexes_each_line_once(lab: Lab) -> None:
     with lab.following() as following:
         following.until(lambda: len(lab.hits()) >= len(lines))
         following.until(lambda: lab.numbers() == list(range(len(lines))))
-    found = verify(
-        [str(lab.logs)], lab.connection, Delivery(), lab.state, Events(), threading.Event(), repair=False
-    )
+    found = lab.verify()
     assert found.agrees
     assert found.present == len(lines)
 

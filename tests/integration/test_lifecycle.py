@@ -4,7 +4,6 @@ The server is a real one with the stand-in of `tests/support/lifecycle_plugin`, 
 """
 
 import shutil
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,18 +13,15 @@ import pytest
 import indexer
 from indexer.check import check
 from indexer.check.findings import Level, Topic
-from indexer.elastic.client import inspect_server
-from indexer.events import Events
-from indexer.settings import Delivery, Indices, Lifecycle, RolloverPolicy
+from indexer.elastic.server import inspect_server
+from indexer.settings import Indices, Lifecycle, LogFiles, RolloverPolicy
 from indexer.setup import plan
 from indexer.setup.removal import remove
 from indexer.setup.rollover import roll_over_if_due
 from indexer.setup.templates import NotAccepted, Outcome, Result, install
 from indexer.status.status import status
-from indexer.verify.findings import Verification
-from indexer.verify.log_files import verify
 from tests.conftest import TestServer, in_memory
-from tests.integration.conftest import LOG, Lab, joined, numbered, until
+from tests.support.lab import Lab, numbered, until
 from tests.support.lifecycle_plugin.build import managed
 
 POLICY = "lifecycle policy"
@@ -40,7 +36,7 @@ def server(elasticsearch_version: str) -> Iterator[TestServer]:
 
 def installed(lab: Lab, indices: Indices | None = None) -> dict[str, Outcome]:
     """`indexer template install`: what it says, by the thing it says it of; of the policy, without its name."""
-    outcomes = install(lab.client, lab.connection, inspect_server(lab.client), indices)
+    outcomes = install(lab.cluster, indices)
     return {outcome.what.removesuffix(f" {lab.connection.alias}"): outcome for outcome in outcomes}
 
 
@@ -57,19 +53,6 @@ def behind(lab: Lab) -> list[str]:
 def settings(lab: Lab, index: str) -> Any:
     """The settings of an index."""
     return lab.client.indices.get_settings(index=index, flat_settings=True)[index]["settings"]
-
-
-def append(lab: Lab, lines: list[bytes]) -> None:
-    """Write some lines to the end of the log."""
-    with (lab.logs / LOG).open("ab") as log:
-        log.write(joined(lines))
-
-
-def verified(lab: Lab) -> Verification:
-    """`indexer verify`."""
-    return verify(
-        [str(lab.logs)], lab.connection, Delivery(), lab.state, Events(), threading.Event(), repair=False
-    )
 
 
 @pytest.mark.parametrize(
@@ -131,19 +114,19 @@ def test_the_index_rolls_over_several_times_under_a_running_indexer(lab: Lab) ->
         indices = len(behind(lab))
         if len(written) < 2000 * indices:  # on and on, unless a rollover is very late
             new = numbered(20, start=len(written))
-            append(lab, new)
+            lab.append(new)
             written.extend(new)
         lab.client.indices.refresh(index=lab.connection.alias)
         return indices > 2  # each takes entries five seconds after it was begun
 
-    append(lab, [])
+    lab.append([])
     with lab.following(batch_bytes=2000) as following:
         following.until(write)
         following.until(lambda: following.heard.totals.read == len(written))
-    found = verified(lab)
+    found = lab.verify()
     assert (found.agrees, found.present) == (True, len(written)), found
     assert lab.client.count(index=lab.connection.alias)["count"] == len(written)
-    shown = status([str(lab.logs)], lab.connection, lab.state).indices
+    shown = status(LogFiles([str(lab.logs)]), lab.connection, lab.state).indices
     assert [index.lifecycle for index in shown] == [lab.connection.alias] * len(behind(lab))
     assert sum(index.entries > 0 for index in shown) > 1
 
@@ -151,7 +134,7 @@ def test_the_index_rolls_over_several_times_under_a_running_indexer(lab: Lab) ->
 def test_an_old_index_becomes_warm_and_is_deleted(lab: Lab) -> None:
     """Counted from the rollover. The indexer goes on, and verify finds missing what was deleted with the index."""
     old, new = numbered(200), numbered(100, start=200)
-    append(lab, old)
+    lab.append(old)
     alias = lab.connection.alias
     with lab.following() as following:
         following.until_created(200)
@@ -159,28 +142,25 @@ def test_an_old_index_becomes_warm_and_is_deleted(lab: Lab) -> None:
         assert installed(lab, Indices(warm_after="1s", retain="1d"))[POLICY].result is Result.UPDATED
         lab.client.indices.rollover(alias=alias)
         until(lambda: settings(lab, oldest).get("index.priority") == "50")
-        assert verified(lab).agrees
+        assert lab.verify().agrees
         assert installed(lab, Indices(retain="1s"))[POLICY].result is Result.UPDATED
         until(lambda: oldest not in behind(lab))
-        append(lab, new)
+        lab.append(new)
         following.until_created(300)
     assert following.heard.of("delivery_failed") == []
     assert behind(lab) == [f"{alias}-000002"]
-    found = verified(lab)
+    found = lab.verify()
     assert (found.agrees, found.missing, found.present) == (False, 200, 100)
 
 
 def test_the_policy_goes_only_once_no_index_needs_it(lab: Lab) -> None:
     """As long as it does, what would do its work without it has nothing to do, and removing leaves it; then it goes."""
-    server, what = inspect_server(lab.client), f"{POLICY} {lab.connection.alias}"
-    assert (
-        roll_over_if_due(lab.client, lab.connection, RolloverPolicy(retain="1s")).managed
-        == lab.connection.alias
-    )
-    kept = {it.what: it for it in remove(lab.client, lab.connection, server, data=False)}
+    what = f"{POLICY} {lab.connection.alias}"
+    assert roll_over_if_due(lab.cluster, RolloverPolicy(retain="1s")).managed == lab.connection.alias
+    kept = {it.what: it for it in remove(lab.cluster, data=False)}
     assert kept[what].result is Result.KEPT
     assert "in use by one or more indices" in kept[what].detail
-    gone = {it.what: it.result for it in remove(lab.client, lab.connection, server, data=True)}
+    gone = {it.what: it.result for it in remove(lab.cluster, data=True)}
     assert gone[what] is Result.REMOVED
     assert lab.connection.alias not in lab.client.ilm.get_lifecycle()
 
@@ -196,7 +176,7 @@ def test_check_tells_which_index_nobody_looks_after(lab: Lab) -> None:
     """All is in order as it is installed; an index without a policy stays for ever, and a warning says so."""
 
     def looked_after() -> list[tuple[Level, str]]:
-        found = check([str(lab.logs)], lab.connection, Indices(), lab.state)
+        found = check(LogFiles([str(lab.logs)]), lab.connection, Indices(), lab.state)
         return [(it.state, it.what) for it in found if it.topic is Topic.LIFECYCLE]
 
     assert looked_after() == [(Level.FINE, f"policy {lab.connection.alias} looks after 1 index")]

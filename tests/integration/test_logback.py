@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from indexer.demo.installation import prepare
-from tests.integration.conftest import LOG, Lab
+from tests.support.lab import LOG, Lab
 from tests.support.writers.followed import KILLS, Course, Writer, follow
 from tests.support.writers.logback import VERSIONS, class_path
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.conftest import LOG, Lab
+from tests.support.lab import LOG, Lab
 from tests.support.writers import appender
 from tests.support.writers.followed import KILLS, Course, Writer, follow
 
@@ -62,7 +62,7 @@ def rotating(configuration: Path, state: Path, every: float) -> Callable[[], Non
 @pytest.mark.parametrize("kills", [0, KILLS], ids=["to the end", "killed"])
 @pytest.mark.parametrize("way", WAYS)
 def test_what_logrotate_rotates_is_indexed_once(lab: Lab, way: str, kills: int) -> None:
-    """A program that opens its log anew when it is told to loses nothing.
+    """A program that reopens its log on a signal loses nothing.
 
     Of one that is not told (copytruncate) the entries may be missing that are in no file: those that were written
     after logrotate had copied, and before it truncated.

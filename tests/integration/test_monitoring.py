@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
@@ -25,10 +26,10 @@ from indexer.demo.embedded import Embedded
 from indexer.elastic.client import connect
 from indexer.monitoring import cluster_probe, health
 from indexer.reading.tail import Tail
-from indexer.run import run
-from indexer.settings import Connection, Delivery, Monitoring, State
+from indexer.settings import Connection, Monitoring, State
+from indexer.writing import request
 from indexer.writing.target import LOOK_EVERY
-from tests.integration.conftest import LOG, Following, Lab, joined, numbered, until
+from tests.support.lab import LOG, Following, Lab, joined, numbered, read_terminal, until
 
 ANYWHERE = Monitoring(monitoring_address="127.0.0.1:0")
 SECRET = "s3cr3t-" + secrets.token_hex(8)
@@ -78,19 +79,8 @@ class Watched(Following):
     """`indexer run --monitoring-address 127.0.0.1:0`, in a thread."""
 
     def __init__(self, lab: Lab) -> None:
-        delivery = Delivery(poll_interval=0.01, batch_bytes=2000)
-        super().__init__(
-            lambda events, stop: run(
-                [str(lab.logs)],
-                lab.connection,
-                delivery,
-                lab.state,
-                events,
-                stop,
-                once=False,
-                monitoring=ANYWHERE,
-            )
-        )
+        delivery = {"poll_interval": 0.01, "batch_bytes": 2000}
+        super().__init__(partial(lab.follow, (), delivery, once=False, monitoring=ANYWHERE))
 
     @property
     def pages(self) -> Pages:
@@ -101,19 +91,16 @@ class Watched(Following):
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Looks at the cluster follow each other quickly."""
-    monkeypatch.setattr(cluster_probe, "LOOK_EVERY", 0.1)
+    """Probes of the cluster and retries follow each other quickly."""
+    monkeypatch.setattr(request, "RETRY_WAIT", (0.1, 0.5))
+    monkeypatch.setattr(request, "FIX_WAIT", (0.1, 0.5))
+    monkeypatch.setattr(cluster_probe, "PROBE_EVERY", 0.1)
     monkeypatch.setattr(cluster_probe, "FIELDS_EVERY", 0.1)
 
 
-def append(lab: Lab, lines: list[bytes]) -> None:
-    with (lab.logs / LOG).open("ab") as file:
-        file.write(joined(lines))
-
-
-def test_it_is_not_ready_before_the_template_is_there(bare: Lab) -> None:
-    """Alive from the beginning, with the sentence that it logs; ready once somebody has installed the template."""
-    append(bare, numbered(10))
+def test_it_is_not_ready_before_the_template_is_installed(bare: Lab) -> None:
+    """Alive from the start, with the logged sentence as the problem; ready once the template is installed."""
+    bare.append(numbered(10))
     with Watched(bare) as watched:
         pages = watched.pages
         watched.until(lambda: "no alias" in pages.problems.get("starting", ""))
@@ -124,10 +111,10 @@ def test_it_is_not_ready_before_the_template_is_there(bare: Lab) -> None:
         watched.until(lambda: pages.metric("indexer_entries_total", "created") == 10)
 
 
-def test_what_is_counted_is_what_is_in_the_index(lab: Lab) -> None:
+def test_metrics_agree_with_the_index(lab: Lab) -> None:
     """Entries, rejected lines by reason, blanks, bytes, no lag, checkpoint, latency, fields: all as they are."""
     lines = [*numbered(1000), b"no entry", b'{"n":"no number"}', b""]
-    append(lab, lines)
+    lab.append(lines)
     size = (lab.logs / LOG).stat().st_size
     with Watched(lab) as watched:
         watched.until(lambda: watched.heard.totals.read == len(lines))
@@ -158,13 +145,13 @@ def test_what_is_counted_is_what_is_in_the_index(lab: Lab) -> None:
 
 def test_an_index_that_may_not_be_written_makes_it_unready_at_once(lab: Lab) -> None:
     """With the server's own words; what waits is lag; once the block is gone it is ready, and all is delivered."""
-    append(lab, numbered(10))
+    lab.append(numbered(10))
     with Watched(lab) as watched:
         watched.until_created(10)
         pages = watched.pages
         watched.until(lambda: not pages.problems)
         lab.client.indices.put_settings(index=lab.connection.alias, settings={"index.blocks.write": True})
-        append(lab, numbered(50, start=10))
+        lab.append(numbered(50, start=10))
         watched.until(lambda: "index write (api)" in pages.problems.get("delivery", ""))
         watched.until(lambda: pages.metric("indexer_in_flight_batches"))
         watched.until(lambda: pages.metric("indexer_lag_seconds") > 1)
@@ -180,7 +167,7 @@ def test_an_index_that_may_not_be_written_makes_it_unready_at_once(lab: Lab) -> 
     assert lab.numbers() == list(range(60))
 
 
-def test_an_alias_that_goes_away_is_seen_without_an_entry(lab: Lab) -> None:
+def test_a_missing_alias_is_noticed_without_an_entry(lab: Lab) -> None:
     """Nothing is logged meanwhile: a look at the cluster tells."""
     with Watched(lab) as watched:
         pages = watched.pages
@@ -205,14 +192,14 @@ def test_a_main_loop_that_hangs_is_not_alive(lab: Lab, monkeypatch: pytest.Monke
         return read(tail)
 
     monkeypatch.setattr(Tail, "read", hanging)
-    append(lab, numbered(10))
+    lab.append(numbered(10))
     with Watched(lab) as watched:
         watched.until_created(10)
         pages = watched.pages
         index = f"{lab.connection.alias}-000001"
         lab.client.indices.delete_alias(index=index, name=lab.connection.alias)
         time.sleep(LOOK_EVERY)
-        append(lab, numbered(10, start=10))
+        lab.append(numbered(10, start=10))
         watched.until(lambda: pages.metric("indexer_retries_total", "cluster_state") > 1)
         for _ in range(20):
             assert pages.alive
@@ -241,9 +228,9 @@ def own(elasticsearch_version: str, tmp_path: Path) -> Iterator[tuple[Lab, Embed
 
 
 def test_a_server_that_is_stopped_and_comes_back(own: tuple[Lab, Embedded]) -> None:
-    """Idle or not, its absence is told, with lag and tries; after it is back, readiness, and each entry once."""
+    """Its absence is a problem, with lag and retries; after it is back, ready again, and each entry once."""
     lab, server = own
-    append(lab, numbered(10))
+    lab.append(numbered(10))
     with Watched(lab) as watched:
         watched.until_created(10)
         pages = watched.pages
@@ -251,7 +238,7 @@ def test_a_server_that_is_stopped_and_comes_back(own: tuple[Lab, Embedded]) -> N
         server.kill()
         watched.until(lambda: "No answer" in pages.problems.get("cluster", ""))
         assert pages.metric("indexer_retries_total", "no_answer") == 0
-        append(lab, numbered(90, start=10))
+        lab.append(numbered(90, start=10))
         watched.until(lambda: pages.metric("indexer_retries_total", "no_answer") > 2)
         watched.until(lambda: pages.metric("indexer_lag_bytes") == len(joined(numbered(90, start=10))))
         assert pages.alive
@@ -293,20 +280,26 @@ def test_status_asks_the_running_indexer(lab: Lab, log: Path) -> None:
         assert told["running"]["ready"]
         assert told["running"]["process"] == process.pid
         assert [(it["path"], it["lag"], it["lag_seconds"]) for it in told["logs"]] == [(str(log), 0, 0.0)]
-        assert "The running indexer" in lab.command("status", lab.logs).stdout
+        plain = lab.command("status", lab.logs)
+        assert plain.returncode == 0
+        assert "The running indexer" in plain.stdout
         process.send_signal(signal.SIGTERM)
         assert process.wait(15) == 0
     assert not (lab.state.state_dir / "monitoring.json").exists()
+    assert lab.command("status", lab.logs).returncode == 0, "none should run"
     with watching(lab) as process:
         pages = served(lab)
         until(lambda: not pages.problems)
         process.kill()
         process.wait()
-    told = orjson.loads(lab.command("status", "--json", lab.logs).stdout)
-    assert (told["running"], told["totals"]["read"]) == (None, 10)
+    killed = lab.command("status", "--json", lab.logs)
+    told = orjson.loads(killed.stdout)
+    assert (killed.returncode, told["running"], told["totals"]["read"]) == (1, None, 10)
+    assert "does not answer" in told["indexer_problem"]
+    assert told["problem"] is None
 
 
-def test_watch_prints_a_line_each_time_where_nobody_watches(lab: Lab, log: Path) -> None:
+def test_watch_prints_a_line_each_time_without_a_terminal(lab: Lab, log: Path) -> None:
     """Text, or with --json an object; SIGTERM ends it in order."""
     lab.run(log)
     line = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ not running, 10 read, 0 rejected, 0 bytes behind")
@@ -335,22 +328,15 @@ def test_watch_draws_a_table_on_a_terminal(lab: Lab, log: Path) -> None:
     with lab.process("status", "--watch", "--interval", "0.1", lab.logs, **how) as process:
         os.close(theirs)
         while shown.count(b"Lines per second") < 3:
-            shown += os.read(ours, 65536)
+            shown += read_terminal(ours)
         process.send_signal(signal.SIGINT)
-        while block := _read(ours):
+        while block := read_terminal(ours):
             shown += block
         assert process.wait(15) == 0
     os.close(ours)
     assert b"\x1b[1A" in shown, "the cursor goes up"
     assert b"Log files" in shown
     assert b"Traceback" not in shown
-
-
-def _read(terminal: int) -> bytes:
-    try:
-        return os.read(terminal, 65536)
-    except OSError:  # its other end is closed
-        return b""
 
 
 def test_a_port_that_is_taken_ends_with_a_sentence(lab: Lab, log: Path) -> None:
@@ -368,7 +354,7 @@ def test_a_port_that_is_taken_ends_with_a_sentence(lab: Lab, log: Path) -> None:
 @pytest.mark.parametrize(
     "address", ["9464", "localhost", "localhost:http", "a b:1", "::1:9464", "localhost:70000"]
 )
-def test_what_is_no_address_is_wrong_usage(lab: Lab, address: str) -> None:
+def test_an_invalid_address_is_wrong_usage(lab: Lab, address: str) -> None:
     """Exit code 2, and an example."""
     done = lab.command("run", "--monitoring-address", address)
     assert done.returncode == 2
@@ -402,7 +388,7 @@ def test_no_secret_is_served_or_logged(lab: Lab, log: Path, tmp_path: Path) -> N
 
 @pytest.fixture
 def taken() -> Iterator[str]:
-    """An address where somebody else listens."""
+    """An address in use."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
         yield f"127.0.0.1:{listening.getsockname()[1]}"
 
@@ -416,7 +402,7 @@ def test_once_does_not_listen_where_the_environment_says(lab: Lab, log: Path, ta
 
 
 def test_once_listens_where_its_option_says(lab: Lab, log: Path, taken: str) -> None:
-    """Who types it wants it: an address that cannot be had is said, a free one is served."""
+    """An address in use is an error, a free one is served."""
     refused = lab.command("run", "--once", log, "--monitoring-address", taken)
     assert refused.returncode == 1
     assert f"Cannot serve monitoring at {taken}: Address already in use." in refused.stderr
@@ -433,13 +419,13 @@ def test_once_listens_where_its_option_says(lab: Lab, log: Path, taken: str) -> 
 
 
 def test_following_listens_where_the_environment_says(lab: Lab, log: Path, taken: str) -> None:
-    """As the container's does; an address that cannot be had is said."""
+    """As in the container; an address in use is an error."""
     done = lab.command("run", log, environment={"INDEXER_MONITORING_ADDRESS": taken})
     assert done.returncode == 1
     assert f"Cannot serve monitoring at {taken}" in done.stderr
 
 
-def test_the_level_decides_what_is_said(lab: Lab, log: Path) -> None:
+def test_the_log_level_decides_what_is_logged(lab: Lab, log: Path) -> None:
     """Warnings alone, or each batch; one JSON object a line either way."""
     for level, expected in (("warning", False), ("debug", True)):
         lab_of_its_own = replace(lab, state=State(lab.state.state_dir.with_name(level)))

@@ -8,8 +8,8 @@ from typing import Any
 import orjson
 
 from indexer.demo.sample import entries
-from tests.integration.conftest import Lab, joined
 from tests.integration.test_hazards import MAPPING, READING
+from tests.support.lab import Lab, joined
 
 SHOWN = (
     "activityType", "status", "user", "userName", "ip", "name", "sourceName", "visualizationName", "label", "cid",

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from indexer.events import Events
-from tests.integration.conftest import LOG, Lab, joined, numbered, until
+from tests.support.lab import Lab, numbered, until
 
 How = Mapping[str, Any]
 SOON = 10.0
@@ -79,27 +79,22 @@ BROKEN = [
 broken = pytest.mark.parametrize("broken", BROKEN, ids=lambda each: each.__name__)
 
 
-def append(lab: Lab, lines: list[bytes], name: str = LOG) -> None:
-    with (lab.logs / name).open("ab") as file:
-        file.write(joined(lines))
-
-
 def stopped(process: subprocess.Popen[str]) -> int:
     process.send_signal(signal.SIGTERM)
     return process.wait(SOON)
 
 
 @broken
-def test_a_follower_goes_on_without_standard_error(lab: Lab, broken: Callable[[], Any]) -> None:
-    """It says something about each batch, each file and each rejected line, and nobody hears it; it ends in order."""
-    append(lab, numbered(10))
+def test_delivery_continues_without_standard_error(lab: Lab, broken: Callable[[], Any]) -> None:
+    """Each batch, file and rejected line is logged in vain; the run delivers, and ends in order."""
+    lab.append(numbered(10))
     with (
         broken() as how,
         lab.process("run", "--log-level", "debug", "--batch-bytes", "400", lab.logs, **how) as process,
     ):
         until(lambda: lab.numbers() == list(range(10)))
-        append(lab, [*numbered(40, start=10), b"no entry"])
-        append(lab, numbered(10, start=50), "query-engine-activity.log")
+        lab.append([*numbered(40, start=10), b"no entry"])
+        lab.append(numbered(10, start=50), "query-engine-activity.log")
         until(lambda: lab.numbers() == list(range(60)))
         assert stopped(process) == 0
     assert lab.rejected().total == 1
@@ -108,14 +103,14 @@ def test_a_follower_goes_on_without_standard_error(lab: Lab, broken: Callable[[]
 @broken
 def test_a_run_that_ends_does_its_work_without_standard_error(lab: Lab, broken: Callable[[], Any]) -> None:
     """And the exit code is that of its work."""
-    append(lab, [*numbered(10), b"no entry"])
+    lab.append([*numbered(10), b"no entry"])
     with broken() as how, lab.process("run", "--once", lab.logs, **how) as process:
         assert process.wait(SOON) == 3
     assert lab.numbers() == list(range(10))
 
 
 @broken
-def test_what_fails_still_fails_without_standard_error(lab: Lab, broken: Callable[[], Any]) -> None:
+def test_failures_keep_their_exit_code_without_standard_error(lab: Lab, broken: Callable[[], Any]) -> None:
     """The sentence is lost, the exit code is not."""
     with broken() as how:
         for code, arguments in ((1, ["run", "--once", lab.logs / "none"]), (2, ["run", "--no-such-option"])):
@@ -125,13 +120,13 @@ def test_what_fails_still_fails_without_standard_error(lab: Lab, broken: Callabl
 
 def test_a_reader_of_standard_error_that_dies(lab: Lab) -> None:
     """`| tee` is killed while the indexer runs."""
-    append(lab, numbered(10))
+    lab.append(numbered(10))
     reading, writing = os.pipe()
     with lab.process("run", "--log-level", "debug", lab.logs, stderr=writing) as process:
         os.close(writing)
         until(lambda: b"batch delivered" in os.read(reading, 65536))
         os.close(reading)
-        append(lab, numbered(10, start=10))
+        lab.append(numbered(10, start=10))
         until(lambda: lab.numbers() == list(range(20)))
         assert stopped(process) == 0
 
@@ -146,10 +141,10 @@ def test_standard_error_that_comes_back_is_written_again(lab: Lab, tmp_path: Pat
         contextmanager(_filled)(both),
         lab.process("run", "--log-level", "debug", lab.logs, stderr=both) as process,
     ):
-        append(lab, numbered(10))
+        lab.append(numbered(10))
         until(lambda: lab.numbers() == list(range(10)))
         os.read(both, 1 << 20)
-        append(lab, numbered(10, start=10))
+        lab.append(numbered(10, start=10))
         until(lambda: lab.numbers() == list(range(20)))
         assert stopped(process) == 0
     lines = os.read(both, 1 << 20).splitlines()
@@ -167,7 +162,7 @@ def _filled(pipe: int) -> Iterator[None]:
 @pytest.mark.parametrize("arguments", [["verify"], ["verify", "--json"], ["run", "--once"], ["status"]])
 def test_a_full_standard_output_is_one_sentence(lab: Lab, arguments: list[str]) -> None:
     """Whoever asked for an answer has none: exit code 1, not a success, not a traceback, not Python's 120."""
-    append(lab, numbered(10))
+    lab.append(numbered(10))
     lab.run()
     with Path("/dev/full").open("wb") as full:
         done = lab.command(*arguments, lab.logs, stdout=full)
@@ -182,7 +177,7 @@ def test_a_full_standard_output_is_one_sentence(lab: Lab, arguments: list[str]) 
 
 def test_a_full_standard_output_and_a_full_standard_error(lab: Lab) -> None:
     """The exit code still tells."""
-    append(lab, numbered(10))
+    lab.append(numbered(10))
     with Path("/dev/full").open("wb") as full:
         assert lab.command("verify", lab.logs, stdout=full, stderr=full).returncode == 1
         assert lab.command("run", "--once", lab.logs, stdout=full, stderr=full).returncode == 1
@@ -203,7 +198,7 @@ class Broken(Events):
 
 def test_a_listener_that_fails_stops_nothing(lab: Lab) -> None:
     """Not the reader, not the senders, not the rejected lines, not the end."""
-    append(lab, [*numbered(100), b"no entry"])
+    lab.append([*numbered(100), b"no entry"])
     with lab.following(lab.logs, listeners=[Broken()], batch_bytes=1000) as following:
         following.until_created(100)
     assert following.report is not None
@@ -217,7 +212,7 @@ def test_a_listener_that_fails_stops_nothing(lab: Lab) -> None:
 @pytest.mark.parametrize("handled", [signal.SIG_IGN, signal.SIG_DFL])
 def test_a_hangup_is_ignored_if_it_was_before(lab: Lab, handled: signal.Handlers) -> None:
     """As `nohup` asks; without it the terminal that closes ends the indexer, in order."""
-    append(lab, numbered(10))
+    lab.append(numbered(10))
     hangup = lambda: signal.signal(signal.SIGHUP, handled)  # noqa: E731 - as a parent leaves it
     with lab.process("run", lab.logs, preexec_fn=hangup) as process:
         until(lambda: lab.numbers() == list(range(10)))
@@ -225,6 +220,6 @@ def test_a_hangup_is_ignored_if_it_was_before(lab: Lab, handled: signal.Handlers
         if handled is signal.SIG_DFL:
             assert process.wait(SOON) == 0
             return
-        append(lab, numbered(10, start=10))
+        lab.append(numbered(10, start=10))
         until(lambda: lab.numbers() == list(range(20)))
         assert stopped(process) == 0

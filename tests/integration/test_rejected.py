@@ -1,4 +1,4 @@
-"""Rejected lines: kept with their bytes, listed, and sent again once the mapping is mended."""
+"""Rejected lines: kept with their bytes, listed, and sent again once the mapping is fixed."""
 
 import subprocess
 from collections.abc import Callable, Iterator
@@ -10,7 +10,7 @@ import orjson
 import pytest
 
 from indexer import run as running
-from tests.integration.conftest import LOG, Lab, joined, numbered, until
+from tests.support.lab import LOG, Lab, joined, numbered, until
 from tests.support.real_faults.actions import page, short_by_one, status, truncated
 from tests.support.real_faults.laboratory import FaultyLab, behind_proxy
 from tests.support.real_faults.proxy import Action, Answer, CarryOut, Request, Rule, carried_out
@@ -33,7 +33,7 @@ def make_strict(lab: Lab, *, user: str) -> None:
 
 
 @pytest.fixture
-def spoilt(lab: Lab) -> Lab:
+def rejecting(lab: Lab) -> Lab:
     """A laboratory with rejected lines of three kinds: from the reader, from the mapping, from the parser."""
     make_strict(lab, user="long")
     totals = lab.run(lab.log(joined(LINES))).totals
@@ -46,19 +46,19 @@ def local_files(lab: Lab) -> dict[str, bytes]:
     return {path.stem: path.read_bytes() for path in (lab.state.state_dir / "rejected").glob("*.line")}
 
 
-def test_a_rejected_line_is_kept_with_all_that_is_known_of_it(spoilt: Lab) -> None:
+def test_a_rejected_line_is_kept_with_its_description(rejecting: Lab) -> None:
     """Its bytes, its file, its offset, its type and its reason; the others are indexed."""
-    listing = spoilt.rejected()
+    listing = rejecting.rejected()
     kept = {line.offset: line for line in listing.lines}
     offsets = [sum(len(line) + 1 for line in LINES[:number]) for number in (1, 2, 4)]
     assert listing.total == 3
     assert sorted(kept) == offsets
     assert [kept[offset].text.encode() for offset in offsets] == [LINES[1], LINES[2], LINES[4]]
-    assert {line.file for line in listing.lines} == {str(spoilt.logs / LOG)}
+    assert {line.file for line in listing.lines} == {str(rejecting.logs / LOG)}
     assert "user" in kept[offsets[0]].reason
     assert kept[offsets[1]].type == "not_an_object"
-    assert spoilt.rejected_bytes().keys() == {LINES[1], LINES[2], LINES[4]}
-    assert spoilt.numbers() == [0, 2, 3]
+    assert rejecting.rejected_bytes().keys() == {LINES[1], LINES[2], LINES[4]}
+    assert rejecting.numbers() == [0, 2, 3]
 
 
 def test_a_run_with_rejected_lines_ends_with_3_and_says_how_many(lab: Lab) -> None:
@@ -68,35 +68,35 @@ def test_a_run_with_rejected_lines_ends_with_3_and_says_how_many(lab: Lab) -> No
     assert "2 lines read: 1 created, 0 were there already, 1 rejected and kept" in done.stdout
 
 
-def test_the_list_is_a_table_or_an_object(spoilt: Lab) -> None:
+def test_the_list_is_a_table_or_an_object(rejecting: Lab) -> None:
     """The table shows file and reason; the object all of it."""
-    shown = spoilt.command("rejected", "list", environment={"COLUMNS": "250"}).stdout
+    shown = rejecting.command("rejected", "list", environment={"COLUMNS": "250"}).stdout
     assert "Rejected lines: 3" in shown
     assert "begin with {" in shown
-    told = orjson.loads(spoilt.command("rejected", "list", "--json", "--limit", "2").stdout)
+    told = orjson.loads(rejecting.command("rejected", "list", "--json", "--limit", "2").stdout)
     assert (told["total"], len(told["lines"])) == (3, 2)
     assert told["lines"][0].keys() >= {"id", "file", "offset", "type", "reason", "text", "where"}
 
 
-def test_replay_without_a_mended_mapping_changes_nothing(spoilt: Lab) -> None:
+def test_replay_before_the_mapping_is_fixed_changes_nothing(rejecting: Lab) -> None:
     """Each is refused again and stays, once."""
-    replayed = spoilt.command("rejected", "replay", "--json")
+    replayed = rejecting.command("rejected", "replay", "--json")
     assert replayed.returncode == 3, replayed.stderr
     assert orjson.loads(replayed.stdout) == {"delivered": 0, "already_there": 0, "still_rejected": 3}
-    assert spoilt.rejected().total == 3
+    assert rejecting.rejected().total == 3
 
 
-def test_replay_with_a_mended_mapping_delivers_under_the_original_id(spoilt: Lab) -> None:
-    """What goes in now is removed from the list, and the rest stays."""
-    wanted = next(line.id for line in spoilt.rejected().lines if "user" in line.reason)
-    make_strict(spoilt, user="keyword")
-    replayed = spoilt.command("rejected", "replay", "--json")
+def test_replay_after_the_mapping_is_fixed_delivers_under_the_original_id(rejecting: Lab) -> None:
+    """Lines that are indexed now are removed from the list, and the others stay."""
+    wanted = next(line.id for line in rejecting.rejected().lines if "user" in line.reason)
+    make_strict(rejecting, user="keyword")
+    replayed = rejecting.command("rejected", "replay", "--json")
     assert replayed.returncode == 3, replayed.stderr
     assert orjson.loads(replayed.stdout) == {"delivered": 1, "already_there": 0, "still_rejected": 2}
-    assert spoilt.stored()[wanted] == LINES[1]
-    assert spoilt.rejected_bytes().keys() == {LINES[2], LINES[4]}
-    assert spoilt.command("rejected", "replay").returncode == 3
-    assert spoilt.numbers() == [0, 1, 2, 3]
+    assert rejecting.stored()[wanted] == LINES[1]
+    assert rejecting.rejected_bytes().keys() == {LINES[2], LINES[4]}
+    assert rejecting.command("rejected", "replay").returncode == 3
+    assert rejecting.numbers() == [0, 1, 2, 3]
 
 
 def test_replay_of_nothing_is_done_at_once(lab: Lab) -> None:
@@ -105,19 +105,19 @@ def test_replay_of_nothing_is_done_at_once(lab: Lab) -> None:
     assert "None is kept" in lab.command("rejected", "list").stdout
 
 
-def test_an_entry_rejected_and_delivered_since_is_there_once(spoilt: Lab) -> None:
-    """A replay after the log was read again with the mended mapping finds it there already."""
-    make_strict(spoilt, user="keyword")
-    (spoilt.state.state_dir / "checkpoint.json").unlink()
-    assert spoilt.run(spoilt.logs / LOG).totals.created == 1
-    replayed = orjson.loads(spoilt.command("rejected", "replay", "--json").stdout)
+def test_an_entry_rejected_and_delivered_since_is_there_once(rejecting: Lab) -> None:
+    """A replay after the log was read again with the fixed mapping finds it there already."""
+    make_strict(rejecting, user="keyword")
+    (rejecting.state.state_dir / "checkpoint.json").unlink()
+    assert rejecting.run(rejecting.logs / LOG).totals.created == 1
+    replayed = orjson.loads(rejecting.command("rejected", "replay", "--json").stdout)
     assert (replayed["delivered"], replayed["already_there"]) == (0, 1)
-    assert spoilt.numbers() == [0, 1, 2, 3]
+    assert rejecting.numbers() == [0, 1, 2, 3]
 
 
 @pytest.mark.parametrize("length", [20, 2_000_000], ids=["short", "of many blocks"])
 def test_a_line_over_the_limit_lands_in_the_state_directory(lab: Lab, length: int) -> None:
-    """With its bytes; its neighbours go in, and a replay delivers it once the server takes it."""
+    """With its bytes; the others are indexed, and a replay delivers it once the server takes it."""
     long = b'{"n":1,"payload":"' + b"long " * (length // 5) + b'"}'
     totals = lab.run(lab.log(joined([b'{"n":0}', long, b'{"n":2}'])), max_line_bytes=20).totals
     assert (totals.read, totals.created, totals.rejected) == (3, 2, 1)
@@ -130,7 +130,7 @@ def test_a_line_over_the_limit_lands_in_the_state_directory(lab: Lab, length: in
     assert local_files(lab) == {}
 
 
-def test_what_the_rejected_index_refuses_goes_to_a_file(lab: Lab) -> None:
+def test_a_line_that_the_rejected_index_refuses_goes_to_a_file(lab: Lab) -> None:
     """A write block on it holds nothing up."""
     lab.client.indices.put_settings(index=lab.connection.rejected, settings={"index.blocks.write": True})
     totals = lab.run(lab.log(joined(LINES))).totals
@@ -186,31 +186,31 @@ def test_many_rejected_lines_are_all_kept_and_replayed(lab: Lab) -> None:
     assert lab.rejected().total == 0
 
 
-def test_lines_that_cannot_be_taken_off_the_list_are_said_to_stay(spoilt: Lab) -> None:
+def test_lines_that_cannot_be_deleted_stay_listed_and_are_named(rejecting: Lab) -> None:
     """They were delivered; the next replay finds that out, and takes them off."""
-    make_strict(spoilt, user="keyword")
-    spoilt.client.indices.add_block(index=spoilt.connection.rejected, block="write")
-    done = spoilt.command("rejected", "replay")
+    make_strict(rejecting, user="keyword")
+    rejecting.client.indices.add_block(index=rejecting.connection.rejected, block="write")
+    done = rejecting.command("rejected", "replay")
     assert done.returncode == 1
     assert "stay on the list" in done.stderr
     assert "blocked" in done.stderr
-    assert spoilt.rejected().total == 3
-    spoilt.client.indices.put_settings(
-        index=spoilt.connection.rejected, settings={"index.blocks.write": None}
+    assert rejecting.rejected().total == 3
+    rejecting.client.indices.put_settings(
+        index=rejecting.connection.rejected, settings={"index.blocks.write": None}
     )
-    replayed = orjson.loads(spoilt.command("rejected", "replay", "--json").stdout)
+    replayed = orjson.loads(rejecting.command("rejected", "replay", "--json").stdout)
     assert replayed == {"delivered": 0, "already_there": 1, "still_rejected": 2}
-    assert spoilt.rejected().total == 2
+    assert rejecting.rejected().total == 2
 
 
 # ---- what is kept is removed only once it is taken
 
 
 @pytest.fixture
-def mended(spoilt: Lab, monkeypatch: pytest.MonkeyPatch) -> Iterator[FaultyLab]:
-    """Behind a proxy: one of three rejected lines would go in now."""
-    make_strict(spoilt, user="keyword")
-    with behind_proxy(spoilt, monkeypatch) as faulty:
+def fixed(rejecting: Lab, monkeypatch: pytest.MonkeyPatch) -> Iterator[FaultyLab]:
+    """Behind a proxy, with a mapping that takes one of the three rejected lines."""
+    make_strict(rejecting, user="keyword")
+    with behind_proxy(rejecting, monkeypatch) as faulty:
         yield faulty
 
 
@@ -240,51 +240,51 @@ def cut(doc: dict[str, Any]) -> dict[str, Any]:
 
 @pytest.mark.parametrize("change", [failed, without_bytes, cut])
 def test_lines_whose_bytes_cannot_be_fetched_stay(
-    mended: FaultyLab, change: Callable[[dict[str, Any]], dict[str, Any]]
+    fixed: FaultyLab, change: Callable[[dict[str, Any]], dict[str, Any]]
 ) -> None:
-    """They are neither sent nor deleted, and that is said; with their bytes they are sent."""
-    before = mended.rejected_bytes()
-    mended.proxy.rule = fetched(change)
-    done = mended.command("rejected", "replay")
+    """They are neither sent nor deleted, and the command fails with their number; later they are sent."""
+    before = fixed.rejected_bytes()
+    fixed.proxy.rule = fetched(change)
+    done = fixed.command("rejected", "replay")
     assert done.returncode == 1
     assert "3 rejected lines cannot be read, and stay on the list" in done.stderr
     assert "Traceback" not in done.stderr
-    assert mended.rejected_bytes() == before
-    assert mended.numbers() == [0, 2, 3]
-    mended.proxy.rule = lambda _: carried_out
-    assert mended.command("rejected", "replay").returncode == 3
-    assert mended.numbers() == [0, 1, 2, 3]
+    assert fixed.rejected_bytes() == before
+    assert fixed.numbers() == [0, 2, 3]
+    fixed.proxy.rule = lambda _: carried_out
+    assert fixed.command("rejected", "replay").returncode == 3
+    assert fixed.numbers() == [0, 1, 2, 3]
 
 
-def test_one_line_that_cannot_be_fetched_keeps_back_no_other(mended: FaultyLab) -> None:
+def test_one_line_that_cannot_be_fetched_holds_back_no_other(fixed: FaultyLab) -> None:
     """The others are sent, and taken off the list."""
-    before = mended.rejected_bytes()
-    text = next(line.id for line in mended.rejected().lines if line.text.startswith("not"))
-    mended.proxy.rule = fetched(lambda doc: failed(doc) if doc["_id"] == text else doc)
-    done = mended.command("rejected", "replay")
+    before = fixed.rejected_bytes()
+    text = next(line.id for line in fixed.rejected().lines if line.text.startswith("not"))
+    fixed.proxy.rule = fetched(lambda doc: failed(doc) if doc["_id"] == text else doc)
+    done = fixed.command("rejected", "replay")
     assert (done.returncode, "the shard is away. Of the others 1 are in the index" in done.stderr) == (
         1,
         True,
     )
-    assert mended.rejected_bytes().keys() == before.keys() - {LINES[1]}
-    assert mended.numbers() == [0, 1, 2, 3]
+    assert fixed.rejected_bytes().keys() == before.keys() - {LINES[1]}
+    assert fixed.numbers() == [0, 1, 2, 3]
 
 
 @pytest.mark.parametrize("answer_to_deletion", [page, truncated, short_by_one, status(503)])
-def test_lines_whose_deletion_is_not_confirmed_are_said_to_stay(
-    mended: FaultyLab, answer_to_deletion: Action
+def test_lines_whose_deletion_is_not_confirmed_stay_listed(
+    fixed: FaultyLab, answer_to_deletion: Action
 ) -> None:
     """No traceback, whatever answers; the next replay finds them in the index."""
-    mended.proxy.rule = lambda request: (
+    fixed.proxy.rule = lambda request: (
         answer_to_deletion if "-rejected/_bulk" in request.path else carried_out
     )
-    done = mended.command("rejected", "replay")
+    done = fixed.command("rejected", "replay")
     assert (done.returncode, "Traceback" in done.stderr) == (1, False)
     assert done.stderr.count("\n") <= 2, done.stderr
-    mended.proxy.rule = lambda _: carried_out
-    assert mended.command("rejected", "replay").returncode == 3
-    assert mended.rejected_bytes().keys() == {LINES[2], LINES[4]}
-    assert mended.numbers() == [0, 1, 2, 3]
+    fixed.proxy.rule = lambda _: carried_out
+    assert fixed.command("rejected", "replay").returncode == 3
+    assert fixed.rejected_bytes().keys() == {LINES[2], LINES[4]}
+    assert fixed.numbers() == [0, 1, 2, 3]
 
 
 def remove(path: Path) -> None:
@@ -296,7 +296,7 @@ def cut_short(path: Path) -> None:
 
 
 @pytest.mark.parametrize("damage", [remove, cut_short], ids=["gone", "cut"])
-def test_a_file_that_lost_bytes_stays_and_is_named(lab: Lab, damage: Callable[[Path], None]) -> None:
+def test_a_damaged_file_stays_and_is_named(lab: Lab, damage: Callable[[Path], None]) -> None:
     """What is not the line that was kept is not sent in its place; the other file is."""
     long = [b'{"n":%d,"payload":"long"}' % number for number in (1, 2)]
     lab.run(lab.log(joined([b'{"n":0}', *long])), max_line_bytes=20)
@@ -333,17 +333,16 @@ def closed(lab: Lab) -> None:
 
 
 @pytest.mark.parametrize("fault", [red, flooded, closed])
-def test_an_index_of_rejected_lines_that_is_not_well_holds_nothing_up(
+def test_a_failing_index_of_rejected_lines_holds_nothing_up(
     lab: Lab, fault: Callable[[Lab], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Their lines are in files, entries go on, and the next rejected line is not waited for."""
     fault(lab)
     monkeypatch.setattr(running, "PROMPT", 6.0)
-    log = lab.log(joined([*LINES, *numbered(500, start=10)]))
+    lab.log(joined([*LINES, *numbered(500, start=10)]))
     with lab.following(batch_bytes=2000) as following:
         following.until(lambda: following.heard.totals.read == 506)
-        with log.open("ab") as file:
-            file.write(b"no entry either\n" + joined(numbered(1, start=1000)))
+        lab.append([b"no entry either", *numbered(1, start=1000)])
         following.until(lambda: following.heard.totals.read == 508)
     totals = following.heard.totals
     assert (totals.created, totals.rejected) == (505, 3)
@@ -353,8 +352,8 @@ def test_an_index_of_rejected_lines_that_is_not_well_holds_nothing_up(
 # ---- what a crash leaves of a line that is too long
 
 
-def test_the_beginning_of_a_line_is_swept_by_its_owner_only(lab: Lab) -> None:
-    """Nobody else touches it while it is written; after a crash the next run removes what no log has any more."""
+def test_only_the_owner_removes_incomplete_lines(lab: Lab) -> None:
+    """Other commands leave it while it is written; after a crash the next run removes it if its log is gone."""
     log = lab.log(joined(numbered(1)) + b'{"payload":"' + b"x" * 100_000)
     parts = lab.state.state_dir / "rejected"
 

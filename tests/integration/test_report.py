@@ -14,14 +14,15 @@ import pytest
 
 from indexer.dashboards.panels import Panel, Time, Top
 from indexer.demo import sample
-from indexer.elastic.client import connect, inspect_server
+from indexer.elastic.client import connect
+from indexer.elastic.cluster import Cluster
 from indexer.events import Events
 from indexer.report.queries import Period
 from indexer.report.report import write
 from indexer.report.results import OTHERS
 from indexer.report.sections import SavedSearch, sections
 from indexer.run import run
-from indexer.settings import Connection, Delivery, State
+from indexer.settings import Connection, Delivery, LogFiles, State
 from indexer.setup.templates import install
 from tests.conftest import TestServer, delete_all
 from tests.support import kibana_counted as counted
@@ -60,7 +61,7 @@ def report(server: TestServer, tmp_path_factory: pytest.TempPathFactory) -> Iter
     log = directory / "zoomdata-activity.log"
     sample.write(log, ENTRIES, end=END)
     with connect(connection) as client:
-        install(client, connection, inspect_server(client))
+        install(Cluster(client, connection))
         index(log, connection)
         out = directory / "week.html"
         write(connection, WEEK, out)
@@ -71,7 +72,7 @@ def report(server: TestServer, tmp_path_factory: pytest.TempPathFactory) -> Iter
 def index(log: Path, connection: Connection) -> None:
     """Index a log, and refresh."""
     state = State(log.parent / f"state of {log.name}")
-    run([str(log)], connection, Delivery(), state, Events(), threading.Event(), once=True)
+    run(LogFiles([str(log)]), connection, Delivery(), state, Events(), threading.Event(), once=True)
     with connect(connection) as client:
         client.indices.refresh(index=connection.alias)
 
@@ -248,7 +249,7 @@ def test_names_are_text(browser: Page, connection: Connection, tmp_path: Path) -
     log = tmp_path / "zoomdata-activity.log"
     log.write_bytes(orjson.dumps(entry) + b"\n" + orjson.dumps(more) + b"\n")
     with connect(connection) as client:
-        install(client, connection, inspect_server(client))
+        install(Cluster(client, connection))
     index(log, connection)
     before = len(browser.said)
     write(connection, WEEK, out := tmp_path / "evil.html")
@@ -287,7 +288,7 @@ def test_odd_field(browser: Page, connection: Connection, tmp_path: Path) -> Non
     log = tmp_path / "zoomdata-activity.log"
     log.write_bytes(odd + b"\n")
     with connect(connection) as client:
-        install(client, connection, inspect_server(client))
+        install(Cluster(client, connection))
         mapping = {"requestTime": {"type": "keyword"}}
         client.indices.create(index=f"{connection.alias}-odd", mappings={"properties": mapping})
         client.indices.put_alias(index=f"{connection.alias}-odd", name=connection.alias)

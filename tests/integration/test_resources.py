@@ -6,7 +6,8 @@ from pathlib import Path
 from indexer.events import Events
 from indexer.reading.tail import Tail
 from indexer.writing import checkpoint
-from tests.integration.conftest import LOG, Lab, address, joined, numbered, relaying, serving, until
+from tests.support.http_server import address, relaying, serving
+from tests.support.lab import LOG, Lab, joined, numbered, until
 
 MEGABYTE = 1_000_000
 

@@ -11,10 +11,12 @@ import orjson
 import pytest
 
 from indexer.elastic.client import connect
+from indexer.elastic.cluster import Cluster
 from indexer.settings import Connection
 from indexer.setup.roles import NoSecurity, install, roles
 from indexer.setup.templates import Foreign, Result
-from tests.integration.conftest import Lab, address, answer, serving
+from tests.support.http_server import address, answer, serving
+from tests.support.lab import Lab
 
 ALIAS = "activity"
 
@@ -65,7 +67,7 @@ def connection_to(api: Api) -> Iterator[Connection]:
 def results(connection: Connection, *, force: bool = False) -> list[Result]:
     """What an installation says, role by role."""
     with connect(connection) as client:
-        return [it.result for it in install(client, connection, force=force)]
+        return [it.result for it in install(Cluster(client, connection), force=force)]
 
 
 def test_roles_are_created_then_left_alone_then_brought_up_to_date(
@@ -95,7 +97,7 @@ def test_a_role_of_somebody_else_is_not_replaced_unless_that_is_wanted(
 def test_without_security_there_are_no_roles(bare: Lab) -> None:
     """A sentence says so, whatever the server's version answers."""
     with pytest.raises(NoSecurity, match="switched off"):
-        install(bare.client, bare.connection)
+        install(bare.cluster)
 
 
 def test_roles_are_printed_without_a_server(bare: Lab) -> None:

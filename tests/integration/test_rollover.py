@@ -1,32 +1,23 @@
-"""The indices behind the alias change while entries are on their way: one copy of each entry that is not deleted."""
+"""The indices behind the alias change while entries are in flight: one copy of each entry that is not deleted."""
 
 import time
 from collections import Counter
-from collections.abc import Iterator
 
 import pytest
 
 from indexer.writing import checkpoint
 from indexer.writing.target import LOOK_EVERY
-from tests.integration.conftest import Following, Lab, joined
+from tests.support.lab import Following, joined
 from tests.support.real_faults.actions import late, lost, reset
 from tests.support.real_faults.laboratory import (
     SMALL,
     FaultyLab,
-    behind_proxy,
     entries,
     failures,
     first,
     until_read,
 )
 from tests.support.real_faults.proxy import carried_out
-
-
-@pytest.fixture
-def faulty(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> Iterator[FaultyLab]:
-    """A laboratory behind a proxy."""
-    with behind_proxy(lab, monkeypatch) as faulty:
-        yield faulty
 
 
 def outlast(following: Following, tries: int) -> None:
@@ -90,9 +81,9 @@ def test_a_rollover_after_each_request(faulty: FaultyLab, rollovers: int) -> Non
 
 
 def test_a_kill_and_a_rollover_before_the_restart(faulty: FaultyLab) -> None:
-    """What the killed indexer had sent without living to see the answer is found in the older index."""
+    """What the killed indexer had in flight is found in the older index."""
     lines = entries(2000)
-    faulty.killed_with_answers_on_their_way(lines)
+    faulty.kill_with_requests_in_flight(lines)
     faulty.roll_over()
     faulty.roll_over()
     faulty.run(batch_bytes=SMALL)
@@ -142,10 +133,13 @@ def test_an_index_is_deleted_while_the_indexer_runs(faulty: FaultyLab) -> None:
 
 
 def test_the_index_of_a_lost_answer_is_deleted(faulty: FaultyLab) -> None:
-    """An entry whose only copy is deleted before its answer is known is sent again: there is one copy, not none."""
+    """An entry whose only copy is deleted before its answer is known is sent again: there is one copy, not none.
+
+    One sender: another one's request might be answered by the old index just before it is deleted.
+    """
     lines = entries(1000)
     faulty.append(lines[:10])
-    with faulty.following(batch_bytes=1_000_000) as following:
+    with faulty.following(batch_bytes=1_000_000, senders=1) as following:
         until_read(following, 10)
         (oldest,) = faulty.behind()
 
@@ -161,9 +155,9 @@ def test_the_index_of_a_lost_answer_is_deleted(faulty: FaultyLab) -> None:
 
 
 def test_indices_are_deleted_while_the_indexer_is_down(faulty: FaultyLab) -> None:
-    """Killed with answers on their way; the index it wrote to is deleted, rollovers come; the rest goes in once."""
+    """Killed with requests in flight; its index is deleted after rollovers; the rest is indexed once."""
     lines = entries(2000)
-    faulty.killed_with_answers_on_their_way(lines)
+    faulty.kill_with_requests_in_flight(lines)
     (oldest,) = faulty.behind()
     faulty.roll_over()
     faulty.roll_over()

@@ -17,8 +17,9 @@ from indexer.errors import NotSecure, Unreachable
 from indexer.events import Fault
 from indexer.settings import Connection, State
 from tests.conftest import delete_all
-from tests.integration.conftest import Lab, address, joined, numbered, relaying, serving
 from tests.support.guarded import Guarded
+from tests.support.http_server import address, relaying, serving
+from tests.support.lab import Lab, joined, numbered
 from tests.support.secured import Secured
 
 BROKEN = b'{"n":1,"n":2}'
@@ -130,7 +131,7 @@ def test_run_waits_until_it_may_and_goes_on(company: Company) -> None:
     """Without rights at the start and in the middle it says which are missing, and loses and doubles nothing."""
     lab, secured, me = company.lab, company.secured, company.people["writer"]
     company.does("setup", "template", "install")
-    log = lab.log(joined(numbered(100)))
+    lab.log(joined(numbered(100)))
     secured.admit(me)
     with lab.following() as running:
         running.until(lambda: running.heard.of("waiting"))
@@ -146,8 +147,7 @@ def test_run_waits_until_it_may_and_goes_on(company: Company) -> None:
             }
         )
         secured.admit(me, "looker")
-        with log.open("ab") as file:
-            file.write(joined(numbered(100, 100)))
+        lab.append(numbered(100, 100))
         running.until(lambda: running.heard.of("delivery_failed"))
         fault, detail, _ = running.heard.of("delivery_failed")[0]
         assert fault is Fault.REFUSED
@@ -161,7 +161,7 @@ def test_a_rotated_password_needs_no_restart(company: Company) -> None:
     """First the file, then the server, as rotation goes: nothing is refused, nothing is lost, nothing is there twice."""
     lab, secured, me = company.lab, company.secured, company.people["writer"]
     company.does("setup", "template", "install")
-    log = lab.log(joined(numbered(50)))
+    lab.log(joined(numbered(50)))
     password_file = lab.connection.password_file
     assert password_file is not None
     with lab.following() as running:
@@ -171,8 +171,7 @@ def test_a_rotated_password_needs_no_restart(company: Company) -> None:
             fresh.write_text(password)
             fresh.rename(password_file)
             secured.admit(me, me, password=password)
-            with log.open("ab") as file:
-                file.write(joined(numbered(50, 50 * number)))
+            lab.append(numbered(50, 50 * number))
             running.until_created(50 * (number + 1))
         assert running.heard.of("delivery_failed") == []
     assert lab.numbers() == list(range(150))

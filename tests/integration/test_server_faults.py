@@ -1,4 +1,4 @@
-"""The server fails in every way that it has, and some that only proxies have: one copy of each entry all the same."""
+"""The server or a proxy fails in every known way: one copy of each entry."""
 
 import secrets
 from collections import Counter
@@ -11,7 +11,7 @@ from indexer.demo.embedded import Embedded
 from indexer.elastic.client import connect
 from indexer.events import Fault
 from indexer.settings import Connection, State
-from tests.integration.conftest import Lab
+from tests.support.lab import Lab
 from tests.support.real_faults.actions import (
     every,
     items,
@@ -31,7 +31,7 @@ from tests.support.real_faults.laboratory import (
     entries,
     failures,
     first,
-    said,
+    reported,
     until_read,
 )
 from tests.support.real_faults.proxy import Action, Answer, CarryOut, Request, carried_out
@@ -64,8 +64,8 @@ def faulty(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> Iterator[FaultyLab]:
 
 
 @pytest.mark.parametrize(("action", "fault"), FAULTS.values(), ids=FAULTS.keys())
-def test_a_fault_is_outlasted(faulty: FaultyLab, action: Action, fault: Fault) -> None:
-    """Whatever becomes of some bulk requests, and then of some of any kind: told, and one copy of each entry."""
+def test_requests_are_retried_until_a_fault_ends(faulty: FaultyLab, action: Action, fault: Fault) -> None:
+    """A fault of some bulk requests, then of requests of any kind, is reported; one copy of each entry."""
     lines = entries(2000)
     faulty.append(lines[:10])
     with faulty.following(batch_bytes=SMALL) as following:
@@ -86,8 +86,8 @@ def test_a_fault_is_outlasted(faulty: FaultyLab, action: Action, fault: Fault) -
     [status(429), status(503), status(401), reset, page, truncated],
     ids=["429", "503", "401", "reset", "page", "truncated"],
 )
-def test_a_fault_at_the_start_is_outlasted(faulty: FaultyLab, action: Action) -> None:
-    """A server that is not well yet is waited for, and that is said."""
+def test_the_start_is_retried_until_a_fault_ends(faulty: FaultyLab, action: Action) -> None:
+    """A server that fails at the start is retried, and that is reported."""
     lines = entries(10)
     faulty.append(lines)
     faulty.proxy.rule = first(5, action)
@@ -110,7 +110,7 @@ def test_a_fault_at_the_start_is_outlasted(faulty: FaultyLab, action: Action) ->
     ],
 )
 def test_a_read_only_index_is_waited_for(faulty: FaultyLab, block: str, fault: Fault, words: str) -> None:
-    """A block put on the write index refuses all entries, rejects none, is told, and once lifted all go in."""
+    """A block on the write index rejects no entry and is reported; after it is lifted all are indexed."""
     lines = entries(1000)
     faulty.append(lines[:100])
     with faulty.following(batch_bytes=SMALL) as following:
@@ -122,7 +122,7 @@ def test_a_read_only_index_is_waited_for(faulty: FaultyLab, block: str, fault: F
         faulty.client.indices.put_settings(index=faulty.connection.alias, settings={block: None})
         until_read(following, 1000)
     assert {told for told, _ in failures(following)} == {fault}
-    assert said(following, words)()
+    assert reported(following, words)()
     faulty.prove(lines)
 
 
@@ -165,7 +165,7 @@ def test_requests_too_large_for_the_server_are_made_smaller(own: FaultyLab, leng
 
 
 def test_a_server_that_dies_under_load_and_comes_back(own: FaultyLab, own_server: Embedded) -> None:
-    """Killed while requests are under way, restarted on its data while the log grows: one copy of each entry."""
+    """Killed while requests are in flight, restarted on its data while the log grows: one copy of each entry."""
     lines = entries(9000)
     with own.following(batch_bytes=SMALL) as following:
         own.append(lines[:4000])
@@ -194,7 +194,7 @@ def refusing(poison: bytes) -> Action:
 
 @pytest.mark.parametrize("batch_bytes", [SMALL, 5_000_000], ids=["many batches", "one batch"])
 def test_one_poisoned_entry_among_thousands(faulty: FaultyLab, batch_bytes: int) -> None:
-    """The entry that spoils each request it is in is found; all others go in.
+    """The entry that makes its request fail is found; all others are indexed.
 
     It would spoil the request to the index of rejected lines, too, and so it is kept in the state directory.
     """
@@ -246,10 +246,10 @@ def paging_at(poison: bytes, code: int, kind: str) -> Action:
     ],
     ids=["500", "413 page", "400 page", "400 page as JSON", "502 page", "500 page"],
 )
-def test_one_entry_that_is_refused_by_whatever_means(
+def test_an_entry_that_is_always_refused_is_rejected_alone(
     faulty: FaultyLab, action: Action, batch_bytes: int
 ) -> None:
-    """Its neighbours go in at once; it is rejected with its bytes, and goes in by a replay when that has an end."""
+    """The others are indexed at once; it is rejected with its bytes, and a replay indexes it after the fault."""
     lines = entries(2000)
     poison = b'{"n":-1,"s":"poison"}'
     faulty.append([*lines[:1210], poison, *lines[1210:]])
@@ -268,8 +268,8 @@ def test_one_entry_that_is_refused_by_whatever_means(
     [failing_at(b"n"), paging_at(b"", 413, "application/json"), paging_at(b"", 400, "text/html")],
     ids=["500", "413 page", "400 page"],
 )
-def test_a_fault_at_all_entries_rejects_none(faulty: FaultyLab, action: Action) -> None:
-    """Many more times than one entry would be tried: all go in when it ends."""
+def test_a_fault_of_all_entries_rejects_none(faulty: FaultyLab, action: Action) -> None:
+    """It fails many more times than one entry is tried; all are indexed when it ends."""
     lines = entries(200)
     faulty.append(lines[:10])
     with faulty.following(batch_bytes=SMALL) as following:
@@ -284,7 +284,7 @@ def test_a_fault_at_all_entries_rejects_none(faulty: FaultyLab, action: Action) 
 
 @pytest.mark.parametrize("action", [lost(), truncated], ids=["lost", "truncated"])
 def test_thousands_refused_around_one_good_entry(faulty: FaultyLab, action: Action) -> None:
-    """All refused lines are kept once with their bytes, though answers to them are lost; the good one goes in."""
+    """All refused lines are kept once with their bytes, though answers are lost; the good entry is indexed."""
     refused = [b'{"n":%d,' % number for number in range(3000)]
     good = entries(1)
     faulty.append([*refused[:1000], *good, *refused[1000:]])

@@ -8,20 +8,13 @@ from contextlib import contextmanager
 
 import pytest
 
-from tests.integration.conftest import Lab, until
+from tests.support.lab import until
 from tests.support.real_faults.actions import lost, reset, silent, status
-from tests.support.real_faults.laboratory import SMALL, FaultyLab, behind_proxy, entries
+from tests.support.real_faults.laboratory import SMALL, FaultyLab, entries
 from tests.support.real_faults.proxy import Action, carried_out
 
 SOON = 10.0
 """Seconds within which a stop has to end the process."""
-
-
-@pytest.fixture
-def faulty(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> Iterator[FaultyLab]:
-    """A laboratory behind a proxy."""
-    with behind_proxy(lab, monkeypatch) as faulty:
-        yield faulty
 
 
 def ended(process: subprocess.Popen[str], number: signal.Signals) -> float:
@@ -83,7 +76,7 @@ def test_a_stop_of_a_run_that_was_to_end(faulty: FaultyLab) -> None:
 
 
 def test_a_stop_before_the_server_ever_answered(faulty: FaultyLab) -> None:
-    """A server that takes connections and says nothing holds nobody up, with the usual patience for answers."""
+    """A server that accepts connections and never answers does not delay the end, with the default timeout."""
     lines = entries(10)
     faulty.append(lines)
     faulty.proxy.all(silent)
@@ -96,7 +89,7 @@ def test_a_stop_before_the_server_ever_answered(faulty: FaultyLab) -> None:
 
 
 def test_a_second_interrupt_ends_it_at_once(faulty: FaultyLab) -> None:
-    """It waits no longer for answers under way; what they would have said is found out by the next run."""
+    """It does not wait for requests in flight; the next run finds out what became of them."""
     lines = entries(1000)
     with running(faulty, lines, lost(silently=True), lost(silently=True)) as process:
 

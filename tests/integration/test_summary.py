@@ -11,7 +11,7 @@ import pytest
 from elasticsearch import Elasticsearch
 
 from indexer.demo.sample import entries
-from indexer.elastic.client import inspect_server
+from indexer.elastic.cluster import Cluster
 from indexer.settings import Connection
 from indexer.setup.templates import install
 from indexer.show import as_json, text
@@ -25,7 +25,7 @@ Entry = dict[str, Any]
 @pytest.fixture
 def alias(client: Elasticsearch, connection: Connection) -> str:
     """An alias set up as `template install` does, without entries."""
-    install(client, connection, inspect_server(client))
+    install(Cluster(client, connection))
     return connection.alias
 
 

@@ -14,7 +14,8 @@ import pytest
 
 from indexer.elastic.client import connect
 from indexer.settings import Connection, State
-from tests.integration.conftest import LOG, Lab, address, always, joined, numbered, serving
+from tests.support.http_server import address, always, serving
+from tests.support.lab import LOG, Lab, joined, numbered
 
 Completed = subprocess.CompletedProcess[str]
 
@@ -50,7 +51,7 @@ def log(lab: Lab) -> Path:
 
 @pytest.fixture
 def refusing() -> Iterator[str]:
-    """An address at which no one answers, and no one will."""
+    """An address that refuses connections."""
     with socket.socket() as held:
         held.bind(("127.0.0.1", 0))
         yield f"http://127.0.0.1:{held.getsockname()[1]}"
@@ -87,7 +88,7 @@ def test_no_server(away: Lab, refusing: str, command: str) -> None:
     ids=["page", "page not found"],
 )
 def test_another_server(away: Lab, status: int, kind: str, body: bytes, command: str) -> None:
-    """Something that is not Elasticsearch is said to be none."""
+    """A server that is not Elasticsearch is named as such."""
     with serving(always(status, body, content_type=kind)) as other:
         sentence = at(away, address(other), command)
     assert f"What answers at {address(other)} is not Elasticsearch" in sentence
@@ -120,7 +121,7 @@ def test_a_port_that_speaks_something_else(away: Lab) -> None:
 
 @pytest.mark.parametrize("command", NEEDING_A_SERVER)
 def test_wrong_credentials(away: Lab, command: str) -> None:
-    """Who is refused is said, and what to set; a fake answers 401, since the servers of these tests know no users."""
+    """The sentence names the user and the option. A fake answers 401: the server of these tests has no users."""
     body = (
         b'{"error":{"type":"security_exception","reason":"unable to authenticate user [ann]"},"status":401}'
     )
@@ -133,7 +134,7 @@ def test_wrong_credentials(away: Lab, command: str) -> None:
 
 
 @pytest.mark.parametrize("url", ["localhost", "ftp://localhost", "ftp://localhost:9200", "http://", ""])
-def test_a_senseless_address(away: Lab, url: str) -> None:
+def test_an_invalid_address(away: Lab, url: str) -> None:
     """What is no URL is wrong usage, said with the option's name."""
     done = away.command("run", "--once", "--elasticsearch-url", url, away.logs / LOG)
     assert f"{url!r} is no address of Elasticsearch. Give --elasticsearch-url" in said(done, 2)
@@ -165,7 +166,7 @@ def test_a_missing_secret_file(away: Lab) -> None:
 
 
 def test_a_log_that_may_not_be_read(lab: Lab, log: Path) -> None:
-    """It is named; what can be read goes in; and once it may be read, so does it."""
+    """It is named, the others are indexed, and it is indexed once it may be read."""
     closed = lab.log(joined(numbered(10, start=10)), "query-engine-activity.log")
     closed.chmod(0)
     done = lab.command("run", "--once", lab.logs, preexec_fn=without_root)
@@ -191,7 +192,7 @@ SPOILT: dict[str, tuple[Callable[[bytes], bytes], str]] = {
 }
 
 
-def test_spoilt_archives_go_in_once_they_are_whole(lab: Lab) -> None:
+def test_damaged_archives_are_indexed_once_they_are_whole(lab: Lab) -> None:
     """Each is reported with its reason, none keeps the others back, and nothing is there twice in the end."""
     whole = {
         lab.logs / f"{name}-activity.log.gz": gzip.compress(joined(numbered(500, start=500 * number)))
@@ -245,7 +246,7 @@ def test_a_state_directory_that_may_not_be_written(lab: Lab, log: Path) -> None:
 
 
 def test_a_full_disk(lab: Lab, log: Path) -> None:
-    """All is delivered, and that it could not be written down is said; the next run sends it again, and doubles nothing."""
+    """All is delivered, the failed checkpoint is reported, and the next run doubles nothing."""
     done = lab.command("run", "--once", log, preexec_fn=without_disk)
     assert (done.returncode, "checkpoint cannot be written" in done.stderr) == (0, True)
     assert lab.numbers() == list(range(10))
@@ -254,7 +255,7 @@ def test_a_full_disk(lab: Lab, log: Path) -> None:
 
 
 def test_a_checkpoint_that_cannot_be_written_for_a_while(lab: Lab, log: Path) -> None:
-    """A run that follows delivers all the same, says so, and remembers once nothing is in the way."""
+    """The run delivers, reports the failure, and writes the checkpoint once it can."""
     lab.state.state_dir.mkdir()
     in_the_way = lab.state.state_dir / "checkpoint.json.new"
     in_the_way.mkdir()

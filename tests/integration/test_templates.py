@@ -8,7 +8,8 @@ import pytest
 from elasticsearch import BadRequestError, Elasticsearch
 
 from indexer.elastic.alias import NoAlias, NoWriteIndex, write_index
-from indexer.elastic.client import inspect_server
+from indexer.elastic.cluster import Cluster
+from indexer.elastic.server import inspect_server
 from indexer.errors import AliasIsIndex
 from indexer.settings import Connection
 from indexer.setup.templates import Outcome, Result, install
@@ -76,7 +77,7 @@ def kinds(outcomes: list[Outcome]) -> dict[str, Result]:
 
 
 def set_up(client: Elasticsearch, connection: Connection) -> list[Outcome]:
-    return install(client, connection, inspect_server(client))
+    return install(Cluster(client, connection))
 
 
 def send(client: Elasticsearch, index: str, lines: list[str]) -> list[dict[str, Any]]:
@@ -120,7 +121,7 @@ def test_the_first_index_takes_what_is_written_to_the_alias(
 ) -> None:
     """The alias has a write index, made with the template, and one node is enough for it to be green."""
     set_up(client, connection)
-    assert write_index(client, connection) == f"{connection.alias}-000001"
+    assert write_index(Cluster(client, connection)) == f"{connection.alias}-000001"
     settings = client.indices.get_settings(index=connection.alias, flat_settings=True)
     assert settings[f"{connection.alias}-000001"]["settings"]["index.codec"] == "best_compression"
     health = client.cluster.health(index=f"{connection.alias}*", wait_for_status="green", timeout="30s")
@@ -149,7 +150,7 @@ def test_an_alias_that_has_rolled_over_is_left_as_it_is(
     client.indices.rollover(alias=connection.alias)
     client.indices.delete(index=f"{connection.alias}-000001")
     assert set(kinds(set_up(client, connection)).values()) == {Result.UNCHANGED}
-    assert write_index(client, connection) == f"{connection.alias}-000002"
+    assert write_index(Cluster(client, connection)) == f"{connection.alias}-000002"
     properties = client.indices.get_mapping(index=connection.alias)[f"{connection.alias}-000002"]["mappings"]
     assert properties["properties"]["ip"] == {"type": "ip"}
 
@@ -195,13 +196,13 @@ def test_a_first_index_without_its_alias_stops_the_installation(
 
 def test_the_only_index_of_an_alias_is_its_write_index(client: Elasticsearch, connection: Connection) -> None:
     """As Elasticsearch has it, unless that index says no."""
-    assert write_index(client, connection) is None
+    assert write_index(Cluster(client, connection)) is None
     name = f"{connection.alias}-000001"
     client.indices.create(index=name, aliases={connection.alias: {}})
-    assert write_index(client, connection) == name
+    assert write_index(Cluster(client, connection)) == name
     client.indices.put_alias(index=name, name=connection.alias, is_write_index=False)
     with pytest.raises(NoWriteIndex):
-        write_index(client, connection)
+        write_index(Cluster(client, connection))
 
 
 @pytest.mark.parametrize("case", ACCEPTED)

@@ -12,7 +12,6 @@ import pytest
 from elasticsearch import Elasticsearch
 
 from indexer.elastic.alias import write_index
-from indexer.elastic.client import inspect_server
 from indexer.settings import Connection, Indices
 from indexer.setup import templates
 from indexer.setup.plan import Request, plan
@@ -26,13 +25,13 @@ from indexer.setup.templates import (
     examine,
     install,
 )
-from tests.integration.conftest import Lab
+from tests.support.lab import Lab
 
 OURS = {"managed_by": "zoomdata-indexer"}
 
 
 def set_up(lab: Lab, indices: Indices | None = None, **how: bool) -> list[Outcome]:
-    return install(lab.client, lab.connection, inspect_server(lab.client), indices, **how)
+    return install(lab.cluster, indices, **how)
 
 
 def with_result(outcomes: list[Outcome], result: Result) -> dict[str, Outcome]:
@@ -87,9 +86,7 @@ def test_nothing_is_sent_before_it_is_asked_for(bare: Lab) -> None:
     for command in (["install", "--dry-run"], ["install", "--dry-run", "--rollover"], ["diff"], ["show"]):
         bare.command("template", *command)
     assert bare.client.indices.get(index=f"{bare.connection.alias}*").body == {}
-    assert {step.held for step in examine(bare.client, bare.connection, inspect_server(bare.client))} == {
-        None
-    }
+    assert {step.held for step in examine(bare.cluster)} == {None}
 
 
 # ---- options, and the change of them
@@ -110,8 +107,7 @@ def test_a_change_is_said_field_by_field_and_takes_effect_when_wanted(bare: Lab)
     assert "index.number_of_shards: 2 → 1" in told.stdout
     assert "index.number_of_replicas: 0 → (none)" in told.stdout
     assert f"outdated   index {alias}-000001" in told.stdout
-    server = inspect_server(bare.client)
-    (roll,) = calls(bare.client, bare.connection, server, rollover=True)
+    (roll,) = calls(bare.cluster, rollover=True)
     assert roll.path == f"/{alias}/_rollover/{alias}-000002"
     assert f"index {alias}-000002" in with_result(set_up(bare, rollover=True), Result.CREATED)
     assert setting(bare, f"{alias}-000002", "number_of_shards") == "1"
@@ -125,7 +121,7 @@ def test_admins_who_roll_over_at_the_same_time_make_one_new_index(lab: Lab) -> N
     with ThreadPoolExecutor(6) as pool:
         runs = list(pool.map(lambda _: set_up(lab, Indices(shards=2), rollover=True), range(6)))
     assert behind(lab) == [f"{lab.connection.alias}-00000{number}" for number in (1, 2)]
-    assert write_index(lab.client, lab.connection) == f"{lab.connection.alias}-000002"
+    assert write_index(lab.cluster) == f"{lab.connection.alias}-000002"
     assert all(not with_result(run, Result.OUTDATED) for run in runs)
 
 
@@ -245,7 +241,7 @@ def test_removing_takes_what_was_installed_and_leaves_the_entries(lab: Lab) -> N
 
 
 def steps(lab: Lab) -> list[templates.Step]:
-    return examine(lab.client, lab.connection, inspect_server(lab.client))
+    return examine(lab.cluster)
 
 
 def test_data_is_deleted_only_for_somebody_who_types_the_alias(lab: Lab) -> None:

@@ -10,12 +10,12 @@ import pytest
 
 from indexer.check import check
 from indexer.check.findings import Level, Topic
-from indexer.elastic.client import inspect_server
-from indexer.settings import Indices
+from indexer.elastic.server import inspect_server
+from indexer.settings import Indices, LogFiles
 from indexer.setup.inventory import compare
 from indexer.setup.plan import Body, Kind, Request, plan
 from indexer.setup.templates import Outcome, Result, examine, install
-from tests.integration.conftest import Lab
+from tests.support.lab import Lab
 
 Tamper = Callable[[Body], object]
 
@@ -128,18 +128,18 @@ def tampered(lab: Lab, request: Request, tamper: Tamper) -> None:
 
 def changes(lab: Lab) -> list[str]:
     """What `template diff` says differs."""
-    steps = examine(lab.client, lab.connection, inspect_server(lab.client))
+    steps = examine(lab.cluster)
     return [it.what for it in compare(steps).deviations]
 
 
 def templates_checked(lab: Lab) -> tuple[Level, str]:
     """What `check` says of the templates first."""
-    found = check([str(lab.logs)], lab.connection, Indices(), lab.state)
+    found = check(LogFiles([str(lab.logs)]), lab.connection, Indices(), lab.state)
     return next((it.state, it.what) for it in found if it.topic is Topic.TEMPLATE)
 
 
 def installed(lab: Lab) -> list[Outcome]:
-    return install(lab.client, lab.connection, inspect_server(lab.client))
+    return install(lab.cluster)
 
 
 @pytest.mark.parametrize("name", TAMPERED)
@@ -184,13 +184,12 @@ def test_the_command_says_each_field_and_puts_it_right(lab: Lab) -> None:
 
 def test_everything_tampered_with_at_once_is_put_right(lab: Lab) -> None:
     """Though each part, put right alone, contradicts the others: the sort order names fields that the mappings lack."""
-    server = inspect_server(lab.client)
     template_request = request_for(lab, ENTRIES)
     for end, key in (("-settings", "settings"), ("-mappings", "mappings")):
         tampered(lab, request_for(lab, end), empty(key))
     tampered(lab, template_request, part("mappings", properties={"eventDate": {"type": "text"}}))
     assert len(changes(lab)) == 3
-    outcomes = install(lab.client, lab.connection, server)
+    outcomes = install(lab.cluster)
     assert len([it for it in outcomes if it.result is Result.UPDATED]) == 3
     assert changes(lab) == []
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from indexer.settings import State
-from tests.integration.conftest import LOG, Lab, joined, numbered
+from tests.support.lab import LOG, Lab, joined, numbered
 
 
 @pytest.fixture

@@ -16,23 +16,15 @@ import orjson
 import pytest
 from elasticsearch import Elasticsearch
 
+from indexer.elastic.alias import backing
 from indexer.events import Events
-from indexer.settings import Connection, Delivery, State
+from indexer.settings import State
 from indexer.verify.findings import SHOWN, Line, Verification
-from indexer.verify.log_files import Repair, verify
+from indexer.verify.log_files import Repair
 from indexer.writing.bulk import Sender
-from indexer.writing.target import Target, backing
-from tests.integration.conftest import (
-    LOG,
-    Lab,
-    address,
-    answer,
-    joined,
-    numbered,
-    relaying,
-    serving,
-    until,
-)
+from indexer.writing.target import Target
+from tests.support.http_server import address, answer, relaying, serving
+from tests.support.lab import LOG, Lab, joined, numbered, read_terminal, until
 
 if TYPE_CHECKING:
     from indexer.writing.dead_letters import DeadLetterStore
@@ -56,11 +48,9 @@ def check(lab: Lab, *arguments: Path | str) -> dict[str, Any]:
 
 
 def compare(lab: Lab, *paths: Path | str, repair: bool = False, **how: Any) -> Verification:
-    """`indexer verify` in this process."""
-    connection: Connection = how.pop("connection", lab.connection)
-    state: State = how.pop("state", lab.state)
-    named = [str(path) for path in paths] or [str(lab.logs)]
-    return verify(named, connection, Delivery(**how), state, Events(), threading.Event(), repair=repair)
+    """`indexer verify` in this process, with another connection or state if one is given."""
+    fields = {name: how.pop(name) for name in ("connection", "state") if name in how}
+    return replace(lab, **fields).verify(*paths, repair=repair, **how)
 
 
 def counts(result: dict[str, Any] | Verification) -> dict[str, int]:
@@ -137,7 +127,7 @@ def test_a_missing_entry_is_found(good: Lab) -> None:
 
 
 def test_an_altered_entry_is_found(good: Lab) -> None:
-    """Somebody has set a field."""
+    """A field was set."""
     good.client.update(index=first_index(good), id=identity(LINES[2]), doc={"user": "nobody"})
     assert_only_defect(good, "different", LINES[2], [first_index(good)])
 
@@ -268,7 +258,7 @@ def test_a_rejected_line_that_was_delivered_since_is_present(lab: Lab, limit: in
 
 
 def test_a_live_last_line_without_line_end_is_not_missing(good: Lab) -> None:
-    """Its writer may be about to go on; in a rotated file nobody is."""
+    """Its writer may complete it; in a rotated file it is missing."""
     log = good.logs / LOG
     with log.open("ab") as file:
         file.write(b'{"n":')
@@ -359,8 +349,7 @@ def test_more_entries_than_one_answer_holds_are_compared(lab: Lab) -> None:
     """In several indices, of which the file knows nothing."""
     log = lab.logs / LOG
     for start in range(0, 12_000, 4000):
-        with log.open("ab") as file:
-            file.write(joined(numbered(4000, start)))
+        lab.append(numbered(4000, start))
         lab.run(log)
         lab.client.indices.rollover(alias=lab.connection.alias)
     assert counts(check(lab)) == {"read": 12_000, "present": 12_000}
@@ -449,8 +438,7 @@ def test_entries_that_no_search_sees_yet_are_present(lab: Lab) -> None:
 def test_a_repair_indexes_what_is_missing_and_nothing_else(good: Lab) -> None:
     """Entries, rejected lines, a line that was never sent; after it, files and index agree."""
     good.client.indices.rollover(alias=good.connection.alias)
-    with (good.logs / LOG).open("ab") as file:
-        file.write(b'{"n":99}\n')
+    good.append([b'{"n":99}'])
     before = good.stored()
     for line in LINES[2:5]:
         good.client.delete(index=first_index(good), id=identity(line))
@@ -479,8 +467,7 @@ def test_a_repair_leaves_alone_what_is_different_or_doubled(good: Lab) -> None:
 def test_a_repair_of_what_was_delivered_meanwhile_doubles_nothing(good: Lab) -> None:
     """By an indexer that runs at the same time, into an index that is no longer written."""
     good.client.indices.rollover(alias=good.connection.alias)
-    behind = backing(good.client, good.connection.alias, "")
-    target = Target(good.client, good.connection.alias, "", behind, None)
+    target = Target(good.cluster, backing(good.cluster), None)
     sender = Sender(good.client, target, Events(), threading.Event())
     delivered = Line(identity(LINES[0]).encode(), LINES[0], LOG, 0, None, final=True)
     assert Repair(sender, cast("DeadLetterStore", None))([delivered]) == 1
@@ -499,7 +486,7 @@ def test_a_log_that_was_never_indexed_is_repaired_whole(lab: Lab) -> None:
 
 
 def test_a_person_reads_numbers_and_places_and_what_to_type(good: Lab) -> None:
-    """A table of counts, the file and offset of what is wrong, the command that mends it; no bar in a pipe."""
+    """A table of counts, file and offset of each finding, the command that repairs; no progress bar in a pipe."""
     clean = good.command("verify", good.logs)
     assert (clean.returncode, clean.stderr) == (0, "")
     assert "present" in clean.stdout
@@ -518,11 +505,9 @@ def test_a_terminal_shows_a_progress_bar(good: Lab) -> None:
     with good.process("verify", "--json", good.logs, stderr=theirs, environment={"TERM": "xterm"}) as process:
         os.close(theirs)
         drawn = b""
-        try:
-            while block := os.read(ours, 4096):
-                drawn += block
-        except OSError:  # how a terminal ends on Linux
-            os.close(ours)
+        while block := read_terminal(ours):
+            drawn += block
+        os.close(ours)
         stdout, _ = process.communicate()
     assert process.returncode == 0
     assert b"Verifying" in drawn

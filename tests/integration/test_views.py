@@ -10,7 +10,7 @@ import pytest
 from elasticsearch import AuthorizationException, BadRequestError, Elasticsearch
 
 from indexer.elastic.alias import write_index
-from indexer.elastic.client import connect, inspect_server
+from indexer.elastic.client import connect
 from indexer.errors import NotInstalled
 from indexer.setup import removal
 from indexer.setup.plan import Call, views_name
@@ -18,7 +18,7 @@ from indexer.setup.requests import send
 from indexer.setup.templates import NotAccepted, PromisesBroken, Result, install, require_invariants
 from indexer.setup.view_install import NoViews, Views, add, look
 from tests.conftest import delete_all
-from tests.integration.conftest import Lab, until
+from tests.support.lab import Lab, until
 from tests.support.secured import Secured
 
 
@@ -40,7 +40,7 @@ def indexed(lab: Lab, **types: int) -> None:
 
 def added(lab: Lab) -> Views:
     """`indexer template views`."""
-    return add(lab.client, lab.connection, inspect_server(lab.client))
+    return add(lab.cluster)
 
 
 def seen(lab: Lab, view: str) -> Counter[str]:
@@ -75,7 +75,7 @@ def test_nothing_is_written_through_a_view(lab: Lab) -> None:
         lab.client.index(index=f"{alias}.vis", document={"activityType": "USER"})
     simulated = lab.client.indices.simulate_index_template(name=f"{alias}.other")
     assert "aliases" not in simulated.get("template", {})
-    assert write_index(lab.client, lab.connection) == f"{alias}-000001"
+    assert write_index(lab.cluster) == f"{alias}-000001"
 
 
 def test_a_type_met_later_gets_its_view_everywhere(lab: Lab) -> None:
@@ -104,7 +104,7 @@ def test_a_later_installation_keeps_what_was_met(lab: Lab) -> None:
     indexed(lab, BRAND_NEW=1)
     added(lab)
     assert lab.command("template", "diff").returncode == 0
-    outcomes = install(lab.client, lab.connection, inspect_server(lab.client))
+    outcomes = install(lab.cluster)
     changed = {it.result for it in outcomes} - {Result.LEFT_OUT}
     assert changed == {Result.UNCHANGED}
     name = views_name(lab.connection.alias)
@@ -170,7 +170,7 @@ def test_a_dry_run_prints_what_would_be_sent_and_sends_nothing(lab: Lab) -> None
     assert f"{lab.connection.alias}.brand_new" not in set().union(*aliases(lab).values())
     for call in calls:
         send(lab.client, Call(call["method"], call["path"], call["body"]))
-    assert look(lab.client, lab.connection, inspect_server(lab.client)).calls == ()
+    assert look(lab.cluster).calls == ()
 
 
 def test_without_an_installation_a_sentence_says_what_to_do(bare: Lab) -> None:
@@ -194,9 +194,9 @@ def test_an_index_that_bears_the_name_of_a_view_is_told_before_it_stops_a_rollov
 
     lab.client.indices.delete_alias(index=f"{alias}-0*", name=f"{alias}.upload")
     lab.client.indices.create(index=f"{alias}.upload")
-    outcomes = install(lab.client, lab.connection, inspect_server(lab.client))
+    outcomes = install(lab.cluster)
     with pytest.raises(PromisesBroken, match=rf"there is an index {alias}\.upload"):
-        require_invariants(outcomes, lab.connection)
+        require_invariants(outcomes, lab.connection.alias)
     with pytest.raises(BadRequestError, match="upload"):
         lab.client.indices.rollover(alias=alias)
 
@@ -206,11 +206,7 @@ def test_an_index_from_before_the_views_gets_them(lab: Lab) -> None:
     index = f"{lab.connection.alias}-000001"
     lab.client.indices.delete_alias(index=index, name=f"{lab.connection.alias}.*")
     assert aliases(lab) == {index: set()}
-    (outdated,) = (
-        it
-        for it in install(lab.client, lab.connection, inspect_server(lab.client))
-        if it.result is Result.OUTDATED
-    )
+    (outdated,) = (it for it in install(lab.cluster) if it.result is Result.OUTDATED)
     assert "indexer template views" in outdated.detail
     added(lab)
     assert len(aliases(lab)[index]) == 22
@@ -218,9 +214,8 @@ def test_an_index_from_before_the_views_gets_them(lab: Lab) -> None:
 
 def test_removal_takes_the_views_out_of_the_template_and_leaves_the_data(lab: Lab) -> None:
     """The component is ours to remove; the indices, with their aliases, stay."""
-    server = inspect_server(lab.client)
     indexed(lab, VIS=2)
-    outcomes = removal.remove(lab.client, lab.connection, server, data=False)
+    outcomes = removal.remove(lab.cluster, data=False)
     removed = {it.what for it in outcomes if it.result is Result.REMOVED}
     assert f"component template {views_name(lab.connection.alias)}" in removed
     assert seen(lab, "vis") == {"VIS": 2}

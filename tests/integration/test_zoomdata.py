@@ -17,7 +17,9 @@ import pytest
 from elasticsearch import Elasticsearch
 
 from indexer.demo.sample import write
-from indexer.elastic.client import Server, connect, inspect_server
+from indexer.elastic.client import connect
+from indexer.elastic.cluster import Cluster
+from indexer.elastic.server import Server
 from indexer.errors import WrongUsage
 from indexer.settings import Connection, Reader, Zoomdata
 from indexer.setup.view_install import add
@@ -36,7 +38,7 @@ from indexer.zoomdata.failures import (
     ZoomdataTooOld,
 )
 from indexer.zoomdata.remove import Removed, remove
-from tests.integration.conftest import Lab
+from tests.support.lab import Lab
 from tests.support.zoomdata_stand_in import PARAMETERS, StandIn, as_described, connector
 
 PASSWORD = "the-reader's-s3cret"
@@ -55,7 +57,6 @@ class Bench:
     lab: Lab
     there: StandIn
     zoomdata: Zoomdata
-    server: Server
 
     @property
     def alias(self) -> str:
@@ -66,9 +67,7 @@ class Bench:
         """`indexer zoomdata connect`."""
         with Api(self.zoomdata, dry=dry) as api:
             reader = Reader(reader_username="zoomdata")
-            return connect_zoomdata(
-                self.lab.client, self.lab.connection, self.server, api, reader, given, views=views
-            )
+            return connect_zoomdata(self.lab.cluster, api, reader, given, views=views)
 
     def remove(self, alias: str | None = None) -> Removed:
         """`indexer zoomdata remove`."""
@@ -119,7 +118,7 @@ def bench(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
     there.admit("admin", "s3cret")
     there.admit("viewer", "s3cret", "viewer")
     with there.serving() as url:
-        made = Bench(lab, there, Zoomdata(url, "admin"), inspect_server(lab.client))
+        made = Bench(lab, there, Zoomdata(url, "admin"))
         made.index(*LINES.values(), name="first")
         made.see()
         yield made
@@ -138,7 +137,7 @@ def test_a_connection_and_a_source_over_everything_are_made(bench: Bench) -> Non
         "USER_NAME": "zoomdata",
         "PASSWORD": PASSWORD,
     }
-    assert made["connectionTypeId"] == f"type-{'7.0' if bench.server.version[0] == 7 else '8.0'}"
+    assert made["connectionTypeId"] == f"type-{'7.0' if bench.lab.cluster.server.version[0] == 7 else '8.0'}"
     source = bench.there.by_name(bench.alias)
     assert re.fullmatch("[0-9a-f]{24}", source["id"]), "an id of Zoomdata's own making"
     assert {"visualizationId", "filesize", "userName", "type"} <= bench.there.originals(bench.alias)
@@ -192,7 +191,7 @@ def test_a_second_run_changes_no_source_and_one_with_new_fields_adds_them(bench:
 def test_types_that_got_a_view_get_a_source(bench: Bench) -> None:
     """After `indexer template views`."""
     bench.index(LINES["VIS"].replace('"VIS"', '"NEW"'), name="new")
-    add(bench.lab.client, bench.lab.connection, bench.server)
+    add(bench.lab.cluster)
     bench.see()
     done = bench.connect(views=True)
     assert f"{bench.alias}.new" in [it.name for it in done.sources]
@@ -293,13 +292,20 @@ def test_a_zoomdata_that_is_newer_or_tells_no_version_is_a_note(
     assert any("27 is newer" in note or "version of Zoomdata is unknown" in note for note in done.notes)
 
 
-def test_a_server_that_no_connector_is_for_is_doubted_or_refused(bench: Bench) -> None:
+def test_a_server_that_no_connector_is_for_is_doubted_or_refused(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A later version has a note; an earlier one is an error."""
-    bench.server = replace(bench.server, version=(9, 1, 5))
+
+    def pretend(*version: int) -> None:
+        server = Server((version[0], version[1], version[2]), lifecycle=True)
+        monkeypatch.setattr("indexer.elastic.cluster.inspect_server", lambda _: server)
+
+    pretend(9, 1, 5)
     assert any("is not supported" in note for note in bench.connect().notes)
-    bench.server = replace(bench.server, version=(7, 17, 28))
+    pretend(7, 17, 28)
     assert bench.connect().notes == ()
-    bench.server = replace(bench.server, version=(6, 8, 0))
+    pretend(6, 8, 0)
     with pytest.raises(
         ElasticsearchTooOld, match=r"Elasticsearch 7\.0 for 7\.0 to 7\.17; Elasticsearch 8\.0"
     ):
@@ -361,7 +367,7 @@ def test_removing_takes_away_what_was_made_and_nothing_else(bench: Bench, briefl
     """Sources of other people and of an alias with a common prefix are kept."""
     bench.there.briefly = briefly
     bench.connect(views=True)
-    longer = Bench(bench.lab, bench.there, bench.zoomdata, bench.server)
+    longer = Bench(bench.lab, bench.there, bench.zoomdata)
     foreign = {
         "id": "f" * 24,
         "name": f"{bench.alias}.mine",
@@ -391,18 +397,18 @@ def test_what_a_dashboard_uses_stays(bench: Bench) -> None:
 
 def test_a_user_of_its_own_is_asked_for(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """The indexer's own user is never used; user and password are both required."""
-    told = partial(access, bench.lab.client)
-    secured = replace(bench.lab.connection, username="admin")
+    cluster = bench.lab.cluster
+    secured = replace(cluster, connection=replace(cluster.connection, username="admin"))
     with pytest.raises(WrongUsage, match="INDEXER_READER_PASSWORD or --reader-password-file"):
-        told(bench.lab.connection, Reader())
+        access(cluster, Reader())
     monkeypatch.delenv("INDEXER_READER_PASSWORD")
     with pytest.raises(WrongUsage, match=f"user of its own.*{bench.alias}-zoomdata"):
-        told(secured, Reader())
+        access(secured, Reader())
     with pytest.raises(WrongUsage, match="belong together"):
-        told(secured, Reader(reader_username="zoomdata"))
+        access(secured, Reader(reader_username="zoomdata"))
     with pytest.raises(WrongUsage, match="--reader-url holds a user"):
-        told(bench.lab.connection, Reader(reader_url="http://a:b@es:9200"))
-    given = told(bench.lab.connection, Reader(reader_url="https://es:9200,es2:9200/x"))
+        access(cluster, Reader(reader_url="http://a:b@es:9200"))
+    given = access(cluster, Reader(reader_url="https://es:9200,es2:9200/x"))
     assert (given.address, given.user) == ("https://es:9200,es2:9200/x", None)
 
 
@@ -441,7 +447,7 @@ def test_the_fields_of_each_type_are_those_of_its_entries_in_the_log(bench: Benc
         expected.setdefault(entry["activityType"], set()).update(_leaves(entry))
     found = fields_by_type(bench.lab.client, bench.alias)
     assert {it: set(fields) - {"@timestamp"} for it, fields in found.items()} == expected
-    add(bench.lab.client, bench.lab.connection, bench.server)
+    add(bench.lab.cluster)
     bench.see()
     done = bench.connect(views=True)
     assert len(done.sources) == 1 + len(expected)
@@ -490,6 +496,6 @@ def test_the_shipped_role_is_enough(bench: Bench, secured: Any, admin: Elasticse
     as_zoomdata: Connection = secured.connection(people["zoomdata"], bench.alias, tmp_path / "zoomdata")
     with connect(as_zoomdata) as client, Api(bench.zoomdata) as api:
         bench.there.describes = partial(describes, client)
-        reader, server = Reader(reader_username="zoomdata"), inspect_server(client)
-        done = connect_zoomdata(client, as_zoomdata, server, api, reader, {}, views=True)
+        reader = Reader(reader_username="zoomdata")
+        done = connect_zoomdata(Cluster(client, as_zoomdata), api, reader, {}, views=True)
     assert len(done.sources) == 4

@@ -7,17 +7,22 @@ from typing import Any
 
 import pytest
 
+from indexer.delivery import Delivery
 from indexer.pipeline import Pipeline
-from indexer.reading import identity, log
+from indexer.reading import identity, reader
+from indexer.reading.batch import Place, ReadBatch
 from indexer.reading.entries import Entries, entries_of
-from indexer.reading.identity import FileRecord, Place
+from indexer.reading.holes import QUIET
+from indexer.reading.identity import Comparison, FileRecord
 from indexer.reading.lines import Lines
-from indexer.reading.log import QUIET, Log, ReadBatch
-from indexer.writing import answers, bulk, target
+from indexer.reading.log import Log
+from indexer.reading.reader import LogReader
+from indexer.writing import answers, bulk, request, target
 from indexer.writing.answers import Answer
 from indexer.writing.batches import EMPTY, Body
-from indexer.writing.bulk import BulkFailed, Outcome, Sender
+from indexer.writing.bulk import Outcome, Sender
 from indexer.writing.dead_letters import DeadLetterStore
+from indexer.writing.request import BulkFailed
 from indexer.writing.target import Target
 
 Patch = pytest.MonkeyPatch
@@ -32,7 +37,7 @@ def _with_ids(patch: Patch, change: Callable[[bytes], bytes]) -> None:
         rejections = [replace(one, id=change(one.id.encode()).decode()) for one in found.rejections]
         return replace(found, ids=[change(one) for one in found.ids], rejections=rejections)
 
-    patch.setattr(log, "entries_of", changed)
+    patch.setattr(reader, "entries_of", changed)
 
 
 def ids_without_offset(patch: Patch) -> None:
@@ -76,36 +81,33 @@ def inode_is_identity(patch: Patch) -> None:
 def digests_are_not_compared(patch: Patch) -> None:
     """A file with the first line of a known one holds all that that one held."""
 
-    def agrees(self: Log) -> None:
-        self._places.pop(self.position)
-        if self._read.offset == self.position:
-            self._agreed = self._read
-        if not self._places:
-            self.decide()
+    def agrees(self: Comparison, position: int, read: Place) -> None:
+        if self.places.pop(position, None) is not None and read.offset == position:
+            self.agreed = read
 
-    patch.setattr(Log, "_hold_against", agrees)
+    patch.setattr(Comparison, "check", agrees)
 
 
 def change_is_not_noticed(patch: Patch) -> None:
     """A log that is followed is read on, whatever it holds now."""
-    original = Log._next_block
+    original = LogReader._next_block
 
-    def read_on(self: Log, size: int) -> bytes:
+    def read_on(self: LogReader, size: int) -> bytes:
         return original(self, size) if self.source.sequential else self.source.read_at(self.position, size)
 
-    patch.setattr(Log, "_next_block", read_on)
+    patch.setattr(LogReader, "_next_block", read_on)
 
 
 def unterminated_line_is_done_with(patch: Patch) -> None:
     """The offset after a last line without line end is stored."""
-    original = Log.finish
+    original = LogReader.finish
 
-    def finish(self: Log) -> ReadBatch | None:
-        run = original(self)
+    def finish(self: LogReader) -> ReadBatch | None:
+        batch = original(self)
         end = Place(self.position, zlib.crc32(self._recent), None)
-        return run and replace(run, mark=replace(run.mark, end=end))
+        return batch and replace(batch, position=replace(batch.position, end=end))
 
-    patch.setattr(Log, "finish", finish)
+    patch.setattr(LogReader, "finish", finish)
 
 
 def quiet_log_is_final(patch: Patch) -> None:
@@ -126,7 +128,7 @@ def checkpoint_before_delivery(patch: Patch) -> None:
     original = Log.remembered
 
     def remembered(self: Log) -> FileRecord | None:
-        record, read = original(self), self._read
+        record, read = original(self), self.reader.read_to
         return record and replace(record, offset=read.offset, tail=read.tail, digest=read.digest)
 
     patch.setattr(Log, "remembered", remembered)
@@ -134,18 +136,16 @@ def checkpoint_before_delivery(patch: Patch) -> None:
 
 def acknowledgement_out_of_order(patch: Patch) -> None:
     """A batch is acknowledged although an older one is still on its way."""
-    original = Pipeline._settle
+    original = Delivery.acknowledge
 
-    def settle(self: Pipeline) -> None:
-        done = [in_flight_batch for in_flight_batch in self._in_flight if in_flight_batch.done.is_set()]
-        waiting = [
-            in_flight_batch for in_flight_batch in self._in_flight if not in_flight_batch.done.is_set()
-        ]
-        self._in_flight.clear()
-        self._in_flight.extend(done + waiting)
+    def acknowledge(self: Delivery) -> None:
+        done = [it for it in self.in_flight if it.done.is_set()]
+        waiting = [it for it in self.in_flight if not it.done.is_set()]
+        self.in_flight.clear()
+        self.in_flight.extend(done + waiting)
         original(self)
 
-    patch.setattr(Pipeline, "_settle", settle)
+    patch.setattr(Delivery, "acknowledge", acknowledge)
 
 
 def stop_acknowledges_what_is_on_its_way(patch: Patch) -> None:
@@ -154,9 +154,9 @@ def stop_acknowledges_what_is_on_its_way(patch: Patch) -> None:
 
     def drain(self: Pipeline) -> None:
         original(self)
-        for in_flight_batch in self._in_flight:
-            for mark in in_flight_batch.batch.tickets:
-                self._tail.acknowledge(mark)
+        for in_flight in self._delivery.in_flight:
+            for position in in_flight.batch.tickets:
+                self._tail.acknowledge(position)
 
     patch.setattr(Pipeline, "_drain", drain)
 
@@ -166,8 +166,8 @@ def old_state_is_trusted(patch: Patch) -> None:
     original = Target.__init__
 
     def begin(self: Target, *given: Any, **named: Any) -> None:
-        client, alias, url, behind, _known = given
-        original(self, client, alias, url, behind, behind.write, **named)
+        cluster, behind, _known = given
+        original(self, cluster, behind, behind.write, **named)
 
     begin.__kwdefaults__ = original.__kwdefaults__
     patch.setattr(Target, "__init__", begin)
@@ -245,7 +245,7 @@ def deleted_index_is_waited_for(patch: Patch) -> None:
 
 def lost_answer_is_good_news(patch: Patch) -> None:
     """No answer is taken for success."""
-    original = bulk.post
+    original = request.post
 
     def post(client: Any, body: Body, index: str) -> Answer:
         try:

@@ -6,17 +6,19 @@ They die and start again as told; all share the files and the cluster, and each 
 import os
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
 import pytest
 
-from indexer import pipeline
+from indexer import delivery, pipeline
+from indexer.delivery import Delivery
+from indexer.elastic.alias import backing
 from indexer.errors import Stopped
 from indexer.events import Events, Recognition, Totals
 from indexer.pipeline import Pipeline
-from indexer.reading import identity, log
+from indexer.reading import identity, log, reader
 from indexer.reading.files import FileFacts
 from indexer.reading.sources import FileSource, open_log
 from indexer.reading.tail import Tail
@@ -28,8 +30,9 @@ from indexer.verify.log_files import Checker, Repair
 from indexer.verify.lookup import Lookup
 from indexer.writing import bulk, checkpoint, target
 from indexer.writing.bulk import Sender
-from indexer.writing.dead_letters import DeadLetterFiles, DeadLetterStore
-from indexer.writing.target import Target, backing, delivered
+from indexer.writing.dead_letters import DeadLetterStore
+from indexer.writing.spool import DeadLetterFiles
+from indexer.writing.target import Target, delivered
 from tests.model.audit import HEAD, Audit
 from tests.model.stage import Actor, Order, Stage, Stop
 from tests.support.fakes import FakeElasticsearch
@@ -54,14 +57,16 @@ class World:
         """Put the stage in the place of threads and time, and sizes in the place of large ones."""
         stage = self.stage
         for module, name, value in (
+            (delivery, "threading", stage.threading),
+            (delivery, "time", stage.time),
             (pipeline, "threading", stage.threading),
             (pipeline, "queue", stage.queue),
             (pipeline, "time", stage.time),
             (target, "threading", stage.threading),
             (bulk, "time", stage.time),
             (log_files, "time", stage.time),
-            (log, "time", stage.time),
-            (log, "BLOCK", BLOCK),
+            (reader, "time", stage.time),
+            (reader, "BLOCK", BLOCK),
             (log, "open_log", self._open),
             (identity, "HEAD", HEAD),
             (identity, "TAIL", TAIL),
@@ -128,7 +133,7 @@ class Subject:
             return True
         if self.once or self._pipeline is None or self._tail is None or self._reader is None:
             return False
-        return self._reader.at == "wait" and self._tail.idle and not self._pipeline._in_flight
+        return self._reader.at == "wait" and self._tail.idle and not self._pipeline._delivery.in_flight
 
     # ---- its life
 
@@ -171,18 +176,16 @@ class Subject:
     def _run(self, *, once: bool) -> None:
         held = checkpoint.StateDirectory(self.state)
         self._ending = self._let_go(held)
-        client, alias, events = self._world.server.client, self._world.server.alias, Listener(self)
-        behind = backing(client, alias, "")
+        cluster, events = self._world.server.cluster, Listener(self)
+        client, behind = cluster.client, backing(cluster)
         start, _ = held.load()
         self._tail = self._follow(start.files, events, once=once)
-        target = Target(client, alias, "", behind, start.write_index, clock=self._stage.clock)
+        target = Target(cluster, behind, start.write_index, clock=self._stage.clock)
         self._pipeline = Pipeline(
             tail=self._tail,
             sender=Sender(client, target, events, self._stop),
-            target=target,
-            rejects=self._rejects(events),
-            state=held,
-            start=start,
+            dead_letters=self._rejects(events),
+            delivery=Delivery(self._tail, target, held, start, events),
             events=events,
             batch_bytes=BATCH,
             senders=SENDERS,
@@ -194,12 +197,12 @@ class Subject:
     def told(self) -> None:
         """Take over what it has counted."""
         if self._pipeline is not None:
-            self.totals = self._pipeline._totals
+            self.totals = self._pipeline._delivery.totals
 
     def _repair(self) -> None:
-        client, alias, events = self._world.server.client, self._world.server.alias, Listener(self)
-        target = Target(client, alias, "", backing(client, alias, ""), None, clock=self._stage.clock)
-        repair = Repair(Sender(client, target, events, self._stop), self._rejects(events))
+        cluster, events = self._world.server.cluster, Listener(self)
+        target = Target(cluster, backing(cluster), None, clock=self._stage.clock)
+        repair = Repair(Sender(cluster.client, target, events, self._stop), self._rejects(events))
         checker = Checker(cast("Lookup", Found(self._world)), repair, self._stop)
         tail = self._follow([], events, once=True)
         tail.scan()
@@ -233,16 +236,16 @@ class Found:
     """Stands in for `Lookup`: the fake cluster has no searches."""
 
     world: World
-    connection: Connection = field(default_factory=Connection)
+    alias: str = Connection().alias
 
     def entries(self, lines: Sequence[Line]) -> list[Held]:
         """Find all copies of some entries."""
-        client, alias = self.world.server.client, self.world.server.alias
+        cluster = self.world.server.cluster
         ids = [line.id for line in lines]
         return [
             Held(identity, index, same=True)
-            for index in backing(client, alias, "").indices
-            for identity in sorted(delivered(client, [index], ids))
+            for index in backing(cluster).indices
+            for identity in sorted(delivered(cluster.client, [index], ids))
         ]
 
     now = entries

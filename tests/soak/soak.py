@@ -29,7 +29,8 @@ import orjson
 from elasticsearch import Elasticsearch
 
 from indexer.demo.embedded import Embedded
-from indexer.elastic.client import connect, inspect_server
+from indexer.elastic.client import connect
+from indexer.elastic.cluster import Cluster
 from indexer.settings import Connection
 from indexer.setup.templates import install
 
@@ -328,7 +329,7 @@ def soak(minutes: float, seed: int, say: Callable[[str], None]) -> bool:
         zoomdata = Zoomdata(logs, chance)
         operator, other = (Operator(connection, logs, scratch / state) for state in ("state", "other-state"))
         with connect(connection) as client, operator, other:
-            install(client, connection, inspect_server(client))
+            install(Cluster(client, connection))
 
             def roll_over() -> None:
                 """As an administrator does, or as `indexer run`: then the old index takes no more entries."""

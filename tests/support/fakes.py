@@ -17,6 +17,8 @@ import orjson
 from elasticsearch import Elasticsearch
 
 from indexer.elastic.client import FOUND_ANSWER
+from indexer.elastic.cluster import Cluster
+from indexer.settings import Connection
 from indexer.writing.target import FOUND
 from tests.support.faults import CarryOut, Request, Step, carried_out, refused
 
@@ -25,7 +27,7 @@ ALIAS = "zoomdata-activity"
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """What Elasticsearch says of an entry that it does not take."""
+    """The error with which Elasticsearch refuses an entry."""
 
     status: int
     type: str
@@ -40,23 +42,23 @@ class Answered:
 
 
 class FakeElasticsearch:
-    """One alias with its backing indices, and whatever other indices come to be. May be used by several threads."""
+    """One alias with its backing indices, and other indices. May be used by several threads."""
 
     def __init__(self, alias: str = ALIAS) -> None:
-        """Begin with a first index, and the alias written to it."""
+        """Begin with one index behind the alias."""
         self.alias = alias
         first = f"{alias}-000001"
         self.documents: dict[str, dict[str, bytes]] = {first: {}}
-        """What each index holds: the source of each id, in the order of arrival."""
+        """Of each index the source of each id, in the order of arrival."""
         self.behind: list[str] = [first]
         """The indices behind the alias."""
         self.write: str | None = first
         self.blocked: set[str] = set()
-        """Indices that may not be written (a read-only block, as a full disk leaves it)."""
+        """Indices with a write block, as a full disk leaves them."""
         self.refuse: Callable[[str, bytes], Refusal | None] = lambda _id, _entry: None
-        """What it has against an entry, besides what it has against all that is no JSON object."""
+        """The error for an entry, if any. Entries that are no JSON object are always refused."""
         self.bulk_steps: deque[Step] = deque()
-        """What becomes of the next bulk requests, one each; after that, `bulk_step` of all."""
+        """Steps for the next bulk requests, one each; `bulk_step` is for all later ones."""
         self.bulk_step: Step = carried_out
         self.question_steps: deque[Step] = deque()
         """The same for all other requests."""
@@ -64,18 +66,23 @@ class FakeElasticsearch:
         self.largest = 100 * 1024 * 1024
         """Bytes of the largest request (http.max_content_length)."""
         self.requests: list[Request] = []
-        """Each bulk request that came, whatever became of it."""
+        """All bulk requests, failed ones included."""
         self.questions: list[Request] = []
-        """Each other request."""
+        """All other requests."""
         self.indices = _Indices(self)
         self._lock = threading.RLock()
 
     @property
     def client(self) -> Elasticsearch:
-        """This, for whoever wants a client."""
+        """This, typed as a client."""
         return cast("Elasticsearch", self)
 
-    # ---- what the indexer uses
+    @property
+    def cluster(self) -> Cluster:
+        """The same, with settings."""
+        return Cluster(self.client, Connection(alias=self.alias))
+
+    # ---- the client's interface
 
     def bulk(
         self,
@@ -99,38 +106,38 @@ class FakeElasticsearch:
         return Answered(step(request, lambda: self._bulk(request)))
 
     def mget(self, *, index: str, ids: Sequence[str], source: bool, filter_path: str) -> Any:
-        """Tell which ids an index holds."""
+        """Which of the ids an index holds."""
         assert not source
         assert filter_path == FOUND, "the answers here are the filtered ones"
-        told = self._ask(Request(index, ids=tuple(ids)), lambda: self._mget(index, ids))
-        data = orjson.dumps(told)
-        return Answered(data if data.startswith(FOUND_ANSWER) else told)  # as the client does
+        answer = self._ask(Request(index, ids=tuple(ids)), lambda: self._mget(index, ids))
+        data = orjson.dumps(answer)
+        return Answered(data if data.startswith(FOUND_ANSWER) else answer)  # as the client does
 
-    # ---- what an administrator does
+    # ---- changes of the cluster
 
     def rollover(self) -> None:
-        """Let the alias be written to a new index."""
+        """Roll the alias over to a new index."""
         with self._lock:
             self.write = f"{self.alias}-{int(self.behind[-1][-6:]) + 1:06}"
             self.behind.append(self.write)
             self.documents[self.write] = {}
 
     def delete(self, index: str) -> None:
-        """Delete an index that gave way."""
+        """Delete an index that was rolled over."""
         with self._lock:
             self.behind.remove(index)
             self.documents.pop(index)
 
-    # ---- what tests ask
+    # ---- what it holds
 
     def holdings(self) -> list[tuple[str, str, bytes]]:
-        """Index, id and source of all that a search on the alias finds."""
+        """Index, id and source of each document behind the alias."""
         with self._lock:
             return [(index, *document) for index in self.behind for document in self.documents[index].items()]
 
     @property
     def entries(self) -> dict[str, bytes]:
-        """What the alias holds; an id that it holds twice is an error."""
+        """The documents behind the alias by id. An id that is there twice fails the test."""
         assert not self.twice, f"more than one copy: {self.twice}"
         return {identity: source for _, identity, source in self.holdings()}
 
@@ -182,17 +189,17 @@ class FakeElasticsearch:
 
 
 class _Indices:
-    """The client's namespace of that name."""
+    """`client.indices`."""
 
     def __init__(self, server: FakeElasticsearch) -> None:
         self._server = server
 
     def get_alias(self, *, name: str) -> Any:
-        """Tell what is behind an alias; 404 if there is none."""
+        """The indices behind an alias; 404 if there is none."""
         return self._server._ask(Request(name), lambda: self._get_alias(name))
 
     def exists(self, *, index: str) -> bool:
-        """Tell whether there is an index, or an alias, of this name."""
+        """Whether there is an index of this name."""
         there = self._server.documents
         return bool(self._server._ask(Request(index), lambda: index in there))
 
@@ -200,9 +207,8 @@ class _Indices:
         server = self._server
         if name != server.alias or not server.behind:
             refused(404, "alias_not_found", f"alias [{name}] missing")
-        return {
-            index: {"aliases": {name: {"is_write_index": index == server.write}}} for index in server.behind
-        }
+        marks = {it: {"is_write_index": it == server.write} if server.write else {} for it in server.behind}
+        return {index: {"aliases": {name: mark}} for index, mark in marks.items()}
 
 
 _NO_INDEX = "no such index [{}] and composable template forbids index auto creation"

@@ -1,7 +1,7 @@
-"""What may become of a request to the fake Elasticsearch: carried out, refused, answered by something else, or lost.
+"""What may happen to a request to the fake Elasticsearch: carried out, refused, answered by something else, or lost.
 
-A `Step` is told the request and how to carry it out, and does what it likes: change the cluster, raise what the real
-client raises, give an answer of its own.
+A `Step` gets the request and a function that carries it out. It may change the cluster, raise what the real client raises,
+or give an answer of its own.
 """
 
 from collections.abc import Callable, Sequence
@@ -16,15 +16,15 @@ from elasticsearch.exceptions import HTTP_EXCEPTIONS
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A request as it comes in."""
+    """A request to the fake."""
 
     target: str
     """Alias or index."""
     pairs: Sequence[tuple[str, bytes]] = ()
-    """Of a bulk request: each id, with its entry."""
+    """Of a bulk request: the ids with their entries."""
     operations: Sequence[str] = ()
     ids: Sequence[str] = ()
-    """Of a question: the ids asked for."""
+    """Of a lookup: the ids."""
 
 
 CarryOut = Callable[[], Any]
@@ -32,17 +32,17 @@ Step = Callable[[Request, CarryOut], Any]
 
 
 def carried_out(_request: Request, carry_out: CarryOut) -> Any:
-    """Nothing out of the ordinary."""
+    """Carry the request out."""
     return carry_out()
 
 
 def no_connection(_request: Request, _carry_out: CarryOut) -> NoReturn:
-    """Nothing listens there."""
+    """The connection is refused."""
     raise NoConnection("Connection refused")
 
 
 def lost(_request: Request, carry_out: CarryOut) -> NoReturn:
-    """It is carried out, and its answer does not arrive."""
+    """The request is carried out, and its answer is lost."""
     carry_out()
     raise ConnectionTimeout("Connection timed out")
 
@@ -63,7 +63,7 @@ def page(code: int) -> ApiError:
 
 
 def raised(error: Exception) -> Step:
-    """Raise this, whatever was asked."""
+    """Raise this error."""
 
     def step(_request: Request, _carry_out: CarryOut) -> NoReturn:
         raise error
@@ -72,7 +72,7 @@ def raised(error: Exception) -> Step:
 
 
 def answer(body: bytes) -> Step:
-    """Answer with these bytes and a status of 200, whatever was asked."""
+    """Answer with status 200 and these bytes."""
 
     def step(_request: Request, _carry_out: CarryOut) -> bytes:
         return body
@@ -81,7 +81,7 @@ def answer(body: bytes) -> Step:
 
 
 def then(step: Step, change: Callable[[], object]) -> Step:
-    """Do this, and change the cluster before the client hears of it."""
+    """Do this step, then change the cluster before the client gets the answer."""
 
     def both(request: Request, carry_out: CarryOut) -> Any:
         try:

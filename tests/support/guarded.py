@@ -1,4 +1,4 @@
-"""A small server that asks who comes: it answers as Elasticsearch would, over http or https, and remembers what it was sent."""
+"""A small server that checks credentials: it answers as Elasticsearch would, over http or https, and records requests."""
 
 import contextlib
 import ssl
@@ -29,7 +29,7 @@ class Guarded(ThreadingHTTPServer):
         return f"{'https' if self.tls else 'http'}://{host}:{self.server_port}"
 
     def authorizations(self) -> list[str | None]:
-        """What it was sent to know who comes."""
+        """The header Authorization of each request."""
         return [header for _, header in self.seen]
 
     def process_request_thread(self, request: object, client_address: object) -> None:

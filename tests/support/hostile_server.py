@@ -1,4 +1,4 @@
-"""A server that means harm: each connection is answered with what it is given, as raw bytes."""
+"""A hostile server: it answers each connection with the raw bytes that a test gives."""
 
 import contextlib
 import socket
@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 
 Say = Callable[[bytes], Iterable[bytes]]
-"""The pieces of an answer to a request; a piece that is empty is a pause of a twentieth of a second."""
+"""The parts of the answer to a request; an empty part is a pause of 50 ms."""
 HEADER = b"HTTP/1.1 200 OK\r\nX-Elastic-Product: Elasticsearch\r\nContent-Type: application/json\r\n"
 
 

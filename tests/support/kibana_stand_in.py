@@ -16,7 +16,7 @@ from typing import Any
 
 import orjson
 
-from tests.support.http_stand_in import Request, Response, basic, serving
+from tests.support.http_stand_in import Request, Response, basic, responding
 
 Json = dict[str, Any]
 Answer = tuple[int, Any]
@@ -93,7 +93,7 @@ class StandIn:
     @contextmanager
     def serving(self, tls: ssl.SSLContext | None = None) -> Iterator[str]:
         """Answer requests on a free port; yield the URL with the base path."""
-        with serving(self.respond, "application/json; charset=utf-8", tls) as url:
+        with responding(self.respond, "application/json; charset=utf-8", tls) as url:
             yield url + self.base_path
 
     def respond(self, request: Request) -> Response:

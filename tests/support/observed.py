@@ -1,4 +1,4 @@
-"""A stop that nobody waits for, a listener that keeps what it is told, and what files of rejected lines hold."""
+"""A stop without real waits, a listener that records events, and what files of rejected lines hold."""
 
 import threading
 from collections.abc import Callable, Mapping
@@ -6,18 +6,18 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from indexer.events import Events
-from indexer.writing.dead_letters import DeadLetterFiles
+from indexer.events import Events, Totals
+from indexer.writing.spool import DeadLetterFiles
 
 
 @dataclass(eq=False)
 class Stop(threading.Event):
-    """A stop that lets no one wait: it keeps how long each would have waited, and makes things happen meanwhile."""
+    """A stop whose waits return at once: it records how long each would have taken, and runs an action in it."""
 
     during: Mapping[int, Callable[[], object]] = field(default_factory=dict)
     """What happens in the n-th wait, counted from 1."""
     last: int = 10_000
-    """Set in this wait, so that no test goes on for ever."""
+    """The stop is set in this wait, so that every test ends."""
 
     def __post_init__(self) -> None:
         super().__init__()
@@ -37,7 +37,7 @@ class Stop(threading.Event):
 
 
 class Heard(Events):
-    """Keeps all that is told, in order."""
+    """Records all events, in order."""
 
     def __init__(self) -> None:
         self.told: list[tuple[str, tuple[Any, ...]]] = []
@@ -47,7 +47,12 @@ class Heard(Events):
 
     def of(self, name: str) -> list[tuple[Any, ...]]:
         """The facts of each event of this name."""
-        return [facts for told, facts in self.told if told == name]
+        return [facts for told, facts in list(self.told) if told == name]
+
+    @property
+    def totals(self) -> Totals:
+        """What became of the lines so far."""
+        return sum((totals for totals, _ in self.of("batch_acknowledged")), Totals())
 
     def _hear(self, name: str, *facts: object) -> None:
         self.told.append((name, facts))

@@ -1,4 +1,4 @@
-"""A server as admins run it: security and TLS on, certificates made just now, users of the file realm."""
+"""A server with security and TLS, new certificates, and users of the file realm."""
 
 import hashlib
 import secrets
@@ -30,17 +30,17 @@ SETTINGS = {
     "xpack.security.http.ssl.certificate": "node.crt",
     "xpack.security.http.ssl.certificate_authorities": ["ca.crt"],
     "xpack.security.http.ssl.client_authentication": "optional",
-    # Users, roles and passwords that change are seen so soon; by default after 5 s.
+    # How soon changed users, roles and passwords take effect; 5 s by default.
     "resource.reload.interval.high": "100ms",
 }
 ADMIN = "admin"
 PATIENCE = 30.0
-"""Seconds after which a user that the server does not know yet never will be known."""
+"""Seconds to wait until the server knows a user."""
 
 
 @dataclass(slots=True)
 class Secured:
-    """A secured server, its CA and its users. Users that are changed are known to it when the method returns."""
+    """A secured server, its CA and its users. A changed user is effective when the method returns."""
 
     server: Embedded
     ca: trustme.CA
@@ -60,7 +60,7 @@ class Secured:
         return hashlib.sha256(ssl.PEM_cert_to_DER_cert(self.ca_file.read_text())).hexdigest()
 
     def admit(self, name: str, *held: str, password: str | None = None) -> None:
-        """Make a user with these roles, or change him; a password of his own unless it is given."""
+        """Create or change a user with these roles, with a new password unless one is given."""
         self._passwords[name] = password or self._passwords.get(name) or f"s3cret-{secrets.token_hex(8)}"
         self._roles[name] = held
         self._write()
@@ -72,7 +72,7 @@ class Secured:
         self._write()
 
     def people(self, alias: str) -> dict[str, str]:
-        """Make a user for each role that is shipped, with the roles for this alias; their names, by the end of the role's."""
+        """Create a user for each shipped role of this alias; return their names by the role's short name."""
         self.define(**roles(alias))
         names = {role.removeprefix(f"{alias}-"): role for role in roles(alias)}
         for role in names.values():
@@ -80,16 +80,16 @@ class Secured:
         return names
 
     def connection(self, user: str, alias: str, secret: Path) -> Connection:
-        """To it as this user, whose password is put into a file."""
+        """Settings to connect as this user, with the password in a file."""
         secret.write_text(self._passwords[user] + "\n")
         return Connection([self.url], username=user, password_file=secret, ca_certs=self.ca_file, alias=alias)
 
     def password(self, user: str) -> str:
-        """His password."""
+        """The password of a user."""
         return self._passwords[user]
 
     def prepare(self) -> None:
-        """Lay out what has to be there when the server starts."""
+        """Write certificates and users before the server starts."""
         config = self.server.directory / "config"
         config.mkdir(parents=True)
         leaf = self.ca.issue_cert("127.0.0.1")
@@ -102,7 +102,7 @@ class Secured:
         self._write()
 
     def _write(self) -> None:
-        """Bring the server's files up to date. Roles first: a user of a role that is not there has none."""
+        """Write the server's files, roles first: a user of a missing role has no privileges."""
         bodies = (
             f"{name}:\n"
             + "".join(f"  {key}: {orjson.dumps(value).decode()}\n" for key, value in body.items())
@@ -124,7 +124,7 @@ class Secured:
             fresh.rename(config / file)
 
     def _known(self, name: str) -> bool:
-        """The server takes his password, and has his roles and no others."""
+        """Whether the server accepts the password, and knows exactly these roles."""
         trust = ssl.create_default_context(cafile=str(self.ca_file))
         me = (name, self._passwords[name])
         with Elasticsearch(self.url, basic_auth=me, ssl_context=trust) as client:

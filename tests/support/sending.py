@@ -3,11 +3,12 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from indexer.elastic.alias import Backing
 from indexer.events import Fault
 from indexer.reading.entries import Rejection, entry_id
 from indexer.writing.batches import Batch, Body, Pair
 from indexer.writing.bulk import Outcome, Sender
-from indexer.writing.target import Backing, Target
+from indexer.writing.target import Target
 from tests.support.fakes import ALIAS, FakeElasticsearch
 from tests.support.observed import Heard, Stop
 
@@ -33,9 +34,7 @@ class Lab:
     heard: Heard = field(default_factory=Heard)
 
     def __post_init__(self) -> None:
-        self.target = Target(
-            self.server.client, ALIAS, "", Backing(ONE, (ONE,)), ONE, clock=lambda: self.stop.elapsed
-        )
+        self.target = Target(self.server.cluster, Backing(ONE, (ONE,)), ONE, clock=lambda: self.stop.elapsed)
         self.sender = Sender(self.server.client, self.target, self.heard, self.stop)
 
     def deliver(
@@ -52,7 +51,7 @@ class Lab:
 
     @property
     def faults(self) -> list[Fault]:
-        """What was told of failures."""
+        """The faults that were reported."""
         return [fault for fault, _, _ in self.heard.of("delivery_failed")]
 
 

@@ -14,6 +14,8 @@ from pathlib import Path
 
 import orjson
 
+from indexer.delivery import Delivery
+from indexer.elastic.alias import backing
 from indexer.events import Totals
 from indexer.pipeline import Pipeline
 from indexer.reading.identity import FileRecord
@@ -21,8 +23,9 @@ from indexer.reading.tail import Tail
 from indexer.writing import checkpoint
 from indexer.writing.bulk import Sender
 from indexer.writing.checkpoint import Checkpoint, StateDirectory
-from indexer.writing.dead_letters import DeadLetterFiles, DeadLetterStore
-from indexer.writing.target import Target, backing
+from indexer.writing.dead_letters import DeadLetterStore
+from indexer.writing.spool import DeadLetterFiles
+from indexer.writing.target import Target
 from tests.support import faults
 from tests.support.fakes import ALIAS, FakeElasticsearch
 from tests.support.observed import Heard, Stop, in_files
@@ -129,20 +132,16 @@ class World:
 
         tail.scan = watched  # type: ignore[method-assign]
         target = Target(
-            client,
-            ALIAS,
-            "",
-            backing(client, ALIAS, ""),
+            self.server.cluster,
+            backing(self.server.cluster),
             start.write_index,
             clock=lambda: time.monotonic() + stop.elapsed,
         )
         return Pipeline(
             tail=tail,
             sender=Sender(client, target, heard, stop),
-            target=target,
-            rejects=DeadLetterStore(client, REJECTED, local, self.batch_bytes, heard, stop),
-            state=state,
-            start=start,
+            dead_letters=DeadLetterStore(client, REJECTED, local, self.batch_bytes, heard, stop),
+            delivery=Delivery(tail, target, state, start, heard),
             events=heard,
             batch_bytes=self.batch_bytes,
             senders=self.senders,

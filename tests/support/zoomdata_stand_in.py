@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
 
-from tests.support.http_stand_in import Request, Response, basic, serving
+from tests.support.http_stand_in import Request, Response, basic, responding
 
 Json = dict[str, Any]
 MEDIA = "application/vnd.composer.v3+json"
@@ -134,7 +134,7 @@ class StandIn:
     @contextmanager
     def serving(self, tls: ssl.SSLContext | None = None) -> Iterator[str]:
         """Answer requests on a free port; yield the URL without the context."""
-        with serving(self.respond, MEDIA, tls) as url:
+        with responding(self.respond, MEDIA, tls) as url:
             yield url
 
     def respond(self, request: Request) -> Response:

@@ -9,9 +9,10 @@ import pytest
 
 from indexer.events import Events, Recognition
 from indexer.reading import log as log_module
+from indexer.reading.batch import AckPosition, ReadBatch
 from indexer.reading.files import FileFacts
+from indexer.reading.holes import QUIET
 from indexer.reading.identity import FileRecord
-from indexer.reading.log import QUIET, AckPosition, ReadBatch
 from indexer.reading.sources import FileSource, open_log
 from indexer.reading.tail import QUIET_EVERY, Tail
 
@@ -130,9 +131,7 @@ class Reader:
 
     def close(self) -> None:
         """Let go all files, as the end of a process does."""
-        for log in self.tail._open.values():
-            log.source.close()
-        self.tail._open.clear()
+        self.tail.close()
 
     def restart(self, *, once: bool | None = None) -> None:
         """Stop at once, and start again with what is remembered now."""
@@ -174,7 +173,7 @@ class Reader:
         """All that is on its way is delivered."""
         self.lose_answers()
         for run in self._on_their_way:
-            self.tail.acknowledge(run.mark)
+            self.tail.acknowledge(run.position)
         self._on_their_way = []
 
     def lose_answers(self) -> None:
@@ -186,7 +185,7 @@ class Reader:
     @property
     def marks(self) -> list[AckPosition]:
         """Of what is on its way."""
-        return [run.mark for run in self._on_their_way]
+        return [run.position for run in self._on_their_way]
 
 
 def _pairs(run: ReadBatch) -> Iterator[tuple[str, bytes]]:

@@ -1,4 +1,4 @@
-"""The answer table, row by row, and reading what is held against it."""
+"""The answer table, row by row, and reading bulk answers."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -89,20 +89,20 @@ REQUESTS = {
 
 @pytest.mark.parametrize("case", ITEMS.values(), ids=ITEMS)
 def test_an_item_means(case: Case) -> None:
-    """The answer to one entry has this verdict, and is told as this fault."""
+    """The answer to one entry has this verdict and this fault."""
     row = judge(ITEM, case.status, case.type, case.reason)
     assert (row.verdict, row.fault) == (case.verdict, case.fault)
 
 
 @pytest.mark.parametrize("case", REQUESTS.values(), ids=REQUESTS)
 def test_a_request_means(case: Case) -> None:
-    """The answer to a whole request has this verdict, and is told as this fault."""
+    """The answer to a whole request has this verdict and this fault."""
     row = judge(REQUEST, case.status)
     assert (row.verdict, row.fault) == (case.verdict, case.fault)
 
 
 @pytest.mark.parametrize("words", ["no write index is defined", "pipeline with id"])
-def test_words_of_the_entry_decide_nothing(words: str) -> None:
+def test_a_quoted_entry_does_not_change_the_verdict(words: str) -> None:
     """A reason that quotes the entry does not turn its rejection into a fault of the cluster, however it is worded."""
     reason = f"[1:22] failed to parse: Duplicate field '{words}'"
     assert judge(ITEM, 400, "document_parsing_exception", reason).verdict is Verdict.REJECTED
@@ -118,8 +118,8 @@ def test_every_answer_has_a_verdict(status: int, error_type: str, reason: str) -
 
 
 @pytest.mark.parametrize("row", [*ITEM, *REQUEST], ids=str)
-def test_what_is_tried_again_has_a_fault_to_tell(row: Row) -> None:
-    """Whoever waits is told why; nothing else is told as a fault."""
+def test_retried_verdicts_have_a_fault(row: Row) -> None:
+    """Each wait has a reason to report; no other verdict has one."""
     assert (row.fault is not None) == (row.verdict in {Verdict.RETRY, Verdict.WAIT})
 
 
@@ -220,7 +220,7 @@ def error_of(error: object) -> Item:
 
 
 def test_the_reason_goes_down_to_the_first_cause() -> None:
-    """Each cause is told once, the most general first; one without a reason is told by its type."""
+    """Each cause is there once, the most general first; one without a reason by its type."""
     error = {
         "type": "document_parsing_exception",
         "reason": "failed to parse",
@@ -240,7 +240,7 @@ def test_a_reason_with_half_a_surrogate_pair_is_read() -> None:
 
 
 def test_what_takes_more_memory_than_the_server_ever_gives_is_sent_alone() -> None:
-    """429 with figures: for now if the server is full, for ever if the operation is larger than all it gives."""
+    """429 with figures: temporary if the server is full, permanent if the operation is larger than the limit."""
     kind = "es_rejected_execution_exception"
     reason = "rejected execution of primary operation [coordinating_and_primary_bytes=0, replica_bytes=0, "
     reason += "all_bytes=0, primary_operation_bytes=%d, max_primary_bytes=53687091]"
@@ -303,7 +303,7 @@ def test_all_figures_of_an_answer_count(
 
 
 def test_what_others_have_under_way_is_not_held_against_a_request() -> None:
-    """A request is refused before it counts: what is under way then is somebody else's."""
+    """A refused request is not counted: the operations in flight belong to others."""
     reason = (
         "rejected execution of coordinating operation [coordinating_and_primary_bytes=0, replica_bytes=0, "
     )
@@ -320,7 +320,7 @@ def test_an_operation_above_the_largest_allowed_never_fits() -> None:
 
 
 def test_a_failure_of_the_server_may_be_due_to_the_entry() -> None:
-    """A 500 puts an entry in doubt; what says that the server is not well, as 503 does, is not held against it."""
+    """A 500 makes an entry a suspect; a 503, which is about the server's state, does not."""
     assert judge_item(Item(500, "i", "null_pointer_exception", "")).verdict is Verdict.DOUBT
     assert judge_item(Item(500, "i", "not_x_content_exception", "")).verdict is Verdict.REJECTED
     assert judge_item(Item(503, "i", "unavailable_shards_exception", "")).verdict is Verdict.RETRY

@@ -45,7 +45,7 @@ def test_a_body_can_be_taken_apart(pairs: list[Pair]) -> None:
     assert len(body.data) == sum(map(size_of, pairs))
 
 
-def test_a_body_has_the_bytes_that_elasticsearch_wants() -> None:
+def test_a_body_is_a_valid_bulk_request() -> None:
     """An action line with the id and nothing else, the entry as it is, each ended by a line feed."""
     assert Body.of([(b"1", b'{"a": 1.0}')]).data == b'{"create":{"_id":"1"}}\n{"a": 1.0}\n'
 
@@ -105,7 +105,7 @@ def test_nothing_makes_no_batch() -> None:
 
 @given(st.lists(st.tuples(PAIRS, st.integers(0, 3)), max_size=12))
 def test_buffers_are_used_again_and_never_mixed(steps: list[tuple[list[Pair], int]]) -> None:
-    """A batch under way keeps its bytes, whichever others are delivered and filled anew meanwhile."""
+    """A batch in flight keeps its bytes while others are delivered and filled again."""
     batcher: Batcher[int] = Batcher(LIMIT)
     under_way: list[tuple[Batch[int], list[Pair]]] = []
     for pairs, which in steps:
@@ -130,7 +130,7 @@ def test_a_reused_buffer_brings_nothing_of_what_it_held() -> None:
     assert second.body.pairs() == [pair(2, 10)]
 
 
-def test_the_buffer_of_an_oversized_entry_is_let_go() -> None:
+def test_the_buffer_of_an_oversized_entry_is_released() -> None:
     """One huge entry does not raise the memory of all batches after it."""
     batcher: Batcher[int] = Batcher(LIMIT)
     (huge,) = batched(batcher, [entries([pair(1, 10 * LIMIT)])])
@@ -142,7 +142,7 @@ def test_the_buffer_of_an_oversized_entry_is_let_go() -> None:
 
 
 def test_a_huge_entry_among_others_is_copied_no_more_often_than_by_itself() -> None:
-    """Three at once, on the way from the body to the buffer, however many neighbours it has to be split from."""
+    """Three copies at once, however many neighbours it is split from."""
     huge = pair(0, 4_000_000)
     run = entries([huge, *(pair(n) for n in range(1, 256))])
     batcher: Batcher[int] = Batcher(100_000)
@@ -156,7 +156,7 @@ def test_a_huge_entry_among_others_is_copied_no_more_often_than_by_itself() -> N
     assert peak < 4 * len(huge[1])
 
 
-def test_a_batch_knows_the_files_of_its_entries() -> None:
+def test_a_batch_has_the_file_of_each_entry() -> None:
     """The file of an entry is found by the generation that its id begins with."""
     batcher: Batcher[int] = Batcher(LIMIT)
     assert list(batcher.add(entries([pair(1, generation=1)]), 0, "one.log")) == []

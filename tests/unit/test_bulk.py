@@ -1,14 +1,15 @@
-"""Sending a batch: what is counted, what is rejected, what is tried again and how patiently."""
+"""Delivering a batch: what is counted, rejected and retried, and how long the waits are."""
 
 from functools import partial
 
 import elastic_transport
 import pytest
 
+from indexer.errors import Stopped
 from indexer.events import Fault
 from indexer.reading.entries import Rejection, entry_id
 from indexer.writing.batches import Body
-from indexer.writing.bulk import FIX_WAIT, RETRY_WAIT, Stopped
+from indexer.writing.request import FIX_WAIT, RETRY_WAIT
 from indexer.writing.target import LOOK_EVERY
 from tests.support import faults
 from tests.support.fakes import Refusal
@@ -27,7 +28,7 @@ def lab() -> Lab:
 
 
 def test_a_batch_goes_in_with_one_request(lab: Lab) -> None:
-    """One bulk to the write index by its own name; nothing asked before but which one that is, nothing told."""
+    """One bulk request to the write index by its own name, after one look at the alias; no event but `answered`."""
     outcome, rejections = lab.deliver(pairs(5))
     assert (counts(outcome), rejections) == ((5, 0, 0), [])
     assert lab.server.entries == stored(pairs(5))
@@ -46,7 +47,7 @@ def test_a_batch_without_entries_sends_nothing(lab: Lab) -> None:
 # ---- some items are not taken
 
 
-def test_only_refused_items_are_sent_again(lab: Lab) -> None:
+def test_only_items_with_429_are_sent_again(lab: Lab) -> None:
     """Items answered with 429 are sent again without those that went in."""
     busy = {pairs(6)[n][0].decode() for n in (1, 4)}
     lab.server.refuse = lambda identity, _: TOO_MANY if identity in busy else None
@@ -60,7 +61,7 @@ def test_only_refused_items_are_sent_again(lab: Lab) -> None:
 
 
 def test_rejected_items_hold_back_no_others(lab: Lab) -> None:
-    """What Elasticsearch refuses for ever is given back with file, offset, type, reason and bytes; the rest is in."""
+    """What Elasticsearch rejects is returned with file, offset, type, reason and bytes; the rest is indexed."""
     bad = entry_id(GENERATION, 4711, 1), b'{"n":1} trailing'
     outcome, rejections = lab.deliver([*pairs(3), bad])
     assert counts(outcome) == (3, 0, 1)
@@ -72,7 +73,7 @@ def test_rejected_items_hold_back_no_others(lab: Lab) -> None:
     assert lab.stop.waits == []
 
 
-def test_a_line_that_is_no_object_is_a_rejection_and_no_outage(lab: Lab) -> None:
+def test_a_line_that_is_no_object_is_rejected_though_the_server_answers_500(lab: Lab) -> None:
     """The 500 that 9.x gives to a line that is no object is not tried again."""
     outcome, (rejection,) = lab.deliver([*pairs(1), (b"f" * 28, b"[1]")])
     assert (counts(outcome), rejection.kind) == ((1, 0, 1), "not_x_content_exception")
@@ -89,7 +90,7 @@ def test_a_line_that_is_no_object_is_a_rejection_and_no_outage(lab: Lab) -> None
     ],
     ids=["no write index", "pipeline"],
 )
-def test_an_entry_that_quotes_an_outage_is_rejected(lab: Lab, refusal: Refusal) -> None:
+def test_an_entry_whose_reason_reads_like_an_outage_is_rejected(lab: Lab, refusal: Refusal) -> None:
     """A reason with the entry's own words in it, whatever they are, holds back nothing."""
     lab.server.refuse = lambda _, entry: refusal if entry == b'{"n":1}' else None
     outcome, (rejection,) = lab.deliver(pairs(3))
@@ -101,7 +102,7 @@ def test_an_entry_that_quotes_an_outage_is_rejected(lab: Lab, refusal: Refusal) 
 
 
 def test_a_block_is_waited_for(lab: Lab) -> None:
-    """A write block refuses every item with 403: all are kept, sent again slowly, and go in when it is lifted."""
+    """A write block answers every item with 403: all are retried slowly, and indexed when it is lifted."""
     lab.server.blocked.add(ONE)
     lab.stop.during = {3: lab.server.blocked.clear}
     outcome, rejections = lab.deliver(pairs(4))
@@ -111,7 +112,7 @@ def test_a_block_is_waited_for(lab: Lab) -> None:
 
 
 def test_a_missing_alias_is_waited_for(lab: Lab) -> None:
-    """Without the alias nothing is sent, so that no index is made by mistake; that is said; with it, all goes in."""
+    """Without the alias nothing is sent, so that no index is created, and that is reported; with it, all is indexed."""
     lab.server.behind, behind = [], lab.server.behind
     lab.stop.elapsed = 2 * LOOK_EVERY
     lab.stop.during = {2: lambda: lab.server.behind.extend(behind)}
@@ -177,8 +178,10 @@ OUTAGES = {
 
 
 @pytest.mark.parametrize(("step", "fault", "pace"), OUTAGES.values(), ids=OUTAGES)
-def test_an_outage_is_outlasted(lab: Lab, step: faults.Step, fault: Fault, pace: tuple[float, float]) -> None:
-    """The whole batch is sent again until it goes in: nothing rejected, each wait told, the end of it too."""
+def test_a_batch_is_retried_until_an_outage_ends(
+    lab: Lab, step: faults.Step, fault: Fault, pace: tuple[float, float]
+) -> None:
+    """The whole batch is retried until it is indexed; nothing is rejected; each wait and the end are reported."""
     lab.server.bulk_steps.extend([step] * 3)
     outcome, rejections = lab.deliver(pairs(4))
     assert (counts(outcome), rejections) == ((4, 0, 0), [])
@@ -190,8 +193,8 @@ def test_an_outage_is_outlasted(lab: Lab, step: faults.Step, fault: Fault, pace:
 
 
 @pytest.mark.parametrize("step", [faults.no_connection, faults.status(401)], ids=["fast", "slow"])
-def test_no_outage_is_too_long(lab: Lab, step: faults.Step) -> None:
-    """After two thousand tries the waits are as they were after ten, and the batch still goes in."""
+def test_the_wait_between_tries_is_bounded(lab: Lab, step: faults.Step) -> None:
+    """After two thousand tries the waits are those after ten, and the batch is still indexed."""
     lab.stop.last = 3000
     lab.server.bulk_steps.extend([step] * 2000)
     outcome, _ = lab.deliver(pairs(1))
@@ -201,7 +204,7 @@ def test_no_outage_is_too_long(lab: Lab, step: faults.Step) -> None:
 
 
 def test_a_new_outage_begins_with_short_waits(lab: Lab) -> None:
-    """Once a part went through, the next failure is waited for as a first one, and told as a new one."""
+    """After a part went through, the next failure has the first wait, and is reported as a new one."""
     lab.server.largest = len(Body.of(pairs(4)).data)
     lab.server.bulk_steps.extend([*[faults.no_connection] * 6, faults.carried_out, faults.no_connection])
     outcome, _ = lab.deliver(pairs(8))
@@ -211,7 +214,7 @@ def test_a_new_outage_begins_with_short_waits(lab: Lab) -> None:
     assert lab.heard.of("delivery_recovered") == [(), ()]
 
 
-def test_questions_fail_as_requests_do(lab: Lab) -> None:
+def test_lookups_are_retried_as_requests_are(lab: Lab) -> None:
     """Before the request the alias is asked, and then the older index; that this fails rejects nothing."""
     lab.server.rollover()
     lab.stop.elapsed = 2 * LOOK_EVERY
@@ -239,7 +242,7 @@ def test_questions_fail_as_requests_do(lab: Lab) -> None:
     ]
 
 
-def test_a_stop_ends_the_waiting(lab: Lab) -> None:
+def test_a_stop_ends_the_wait(lab: Lab) -> None:
     """Stopped while nothing goes through, the sender gives up at once and claims nothing."""
     lab.server.bulk_step = faults.no_connection
     lab.stop.last = 3
@@ -249,7 +252,7 @@ def test_a_stop_ends_the_waiting(lab: Lab) -> None:
     assert lab.server.entries == {}
 
 
-def test_what_no_client_raises_is_a_bug(lab: Lab) -> None:
+def test_an_unexpected_exception_is_raised(lab: Lab) -> None:
     """An error that is not the client's is not waited for."""
 
     def broken(_request: faults.Request, _carry_out: faults.CarryOut) -> object:
@@ -260,7 +263,7 @@ def test_what_no_client_raises_is_a_bug(lab: Lab) -> None:
         lab.deliver(pairs(1))
 
 
-def test_an_answer_that_the_client_cannot_read_is_no_answer(lab: Lab) -> None:
+def test_an_answer_that_is_not_json_is_retried(lab: Lab) -> None:
     """What claims to be JSON and is none is tried again, as a page is."""
 
     def unreadable(_request: faults.Request, _carry_out: faults.CarryOut) -> object:

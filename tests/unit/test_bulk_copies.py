@@ -7,9 +7,9 @@ from functools import partial
 import elastic_transport
 import pytest
 
+from indexer.errors import Stopped
 from indexer.events import Fault
 from indexer.writing.batches import Body
-from indexer.writing.bulk import Stopped
 from indexer.writing.target import GRACE, LOOK_EVERY
 from tests.support import faults
 from tests.support.fakes import FakeElasticsearch, Refusal
@@ -34,7 +34,7 @@ def test_a_lost_answer_leaves_duplicates(lab: Lab) -> None:
 
 @pytest.mark.parametrize("rollovers", [1, 2, 3])
 def test_a_lost_answer_and_rollovers_leave_one_copy(lab: Lab, rollovers: int) -> None:
-    """What may be in an index is sent to that index again, by its name, though it is written no more."""
+    """What may be in an index is sent again to that index by its name, though it is no longer the write index."""
 
     def roll() -> None:
         for _ in range(rollovers):
@@ -86,8 +86,8 @@ def test_a_request_that_is_carried_out_late_leaves_one_copy(lab: Lab, rollovers:
     assert lab.server.entries == stored(pairs(4))
 
 
-def test_what_went_in_half_goes_in_whole(lab: Lab) -> None:
-    """Some items are taken, a rollover comes, the rest goes where it may be already: one copy of each."""
+def test_a_batch_that_was_taken_in_part_is_completed(lab: Lab) -> None:
+    """Some items are taken, the alias rolls over, the rest is sent to the old index: one copy of each."""
     busy = {pairs(6)[n][0].decode() for n in (1, 4)}
     lab.server.refuse = lambda identity, _: TOO_MANY if identity in busy else None
 
@@ -109,7 +109,7 @@ def test_what_went_in_half_goes_in_whole(lab: Lab) -> None:
     ],
     ids=["blocked", "deleted"],
 )
-def test_an_index_that_takes_nothing_any_more_is_left(
+def test_a_blocked_closed_or_deleted_index_is_replaced_by_the_new_one(
     lab: Lab, shut: Callable[[FakeElasticsearch], object]
 ) -> None:
     """Lost answers and a rollover, and then the old index is shut: what it lacks goes to the new one."""
@@ -142,8 +142,8 @@ def rolled_over(lab: Lab, times: int = 1) -> None:
     lab.server.questions.clear()
 
 
-def test_what_older_indices_may_hold_is_asked_first(lab: Lab) -> None:
-    """All is looked for in all older indices, and the rest sent: anybody may have sent it, from a log that was restored."""
+def test_older_indices_are_asked_before_entries_are_sent(lab: Lab) -> None:
+    """Only entries that no older index holds are sent: another sender may have delivered a restored log."""
     lab.server.documents[ONE] = stored(pairs(2))
     rolled_over(lab, 2)
     lab.server.documents[TWO] = stored(pairs(1, 2))
@@ -160,7 +160,7 @@ def test_the_only_index_is_not_asked(lab: Lab) -> None:
     assert [question.ids for question in lab.server.questions] == [()]
 
 
-def test_an_index_that_does_not_tell_is_waited_for(lab: Lab) -> None:
+def test_nothing_is_sent_while_an_older_index_does_not_answer(lab: Lab) -> None:
     """While an index cannot be asked what it holds, nothing is sent that it may hold."""
     lab.server.documents[ONE] = stored(pairs(3))
     rolled_over(lab)
@@ -175,7 +175,7 @@ def test_an_index_that_does_not_tell_is_waited_for(lab: Lab) -> None:
 # ---- other senders
 
 
-def test_nothing_goes_to_a_new_index_before_all_senders_can_know_of_it(lab: Lab) -> None:
+def test_nothing_goes_to_a_new_index_within_the_grace_period(lab: Lab) -> None:
     """A sender that has not noticed the rollover yet sends the same lines to the old index meanwhile: one copy."""
     lab.stop.elapsed = 2 * LOOK_EVERY
     other = Lab(server=lab.server)
@@ -233,7 +233,7 @@ def each_step(lab: Lab) -> Iterator[faults.Step]:
 
 
 @pytest.mark.parametrize("shift", range(6))
-def test_one_fault_after_the_other_leaves_one_copy(shift: int) -> None:
+def test_any_sequence_of_faults_leaves_one_copy(shift: int) -> None:
     """Lost answers, rollovers, splits and outages in any order: all is in, once."""
     lab = Lab()
     steps = list(each_step(lab))

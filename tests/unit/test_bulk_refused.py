@@ -1,14 +1,16 @@
-"""Requests that are refused as such: halved, down to the entry that is to blame, if it is any entry's fault."""
+"""Requests that are refused as a whole: split down to the entry that causes it, if an entry does."""
 
 from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
 
+from indexer.errors import Stopped
 from indexer.events import Fault
 from indexer.reading.entries import entry_id
 from indexer.writing.batches import Body, Pair
-from indexer.writing.bulk import FIX_WAIT, RETRY_WAIT, TRIES, Outcome, Stopped
+from indexer.writing.bulk import TRIES, Outcome
+from indexer.writing.request import FIX_WAIT, RETRY_WAIT
 from indexer.writing.target import LOOK_EVERY
 from tests.support import faults
 from tests.support.fakes import Refusal
@@ -34,7 +36,7 @@ def poisoned(words: bytes, code: int = 400) -> faults.Step:
 
 
 def test_a_request_too_large_is_halved(lab: Lab) -> None:
-    """413 is met by halves until they pass; each entry goes in once, none is rejected."""
+    """A request with 413 is split until its parts pass; each entry is indexed once, none is rejected."""
     lab.server.largest = len(Body.of(pairs(3)).data)
     outcome, rejections = lab.deliver(pairs(16))
     assert (counts(outcome), rejections) == ((16, 0, 0), [])
@@ -45,7 +47,7 @@ def test_a_request_too_large_is_halved(lab: Lab) -> None:
 
 @pytest.mark.parametrize("others", [0, 1, 6])
 def test_an_entry_too_large_for_any_request_is_rejected(lab: Lab, others: int) -> None:
-    """A single entry that answers 413 is rejected, be it alone in its batch or among others, which go in."""
+    """A single entry with 413 is rejected, alone in its batch or among others, which are indexed."""
     lab.server.largest = 1000
     huge = entry_id(GENERATION, 5, 5), b'{"a":"%b"}' % (b"x" * 1000)
     outcome, (rejection,) = lab.deliver([huge, *pairs(others)])
@@ -57,7 +59,7 @@ def test_an_entry_too_large_for_any_request_is_rejected(lab: Lab, others: int) -
 
 @pytest.mark.parametrize("poison", [{0}, {7}, {3, 4}, {0, 3, 7}, set(range(8))], ids=str)
 def test_poisoned_entries_are_found_by_bisection(lab: Lab, poison: set[int]) -> None:
-    """Entries whose request is refused with 400 are rejected; their neighbours go in."""
+    """Entries whose own request gets 400 are rejected; the others are indexed."""
     some = [
         (identity, b'{"poison":1}' if n in poison else entry) for n, (identity, entry) in enumerate(pairs(8))
     ]
@@ -70,14 +72,14 @@ def test_poisoned_entries_are_found_by_bisection(lab: Lab, poison: set[int]) -> 
 
 
 def test_a_poisoned_entry_alone_in_its_batch_is_rejected(lab: Lab) -> None:
-    """With no neighbour to prove that requests are understood, a harmless one does."""
+    """A harmless request shows that the server works."""
     lab.server.bulk_step = poisoned(b"n")
     outcome, (rejection,) = lab.deliver(pairs(1))
     assert (counts(outcome), rejection.kind) == ((0, 0, 1), "request_refused")
     assert lab.server.entries == {}
 
 
-def test_a_refusal_of_everything_is_no_entrys_fault(lab: Lab) -> None:
+def test_a_refusal_of_all_requests_rejects_no_entry(lab: Lab) -> None:
     """While each request is refused, whatever it holds, nothing is rejected: the sender waits, slowly."""
     lab.server.bulk_step = faults.status(400)
     lab.stop.last = 4
@@ -100,7 +102,7 @@ def test_after_a_refusal_of_everything_all_goes_in(lab: Lab, code: int) -> None:
 
 @pytest.mark.parametrize("others", [0, 1, 6])
 def test_an_entry_that_the_server_never_has_room_for_is_rejected(lab: Lab, others: int) -> None:
-    """A whole request whose size alone is beyond the server's limit is not waited for; the others go in."""
+    """A request that is larger than the server's limit is not retried; the others are indexed."""
 
     def step(request: Request, carry_out: faults.CarryOut) -> object:
         size = sum(len(entry) for _, entry in request.pairs)
@@ -132,7 +134,7 @@ CROWDED = Refusal(
 def test_an_entry_at_which_the_server_fails_is_rejected_in_the_end(
     lab: Lab, poison: set[int], count: int
 ) -> None:
-    """After some tries, told each time; its neighbours go in with the first."""
+    """After some tries, each reported; the others are indexed with the first."""
     bad = {pairs(count)[n][0].decode() for n in poison}
     lab.server.refuse = lambda identity, _: FAILURE if identity in bad else None
     outcome, rejections = lab.deliver(pairs(count))
@@ -160,7 +162,7 @@ def test_an_entry_that_goes_in_after_some_failures_is_not_rejected(lab: Lab, tri
 
 @pytest.mark.parametrize("count", [1, 5])
 def test_a_server_that_fails_at_all_entries_rejects_none(lab: Lab, count: int) -> None:
-    """However long: that is its state, and when it is well again all go in."""
+    """However long it lasts; when the server recovers, all are indexed."""
     lab.server.refuse = lambda *_: FAILURE
     lab.stop.during = {40: lambda: setattr(lab.server, "refuse", lambda *_: None)}
     outcome, rejections = lab.deliver(pairs(count))
@@ -196,7 +198,7 @@ def beside(lab: Lab, some: Sequence[Pair]) -> Outcome:
 
 
 def test_neighbours_in_another_batch_count(lab: Lab) -> None:
-    """An entry alone in its batch is in doubt until entries of other batches go in beside it."""
+    """An entry alone in its batch stays a suspect until entries of other batches are indexed."""
     bad = pairs(1)[0][0].decode()
     lab.server.refuse = lambda identity, _: FAILURE if identity == bad else None
     lab.stop.last = 100
@@ -246,7 +248,7 @@ def page(code: int, words: bytes = b"") -> faults.Step:
 @pytest.mark.parametrize("code", [400, 413, 500, 502, 503, 404])
 @pytest.mark.parametrize("poison", [{0}, {3}, {2, 6}], ids=str)
 def test_an_entry_whose_request_is_answered_by_a_page_is_found(lab: Lab, code: int, poison: set[int]) -> None:
-    """A proxy that refuses requests for one entry in them: its neighbours go in, it is rejected in the end."""
+    """A proxy refuses requests with one entry: the others are indexed, it is rejected in the end."""
     some = [
         (identity, b'{"poison":1}' if n in poison else entry) for n, (identity, entry) in enumerate(pairs(8))
     ]
@@ -264,7 +266,7 @@ def test_an_entry_whose_request_is_answered_by_a_page_is_found(lab: Lab, code: i
 @pytest.mark.parametrize("code", [400, 500, 502, 401, 403, 429, 404])
 @pytest.mark.parametrize("probed", [True, False], ids=["probes too", "probes go through"])
 def test_pages_for_all_requests_reject_nothing(lab: Lab, code: int, *, probed: bool) -> None:
-    """However long, and though a harmless request may go through: when they end, all goes in."""
+    """However long it lasts, and though a harmless request may pass; when it ends, all are indexed."""
     lab.server.bulk_step = faults.raised(faults.page(code)) if probed else page(code)
     lab.stop.last = 200
     lab.stop.during = {60: lambda: setattr(lab.server, "bulk_step", faults.carried_out)}
@@ -272,8 +274,8 @@ def test_pages_for_all_requests_reject_nothing(lab: Lab, code: int, *, probed: b
     assert (counts(outcome), rejections, lab.server.entries) == ((4, 0, 0), [], stored(pairs(4)))
 
 
-def test_questions_that_fail_are_no_entrys_fault(lab: Lab) -> None:
-    """An index that cannot be asked holds a batch together, however long, while other requests are understood."""
+def test_failed_lookups_reject_no_entry(lab: Lab) -> None:
+    """While an index cannot be asked, the batch stays whole, however long, though other requests pass."""
 
     def unanswered(request: Request, carry_out: faults.CarryOut) -> object:
         return faults.status(503)(request, carry_out) if request.ids else carry_out()
@@ -288,8 +290,8 @@ def test_questions_that_fail_are_no_entrys_fault(lab: Lab) -> None:
 
 
 @pytest.mark.parametrize("code", [500, 502, 503, 404])
-def test_an_outage_does_not_break_batches_up(lab: Lab, code: int) -> None:
-    """While no request is understood, a batch stays whole, however long."""
+def test_a_batch_is_not_split_during_an_outage(lab: Lab, code: int) -> None:
+    """While no request passes, a batch stays whole, however long."""
     lab.server.bulk_step = faults.status(code)
     lab.stop.during = {30: lambda: setattr(lab.server, "bulk_step", faults.carried_out)}
     outcome, rejections = lab.deliver(pairs(8))
@@ -297,7 +299,7 @@ def test_an_outage_does_not_break_batches_up(lab: Lab, code: int) -> None:
     assert set(lab.sizes) == {8}
 
 
-def test_one_that_is_to_blame_takes_none_along_that_is_in_doubt(lab: Lab) -> None:
+def test_a_rejected_entry_does_not_end_the_tries_of_a_suspect(lab: Lab) -> None:
     """An entry whose request Elasticsearch refuses is rejected; one at which it fails for a while has its tries."""
     some = pairs(6)
     bad = {some[1][0].decode()}

@@ -9,8 +9,8 @@ from indexer import check
 from indexer.check import Step, judgements
 from indexer.check.cluster import CheckContext
 from indexer.check.findings import Finding, Level, Topic, fail, ok
-from indexer.elastic.client import Server
 from indexer.elastic.fields import Fields, Ignored
+from indexer.elastic.server import Server
 from indexer.errors import NotInstalled, Refused
 from indexer.settings import Connection
 from indexer.setup.compare import differences

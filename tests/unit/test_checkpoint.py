@@ -124,7 +124,7 @@ def test_version_2_is_these_bytes() -> None:
 
 
 @pytest.mark.parametrize("version", [VERSION_1, VERSION_2], ids=["1", "2"])
-def test_what_a_version_does_not_know_is_left_out(version: bytes) -> None:
+def test_unknown_fields_are_ignored(version: bytes) -> None:
     """Whatever else a file may hold."""
     more = orjson.loads(version)
     more["more"] = more["files"][0]["more"] = more["totals"]["more"] = 1
@@ -143,7 +143,7 @@ def test_version_1_is_read() -> None:
 
 
 @given(st.binary(min_size=1, max_size=300), st.integers(0, 2**32 - 1))
-def test_the_number_that_0_1_gave_to_files_that_begin_alike_is_taken_back(head: bytes, twin: int) -> None:
+def test_the_twin_number_of_0_1_is_removed_from_the_generation(head: bytes, twin: int) -> None:
     """The generation is that of the first line again, as all ids are made now."""
     stored = orjson.loads(VERSION_1)
     stored["files"][0] |= {"head": len(head), "twin": twin, "generation": zlib.crc32(head, twin)}
@@ -192,8 +192,8 @@ def test_what_is_saved_is_loaded(directory: Path) -> None:
     assert sorted(path.name for path in directory.iterdir()) == [NAME, "lock"]
 
 
-def test_others_cannot_read_the_state(directory: Path) -> None:
-    """Rejected lines and paths are nobody's business: directory and files are the owner's alone."""
+def test_other_users_cannot_read_the_state(directory: Path) -> None:
+    """Directory and files are readable by their owner alone."""
     with StateDirectory(directory) as state:
         state.save(CHECKPOINT)
     assert directory.stat().st_mode & 0o777 == 0o700
@@ -201,7 +201,7 @@ def test_others_cannot_read_the_state(directory: Path) -> None:
 
 
 @given(st.sampled_from([VERSION_1, VERSION_2]), st.data())
-def test_a_torn_file_is_no_checkpoint(version: bytes, data: st.DataObject) -> None:
+def test_a_truncated_file_is_damaged(version: bytes, data: st.DataObject) -> None:
     """The file cut anywhere is recognised as damaged, never taken for less than it was."""
     with pytest.raises(ValueError, match=r"column|not a checkpoint"):
         Checkpoint.from_json(version[: data.draw(st.integers(0, len(version) - 2))])
@@ -222,8 +222,8 @@ def test_a_torn_file_is_no_checkpoint(version: bytes, data: st.DataObject) -> No
     ],
     ids=["torn", "empty", "zeros", "list", "null", "object", "version 1 alone", "version alone", "no UTF-8"],
 )
-def test_a_damaged_file_is_put_aside(directory: Path, data: bytes) -> None:
-    """A checkpoint that cannot be read is kept beside, said to be damaged, and the state begins anew."""
+def test_a_damaged_checkpoint_is_renamed(directory: Path, data: bytes) -> None:
+    """A damaged checkpoint is renamed and reported, and the state begins anew."""
     with StateDirectory(directory) as state:
         (directory / NAME).write_bytes(data)
         assert checkpoint.read(directory) is None
@@ -276,7 +276,7 @@ def test_a_write_that_fails_leaves_the_old_one(
 
 
 @pytest.mark.parametrize(("name", "turn"), [("open", 2), ("fsync", 2)], ids=["open", "sync"])
-def test_a_rename_that_may_not_last_is_a_failure(
+def test_a_failed_sync_of_the_directory_is_an_error(
     directory: Path, monkeypatch: pytest.MonkeyPatch, name: str, turn: int
 ) -> None:
     """A directory that cannot be synchronised raises OSError: whoever counts on the new checkpoint must not."""
@@ -286,7 +286,7 @@ def test_a_rename_that_may_not_last_is_a_failure(
             state.save(CHECKPOINT)
 
 
-def test_it_is_on_disk_before_it_has_its_name(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_file_is_synced_before_it_is_renamed(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """First the bytes are synchronised, then the file renamed, then the directory synchronised."""
     steps = []
     real_sync, real_rename = os.fsync, Path.replace
@@ -311,7 +311,7 @@ def test_it_is_on_disk_before_it_has_its_name(directory: Path, monkeypatch: pyte
 
 
 def test_a_second_indexer_is_told_who_holds_it(directory: Path) -> None:
-    """Two indexers cannot share a state directory; once the first lets go, the second may have it."""
+    """Two indexers cannot share a state directory; once the first ends, the second may use it."""
     with StateDirectory(directory):
         with pytest.raises(
             StateInUse, match=rf"{directory} is in use by process {os.getpid()} on .*, since 20"
@@ -323,7 +323,7 @@ def test_a_second_indexer_is_told_who_holds_it(directory: Path) -> None:
         pass
 
 
-def test_a_holder_without_a_name_is_another_indexer(directory: Path) -> None:
+def test_an_empty_lock_file_names_another_indexer(directory: Path) -> None:
     """A full disk may have kept the holder from writing who it is; it holds the directory nevertheless."""
     with StateDirectory(directory):
         (directory / "lock").write_bytes(b"")
@@ -331,16 +331,14 @@ def test_a_holder_without_a_name_is_another_indexer(directory: Path) -> None:
             StateDirectory(directory)
 
 
-def test_a_full_disk_spoils_the_name_and_not_the_lock(
-    directory: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_full_disk_does_not_prevent_the_lock(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """That the holder cannot be written down is no reason not to start."""
     monkeypatch.setattr(os, "pwrite", full_disk)
     with StateDirectory(directory), pytest.raises(StateInUse):
         StateDirectory(directory)
 
 
-def test_the_name_of_an_earlier_holder_is_gone(directory: Path) -> None:
+def test_the_name_of_an_earlier_holder_is_overwritten(directory: Path) -> None:
     """The lock file of a process that died names the new holder alone."""
     directory.mkdir(parents=True)
     (directory / "lock").write_text("process 1 on elsewhere, since ever, with a very long name" * 5)
@@ -350,7 +348,7 @@ def test_the_name_of_an_earlier_holder_is_gone(directory: Path) -> None:
     assert "elsewhere" not in line
 
 
-def test_a_directory_that_cannot_be_made_is_said(tmp_path: Path) -> None:
+def test_a_directory_that_cannot_be_created_is_an_error(tmp_path: Path) -> None:
     """Where a file stands, there can be no state directory, neither there nor below; both sentences say why."""
     file = tmp_path / "file"
     file.touch()
@@ -360,7 +358,7 @@ def test_a_directory_that_cannot_be_made_is_said(tmp_path: Path) -> None:
         StateDirectory(file / "state")
 
 
-def test_a_checkpoint_that_cannot_be_opened_is_not_taken_for_none(directory: Path) -> None:
+def test_a_checkpoint_that_cannot_be_opened_is_an_error(directory: Path) -> None:
     """An unreadable checkpoint is an error, not a beginning."""
     with StateDirectory(directory) as state:
         (directory / NAME).mkdir()
@@ -392,14 +390,14 @@ PLANTS: dict[str, Callable[[Path, Path], object]] = {
 
 
 def plain_file(path: Path) -> bool:
-    """It is a file of its own, for nobody else to read or write."""
+    """It is a regular file with one link, for its owner alone."""
     status = path.lstat()
     return stat.S_ISREG(status.st_mode) and status.st_mode & 0o777 == 0o600 and status.st_nlink == 1
 
 
 @pytest.mark.parametrize("plant", PLANTS)
 @pytest.mark.parametrize("name", [NAME, "monitoring.json"])
-def test_what_is_planted_where_we_write_is_never_written_through(
+def test_links_in_the_state_directory_are_never_followed(
     directory: Path, precious: Path, plant: str, name: str
 ) -> None:
     """The file gets its content, and what a link pointed to stays as it was."""
@@ -414,7 +412,7 @@ def test_what_is_planted_where_we_write_is_never_written_through(
 
 
 @pytest.mark.parametrize("plant", ["symbolic link", "dangling link", "hard link", "FIFO"])
-def test_a_lock_that_is_no_file_of_its_own_is_refused(directory: Path, precious: Path, plant: str) -> None:
+def test_a_lock_that_is_not_a_regular_file_is_refused(directory: Path, precious: Path, plant: str) -> None:
     """With a sentence; nothing is written into what it points to."""
     directory.mkdir(parents=True)
     PLANTS[plant](directory / "lock", precious)
@@ -428,7 +426,7 @@ def test_a_lock_that_is_no_file_of_its_own_is_refused(directory: Path, precious:
     [(0o700, ""), (0o755, ""), (0o750, ""), (0o777, "drwxrwxrwx"), (0o1777, "drwxrwxrwt"), (0o770, "drwxrwx---"),
      (0o702, "drwx----w-"), (0o2770, "")],
 )  # fmt: skip
-def test_a_state_directory_that_others_may_write_to_is_known(directory: Path, mode: int, others: str) -> None:
+def test_a_state_directory_that_others_may_write_to_is_found(directory: Path, mode: int, others: str) -> None:
     """By its mode; a group of our own is none of others on a volume that Kubernetes made ready for us (fsGroup)."""
     directory.mkdir(parents=True)
     os.chown(directory, -1, os.getegid())

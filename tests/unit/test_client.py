@@ -13,7 +13,7 @@ from indexer.elastic.client import connect, display_url, translate_errors
 from indexer.elastic.failures import reason_of
 from indexer.errors import NotElasticsearch, WrongUsage
 from indexer.settings import Connection
-from tests.integration.conftest import address, always, answer, serving
+from tests.support.http_server import address, always, answer, serving
 
 
 def cloud_id(decoded: str, name: str = "my-deployment") -> str:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from indexer.elastic.client import Server
+from indexer.elastic.server import Server
 from indexer.settings import Connection, Indices
 from indexer.setup.compare import OF_THE_SERVER, differences
 from indexer.setup.plan import Body, Kind, Request, plan

@@ -11,11 +11,12 @@ from typing import Any
 import orjson
 import pytest
 
+from indexer.errors import Stopped
 from indexer.events import Fault
 from indexer.reading.entries import Rejection
 from indexer.writing.batches import Body
-from indexer.writing.bulk import Stopped
-from indexer.writing.dead_letters import LARGEST, READABLE, REST, TRIES, DeadLetterFiles, DeadLetterStore
+from indexer.writing.dead_letters import LARGEST, REST, TRIES, DeadLetterStore
+from indexer.writing.spool import READABLE, DeadLetterFiles
 from tests.support import faults
 from tests.support.fakes import ALIAS, FakeElasticsearch, Refusal
 from tests.support.observed import Heard, Stop, in_files
@@ -53,7 +54,7 @@ def stop() -> Stop:
 
 @pytest.fixture
 def heard() -> Heard:
-    """Who is told."""
+    """The events."""
     return Heard()
 
 
@@ -82,7 +83,7 @@ def lines(some: Sequence[Rejection]) -> dict[str, bytes]:
 # ---- in the index
 
 
-def test_a_line_is_kept_with_what_is_known_of_it(
+def test_a_rejected_line_is_kept_with_its_description(
     server: FakeElasticsearch, rejects: DeadLetterStore, heard: Heard
 ) -> None:
     """The document has file, offset, type, reason, size, a readable beginning and the bytes, under the line's id."""
@@ -136,7 +137,7 @@ def test_requests_are_bounded(server: FakeElasticsearch, rejects: DeadLetterStor
     assert len(server.requests) < 12
 
 
-def test_keeping_again_changes_nothing(
+def test_a_line_kept_twice_is_there_once(
     server: FakeElasticsearch, local: DeadLetterFiles, rejects: DeadLetterStore
 ) -> None:
     """A line that is kept already is not kept twice, in the index or in a file."""
@@ -155,8 +156,8 @@ def test_nothing_to_keep_sends_nothing(
     assert (server.requests, heard.told) == ([], [])
 
 
-def test_each_kind_is_told_with_its_number(rejects: DeadLetterStore, heard: Heard) -> None:
-    """Listeners hear how many lines were kept, by the reason."""
+def test_lines_are_counted_by_reason(rejects: DeadLetterStore, heard: Heard) -> None:
+    """Listeners get the number of lines that were kept, by reason."""
     rejects.keep([rejection(1), rejection(2, kind="document_parsing_exception"), rejection(3)])
     assert sorted(heard.of("rejected")) == [("document_parsing_exception", 1), ("not_an_object", 2)]
 
@@ -164,7 +165,7 @@ def test_each_kind_is_told_with_its_number(rejects: DeadLetterStore, heard: Hear
 # ---- when the index does not take them
 
 
-def test_an_outage_is_outlasted(
+def test_lines_are_retried_until_an_outage_ends(
     server: FakeElasticsearch, local: DeadLetterFiles, rejects: DeadLetterStore, heard: Heard
 ) -> None:
     """While the cluster does not answer, nothing goes to files; afterwards each line is in the index, once."""
@@ -178,7 +179,7 @@ def test_an_outage_is_outlasted(
     assert heard.of("delivery_recovered") == [()]
 
 
-def test_lines_not_taken_yet_are_sent_again(
+def test_lines_with_429_are_sent_again(
     server: FakeElasticsearch, rejects: DeadLetterStore, stop: Stop
 ) -> None:
     """Items answered with 429 are sent again, alone."""
@@ -212,7 +213,7 @@ def too_small(server: FakeElasticsearch) -> None:
 
 
 @pytest.mark.parametrize("fault", [block, refuse_all, no_rights, bad_request, too_small])
-def test_what_the_index_does_not_take_goes_to_files(
+def test_lines_that_the_index_refuses_go_to_files(
     server: FakeElasticsearch, local: DeadLetterFiles, rejects: DeadLetterStore, heard: Heard, fault: Any
 ) -> None:
     """Blocked, refused, forbidden or too large: the lines are in files, with all that is known, and nothing waits."""
@@ -227,7 +228,7 @@ def test_what_the_index_does_not_take_goes_to_files(
     assert heard.told == [("rejected", ("not_an_object", 6))]
 
 
-def test_one_line_that_is_refused_takes_no_other_along(
+def test_only_the_refused_line_goes_to_a_file(
     server: FakeElasticsearch, local: DeadLetterFiles, rejects: DeadLetterStore
 ) -> None:
     """The index keeps what it takes; only the rest is in files."""
@@ -237,7 +238,7 @@ def test_one_line_that_is_refused_takes_no_other_along(
     assert (in_index(server), in_files(local)) == (lines(some[:-1]), lines(some[-1:]))
 
 
-def test_a_full_disk_is_waited_for(
+def test_a_line_is_retried_until_the_disk_has_room(
     server: FakeElasticsearch,
     local: DeadLetterFiles,
     rejects: DeadLetterStore,
@@ -262,10 +263,10 @@ def test_a_full_disk_is_waited_for(
     assert heard.told[-2:] == [("delivery_recovered", ()), ("rejected", ("not_an_object", 1))]
 
 
-def test_a_stop_ends_the_waiting(
+def test_a_stop_ends_the_wait(
     server: FakeElasticsearch, rejects: DeadLetterStore, stop: Stop, heard: Heard
 ) -> None:
-    """Stopped before a line is kept, nothing is claimed."""
+    """Stopped before a line is kept, it raises."""
     server.bulk_step = faults.no_connection
     stop.last = 2
     with pytest.raises(Stopped):
@@ -273,9 +274,7 @@ def test_a_stop_ends_the_waiting(
     assert heard.of("rejected") == []
 
 
-def test_the_body_of_kept_lines_can_be_taken_apart(
-    server: FakeElasticsearch, rejects: DeadLetterStore
-) -> None:
+def test_no_document_contains_a_line_feed(server: FakeElasticsearch, rejects: DeadLetterStore) -> None:
     """No document has a line feed in it, whatever its line held, so that a refused body can be split."""
     server.bulk_steps.append(faults.status(413))
     some = [rejection(n, line, reason="two\nlines") for n, line in enumerate(AWKWARD[:4])]
@@ -296,7 +295,7 @@ def not_well(server: FakeElasticsearch, code: int) -> None:
 
 @pytest.mark.parametrize("code", [429, 500, 503])
 @pytest.mark.parametrize("whole", [False, True], ids=["items", "requests"])
-def test_an_index_that_takes_nothing_is_given_up_for_files(
+def test_lines_go_to_files_while_their_index_fails_and_the_alias_works(
     server: FakeElasticsearch, local: DeadLetterFiles, heard: Heard, stop: Stop, *, code: int, whole: bool
 ) -> None:
     """Red, full or busy while the alias takes entries: after some tries the lines are in files, and the next at once."""
@@ -315,14 +314,14 @@ def test_an_index_that_takes_nothing_is_given_up_for_files(
     assert in_files(local) == lines([*some, rejection(100)])
 
 
-def test_an_index_that_was_given_up_is_tried_again_later(
+def test_a_failed_index_is_tried_again_later(
     server: FakeElasticsearch,
     local: DeadLetterFiles,
     heard: Heard,
     stop: Stop,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Once it rested it takes lines again."""
+    """After a rest it gets lines again."""
     not_well(server, 503)
     rejects = DeadLetterStore(server.client, INDEX, local, LIMIT, heard, stop, takes=lambda: True)
     rejects.keep([rejection(1)])
@@ -334,10 +333,10 @@ def test_an_index_that_was_given_up_is_tried_again_later(
 
 
 @pytest.mark.parametrize("code", [429, 500, 503])
-def test_a_cluster_that_takes_nothing_is_waited_for(
+def test_lines_wait_while_the_alias_fails_too(
     server: FakeElasticsearch, local: DeadLetterFiles, heard: Heard, stop: Stop, code: int
 ) -> None:
-    """As long as the alias takes no entries either, lines wait as these do."""
+    """Lines wait while the alias takes no entries either."""
     not_well(server, code)
     stop.during = {20: lambda: setattr(server, "refuse", lambda *_: None)}
     rejects = DeadLetterStore(server.client, INDEX, local, LIMIT, heard, stop, takes=lambda: False)
@@ -345,10 +344,10 @@ def test_a_cluster_that_takes_nothing_is_waited_for(
     assert (in_index(server), in_files(local)) == (lines([rejection(1)]), {})
 
 
-def test_a_page_of_a_proxy_is_no_reason_to_wait(
+def test_lines_that_a_proxy_refuses_go_to_files(
     server: FakeElasticsearch, local: DeadLetterFiles, rejects: DeadLetterStore
 ) -> None:
-    """Lines whose request is refused on its way go to files, their neighbours into the index."""
+    """Lines whose request a proxy refuses go to files, the others to the index."""
 
     def step(request: faults.Request, carry_out: faults.CarryOut) -> object:
         if rejection(2).id in dict(request.pairs):

@@ -1,4 +1,4 @@
-"""Rejected lines in files: lines that were held, and lines too long to hold, which come in pieces."""
+"""Rejected lines in files: whole lines, and lines too long for memory, which come in fragments."""
 
 import errno
 import io
@@ -9,11 +9,11 @@ from typing import Any
 import orjson
 import pytest
 
+from indexer.reading.batch import OversizedFragment
 from indexer.reading.entries import Reason, Rejection
-from indexer.reading.log import OversizedFragment
 from indexer.writing import checkpoint
 from indexer.writing.checkpoint import StateDirectory
-from indexer.writing.dead_letters import DeadLetterFiles
+from indexer.writing.spool import DeadLetterFiles
 from tests.support.observed import in_files
 
 FILE = "/opt/zoomdata/logs/zoomdata-activity.log"
@@ -29,7 +29,7 @@ def local(tmp_path: Path) -> DeadLetterFiles:
     return DeadLetterFiles(tmp_path)
 
 
-def test_a_file_says_what_it_is_before_it_counts(tmp_path: Path, local: DeadLetterFiles) -> None:
+def test_a_line_without_a_description_is_not_listed(tmp_path: Path, local: DeadLetterFiles) -> None:
     """The description is written last: without it a line is not listed."""
     local.keep(rejection(1, b"\xff\0line"))
     local.keep(rejection(2))
@@ -37,7 +37,7 @@ def test_a_file_says_what_it_is_before_it_counts(tmp_path: Path, local: DeadLett
     assert in_files(local) == {rejection(1).id: b"\xff\0line"}
 
 
-def test_the_description_is_these_fields(tmp_path: Path, local: DeadLetterFiles) -> None:
+def test_the_format_of_the_files_is_fixed(tmp_path: Path, local: DeadLetterFiles) -> None:
     """What an upgrade finds in the state directory: the names of the files, and the fields of a description."""
     local.keep(rejection(1))
     directory = tmp_path / "rejected"
@@ -46,12 +46,12 @@ def test_the_description_is_these_fields(tmp_path: Path, local: DeadLetterFiles)
     assert list(document) == ["@timestamp", "file", "offset", "type", "reason", "size", "text"]
 
 
-def test_nothing_was_rejected_yet(local: DeadLetterFiles) -> None:
+def test_a_missing_directory_holds_no_lines(local: DeadLetterFiles) -> None:
     """Without the directory there are no lines."""
     assert list(local.list()) == []
 
 
-def test_a_line_can_be_forgotten(tmp_path: Path, local: DeadLetterFiles) -> None:
+def test_a_line_can_be_removed(tmp_path: Path, local: DeadLetterFiles) -> None:
     """Both its files go, once or again."""
     local.keep(rejection(1))
     local.keep(rejection(2))
@@ -72,8 +72,8 @@ def fragments(*data: bytes, start: int = 0) -> list[OversizedFragment]:
     ]
 
 
-def test_a_line_in_pieces_is_one_line(tmp_path: Path, local: DeadLetterFiles) -> None:
-    """Pieces of two lines, in turns, end as two rejected lines with all their bytes."""
+def test_fragments_of_a_line_become_one_line(tmp_path: Path, local: DeadLetterFiles) -> None:
+    """Fragments of two lines, in turns, become two rejected lines with all their bytes."""
     some = [fragments(b"ab", b"cd\xff", b"e", start=1), fragments(b"x" * 300_000, b"", b"y", start=2)]
     ends = [local.spool(fragment) for turn in zip(*some, strict=True) for fragment in turn]
     assert [end.id for end in ends if end] == [f"{1:028x}", f"{2:028x}"]
@@ -84,15 +84,15 @@ def test_a_line_in_pieces_is_one_line(tmp_path: Path, local: DeadLetterFiles) ->
     assert len(list((tmp_path / "rejected").iterdir())) == 4
 
 
-def test_a_line_of_one_piece_is_a_line(local: DeadLetterFiles) -> None:
-    """A line that is too long, and complete at once, is its first and its last piece."""
+def test_a_line_of_one_fragment_is_a_line(local: DeadLetterFiles) -> None:
+    """A line that is too long and comes at once is one fragment, the first and the last."""
     (fragment,) = fragments(b"all of it")
     assert local.spool(fragment) is not None
     assert in_files(local) == {fragment.id: b"all of it"}
 
 
-def test_a_line_begun_by_an_earlier_run_begins_anew(local: DeadLetterFiles, tmp_path: Path) -> None:
-    """What a run that died has left of a line is overwritten when the line is read again."""
+def test_a_line_that_an_earlier_run_began_is_written_again(local: DeadLetterFiles, tmp_path: Path) -> None:
+    """The incomplete line of a killed run is overwritten when the line is read again."""
     local.spool(fragments(b"begun by a run that died", b"")[0])
     again = DeadLetterFiles(tmp_path)
     for fragment in fragments(b"be", b"gun"):
@@ -132,10 +132,10 @@ def full(*_: object) -> None:
 
 @pytest.mark.parametrize("at", [0, 1, 2], ids=["first", "middle", "last"])
 @pytest.mark.parametrize("fault", [disk_full_in_the_file, disk_full_at_the_end, disk_full_in_the_description])
-def test_a_piece_that_failed_can_be_given_again(
+def test_a_fragment_can_be_written_again_after_a_failure(
     local: DeadLetterFiles, monkeypatch: pytest.MonkeyPatch, fault: Any, at: int
 ) -> None:
-    """A full disk in any of the steps, at any of the pieces, twice: afterwards the line has its bytes, no more."""
+    """A full disk in any step, at any fragment, twice: afterwards the line has its bytes, no more."""
     for n, fragment in enumerate(fragments(b"one-", b"two-", b"three")):
         for _ in range(2):
             with monkeypatch.context() as patch:
@@ -148,8 +148,8 @@ def test_a_piece_that_failed_can_be_given_again(
     assert in_files(local) == {f"{0:028x}": b"one-two-three"}
 
 
-def test_what_a_run_that_died_left_is_swept(local: DeadLetterFiles, tmp_path: Path) -> None:
-    """By who holds the state directory: beginnings of lines go, lines that are kept stay."""
+def test_incomplete_lines_of_a_killed_run_are_removed(local: DeadLetterFiles, tmp_path: Path) -> None:
+    """By the holder of the state directory: incomplete lines are removed, complete ones stay."""
     local.keep(rejection(1))
     for fragment in fragments(b"ab", b"c", start=2):
         local.spool(fragment)
@@ -166,7 +166,7 @@ def test_what_a_run_that_died_left_is_swept(local: DeadLetterFiles, tmp_path: Pa
     ]
 
 
-def test_there_may_be_nothing_to_sweep(local: DeadLetterFiles, tmp_path: Path) -> None:
+def test_sweeping_a_missing_directory_does_nothing(local: DeadLetterFiles, tmp_path: Path) -> None:
     """Before the first line is rejected there is no directory of them."""
     with StateDirectory(tmp_path) as held:
         local.sweep(held)
@@ -175,7 +175,7 @@ def test_there_may_be_nothing_to_sweep(local: DeadLetterFiles, tmp_path: Path) -
 
 @pytest.mark.parametrize("content", [b"", b"{", b"{}", b"[]", b"null"])
 def test_a_damaged_description_is_named(local: DeadLetterFiles, tmp_path: Path, content: bytes) -> None:
-    """Whoever lists the lines is told which file it is."""
+    """The error names the file."""
     local.keep(rejection(1))
     (tmp_path / "rejected" / f"{rejection(1).id}.json").write_bytes(content)
     with pytest.raises(OSError, match=f"{rejection(1).id}.json is damaged"):
@@ -185,8 +185,8 @@ def test_a_damaged_description_is_named(local: DeadLetterFiles, tmp_path: Path, 
 # ---- others who may write where we do
 
 
-def test_nobody_else_can_read_what_is_kept(tmp_path: Path, local: DeadLetterFiles) -> None:
-    """A line that was held and one that came in pieces, and what they are."""
+def test_other_users_cannot_read_rejected_lines(tmp_path: Path, local: DeadLetterFiles) -> None:
+    """Whole lines, lines of fragments, and their descriptions are readable by the owner alone."""
     old = os.umask(0)
     try:
         local.keep(rejection(1))
@@ -200,12 +200,12 @@ def test_nobody_else_can_read_what_is_kept(tmp_path: Path, local: DeadLetterFile
 
 
 @pytest.mark.parametrize("later", [False, True])
-def test_a_link_planted_where_a_line_is_kept_is_not_written_through(
+def test_a_link_in_the_directory_is_never_followed(
     tmp_path: Path,
     local: DeadLetterFiles,
     later: bool,  # noqa: FBT001
 ) -> None:
-    """Before its first piece it is removed; after that the line cannot be kept, and is given again."""
+    """Before the first fragment it is removed; later the line cannot be kept, and its fragment is given again."""
     precious = tmp_path / "precious"
     precious.write_bytes(b"keep me, all of me")
     first, second = fragments(b"a long ", b"line", start=5)

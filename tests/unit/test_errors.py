@@ -11,6 +11,7 @@ from indexer.settings import SecretUnusable
 
 PASSING = {
     "AliasIsIndex",
+    "NoWriteIndex",
     "NotElasticsearch",
     "NotInstalled",
     "NotSecure",

@@ -24,8 +24,8 @@ from indexer.escaping import printable, printable_json
 from indexer.events import Broadcast, Events, Fault, Progress, Recognition, Totals
 from indexer.monitoring import Logs, logger
 from indexer.show import as_json, text
-from tests.integration.conftest import address, always, serving
 from tests.support.hostile import SIGNS
+from tests.support.http_server import address, always, serving
 
 EVIL = "".join(SIGNS.values())
 

@@ -11,11 +11,13 @@ import elastic_transport
 import elasticsearch
 import orjson
 import pytest
-from elasticsearch import Elasticsearch
 
 from indexer.dashboards.http import HttpClient, NoAnswer, http_address
-from indexer.elastic.client import connect, inspect_server, translate_errors
+from indexer.elastic.alias import backing
+from indexer.elastic.client import connect, translate_errors
+from indexer.elastic.cluster import Cluster, connected
 from indexer.elastic.failures import InvalidAnswer
+from indexer.elastic.server import inspect_server
 from indexer.errors import Fatal, NotElasticsearch, Unreachable
 from indexer.events import Fault
 from indexer.kibana.install import install
@@ -23,14 +25,15 @@ from indexer.settings import Connection, Kibana, RolloverPolicy, Zoomdata
 from indexer.setup.rollover import look
 from indexer.writing.answers import ITEM, read_answer
 from indexer.writing.batches import Body
-from indexer.writing.bulk import BulkFailed, post
-from indexer.writing.target import backing, delivered
+from indexer.writing.request import BulkFailed, post
+from indexer.writing.target import delivered
 from indexer.zoomdata import activities, remove
 from indexer.zoomdata.api import Api
 from tests.support.hostile_server import HEADER, hostile, whole
 
 BODY = Body.of([(b"0" * 28, b'{"a":1}')])
 MEBIBYTE = 1024 * 1024
+A = Connection(alias="a")
 CHUNKED = HEADER + b"Transfer-Encoding: chunked\r\n\r\n"
 LARGE = b"[" + b" " * MEBIBYTE
 
@@ -205,11 +208,11 @@ def test_a_status_beyond_all_rows_is_not_an_answer() -> None:
             read_answer(item(status=status), 1)
 
 
-QUESTIONS: dict[str, Callable[[Elasticsearch], object]] = {
-    "the alias": lambda client: backing(client, "a", "u"),
-    "what is delivered": lambda client: delivered(client, ["i"], [b"x"]),
-    "the version": inspect_server,
-    "what is old": lambda client: look(client, Connection(alias="a"), RolloverPolicy()),
+QUESTIONS: dict[str, Callable[[Cluster], object]] = {
+    "the alias": backing,
+    "what is delivered": lambda cluster: delivered(cluster.client, ["i"], [b"x"]),
+    "the version": lambda cluster: inspect_server(cluster.client),
+    "what is old": lambda cluster: look(cluster, RolloverPolicy()),
 }
 
 
@@ -217,13 +220,15 @@ QUESTIONS: dict[str, Callable[[Elasticsearch], object]] = {
 @pytest.mark.parametrize("body", ODD.values(), ids=ODD)
 @pytest.mark.parametrize("ask", QUESTIONS.values(), ids=QUESTIONS)
 def test_an_answer_of_another_form_is_one_sentence(
-    ask: Callable[[Elasticsearch], object], body: bytes, status: int
+    ask: Callable[[Cluster], object], body: bytes, status: int
 ) -> None:
     """Whatever is asked: the error is one that people meet, and that `run` and its threads know."""
-    with hostile(lambda _: [whole(body, status)]) as url:
-        connection = Connection([url])
-        with connect(connection) as client, pytest.raises(Fatal) as said, translate_errors(connection):
-            ask(client)
+    with (
+        hostile(lambda _: [whole(body, status)]) as url,
+        pytest.raises(Fatal) as said,
+        connected(Connection([url], alias="a")) as cluster,
+    ):
+        ask(cluster)
     assert len(str(said.value)) < 1000
 
 
@@ -258,10 +263,10 @@ def test_an_answer_is_read_whatever_type_it_claims(kind: str) -> None:
         answer = whole(body).replace(b"application/json", kind.encode())
         with hostile(lambda _, answer=answer: [answer]) as url, connect(Connection([url])) as client:  # type: ignore[misc]
             if sound:
-                assert backing(client, "a", "u").write == "i"
+                assert backing(Cluster(client, A)).write == "i"
             else:
                 with pytest.raises(elastic_transport.SerializationError):
-                    backing(client, "a", "u")
+                    backing(Cluster(client, A))
 
 
 def test_a_reason_without_end_is_cut() -> None:
@@ -302,8 +307,8 @@ def test_an_endless_answer_ends_no_other(monkeypatch: pytest.MonkeyPatch) -> Non
 
     with hostile(say) as url, connect(Connection([url])) as client:
         with pytest.raises(elasticsearch.SerializationError):
-            backing(client, "a", "u")
-        assert backing(client, "a", "u").write == "i"
+            backing(Cluster(client, A))
+        assert backing(Cluster(client, A)).write == "i"
 
 
 def ask_kibana(url: str) -> None:

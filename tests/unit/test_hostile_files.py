@@ -15,8 +15,8 @@ import pytest
 from indexer.check import local
 from indexer.reading import files
 from indexer.reading.files import NEVER, Scope, find, look_at
+from indexer.reading.scanner import CLAIMABLE
 from indexer.reading.sources import open_log
-from indexer.reading.tail import CLAIMABLE
 from tests.support.rotation import FIRST, SECOND, THIRD
 from tests.unit.conftest import Reader, append, expected
 
@@ -52,7 +52,7 @@ def through_a_directory(path: Path, target: Path) -> None:
 
 def follow(*paths: Path, scope: Scope = files.DEFAULT_SCOPE, once: bool = False) -> Reader:
     reader = Reader(*paths, once=once)
-    reader.tail._scope = scope
+    reader.tail._scanner._scope = scope
     return reader
 
 

@@ -8,14 +8,15 @@ from pathlib import Path
 import pytest
 
 from indexer.errors import Stopped
-from indexer.monitoring.health import NAMED, assess
+from indexer.events import MOST_UNREADABLE
+from indexer.monitoring.health import MOST_NAMED, assess
 from indexer.monitoring.logs import FILES, FORGOTTEN, Logs
-from indexer.monitoring.recorder import UNREADABLE, UNREADABLE_FOR, MetricsRecorder
+from indexer.monitoring.recorder import UNREADABLE_FOR, MetricsRecorder
 from indexer.pipeline import Interrupted
 from indexer.reading import sources
 from indexer.reading.files import look_at
+from indexer.reading.registry import RETRIED
 from indexer.reading.sources import FileSource, GzipSource, open_log
-from indexer.reading.tail import RETRIED
 from indexer.verify.log_files import _go_on, _lines
 from tests.support.observed import Stop
 from tests.support.world import World, there_is
@@ -185,18 +186,18 @@ def test_what_is_gone_is_not_unreadable_any_more(reader: Reader, logs: Path) -> 
     assert len(reader.told.unreadable) >= 30
     tail = reader.tail
     assert tail.failures == {}
-    assert [len(kept) for kept in (tail._failed, tail._unsound, tail._retry_at, tail._turns)] == [0] * 4
+    assert (tail.registry.failed, tail.registry.files, tail.registry.missing) == ({}, {}, [])
 
 
 def test_numbers_of_what_cannot_be_read_are_bounded() -> None:
     """Each path is new: some are named, all are counted, none is kept longer than it is told."""
     now = [0.0]
     numbers = MetricsRecorder(lambda: now[0])
-    for number in range(5 * UNREADABLE):
+    for number in range(5 * MOST_UNREADABLE):
         numbers.file_unreadable(f"/logs/{number}", "no")
     snapshot = numbers.snapshot()
-    assert len(snapshot.unreadable) == UNREADABLE
-    assert sum("cannot be read" in found.sentence for found in assess(snapshot).problems) == NAMED + 1
+    assert len(snapshot.unreadable) == MOST_UNREADABLE
+    assert sum("cannot be read" in found.sentence for found in assess(snapshot).problems) == MOST_NAMED + 1
     now[0] += UNREADABLE_FOR
     with pytest.raises(ValueError, match="looked"):
         numbers.heartbeat(lambda: (_ for _ in ()).throw(ValueError("looked")))

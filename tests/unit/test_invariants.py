@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from indexer.elastic.client import Server
+from indexer.elastic.server import Server
 from indexer.settings import Connection
-from indexer.setup.invariants import PROMISES, EffectiveIndex, violated, violated_lifecycle, winner_of
+from indexer.setup.invariants import INVARIANTS, EffectiveIndex, violated, violated_lifecycle, winner_of
 from indexer.setup.plan import Kind, plan
 
 NEW = Server(version=(9, 1, 5), lifecycle=True)
@@ -79,7 +79,7 @@ def test_a_defect_is_found_and_nothing_else(made: EffectiveIndex, word: str) -> 
 def test_each_promise_has_a_defect_here() -> None:
     """No promise is kept by whatever there is."""
     broken = {sentence for made, _ in DEFECTS for sentence in violated(made, NEW)}
-    assert broken == {promise.otherwise for promise in PROMISES}
+    assert broken == {promise.otherwise for promise in INVARIANTS}
 
 
 @pytest.mark.parametrize("server", [NEW, OLD], ids=str)

@@ -11,11 +11,11 @@ import pytest
 from prometheus_client.metrics_core import Metric as Family
 from prometheus_client.parser import text_string_to_metric_families
 
-from indexer.events import Totals
+from indexer.events import LogProgress, Totals
 from indexer.monitoring.health import Problem
 from indexer.monitoring.metrics import BUILD, LATENCY, METRICS, MOST_LOGS, exposition, table
 from indexer.monitoring.recorder import BOUNDS, MetricsRecorder
-from indexer.monitoring.snapshot import Fields, InFlight, Latency, LogNumbers, Snapshot
+from indexer.monitoring.snapshot import Fields, InFlight, Latency, Snapshot
 
 ROOT = Path(__file__).parents[2]
 ALERTS = ROOT / "compose" / "alerts.yaml"
@@ -23,8 +23,8 @@ ALERTS = ROOT / "compose" / "alerts.yaml"
 
 def numbers(
     path: str, size: int, delivered: int, lag: int, lag_seconds: float, *, copy: bool = False
-) -> LogNumbers:
-    return LogNumbers(path, copy, size, delivered, lag, lag_seconds)
+) -> LogProgress:
+    return LogProgress(path, (0, 0, 0), copy, size, delivered, lag, lag_seconds)
 
 
 NOW = replace(

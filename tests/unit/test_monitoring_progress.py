@@ -7,7 +7,7 @@ import pytest
 
 from indexer import pipeline
 from indexer.events import LogProgress, Progress, Totals
-from indexer.reading import log
+from indexer.reading import reader
 from tests.support import faults
 from tests.support.observed import Stop
 from tests.support.world import World, lines
@@ -16,7 +16,7 @@ from tests.support.world import World, lines
 @pytest.fixture(autouse=True)
 def often(monkeypatch: pytest.MonkeyPatch) -> None:
     """Small blocks, and a heartbeat at each opportunity."""
-    monkeypatch.setattr(log, "BLOCK", 300)
+    monkeypatch.setattr(reader, "BLOCK", 300)
     monkeypatch.setattr(pipeline, "HEARTBEAT_EVERY", 0.0)
 
 

@@ -1,6 +1,7 @@
 """What is counted of what is told, how old the oldest undelivered byte is, and what makes an indexer unready."""
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
@@ -9,7 +10,7 @@ from indexer.events import Broadcast, Fault, LogProgress, Progress, Recognition,
 from indexer.monitoring import health, recorder
 from indexer.monitoring.health import Problem, assess
 from indexer.monitoring.recorder import BOUNDS, KINDS, OTHER, UNREADABLE_FOR, LagTracker, MetricsRecorder
-from indexer.monitoring.snapshot import Fields, InFlight
+from indexer.monitoring.snapshot import Fields, InFlight, Repeated
 
 
 class Clock:
@@ -70,18 +71,18 @@ def test_the_age_of_a_lag_is_that_of_its_oldest_byte(
 ) -> None:
     """Each look has a time, what is delivered and what is not; what was found later makes nothing older."""
     it = LagTracker()
-    assert [it.look(*each) for each in looks] == ages
+    assert [it.update(*each) for each in looks] == ages
 
 
 def test_an_outage_of_days_takes_no_more_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     """However often is looked, few samples are kept, and the oldest byte is as old as it is."""
-    monkeypatch.setattr(recorder, "MOST", 20)
+    monkeypatch.setattr(recorder, "MOST_SAMPLES", 20)
     it = LagTracker()
-    assert [it.look(second, 0, 10 + second) for second in range(100_000)][-1] == 99_999
+    assert [it.update(second, 0, 10 + second) for second in range(100_000)][-1] == 99_999
     assert len(it._found) <= 20
     for delivered in range(10_000, 100_000, 10_000):
         true = 100_000 - (delivered - 9)
-        assert true <= it.look(100_000, delivered, 100_010 - delivered) <= true + 100_000 / 5
+        assert true <= it.update(100_000, delivered, 100_010 - delivered) <= true + 100_000 / 5
 
 
 def test_a_lag_goes_with_its_log_through_a_rename(numbers: MetricsRecorder, clock: Clock) -> None:
@@ -107,7 +108,7 @@ def test_logs_that_are_gone_are_forgotten(numbers: MetricsRecorder) -> None:
     for n in range(1000):
         numbers.heartbeat(progress(log(f"{n}.log", 0, 1, inode=n)))
     assert [it.path for it in numbers.snapshot().logs] == ["999.log"]
-    assert len(numbers._backlogs) == 1
+    assert len(numbers._trackers) == 1
 
 
 # ---- counting
@@ -236,7 +237,7 @@ def test_a_fault_makes_it_unready(numbers: MetricsRecorder, clock: Clock, fault:
     numbers.delivery_failed(fault, "status 403: index read-only", 1.0)
     at_once = problems(numbers) == [Problem.DELIVERY]
     assert at_once == (fault in {Fault.CLUSTER_STATE, Fault.REFUSED, Fault.DISK})
-    clock.now += health.PATIENCE + 1
+    clock.now += health.GRACE + 1
     numbers.delivery_failed(fault, "status 403: index read-only", 1.0)
     (finding,) = assess(numbers.snapshot()).problems
     assert finding.kind is Problem.DELIVERY
@@ -245,6 +246,27 @@ def test_a_fault_makes_it_unready(numbers: MetricsRecorder, clock: Clock, fault:
     assert problems(numbers) == []
     numbers.delivery_failed(Fault.NO_ANSWER, "reset", 0.1)
     assert problems(numbers) == [], "a new fault begins anew"
+
+
+def test_a_sender_that_recovers_clears_no_fault_of_another(numbers: MetricsRecorder, clock: Clock) -> None:
+    """Senders are threads; their tries of the same fault are counted together, since the first of them."""
+
+    def failed(fault: Fault) -> Callable[[], None]:
+        return lambda: numbers.delivery_failed(fault, "reset", 1.0)
+
+    with ThreadPoolExecutor(1) as sender:
+        sender.submit(failed(Fault.NO_ANSWER)).result()
+        clock.now += 5
+        failed(Fault.NO_ANSWER)()
+        failed(Fault.DISK)()
+        assert numbers.snapshot().faults == (
+            Repeated("no_answer", "reset", 5, 2),
+            Repeated("disk", "reset", 0, 1),
+        )
+        numbers.delivery_recovered()
+        assert numbers.snapshot().faults == (Repeated("no_answer", "reset", 5, 1),)
+        sender.submit(numbers.delivery_recovered).result()
+    assert numbers.snapshot().faults == ()
 
 
 def test_a_batch_without_an_answer_makes_it_unready(numbers: MetricsRecorder) -> None:
@@ -262,7 +284,7 @@ def test_a_checkpoint_that_cannot_be_written_makes_it_unready(numbers: MetricsRe
     """Until one is written."""
     numbers.checkpoint_failed("/state", "No space left on device")
     (finding,) = assess(numbers.snapshot()).problems
-    assert finding == health.Finding(
+    assert finding == health.HealthProblem(
         Problem.CHECKPOINT, "The checkpoint cannot be written to /state: No space left on device."
     )
     numbers.checkpoint_written()

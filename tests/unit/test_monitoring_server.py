@@ -168,7 +168,7 @@ def test_a_running_indexer_is_found(tmp_path: Path, server: Server, numbers: Met
     assert it is not None
     assert (it.ready, it.problems, it.totals) == (True, (), PROGRESS.totals)
     assert (it.address, it.batches, it.bytes) == (server.url, 2, 300)
-    assert it.logs == {"a.log": discovery.RunningLog(100, 60, 40, 0.0)}
+    assert it.logs == {"a.log": LogProgress("a.log", (0, 0, 0), copy=False, size=100, delivered=60, lag=40)}
 
 
 def test_what_is_left_of_another_indexer_is_not_believed(tmp_path: Path, server: Server) -> None:
@@ -189,7 +189,7 @@ def test_what_is_left_of_another_indexer_is_not_believed(tmp_path: Path, server:
 
 def test_what_answers_without_end_is_no_indexer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Another program may have the port by now: `indexer status` waits no longer than it says, and takes no more."""
-    monkeypatch.setattr(discovery, "WITHIN", 0.5)
+    monkeypatch.setattr(discovery, "TIMEOUT", 0.5)
     start = b"HTTP/1.1 200 OK\r\n\r\n"
     for fragments in (itertools.repeat(b" " * 1_000_000), itertools.cycle([b" ", b""])):
         with hostile(lambda _, fragments=fragments: itertools.chain([start], fragments)) as url:  # type: ignore[misc]

@@ -2,21 +2,25 @@
 
 import socket
 from collections.abc import Iterator
+from dataclasses import fields
 from datetime import UTC, datetime
 from pathlib import Path
 
+import orjson
 import pytest
+from typer.testing import CliRunner
 
+from indexer import cli
+from indexer.errors import EXIT_FAILED
 from indexer.events import LogProgress, Progress, Totals
 from indexer.monitoring import discovery
 from indexer.monitoring.http_server import Server
 from indexer.monitoring.recorder import MetricsRecorder
 from indexer.monitoring.service import pages
 from indexer.reading.identity import FileRecord
-from indexer.settings import Connection
-from indexer.settings import State as Where
-from indexer.status.status import LogStatus, Status, known
-from indexer.status.watch import Moment, looking, moments
+from indexer.settings import Connection, LogFiles, State
+from indexer.status.status import LogStatus, Status, local_status
+from indexer.status.watch import Moment, latest_status, moments
 from indexer.writing.checkpoint import Checkpoint, StateDirectory
 from tests.support.observed import Stop
 
@@ -33,7 +37,7 @@ def connection() -> Iterator[Connection]:
 
 
 @pytest.fixture
-def where(tmp_path: Path) -> Where:
+def where(tmp_path: Path) -> State:
     """A state directory whose checkpoint knows 600 bytes of a log of 1000."""
     log = tmp_path / "a-activity.log"
     log.write_bytes(b"x" * 1000)
@@ -51,11 +55,11 @@ def where(tmp_path: Path) -> Where:
     )
     with StateDirectory(tmp_path / "state") as state:
         state.save(Checkpoint("uuid", "zoomdata-activity", None, REMEMBERED, [record]))
-    return Where(tmp_path / "state")
+    return State(tmp_path / "state")
 
 
 @pytest.fixture
-def numbers(where: Where) -> Iterator[MetricsRecorder]:
+def numbers(where: State) -> Iterator[MetricsRecorder]:
     """Those of an indexer that runs with this state directory, and is further on than its checkpoint."""
     numbers = MetricsRecorder()
     log = where.state_dir.parent / "a-activity.log"
@@ -66,23 +70,23 @@ def numbers(where: Where) -> Iterator[MetricsRecorder]:
         yield numbers
 
 
-def test_without_a_running_indexer_the_checkpoint_tells(where: Where, connection: Connection) -> None:
+def test_without_a_running_indexer_the_checkpoint_tells(where: State, connection: Connection) -> None:
     """Lag is what the file has beyond it; how long it has been there nobody knows."""
     log = str(where.state_dir.parent / "a-activity.log")
-    status = known([log], connection, where)
+    status = local_status(LogFiles([log]), connection, where)
     assert status.running is None
     assert status.totals == REMEMBERED
     assert status.logs == (LogStatus(log, "following", 600, 1000, 400, None),)
 
 
 def test_a_running_indexer_tells_more_than_its_checkpoint(
-    where: Where, connection: Connection, numbers: MetricsRecorder
+    where: State, connection: Connection, numbers: MetricsRecorder
 ) -> None:
     """Its totals and its logs are newer; logs that it does not have open are as remembered."""
     other = where.state_dir.parent / "b-activity.log"
     other.write_bytes(b"y" * 50)
     log = str(where.state_dir.parent / "a-activity.log")
-    status = known([str(other)], connection, where)
+    status = local_status(LogFiles([str(other)]), connection, where)
     assert status.totals == NOW
     assert status.logs == (
         LogStatus(log, "following", 900, 1000, 100, 0.0),
@@ -91,6 +95,51 @@ def test_a_running_indexer_tells_more_than_its_checkpoint(
     shown = {table.title: table.rows for table in status.tables()}
     assert [row[0] for row in shown["The running indexer"]] == [False]
     assert shown["Not ready"] == (("It is about to connect.",),)
+
+
+def test_an_indexer_that_was_not_stopped_should_run(where: State, connection: Connection) -> None:
+    """It announced its address, and nothing answers there; one that stopped leaves no announcement."""
+    status = local_status(LogFiles([]), connection, where)
+    assert (status.indexer_problem, status.well) == (None, True)
+    discovery.announce(where.state_dir, "http://127.0.0.1:9", "instance")
+    status = local_status(LogFiles([]), connection, where)
+    assert (status.running, status.well) == (None, False)
+    assert status.indexer_problem is not None
+    assert "http://127.0.0.1:9 does not answer" in status.indexer_problem
+    assert str(where.state_dir / "monitoring.json") in status.indexer_problem
+    assert any(status.indexer_problem in table.empty for table in status.tables())
+    discovery.withdraw(where.state_dir)
+    assert local_status(LogFiles([]), connection, where).well
+
+
+def test_an_indexer_that_answers_is_well(
+    where: State, connection: Connection, numbers: MetricsRecorder
+) -> None:
+    """Whether it is ready is said, and no matter of the exit code."""
+    assert local_status(LogFiles([]), connection, where).well
+
+
+def test_an_indexer_that_stops_meanwhile_is_no_problem(
+    where: State, connection: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its announcement is there before it is asked, and gone afterwards."""
+    discovery.announce(where.state_dir, "http://127.0.0.1:9", "instance")
+    monkeypatch.setattr(discovery, "ask", discovery.withdraw)
+    assert local_status(LogFiles([]), connection, where).well
+
+
+@pytest.mark.parametrize("json", [[], ["--json"]])
+def test_status_ends_with_1_if_not_all_is_well(where: State, connection: Connection, json: list[str]) -> None:
+    """The status is printed first, as tables or as one complete object."""
+    (url,) = connection.elasticsearch_url
+    words = ["status", *json, "--state-dir", str(where.state_dir), "--elasticsearch-url", url]
+    done = CliRunner().invoke(cli.app, words)
+    assert done.exit_code == EXIT_FAILED
+    assert "No answer from Elasticsearch" in done.stdout
+    if json:
+        told = orjson.loads(done.stdout)
+        assert told.keys() == {item.name for item in fields(Status)}
+        assert told["totals"]["read"] == REMEMBERED.read
 
 
 # ---- again and again
@@ -111,7 +160,7 @@ def test_a_moment_has_what_ended_since_the_one_before() -> None:
 
 
 def test_a_moment_is_a_line() -> None:
-    """Where nothing can be drawn anew: time, state, counts, lag, rate."""
+    """State nothing can be drawn anew: time, state, counts, lag, rate."""
     log = LogStatus("a.log", "following", 0, 2000, 2000, 1.0)
     archive = LogStatus("b.log.gz", "waiting", 0, 2000, None)
     status = Status("alias", "/state", Totals(1234, rejected=5), (log, archive), (), None, None)
@@ -122,10 +171,10 @@ def test_a_moment_is_a_line() -> None:
 
 
 def test_a_cluster_that_does_not_answer_holds_no_look_up(
-    where: Where, connection: Connection, numbers: MetricsRecorder
+    where: State, connection: Connection, numbers: MetricsRecorder
 ) -> None:
     """Until it has, that is said; what is known here is there all the same."""
-    with looking([], connection, where) as look:
+    with latest_status(LogFiles([]), connection, where) as look:
         for moment in moments(look, Stop(last=5), 0.0):
             assert moment.status.totals == NOW
             assert moment.status.problem is not None

@@ -12,11 +12,11 @@ from indexer.events import Broadcast
 from indexer.monitoring.health import assess
 from indexer.monitoring.logs import Logs, logger
 from indexer.monitoring.recorder import MetricsRecorder
-from indexer.reading import log
+from indexer.reading import reader
 from indexer.reading.files import Scope, find
-from indexer.settings import Connection, State
+from indexer.settings import Connection, LogFiles, State
 from indexer.show import as_json
-from indexer.status.status import known
+from indexer.status.status import local_status
 from tests.support.observed import Heard, Stop
 from tests.support.world import World, there_is
 
@@ -55,7 +55,7 @@ def _no_look_at_records(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     """Logs of all these names."""
-    monkeypatch.setattr(log, "BLOCK", 300)
+    monkeypatch.setattr(reader, "BLOCK", 300)
     world = World(tmp_path)
     for number, name in enumerate(NAMES.values()):
         (world.logs / os.fsdecode(name)).write_bytes(b"".join(line + b"\n" for line in lines(number)))
@@ -129,7 +129,7 @@ def test_status_and_check_show_them(world: World) -> None:
     world.run()
     paths = [str(path) for path in world.logs.iterdir()]
     for given in ([str(world.logs)], paths):
-        status = known(given, Connection(), State(world.state))
+        status = local_status(LogFiles(given), Connection(), State(world.state))
         assert as_json(status).encode().count(b'"finished"') == len(NAMES) - 1  # two have one printable name
         assert all(as_json(finding).encode() for finding in local.logs(given))
         assert len(

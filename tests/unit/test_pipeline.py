@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from indexer import pipeline
+from indexer import delivery, pipeline
 from indexer.events import Totals
 from indexer.pipeline import Pipeline
-from indexer.reading import log
+from indexer.reading import reader
 from indexer.writing import checkpoint
 from indexer.writing.checkpoint import Checkpoint
 from tests.support import faults
@@ -25,8 +25,8 @@ TIMEOUT = 30
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Small blocks, and a checkpoint at each opportunity, so that a short log has many of both."""
-    monkeypatch.setattr(log, "BLOCK", 300)
-    monkeypatch.setattr(pipeline, "CHECKPOINT_EVERY", 0.0)
+    monkeypatch.setattr(reader, "BLOCK", 300)
+    monkeypatch.setattr(delivery, "CHECKPOINT_EVERY", 0.0)
 
 
 @pytest.fixture
@@ -186,7 +186,7 @@ def test_no_checkpoint_says_more_than_is_delivered(world: World) -> None:
 
 def test_the_checkpoint_is_not_written_for_each_batch(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Within a second, nothing is written."""
-    monkeypatch.setattr(pipeline, "CHECKPOINT_EVERY", 3600.0)
+    monkeypatch.setattr(delivery, "CHECKPOINT_EVERY", 3600.0)
     world.write("one", lines("a", 300))
     world.run()
     assert len(acknowledged(world)) > 20
@@ -213,9 +213,9 @@ def test_what_is_answered_is_acknowledged_though_there_is_room(
     """With senders to spare no one has to wait for an answer; answers that came are acknowledged and remembered."""
 
     def room(self: Pipeline) -> bool:
-        return all(in_flight_batch.done.wait(TIMEOUT) for in_flight_batch in self._in_flight)
+        return all(it.done.wait(TIMEOUT) for it in self._delivery.in_flight)
 
-    monkeypatch.setattr(Pipeline, "_room", room)
+    monkeypatch.setattr(Pipeline, "_has_room", room)
     offsets: set[int] = set()
 
     def save(checkpoint: Checkpoint, save: Callable[[Checkpoint], None]) -> None:
@@ -237,7 +237,7 @@ def test_reading_waits_for_sending(world: World, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(pipeline, "SCAN_EVERY", 0.01)
     monkeypatch.setattr(pipeline, "LOOK_UP", 0.05)
     world.senders = senders
-    most = pipeline.AHEAD * senders if senders > 1 else 1
+    most = delivery.AHEAD * senders if senders > 1 else 1
     world.write("one", lines("a", 1000))
     answered = threading.Event()
     looks: list[tuple[int, int]] = []

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from indexer import pipeline
-from indexer.reading import log
+from indexer import delivery
+from indexer.reading import reader
 from indexer.writing.checkpoint import Checkpoint
 from tests.support import faults
 from tests.support.fakes import Refusal
@@ -22,8 +22,8 @@ Dying = Callable[[World, int], None]
 def small(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Blocks smaller or larger than batches, a checkpoint at each opportunity; it is no machine that dies here."""
     monkeypatch.setattr(os, "fsync", lambda _descriptor: None)
-    monkeypatch.setattr(log, "BLOCK", request.param)
-    monkeypatch.setattr(pipeline, "CHECKPOINT_EVERY", 0.0)
+    monkeypatch.setattr(reader, "BLOCK", request.param)
+    monkeypatch.setattr(delivery, "CHECKPOINT_EVERY", 0.0)
 
 
 def is_number(number: int, world: World, request: faults.Request) -> bool:

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from indexer import pipeline
+from indexer import delivery, pipeline
 from indexer.events import Fault, Totals
-from indexer.reading import log
+from indexer.reading import reader
+from indexer.reading.batch import OversizedFragment
 from indexer.writing.checkpoint import Checkpoint
-from indexer.writing.dead_letters import DeadLetterFiles
+from indexer.writing.spool import DeadLetterFiles
 from tests.support import faults
 from tests.support.observed import Stop
 from tests.support.world import World, lines, there_is
@@ -24,8 +25,8 @@ TIMEOUT = 30
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Small blocks, and a checkpoint at each opportunity, so that a short log has many of both."""
-    monkeypatch.setattr(log, "BLOCK", 300)
-    monkeypatch.setattr(pipeline, "CHECKPOINT_EVERY", 0.0)
+    monkeypatch.setattr(reader, "BLOCK", 300)
+    monkeypatch.setattr(delivery, "CHECKPOINT_EVERY", 0.0)
 
 
 @pytest.fixture
@@ -105,7 +106,7 @@ def test_a_long_line_that_cannot_be_kept_is_tried_again(
     real = DeadLetterFiles.spool
     calls = iter(range(1000))
 
-    def spool(self: DeadLetterFiles, fragment: log.OversizedFragment) -> object:
+    def spool(self: DeadLetterFiles, fragment: OversizedFragment) -> object:
         if next(calls) in {0, 3, 4, 9}:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         return real(self, fragment)
@@ -117,7 +118,7 @@ def test_a_long_line_that_cannot_be_kept_is_tried_again(
     assert totals.rejected == 1
     told = world.heard.of("delivery_failed")
     assert [fault for fault, _, _ in told] == [Fault.DISK] * 4
-    assert f"cannot keep a long line in {world.state}: No space left on device" in told[0]
+    assert f"cannot store a long line in {world.state}: No space left on device" in told[0]
     assert world.heard.of("checkpoint_failed") == []
 
 

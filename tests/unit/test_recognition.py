@@ -15,7 +15,7 @@ import pytest
 
 from indexer.events import Recognition
 from indexer.reading.identity import FileRecord
-from indexer.reading.tail import CLAIMABLE
+from indexer.reading.scanner import CLAIMABLE
 from tests.support import rotation
 from tests.support.rotation import FIRST, SECOND, THIRD, compress, rename, rotated
 from tests.unit.conftest import Reader, append, expected, lines

@@ -10,7 +10,7 @@ from indexer.events import Fault
 from indexer.kibana.api import Api, NotKibana
 from indexer.settings import Connection, Kibana, Zoomdata
 from indexer.writing.batches import Body
-from indexer.writing.bulk import BulkFailed, post
+from indexer.writing.request import BulkFailed, post
 from indexer.zoomdata import api as zoomdata_api
 from indexer.zoomdata.failures import WrongContext
 from tests.support.hostile_server import HEADER, hostile, whole

@@ -7,13 +7,14 @@ from typing import Any, cast
 import pytest
 from elasticsearch import Elasticsearch
 
-from indexer.elastic.client import Server
+from indexer.elastic.alias import backing
+from indexer.elastic.cluster import Cluster
+from indexer.elastic.server import Server
 from indexer.settings import Connection
 from indexer.setup.plan import Body, Kind, Request, plan
 from indexer.setup.removal import calls, made_by_us, remove
 from indexer.setup.requests import fetch
 from indexer.setup.templates import Result
-from indexer.writing.target import backing
 from tests.unit.test_templates import from_file
 
 IT = Connection()
@@ -56,6 +57,14 @@ class Holding:
         self.deleted: list[str] = []
         self.indices = self.cluster = self.ilm = self
 
+    def info(self) -> Answer:
+        """The version of SERVER."""
+        return Answer({"version": {"number": str(SERVER)}})
+
+    def get_status(self) -> Answer:
+        """It has lifecycle management."""
+        return Answer({})
+
     def options(self, **_: object) -> "Holding":
         """The same."""
         return self
@@ -93,8 +102,8 @@ class Holding:
         self.deleted.append(path)
 
 
-def as_client(server: Holding) -> Elasticsearch:
-    return cast("Elasticsearch", server)
+def cluster_of(server: Holding) -> Cluster:
+    return Cluster(cast("Elasticsearch", server), IT)
 
 
 @pytest.mark.parametrize("index", [ENTRIES, REJECTED, unmarked(ENTRIES), unmarked(REJECTED)])
@@ -125,9 +134,9 @@ def test_an_index_that_somebody_else_made_under_our_name_is_named_and_kept(name:
     """Behind the alias or not; the others are deleted."""
     server = Holding({FIRST: ENTRIES | BEHIND, IT.rejected: REJECTED} | {name: OF_SOMEBODY | BEHIND})
     (other,) = {FIRST, IT.rejected} - {name}
-    assert [it.path for it in calls(as_client(server), IT, SERVER, data=True)] == [f"/{other}"]
+    assert [it.path for it in calls(cluster_of(server), data=True)] == [f"/{other}"]
     server = Holding({FIRST: ENTRIES | BEHIND, IT.rejected: REJECTED, name: OF_SOMEBODY | BEHIND})
-    told = {it.what: it for it in remove(as_client(server), IT, SERVER, data=True)}
+    told = {it.what: it for it in remove(cluster_of(server), data=True)}
     assert server.deleted == [f"/{other}"]
     assert told[f"index {name}"].result is Result.KEPT
     assert "not one of ours" in told[f"index {name}"].detail
@@ -136,20 +145,20 @@ def test_an_index_that_somebody_else_made_under_our_name_is_named_and_kept(name:
 def test_an_alias_of_the_name_of_an_index_is_none() -> None:
     """Its index is somebody else's, even if it is made as ours are."""
     server = Holding({"secret": REJECTED | {"aliases": {IT.rejected: {}}}})
-    assert calls(as_client(server), IT, SERVER, data=True) == []
+    assert calls(cluster_of(server), data=True) == []
 
 
 @pytest.mark.parametrize("request_", plan(SERVER, IT), ids=lambda it: it.what)
 def test_what_is_found_is_what_was_asked_for(request_: Request) -> None:
     """Of an answer with others it is taken by its name, or not at all."""
     server = Holding({}, {"secret": {"mine": 1}, "zz": {}})
-    assert fetch(as_client(server), request_) is None
+    assert fetch(cluster_of(server).client, request_) is None
     if request_.kind is not Kind.INDEX:
         server.templates[request_.name] = {"ours": 1}
-        assert fetch(as_client(server), request_) == {"ours": 1}
+        assert fetch(cluster_of(server).client, request_) == {"ours": 1}
 
 
 def test_only_indices_behind_the_alias_are_behind_it() -> None:
     """Of an answer with others."""
     server = Holding({"a-secret": {"aliases": {"other": {}}}, FIRST: BEHIND, "z-secret": {}})
-    assert backing(as_client(server), IT.alias, "http://es").indices == (FIRST,)
+    assert backing(cluster_of(server)).indices == (FIRST,)

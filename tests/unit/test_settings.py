@@ -13,8 +13,7 @@ from typer.main import get_command
 from typer.testing import CliRunner
 
 from indexer import cli
-from indexer.cli.common import Paths
-from indexer.elastic.client import Server
+from indexer.elastic.server import Server
 from indexer.errors import StateUnusable
 from indexer.settings import (
     ALIAS_BYTES,
@@ -23,6 +22,7 @@ from indexer.settings import (
     Delivery,
     Indices,
     Lifecycle,
+    LogFiles,
     LogLevel,
     Monitoring,
     RolloverPolicy,
@@ -383,19 +383,21 @@ def test_no_secret_is_an_option() -> None:
         ("'/my logs' /more", ["/my logs", "/more"]),
         ('"/my logs/"*.log /a\\ b', ["/my logs/*.log", "/a b"]),
         ("C:/Zoomdata/logs", ["C:/Zoomdata/logs"]),
-        ("", None),
+        ("", ["/opt/zoomdata/logs"]),
+        (" ", ["/opt/zoomdata/logs"]),
     ],
 )
 def test_paths_in_the_environment_may_hold_blanks(
-    given: str, paths: list[str] | None, monkeypatch: pytest.MonkeyPatch
+    given: str, paths: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Quoted as in a shell; on the command line, the shell has done it."""
     got: list[object] = []
     app = typer.Typer()
 
     @app.command()
-    def look(paths: Paths = None) -> None:
-        got.append(paths)
+    @options
+    def look(logs: LogFiles) -> None:
+        got.append(logs.paths)
 
     monkeypatch.setenv("INDEXER_PATHS", given)
     for arguments in ([], ["/a b", "'c"]):

@@ -1,4 +1,4 @@
-"""Lines too long to hold and holes without end: what they take of the state directory is bounded, and stops nobody else."""
+"""Lines too long for memory and endless holes: what they take of the state directory is bounded, and other logs go on."""
 
 import gzip
 import os
@@ -15,12 +15,12 @@ from hypothesis import strategies as st
 from indexer.monitoring.health import Problem, assess
 from indexer.monitoring.recorder import MetricsRecorder
 from indexer.reading import lines as lines_module
-from indexer.reading import log as log_module
+from indexer.reading import reader as reader_module
+from indexer.reading.batch import OversizedFragment
 from indexer.reading.lines import HOLE, Fragment, Lines, LineSplitter
-from indexer.reading.log import OversizedFragment
-from indexer.writing import dead_letters
+from indexer.writing import dead_letters, spool
 from indexer.writing.checkpoint import StateDirectory
-from indexer.writing.dead_letters import DeadLetterFiles
+from indexer.writing.spool import DeadLetterFiles
 from tests.support.fakes import Refusal
 from tests.support.observed import Stop
 from tests.support.rotation import FIRST, SECOND
@@ -35,8 +35,8 @@ MEBIBYTE = 1024 * 1024
 
 @pytest.fixture
 def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(log_module, "BLOCK", 300)
-    monkeypatch.setattr(dead_letters, "COUNTED_EVERY", 0.0)
+    monkeypatch.setattr(reader_module, "BLOCK", 300)
+    monkeypatch.setattr(spool, "COUNTED_EVERY", 0.0)
 
 
 @pytest.fixture
@@ -53,8 +53,8 @@ def spooled(world: World) -> int:
 # ---- a line that finds no room
 
 
-def test_a_line_that_finds_no_room_holds_back_its_log_alone(world: World) -> None:
-    """What is before it is delivered, and all other logs, with long lines of their own; nothing is lost, and it is told."""
+def test_a_line_without_room_holds_back_only_its_log(world: World) -> None:
+    """The lines before it and all other logs are delivered; nothing is lost, and it is reported."""
     path = world.write("bad", [*lines("a", 20), TOO_LONG, *lines("b", 20)])
     world.write("good", [*lines("c", 20), LONG, *lines("d", 20)])
     world.stop = Stop(during={30: partial(world.write, "good", lines("e", 20))}, last=150)
@@ -76,7 +76,7 @@ def test_a_line_that_finds_no_room_holds_back_its_log_alone(world: World) -> Non
 
 
 @pytest.mark.parametrize("compressed", [False, True])
-def test_it_goes_on_once_there_is_room(
+def test_the_log_continues_once_there_is_room(
     world: World, monkeypatch: pytest.MonkeyPatch, *, compressed: bool
 ) -> None:
     """When rejected lines were replayed or removed: without a restart."""
@@ -100,7 +100,7 @@ def test_it_goes_on_once_there_is_room(
 
 
 @pytest.mark.parametrize("kept", [0, 1, 30, 100])
-def test_a_log_that_is_cut_while_it_waits_goes_on(world: World, kept: int) -> None:
+def test_a_log_truncated_while_it_waits_continues(world: World, kept: int) -> None:
     """By an operator, or by a copy-truncate: with what it holds then."""
     before = lines("a", 5)
     path = world.write("bad", [*before, TOO_LONG])
@@ -117,8 +117,8 @@ def test_a_log_that_is_cut_while_it_waits_goes_on(world: World, kept: int) -> No
     assert world.arrived == there_is([*before, *after, *([TOO_LONG[:kept]] if kept else [])])
 
 
-def test_with_once_a_line_that_finds_no_room_ends_its_log(world: World) -> None:
-    """It is told in the end; the next run with more room goes on."""
+def test_with_once_a_line_without_room_ends_its_log(world: World) -> None:
+    """The run reports it at the end; the next run with more room continues."""
     world.write("bad", [*lines("a", 20), TOO_LONG, *lines("b", 20)])
     world.write("good", lines("c", 20))
     world.run()
@@ -132,13 +132,15 @@ def test_with_once_a_line_that_finds_no_room_ends_its_log(world: World) -> None:
 
 
 @pytest.mark.parametrize("compressed", [False, True])
-def test_what_waits_for_room_is_lag_and_is_named(logs: Path, tmp_path: Path, *, compressed: bool) -> None:
+def test_a_log_that_waits_for_room_is_lag_and_is_named(
+    logs: Path, tmp_path: Path, *, compressed: bool
+) -> None:
     """By /readyz, as what it is: not as the checkpoint's fault."""
-    content = FIRST + b"z" * (3 * log_module.BLOCK) + b"\n" + SECOND
+    content = FIRST + b"z" * (3 * reader_module.BLOCK) + b"\n" + SECOND
     path = logs / ("zoomdata-activity.log.1.gz" if compressed else "zoomdata-activity.log")
     path.write_bytes(gzip.compress(content) if compressed else content)
-    reader = Reader(logs, limit=log_module.BLOCK)
-    local = DeadLetterFiles(tmp_path, 2 * log_module.BLOCK)
+    reader = Reader(logs, limit=reader_module.BLOCK)
+    local = DeadLetterFiles(tmp_path, 2 * reader_module.BLOCK)
     reader.tail._spool = local
     reader.tail.scan()
     for _ in range(9):
@@ -151,7 +153,7 @@ def test_what_waits_for_room_is_lag_and_is_named(logs: Path, tmp_path: Path, *, 
     assert reader.delivered == expected(FIRST)
     assert reader.told.finished == []
     (progress,) = reader.tail.progress()
-    assert progress.lag >= 2 * log_module.BLOCK
+    assert progress.lag >= 2 * reader_module.BLOCK
     (told,) = reader.told.unreadable
     numbers = MetricsRecorder()
     numbers.file_unreadable(*told)
@@ -160,9 +162,11 @@ def test_what_waits_for_room_is_lag_and_is_named(logs: Path, tmp_path: Path, *, 
     ]
 
 
-def test_room_is_what_the_option_and_the_disk_leave(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_room_is_bounded_by_the_option_and_by_the_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """All that is kept counts, whoever kept it; some of the disk is left to checkpoints."""
-    monkeypatch.setattr(dead_letters, "COUNTED_EVERY", 0.0)
+    monkeypatch.setattr(spool, "COUNTED_EVERY", 0.0)
     local = DeadLetterFiles(tmp_path, 1000)
     assert local.room() == 1000
     local.spool(OversizedFragment("f", "n", 0, b"x" * 300, first=True, id=None))
@@ -173,7 +177,7 @@ def test_room_is_what_the_option_and_the_disk_leave(tmp_path: Path, monkeypatch:
     assert 0 < DeadLetterFiles(tmp_path).room() < disk.f_bavail * disk.f_frsize
 
 
-def test_pieces_are_ours_alone_and_follow_no_link(tmp_path: Path) -> None:
+def test_fragments_are_private_and_follow_no_link(tmp_path: Path) -> None:
     """Whatever the umask is."""
     before = os.umask(0)
     try:

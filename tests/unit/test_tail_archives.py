@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from indexer.events import Recognition
-from indexer.reading.tail import CLAIMABLE
+from indexer.reading.scanner import CLAIMABLE
 from tests.support.rotation import FIRST, HALF, SECOND, compress, rename, rotated
 from tests.unit.conftest import Reader, append, expected, lines
 

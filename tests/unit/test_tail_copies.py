@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from indexer.reading.tail import CLAIMABLE
+from indexer.reading.scanner import CLAIMABLE
 from tests.support.rotation import FIRST, HALF, SECOND, THIRD, copy_truncate, rename, rotated
 from tests.unit.conftest import Opened, Reader, append, expected, lines
 
@@ -43,13 +43,13 @@ def test_what_a_truncation_took_before_it_was_read_is_told(log: Path) -> None:
     content = append(log, lines(0, 9000))
     reader.tail.scan()
     [run] = reader.tail.read()
-    reader.tail.acknowledge(run.mark)
+    reader.tail.acknowledge(run.position)
     os.truncate(log, 0)
     append(log, content[-len(content) // 2 :])
     reader.wait()
     assert reader.told.lost == []
     reader.wait(CLAIMABLE + 1)
-    assert reader.told.lost == [(log.name, len(content) - run.mark.end.offset)]
+    assert reader.told.lost == [(log.name, len(content) - run.position.end.offset)]
 
 
 def test_a_log_truncated_before_anything_of_it_was_read_is_noticed(reader: Reader, log: Path) -> None:

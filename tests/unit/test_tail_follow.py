@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from indexer.events import Recognition
-from indexer.reading import log as log_module
-from indexer.reading.log import QUIET
+from indexer.reading import reader as reader_module
+from indexer.reading.holes import QUIET
 from tests.support.rotation import FIRST, HALF, REST, SECOND, THIRD, rename, rotated
 from tests.unit.conftest import Reader, append, expected, lines
 
@@ -38,7 +38,7 @@ def test_files_of_many_blocks_are_read_whole(reader: Reader, log: Path) -> None:
     """A block ends anywhere in a line."""
     content = append(log, lines(0, 9000))
     reader.look()
-    assert len(content) > 2 * log_module.BLOCK
+    assert len(content) > 2 * reader_module.BLOCK
     assert reader.delivered == expected(content)
 
 

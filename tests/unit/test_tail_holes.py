@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from indexer.reading import log as log_module
-from indexer.reading.log import FILLED_WITHIN, QUIET
+from indexer.reading import reader as reader_module
+from indexer.reading.holes import FILLED_WITHIN, QUIET
 from tests.support.rotation import FIRST, SECOND, THIRD, copy_truncate, rename, rotated
 from tests.unit.conftest import Reader, append, expected, lines
 
@@ -29,10 +29,10 @@ def holed(at: int, size: int) -> bytes:
     return WHOLE[:at] + b"\0" * size + WHOLE[at + size :]
 
 
-@pytest.fixture(autouse=True, params=[300, log_module.BLOCK], ids=["small blocks", "one block"])
+@pytest.fixture(autouse=True, params=[300, reader_module.BLOCK], ids=["small blocks", "one block"])
 def blocks(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """A block may end anywhere in a hole."""
-    monkeypatch.setattr(log_module, "BLOCK", request.param)
+    monkeypatch.setattr(reader_module, "BLOCK", request.param)
 
 
 # ---- a hole that is filled (NFS, a writer that fills in what it has reserved)
@@ -116,7 +116,7 @@ def test_a_log_that_never_rests_goes_on_behind_a_hole(reader: Reader, log: Path)
 @pytest.mark.parametrize("once", [False, True])
 def test_entries_behind_a_large_hole_go_in(logs: Path, log: Path, *, once: bool) -> None:
     """As `truncate -s 150M` leaves it, or a writer that goes on at its offset after a copy-truncate; in little memory."""
-    size = 20 * 1024 * 1024 if log_module.BLOCK > 300 else 30_000
+    size = 20 * 1024 * 1024 if reader_module.BLOCK > 300 else 30_000
     append(log, FIRST)
     os.truncate(log, size)
     append(log, THIRD)

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from indexer.events import Recognition
-from indexer.reading import log as log_module
-from indexer.reading.tail import CLAIMABLE, LIVELY
+from indexer.reading import reader as reader_module
+from indexer.reading.scanner import CLAIMABLE
+from indexer.reading.tail import LIVELY
 from tests.support.rotation import FIRST, HALF, REST, SECOND, THIRD, rename, rotated
 from tests.unit.conftest import Delivered, Opened, Reader, append, expected, lines
 
@@ -43,7 +44,7 @@ def test_all_live_logs_are_read_while_they_grow(few: Reader, logs: Path) -> None
     for turn in range(10):
         grow(logs, turn)
         few.look()
-        assert len(few.tail._open) <= MOST
+        assert len(few.tail.registry.open) <= MOST
     for _ in range(3):
         few.wait()
     assert few.delivered == all_of(logs)
@@ -63,7 +64,7 @@ def test_logs_that_always_have_more_let_the_others_have_their_turn(
     few: Reader, logs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A log with a long backlog is read a while, and not to its end first."""
-    monkeypatch.setattr(log_module, "BLOCK", 300)
+    monkeypatch.setattr(reader_module, "BLOCK", 300)
     for path in names(logs):
         append(path, lines(0, 3, path.stem))
     busy = names(logs)[:MOST]
@@ -172,7 +173,9 @@ def test_a_log_that_is_deleted_while_it_is_not_open_is_told(few: Reader, logs: P
     """What it had was not read; the others are."""
     grow(logs, 1)
     few.look()
-    closed = [path for path in names(logs) if path.stat().st_ino not in {key[1] for key in few.tail._open}]
+    closed = [
+        path for path in names(logs) if path.stat().st_ino not in {key[1] for key in few.tail.registry.open}
+    ]
     lost = append(closed[0], THIRD)
     few._on_their_way = []
     few.tail.scan()
@@ -194,7 +197,7 @@ def test_many_archives_are_read(logs: Path, *, once: bool) -> None:
     reader = Reader(logs, once=once, most=MOST)
     for _ in range(3):
         reader.wait()
-        assert len(reader.tail._open) <= MOST
+        assert len(reader.tail.registry.open) <= MOST
     assert reader.delivered == sum(map(expected, content.values()), Counter())
     assert len(reader.told.finished) == COUNT
     assert not once or reader.tail.exhausted

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from indexer.reading.log import QUIET
+from indexer.reading.holes import QUIET
 from tests.support.rotation import FIRST, HALF, REST, SECOND, THIRD, compress, copy_truncate, rename, rotated
 from tests.unit.conftest import Reader, append, expected, lines
 

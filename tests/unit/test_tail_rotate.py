@@ -10,7 +10,7 @@ import pytest
 
 from indexer.events import Recognition
 from indexer.reading import files
-from indexer.reading.tail import CLAIMABLE
+from indexer.reading.scanner import CLAIMABLE
 from tests.support.rotation import FIRST, HALF, SECOND, THIRD, rename, rotated
 from tests.unit.conftest import Opened, Reader, append, expected, lines
 

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from indexer.reading.registry import RETRIED
+from indexer.reading.scanner import CLAIMABLE
 from indexer.reading.sources import FileSource
-from indexer.reading.tail import CLAIMABLE, RETRIED
 from tests.support.rotation import FIRST, HALF, SECOND, THIRD, rename, rotated
 from tests.unit.conftest import Opened, Reader, append, expected, lines
 
@@ -124,7 +125,7 @@ def test_files_deleted_before_they_were_anyone_are_let_go(reader: Reader, log: P
             path.unlink()
     reader.wait()
     reader.wait(CLAIMABLE + 1)
-    assert [log.facts.name for log in reader.tail._open.values()] == [str(log)]
+    assert [it.facts.name for it in reader.tail.registry.open.values()] == [str(log)]
     assert reader.delivered == expected(FIRST)
 
 

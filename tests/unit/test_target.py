@@ -2,13 +2,13 @@
 
 import pytest
 
+from indexer.elastic.alias import Backing, NoWriteIndex, backing
 from indexer.errors import AliasIsIndex, NotInstalled
 from indexer.writing import target as target_module
-from indexer.writing.target import GRACE, LOOK_EVERY, Backing, IndexUnavailable, Target, backing, delivered
+from indexer.writing.target import GRACE, LOOK_EVERY, IndexUnavailable, Target, delivered
 from tests.support.fakes import ALIAS, FakeElasticsearch
 from tests.support.faults import no_connection, status
 
-URL = "http://somewhere"
 ONE, TWO, THREE = (f"{ALIAS}-{n:06}" for n in (1, 2, 3))
 
 
@@ -26,24 +26,24 @@ def test_indices_are_in_the_order_of_their_numbers(server: FakeElasticsearch) ->
     late = f"{ALIAS}-1000000"
     server.behind.insert(0, late)
     server.write = late
-    assert backing(server.client, ALIAS, URL) == Backing(late, (ONE, TWO, THREE, late))
+    assert backing(server.cluster) == Backing(late, (ONE, TWO, THREE, late))
 
 
 def test_a_single_index_is_written_without_being_marked(server: FakeElasticsearch) -> None:
     """An alias of one index needs no mark for the index that is written; one of several does."""
     server.write = None
     server.behind = [TWO]
-    assert backing(server.client, ALIAS, URL) == Backing(TWO, (TWO,))
+    assert backing(server.cluster) == Backing(TWO, (TWO,))
     server.behind = [ONE, TWO]
-    with pytest.raises(NotInstalled, match=ALIAS):
-        backing(server.client, ALIAS, URL)
+    with pytest.raises(NoWriteIndex, match=f"{ALIAS}.* among {ONE}, {TWO}. Set is_write_index"):
+        backing(server.cluster)
 
 
 def test_no_alias_is_not_installed(server: FakeElasticsearch) -> None:
     """Without the alias the sentence says what to run, and on which server."""
     server.behind = []
-    with pytest.raises(NotInstalled, match=rf"no alias '{ALIAS}' .* on {URL}\. Run"):
-        backing(server.client, ALIAS, URL)
+    with pytest.raises(NotInstalled, match=rf"no alias '{ALIAS}' .* on {server.cluster.url}\. Run"):
+        backing(server.cluster)
 
 
 def test_an_index_in_the_place_of_the_alias_is_said(server: FakeElasticsearch) -> None:
@@ -51,7 +51,7 @@ def test_an_index_in_the_place_of_the_alias_is_said(server: FakeElasticsearch) -
     server.behind = []
     server.documents[ALIAS] = {}
     with pytest.raises(AliasIsIndex, match="is an index"):
-        backing(server.client, ALIAS, URL)
+        backing(server.cluster)
 
 
 def test_what_indices_hold_is_found(server: FakeElasticsearch) -> None:
@@ -94,7 +94,7 @@ def test_what_the_client_raises_is_raised(server: FakeElasticsearch) -> None:
     """A refusal is for the caller to judge."""
     server.question_step = status(403)
     with pytest.raises(Exception, match="some_exception") as raised:
-        backing(server.client, ALIAS, URL)
+        backing(server.cluster)
     assert getattr(raised.value, "status_code", None) == 403
 
 
@@ -106,9 +106,9 @@ class Timed:
 
     def __init__(self, server: FakeElasticsearch, known: str | None) -> None:
         self.now = 1000.0
-        behind = backing(server.client, ALIAS, URL)
+        behind = backing(server.cluster)
         server.questions.clear()
-        self.target = Target(server.client, ALIAS, URL, behind, known, clock=lambda: self.now)
+        self.target = Target(server.cluster, behind, known, clock=lambda: self.now)
 
 
 def test_the_alias_is_looked_at_once_a_second(server: FakeElasticsearch) -> None:

@@ -7,7 +7,7 @@ from urllib.parse import unquote
 import pytest
 
 import indexer
-from indexer.elastic.client import Server
+from indexer.elastic.server import Server
 from indexer.settings import Connection, Indices, Lifecycle
 from indexer.setup import roles
 from indexer.setup.compare import Difference, differences, lacking, leaves

@@ -5,7 +5,10 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 SECTION = (
-    (ROOT / "README.md").read_text(encoding="utf-8").partition("\n### Security\n")[2].partition("\n##")[0]
+    (ROOT / "compose/README.md")
+    .read_text(encoding="utf-8")
+    .partition("\n## Security\n")[2]
+    .partition("\n## ")[0]
 )
 ROWS = [
     line

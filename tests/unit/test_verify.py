@@ -158,7 +158,7 @@ class Told(Events):
 class Counting:
     """Stands in for the index: has every entry, and counts how much is asked at once."""
 
-    connection = Connection()
+    alias = Connection().alias
 
     def __init__(self, portions: int, before_answers: int) -> None:
         """The first answer waits until so many portions were made."""
@@ -228,7 +228,7 @@ def test_files_are_let_go_once_they_are_read(tmp_path: Path) -> None:
 class Arriving:
     """Stands in for the index: it has some entries, and others arrive while one waits."""
 
-    connection = Connection()
+    alias = Connection().alias
 
     def __init__(self, *arriving: int, there: Sequence[int] = ()) -> None:
         self.held = {line(number).id for number in there}

@@ -22,7 +22,7 @@ from indexer.zoomdata.failures import (
     ZoomdataUnexpected,
     ZoomdataUnreachable,
 )
-from tests.integration.conftest import address, always, serving
+from tests.support.http_server import address, always, serving
 from tests.support.zoomdata_stand_in import StandIn
 
 

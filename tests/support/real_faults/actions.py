@@ -1,4 +1,4 @@
-"""What may become of a request on its way through the proxy."""
+"""What the proxy may do to a request."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -16,7 +16,7 @@ def reset(request: Request, carry_out: CarryOut) -> Answer:
 
 
 def silent(request: Request, carry_out: CarryOut) -> Answer:
-    """The request is lost, and nobody says so."""
+    """The request is lost; the connection stays open without an answer."""
     raise Silence
 
 
@@ -39,7 +39,7 @@ def short_by_one(request: Request, carry_out: CarryOut) -> Answer:
 
 
 def page(request: Request, carry_out: CarryOut) -> Answer:
-    """A page of somebody else's, with status 200."""
+    """The HTML page of a proxy, with status 200."""
     return Answer(200, {"content-type": "text/html"}, PAGE)
 
 

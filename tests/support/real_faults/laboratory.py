@@ -1,6 +1,5 @@
-"""A laboratory whose indexer reaches the server through the fault proxy, and the proof that each test ends with."""
+"""A laboratory whose indexer reaches the server through the proxy, and the proof that each test ends with."""
 
-import re
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -13,17 +12,17 @@ from typing import Any
 import pytest
 
 from indexer import run
-from indexer.elastic.client import connect
-from indexer.events import Events, Totals
-from indexer.settings import Connection, Delivery, State
-from indexer.verify.log_files import verify
-from indexer.writing import bulk, checkpoint
-from tests.integration.conftest import LOG, Following, Lab, joined, until
+from indexer.events import Totals
+from indexer.settings import Connection, State
+from indexer.writing import checkpoint, request
+from tests.support.lab import Following, Lab, held, until
 from tests.support.real_faults.actions import late
 from tests.support.real_faults.proxy import Action, Proxy, Request, Rule, carried_out
 
 SMALL = 20_000
 """Bytes of a batch of about a hundred entries: a few thousand of them make many requests."""
+ONE_ROLLOVER = threading.Lock()
+"""Of two rollovers at the same time the server would refuse or ignore one."""
 
 
 def entries(count: int, start: int = 0) -> list[bytes]:
@@ -41,31 +40,25 @@ class FaultyLab(Lab):
     real: Connection
     proxy: Proxy
 
-    def append(self, lines: Sequence[bytes], name: str = LOG) -> Path:
-        """Write some lines to the end of a log."""
-        path = self.logs / name
-        with path.open("ab") as file:
-            file.write(joined(lines))
-        return path
-
     def roll_over(self) -> None:
-        """As the lifecycle policy does."""
-        self.client.indices.rollover(alias=self.connection.alias)
+        """Roll the alias over."""
+        with ONE_ROLLOVER:
+            self.client.indices.rollover(alias=self.connection.alias)
 
     def behind(self) -> list[str]:
         """The indices behind the alias, oldest first."""
         return sorted(self.client.indices.get_alias(name=self.connection.alias))
 
     def delete(self, index: str) -> None:
-        """As retention does."""
+        """Delete an index."""
         self.client.indices.delete(index=index)
 
     def with_state(self, directory: Path) -> "FaultyLab":
-        """The same logs and the same alias, seen by an indexer with another state directory."""
+        """The same logs and alias for an indexer with another state directory."""
         return replace(self, state=State(directory))
 
-    def killed_with_answers_on_their_way(self, lines: Sequence[bytes]) -> None:
-        """Run the real command while its log grows, until two requests are carried out and not answered; then SIGKILL."""
+    def kill_with_requests_in_flight(self, lines: Sequence[bytes]) -> None:
+        """Run the command while its log grows, until two requests are carried out and not answered; then SIGKILL."""
         answering = threading.Event()
         carried: list[int] = []
 
@@ -85,12 +78,7 @@ class FaultyLab(Lab):
 
     def held(self) -> Counter[bytes]:
         """What the alias holds, byte for byte, with the number of copies of each."""
-        with connect(self.real, raw=True) as client:
-            client.indices.refresh(index=self.real.alias)
-            answer: bytes = client.search(index=self.real.alias, size=10_000, sort="_doc").body
-        held = Counter(re.findall(rb'"_source":(\{[^{}]*\})', answer))
-        assert b'"value":%d,"relation":"eq"' % held.total() in answer, answer[:300]
-        return held
+        return held(self.real)
 
     def prove(
         self, lines: Sequence[bytes], *, rejected: int = 0, blank: int = 0, interrupted: bool = False
@@ -101,9 +89,7 @@ class FaultyLab(Lab):
         may be counted again. Returns the counters.
         """
         assert self.held() == Counter(lines)
-        found = verify(
-            [str(self.logs)], self.real, Delivery(), self.state, Events(), threading.Event(), repair=False
-        )
+        found = replace(self, connection=self.real).verify()
         assert found.agrees, found
         assert (found.present, found.rejected) == (len(lines), rejected)
         totals = self.totals()
@@ -122,9 +108,9 @@ class FaultyLab(Lab):
 
 @contextmanager
 def behind_proxy(lab: Lab, monkeypatch: pytest.MonkeyPatch, **connection: Any) -> Iterator[FaultyLab]:
-    """Put the proxy before a laboratory's server; waits between tries are short."""
-    monkeypatch.setattr(bulk, "RETRY_WAIT", (0.01, 0.1))
-    monkeypatch.setattr(bulk, "FIX_WAIT", (0.01, 0.1))
+    """Put the proxy in front of a laboratory's server, and shorten the waits between tries."""
+    monkeypatch.setattr(request, "RETRY_WAIT", (0.01, 0.1))
+    monkeypatch.setattr(request, "FIX_WAIT", (0.01, 0.1))
     monkeypatch.setattr(run, "ASK_AGAIN", 0.01)
     with Proxy(lab.connection.elasticsearch_url[0]) as proxy:
         through = replace(lab.connection, elasticsearch_url=[proxy.url], **connection)
@@ -132,21 +118,21 @@ def behind_proxy(lab: Lab, monkeypatch: pytest.MonkeyPatch, **connection: Any) -
 
 
 def first(count: int, action: Action, of: Callable[[Request], bool] = lambda _: True) -> Rule:
-    """The action becomes of so many requests (`of` a kind); the next ones are carried out."""
+    """A rule: `action` for the first `count` requests (that `of` chooses); later ones are carried out."""
     left = iter(range(count))
     return lambda request: action if of(request) and next(left, None) is not None else carried_out
 
 
 def until_read(following: Following, count: int) -> None:
-    """Wait until so many lines have ended in one way or another."""
+    """Wait until `count` lines are created, duplicates, rejected or blank."""
     following.until(lambda: following.heard.totals.read >= count)
 
 
 def failures(following: Following) -> list[tuple[Any, str]]:
-    """Each failure that was told: its fault and its words."""
+    """Each reported failure: its fault and its detail."""
     return [(fault, detail) for fault, detail, _ in following.heard.of("delivery_failed")]
 
 
-def said(following: Following, words: str) -> Callable[[], bool]:
-    """Tell whether a failure was told in these words."""
+def reported(following: Following, words: str) -> Callable[[], bool]:
+    """Whether a failure with these words was reported."""
     return lambda: any(words in detail for _, detail in failures(following))

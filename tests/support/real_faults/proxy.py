@@ -1,7 +1,7 @@
-"""A proxy that stands before a real Elasticsearch and puts a fault where a test wants one.
+"""A proxy in front of a real Elasticsearch that fails the requests that a test chooses.
 
-Each request becomes of an action (actions.py): that may carry the request out on the real server, change the answer,
-give one of its own, or end the connection by raising. What the server did is always real.
+An action (actions.py) decides about each request: it may carry it out on the real server, change the answer, give an answer
+of its own, or end the connection by raising.
 """
 
 import http.client
@@ -33,7 +33,7 @@ class Request:
 
     @property
     def bulk(self) -> bool:
-        """It brings entries, or lines to be kept as rejected."""
+        """It is a bulk request, of entries or of rejected lines."""
         return urlsplit(self.path).path.endswith("/_bulk")
 
 
@@ -64,7 +64,7 @@ Rule = Callable[[Request], Action]
 
 
 def carried_out(request: Request, carry_out: CarryOut) -> Answer:
-    """As if there were no proxy."""
+    """The action without a fault."""
     return carry_out(request)
 
 
@@ -74,9 +74,9 @@ class Proxy:
     def __init__(self, url: str) -> None:
         """`url` is the real server's."""
         self.rule: Rule = lambda _: carried_out
-        """What becomes of a request for which nothing is planned."""
+        """The action for requests for which none is planned."""
         self.requests: list[Request] = []
-        """All that came, without their bodies."""
+        """All requests, without their bodies."""
         self._onward = urlsplit(url).netloc
         self._planned: deque[Action] = deque()
         self._lock = threading.Lock()
@@ -89,26 +89,26 @@ class Proxy:
 
     @property
     def bulks(self) -> int:
-        """How many bulk requests came."""
+        """The number of bulk requests."""
         with self._lock:
             return sum(request.bulk for request in self.requests)
 
     def plan(self, *actions: Action) -> None:
-        """Say what becomes of the next bulk requests, one after the other."""
+        """Set the actions for the next bulk requests, one each."""
         with self._lock:
             self._planned.extend(actions)
 
     @property
     def done(self) -> bool:
-        """All that was planned has begun."""
+        """Whether all planned actions have begun."""
         return not self._planned
 
     def all(self, action: Action) -> None:
-        """Say what becomes of every request from now on."""
+        """Set the action for every request from now on."""
         self.rule = lambda _: action
 
     def all_bulks(self, action: Action) -> None:
-        """Say what becomes of every bulk request from now on; other requests are carried out."""
+        """Set the action for every bulk request from now on; other requests are carried out."""
         self.rule = lambda request: action if request.bulk else carried_out
 
     def __enter__(self) -> Self:

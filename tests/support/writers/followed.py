@@ -1,12 +1,11 @@
-"""An indexer that follows what foreign programs write and rotate, and what has to be true afterwards.
+"""An indexer that follows the logs of foreign programs, and what must hold afterwards.
 
-Nothing here knows how the indexer recognises files: only what is in the index in the end is looked at.
+Only the index is examined in the end, not how the indexer recognises files.
 """
 
 import contextlib
 import gzip
 import random
-import re
 import subprocess
 import time
 from collections import Counter
@@ -16,8 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from indexer.elastic.client import connect
-from tests.integration.conftest import PATIENCE, Lab
+from tests.support.lab import PATIENCE, Lab, held
 
 SEED = 20260511
 KILLS = 4
@@ -67,18 +65,18 @@ class Writer:
 
 @dataclass(frozen=True, slots=True)
 class Course:
-    """How it goes while the writers write."""
+    """What happens while the writers write."""
 
     count: int
     """Entries of each writer."""
     ahead: int
-    """So many of them at most are not indexed yet, lest the writer deletes what nobody could have read."""
+    """How many entries at most are not indexed yet, so that the writer deletes no file that is not read."""
     kills: int
-    """So often the indexer is ended by SIGKILL, and started again a moment later."""
+    """How often the indexer is killed and started again."""
     meanwhile: Callable[[], None] = lambda: None
-    """Called again and again as long as there is something to write."""
+    """Called repeatedly while there is something to write."""
     may_lose: bool = False
-    """What lies in no file any more may be missing."""
+    """Whether entries that no file holds any more may be missing."""
 
 
 def follow(lab: Lab, writers: Sequence[Writer], course: Course) -> None:
@@ -114,7 +112,7 @@ def follow(lab: Lab, writers: Sequence[Writer], course: Course) -> None:
                 before, backoff = indexed(lab), time.monotonic() + 3
                 while go_on() and indexed(lab) == before and time.monotonic() < backoff:
                     time.sleep(0.05)
-                go_on_for(chance.uniform(0, 0.5))  # where it is killed is what is varied
+                go_on_for(chance.uniform(0, 0.5))  # varies where it is killed
                 process.kill()
                 process.wait()
             go_on_for(chance.uniform(0, 0.5))
@@ -126,16 +124,18 @@ def follow(lab: Lab, writers: Sequence[Writer], course: Course) -> None:
             written = Counter(line for writer in writers for line in writer.written)
             expected = written & on_disk(lab.logs) if course.may_lose else written
             backoff = time.monotonic() + PATIENCE
-            while process.poll() is None and time.monotonic() < backoff and not held(lab) >= expected:
+            while (
+                process.poll() is None and time.monotonic() < backoff and not held(lab.connection) >= expected
+            ):
                 time.sleep(0.1)
             process.terminate()
             assert process.wait(PATIENCE) == 0
-    found = held(lab)
+    found = held(lab.connection)
     assert not expected - found, f"missing: {some(expected - found)}"
     assert not found - written, f"doubled, or never written: {some(found - written)}"
     once = lab.command("run", "--once", *directories(lab))
     assert once.returncode == 0, once.stdout + once.stderr
-    assert not held(lab) - found, f"doubled by run --once: {some(held(lab) - found)}"
+    assert not held(lab.connection) - found, f"doubled by run --once: {some(held(lab.connection) - found)}"
     verified = lab.command("verify", *directories(lab))
     assert verified.returncode == 0, verified.stdout + verified.stderr
 
@@ -159,16 +159,6 @@ def indexed(lab: Lab) -> int:
     """How many entries the alias holds."""
     lab.client.indices.refresh(index=lab.connection.alias)
     return int(lab.client.count(index=lab.connection.alias)["count"])
-
-
-def held(lab: Lab) -> Counter[bytes]:
-    """What the alias holds, byte for byte, with the number of copies of each."""
-    with connect(lab.connection, raw=True) as client:
-        client.indices.refresh(index=lab.connection.alias)
-        answer: bytes = client.search(index=lab.connection.alias, size=10_000, sort="_doc").body
-    found = Counter(re.findall(rb'"_source":(\{[^{}]*\})', answer))
-    assert b'"value":%d,"relation":"eq"' % found.total() in answer, answer[:300]
-    return found
 
 
 def on_disk(directory: Path) -> Counter[bytes]:

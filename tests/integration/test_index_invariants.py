@@ -6,11 +6,16 @@ import pytest
 from elasticsearch import BadRequestError
 
 from indexer.elastic.alias import write_index
-from indexer.elastic.client import inspect_server
-from indexer.setup.invariants import Severity, findings
+from indexer.elastic.server import inspect_server
+from indexer.setup.invariants import Severity, Violation, of_next, of_write_index
 from indexer.setup.templates import PromisesBroken, Result, examine, require_invariants
-from tests.integration.conftest import Lab
 from tests.integration.test_templates_admin import OURS, outranking, set_up, setting, with_result
+from tests.support.lab import Lab
+
+
+def violations(lab: Lab) -> list[Violation]:
+    """What is wrong with the next index and with the write index."""
+    return [*of_next(lab.cluster), *of_write_index(lab.cluster)]
 
 
 @pytest.mark.parametrize("first", ["ours first", "theirs first"])
@@ -32,16 +37,15 @@ def test_an_admin_s_own_component_is_part_of_the_template(bare: Lab, first: str)
     set_up(bare, rollover=True)
     client.cluster.put_component_template(name=f"{alias}-mappings", template={}, version=0, meta=OURS)
     set_up(bare, rollover=True)
-    writing = write_index(client, bare.connection)
+    writing = write_index(bare.cluster)
     assert writing is not None
     mapping = client.indices.get_mapping(index=writing)[writing]["mappings"]
     assert mapping["properties"]["team"] == {"type": "keyword", "ignore_above": 5}
     assert mapping["properties"]["ip"] == {"type": "ip"}
     assert mapping["runtime"] == {"day": {"type": "keyword"}}
     assert setting(bare, writing, "refresh_interval") == "33s"
-    server = inspect_server(client)
-    assert not [step for step in examine(client, bare.connection, server) if step.needed]
-    assert findings(client, bare.connection, server) == []
+    assert not [step for step in examine(bare.cluster) if step.needed]
+    assert violations(bare) == []
     kept = bare.command("template", "remove")
     assert f"kept       component template {alias}@custom: it is your own" in kept.stdout
 
@@ -79,8 +83,8 @@ def test_a_promise_that_a_component_breaks_stops_the_installation(
     assert f"{bare.connection.alias}@custom" in broken.detail
     assert f"{bare.connection.alias}-000001" in broken.what
     with pytest.raises(PromisesBroken, match=word):
-        require_invariants(outcomes, bare.connection)
-    assert write_index(bare.client, bare.connection) is None
+        require_invariants(outcomes, bare.connection.alias)
+    assert write_index(bare.cluster) is None
 
 
 def test_a_template_with_our_alias_in_it_is_a_broken_promise(bare: Lab) -> None:
@@ -117,9 +121,9 @@ def test_a_harmless_neighbour_is_a_warning(bare: Lab) -> None:
             True,
             True,
         ]
-        found = findings(bare.client, bare.connection, inspect_server(bare.client))
+        found = violations(bare)
         assert {it.severity for it in found} == {Severity.WARNING}
-        assert write_index(bare.client, bare.connection) is not None
+        assert write_index(bare.cluster) is not None
     finally:
         bare.client.indices.delete_template(name=legacy)
 
@@ -137,5 +141,5 @@ def test_a_write_index_that_was_made_otherwise_is_found_and_replaced(bare: Lab) 
     assert {it.what for it in broken} == {f"the write index {first}"}
     assert any("eventDate" in it.detail and "--rollover" in it.detail for it in broken)
     assert f"index {first}" in with_result(outcomes, Result.OUTDATED)
-    require_invariants(set_up(bare, rollover=True), bare.connection)
-    assert findings(bare.client, bare.connection, inspect_server(bare.client)) == []
+    require_invariants(set_up(bare, rollover=True), bare.connection.alias)
+    assert violations(bare) == []

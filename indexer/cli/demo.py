@@ -1,0 +1,28 @@
+"""`indexer demo`: everything on one machine."""
+
+from typing import Annotated
+
+import typer
+
+from indexer.cli.common import progress, show
+from indexer.settings import options
+
+
+@options
+def demo(
+    entries: Annotated[
+        int, typer.Option(metavar="N", help="Number of entries in the sample log.", min=100)
+    ] = 20_000,
+    keep: Annotated[
+        bool, typer.Option("--keep", help="Leave the server running, and print how to stop it.")
+    ] = False,
+) -> None:
+    """Try everything: start an embedded Elasticsearch, index a sample log, verify it, and show what is in it.
+
+    Example: indexer demo --keep
+    """
+    from indexer.demo.demonstration import demonstrate  # noqa: PLC0415
+
+    demonstrate(
+        entries, keep=keep, say=print, show=lambda result: show(result, json=False), progress=progress
+    )

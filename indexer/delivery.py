@@ -1,0 +1,115 @@
+"""What is in flight, what is delivered, and the checkpoint of it. The pipeline is the only user."""
+
+import threading
+import time
+from collections import deque
+from dataclasses import dataclass, field
+
+from indexer.events import Events, Progress, Totals
+from indexer.reading.batch import AckPosition
+from indexer.reading.tail import Tail
+from indexer.writing.batches import Batch
+from indexer.writing.checkpoint import Checkpoint, StateDirectory
+from indexer.writing.target import Target
+
+CHECKPOINT_EVERY = 1.0
+"""Seconds between checkpoints while something is delivered."""
+AHEAD = 8
+"""Batches for each sender that may be delivered before an older one is."""
+
+
+@dataclass(slots=True, eq=False)
+class InFlightBatch:
+    """A batch between its hand-over to a sender and its acknowledgement."""
+
+    batch: Batch[AckPosition]
+    started: float
+    done: threading.Event = field(default_factory=threading.Event)
+    totals: Totals | None = None
+    """What became of it; None if the indexer stopped before."""
+    failure: BaseException | None = None
+
+
+class Delivery:
+    """Acknowledges batches in the order in which they were read, so that what a checkpoint says has no gap."""
+
+    def __init__(
+        self, tail: Tail, target: Target, state: StateDirectory, start: Checkpoint, events: Events
+    ) -> None:
+        """`start` is the checkpoint that this run goes on from."""
+        self._tail = tail
+        self._target = target
+        self._state = state
+        self._start = start
+        self._events = events
+        self.in_flight: deque[InFlightBatch] = deque()
+        self.totals = start.totals
+        """What became of all lines since the state directory began."""
+        self._unsaved = False
+        self._saved_at = 0.0
+
+    @property
+    def directory(self) -> str:
+        """The state directory."""
+        return str(self._state.directory)
+
+    # ---- in flight
+
+    def add(self, batch: Batch[AckPosition]) -> InFlightBatch:
+        """Note that a batch is handed to a sender."""
+        in_flight = InFlightBatch(batch, time.monotonic())
+        self.in_flight.append(in_flight)
+        return in_flight
+
+    def has_room(self, senders: int) -> bool:
+        """Tell whether a sender is idle, and not too much is delivered out of order."""
+        undelivered = sum(not it.done.is_set() for it in self.in_flight)
+        return undelivered < senders and len(self.in_flight) < AHEAD * senders
+
+    def progress(self) -> Progress:
+        """How far the indexer is. To be called by the thread that reads."""
+        undelivered = [it for it in self.in_flight if not it.done.is_set()]
+        return Progress(
+            logs=self._tail.progress(),
+            batches=len(undelivered),
+            bytes=sum(len(it.batch.body.data) for it in undelivered),
+            oldest=max((time.monotonic() - it.started for it in undelivered), default=0.0),
+            totals=self.totals,
+        )
+
+    # ---- delivered
+
+    def acknowledge(self) -> None:
+        """Acknowledge what is delivered, in order and without a gap. Raises what a sender raised."""
+        while self.in_flight and (oldest := self.in_flight[0]).done.is_set():
+            if oldest.failure is not None:
+                raise oldest.failure
+            if oldest.totals is None:
+                return
+            self.in_flight.popleft()
+            for position in oldest.batch.tickets:
+                self._tail.acknowledge(position)
+            self.totals += oldest.totals
+            self._unsaved = True
+            self._events.batch_acknowledged(oldest.totals, time.monotonic() - oldest.started)
+
+    # ---- remembered
+
+    def save_if_due(self) -> None:
+        """Write a checkpoint now and then, if there is something new."""
+        if self._unsaved and time.monotonic() - self._saved_at >= CHECKPOINT_EVERY:
+            self.save()
+
+    def save(self) -> None:
+        """Write the checkpoint; if that fails, the one before still holds."""
+        self._saved_at = time.monotonic()
+        start = self._start
+        write_index = self._target.settled or start.write_index
+        checkpoint = Checkpoint(start.cluster, start.alias, write_index, self.totals, self._tail.records())
+        try:
+            self._state.save(checkpoint)
+        except OSError as error:
+            self._events.checkpoint_failed(self.directory, error.strerror or str(error))
+            return
+        self._unsaved = False
+        self._events.checkpoint_written()

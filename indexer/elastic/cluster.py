@@ -1,0 +1,42 @@
+"""A cluster as the commands use it: the client, the settings it was made from, and the server that answers."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+
+from elasticsearch import Elasticsearch
+
+from indexer.elastic.client import connect, display_url, translate_errors
+from indexer.elastic.server import Server, inspect_server
+from indexer.settings import Connection
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """A client and its settings. May be used by several threads."""
+
+    client: Elasticsearch
+    connection: Connection
+
+    @property
+    def alias(self) -> str:
+        """The write alias."""
+        return self.connection.alias
+
+    @property
+    def url(self) -> str:
+        """The addresses, without users and passwords."""
+        return display_url(self.connection)
+
+    @cached_property
+    def server(self) -> Server:
+        """Product and version, asked for at the first use. Raises what the client raises."""
+        return inspect_server(self.client)
+
+
+@contextmanager
+def connected(connection: Connection, *, expects: int = 0) -> Iterator[Cluster]:
+    """Connect; within it, errors of the client are raised as Fatal. `expects` is that of `connect`."""
+    with connect(connection, expects=expects) as client, translate_errors(connection):
+        yield Cluster(client, connection)
