@@ -1,10 +1,10 @@
-"""`indexer run`: everything that is needed is checked or waited for, put together, run, and let go."""
+"""`indexer run`: connects reading, writing, the pipeline and monitoring, and runs them."""
 
 import resource
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import elastic_transport
 import elasticsearch
@@ -29,10 +29,25 @@ from indexer.writing.dead_letters import PROMPT, DeadLetterStore
 from indexer.writing.spool import DeadLetterFiles
 from indexer.writing.target import Target
 
-ASK_AGAIN = 2.0
-"""Seconds between looks whether a cluster that is not ready has become so."""
-ANSWERED_WITHIN = 4.0
-"""Seconds for an answer to such a look, at most: a stop waits as long."""
+PROBE_EVERY = 2.0
+"""Seconds between probes of a cluster that is not ready."""
+PROBE_TIMEOUT = 4.0
+"""Seconds for the answer to a probe, at most: a stop waits as long."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunOptions:
+    """What to index, where to, and how."""
+
+    logs: LogFiles
+    connection: Connection
+    state: State
+    delivery: Delivery = field(default_factory=Delivery)
+    once: bool = False
+    """Index the existing log files, then stop."""
+    rollover_policy: RolloverPolicy | None = None
+    """Roll the alias over and delete old indices."""
+    monitoring: Monitoring | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,109 +59,96 @@ class Report:
     """Files that could not be read to their end, with the reason."""
 
 
-def run(
-    logs: LogFiles,
-    connection: Connection,
-    delivery: Delivery,
-    state: State,
-    events: Events,
-    stop: threading.Event,
-    *,
-    once: bool,
-    rollover_policy: RolloverPolicy | None = None,
-    monitoring: Monitoring | None = None,
-) -> Report:
-    """Index log files until `stop` is set, or (`once`) what is there. Raises Fatal.
+def run(options: RunOptions, events: Events, stop: threading.Event) -> Report:
+    """Index log files until `stop` is set, or (`once`) the existing ones. Raises Fatal.
 
-    Without `once` it waits for a cluster that is not there or not set up, and says so to `events`. With `ageing` it
-    rolls the alias over and deletes old indices as well; with an address in `monitoring` it can be watched there.
+    Without `once` it waits for a cluster that cannot be reached or is not set up, and reports that to `events`.
     """
-    scope = logs.scope(connection, state)
+    logs, connection, once = options.logs, options.connection, options.once
+    scope = logs.scope(connection, options.state)
     if once:
         files.require(logs.paths, scope)
-    _allow_many_files()
+    _raise_file_limit()
     with (
-        checkpoint.StateDirectory(state.state_dir) as held,
+        checkpoint.StateDirectory(options.state.state_dir) as state,
         connect(connection) as client,
-        _watched(monitoring, connection, held, events) as told,
+        _monitored(options, state, events) as broadcast,
     ):
-        for each in checkpoint.open_to_others(held.directory):
-            told.state_open_to_others(each)
+        for each in checkpoint.open_to_others(state.directory):
+            broadcast.state_open_to_others(each)
         cluster = Cluster(client, connection)
-        behind = _wait_for_alias(cluster, told, stop, once=once)
-        if behind is None:
+        alias = _wait_for_alias(cluster, broadcast, stop, once=once)
+        if alias is None:
             return Report(Totals(), {})
-        start = _start(held, client, connection, told)
-        told.connected(start.cluster, behind.write)
-        if rollover_policy is not None:
-            start_rollover_loop(connection, rollover_policy, told, stop)
-        if not files.find(logs.paths, scope).found and not once:
-            told.waiting(f"No log file at {', '.join(map(globbing.as_text, logs.paths))} yet.")
-        local = DeadLetterFiles(held.directory, delivery.max_spool_bytes)
-        local.sweep(held)
+        start = _start(state, cluster, broadcast)
+        broadcast.connected(start.cluster, alias.write)
+        if options.rollover_policy is not None:
+            start_rollover_loop(connection, options.rollover_policy, broadcast, stop)
+        if not once and not files.find(logs.paths, scope).found:
+            broadcast.waiting(f"No log file at {', '.join(map(globbing.as_text, logs.paths))} yet.")
+        spool = DeadLetterFiles(state.directory, options.delivery.max_spool_bytes)
+        spool.sweep(state)
         tail = Tail(
             logs.paths,
             start.files,
-            limit=delivery.max_line_bytes,
+            limit=options.delivery.max_line_bytes,
             once=once,
-            events=told,
+            events=broadcast,
             scope=scope,
-            spool=local,
+            spool=spool,
         )
-        target = Target(cluster, behind, start.write_index)
-        sender = Sender(client, target, told, stop)
+        target = Target(cluster, alias, start.write_index)
+        sender = Sender(client, target, broadcast, stop)
         pipeline = Pipeline(
             tail=tail,
             sender=sender,
-            dead_letters=_dead_letters(client, connection, delivery, local, told, stop, sender),
-            delivery=delivering.Delivery(tail, target, held, start, told),
-            events=told,
-            batch_bytes=delivery.batch_bytes,
-            senders=delivery.senders,
+            dead_letters=_dead_letters(options, client, spool, sender, broadcast, stop),
+            delivery=delivering.Delivery(tail, target, state, start, broadcast),
+            events=broadcast,
+            batch_bytes=options.delivery.batch_bytes,
+            senders=options.delivery.senders,
         )
-        totals = pipeline.run(stop, delivery.poll_interval, once=once) - start.totals
-        told.stopped(totals)
+        totals = pipeline.run(stop, options.delivery.poll_interval, once=once) - start.totals
+        broadcast.stopped(totals)
         return Report(totals, tail.failures if once else {})
 
 
 def _dead_letters(
+    options: RunOptions,
     client: Elasticsearch,
-    connection: Connection,
-    delivery: Delivery,
-    local: DeadLetterFiles,
+    spool: DeadLetterFiles,
+    sender: Sender,
     events: Events,
     stop: threading.Event,
-    sender: Sender,
 ) -> DeadLetterStore:
+    connection = options.connection
     prompt = client.options(request_timeout=min(connection.request_timeout, PROMPT))
-    return DeadLetterStore(
-        prompt, connection.rejected, local, delivery.batch_bytes, events, stop, sender.accepts_probe
-    )
+    size = options.delivery.batch_bytes
+    return DeadLetterStore(prompt, connection.rejected, spool, size, events, stop, sender.accepts_probe)
 
 
 @contextmanager
-def _watched(
-    monitoring: Monitoring | None, connection: Connection, held: checkpoint.StateDirectory, events: Events
-) -> Iterator[Events]:
-    """Give the listener to tell; with an address, what it is told can be seen there. Raises CannotListen."""
-    if monitoring is None or monitoring.monitoring_address is None:
+def _monitored(options: RunOptions, state: checkpoint.StateDirectory, events: Events) -> Iterator[Events]:
+    """Yield the listener for all events; with an address, metrics and health are served. Raises CannotListen."""
+    address = options.monitoring.monitoring_address if options.monitoring else None
+    if address is None:
         yield Broadcast(events)
         return
-    from indexer.monitoring.service import monitored  # noqa: PLC0415 - it costs a while and some megabytes
+    from indexer.monitoring.service import monitored  # noqa: PLC0415 - it costs time and some megabytes
 
-    with monitored(monitoring.monitoring_address, connection, held.directory, events) as told:
-        yield told
+    with monitored(address, options.connection, state.directory, events) as broadcast:
+        yield broadcast
 
 
-def _allow_many_files() -> None:
-    """Each log being read is held open, so that its deletion loses nothing."""
+def _raise_file_limit() -> None:
+    """Each log is held open while it is read, so that its deletion loses nothing."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def _wait_for_alias(cluster: Cluster, events: Events, stop: threading.Event, *, once: bool) -> Backing | None:
     if not once:
-        seconds = min(cluster.connection.request_timeout, ANSWERED_WITHIN)
+        seconds = min(cluster.connection.request_timeout, PROBE_TIMEOUT)
         connection = replace(cluster.connection, request_timeout=seconds)
         cluster = Cluster(cluster.client.options(request_timeout=seconds), connection)
     while not stop.is_set():
@@ -157,34 +159,29 @@ def _wait_for_alias(cluster: Cluster, events: Events, stop: threading.Event, *, 
             if once or not reason.retryable:
                 raise
             events.waiting(str(reason))
-            stop.wait(ASK_AGAIN)
+            stop.wait(PROBE_EVERY)
     return None
 
 
-def _start(
-    held: checkpoint.StateDirectory, client: Elasticsearch, connection: Connection, events: Events
-) -> Checkpoint:
-    """The checkpoint to go on from. Raises StateUnusable if it speaks of another cluster or alias."""
-    cluster = _cluster(client)
-    found, damaged = held.load()
+def _start(state: checkpoint.StateDirectory, cluster: Cluster, events: Events) -> Checkpoint:
+    """The checkpoint to go on from. Raises StateUnusable if it belongs to another cluster or alias."""
+    alias, uuid = cluster.alias, _cluster_uuid(cluster.client)
+    found, damaged = state.load()
     if damaged:
-        aside = held.directory / checkpoint.DAMAGED
-        events.checkpoint_failed(
-            str(held.directory), f"it was damaged, and is now {aside}; all logs are read anew"
-        )
-    for ours, theirs, what in ((connection.alias, found.alias, "alias"), (cluster, found.cluster, "cluster")):
+        aside = state.directory / checkpoint.DAMAGED
+        reason = f"it was damaged and is now {aside}; all logs are read again"
+        events.checkpoint_failed(str(state.directory), reason)
+    for ours, theirs, what in ((alias, found.alias, "alias"), (uuid, found.cluster, "cluster")):
         if ours is not None and theirs is not None and ours != theirs:
-            reason = f"its checkpoint speaks of {what} {theirs!r}, and this is {ours!r}"
-            raise StateUnusable(path=held.directory, reason=reason)
-    return Checkpoint(
-        cluster or found.cluster, connection.alias, found.write_index, found.totals, found.files
-    )
+            reason = f"its checkpoint belongs to {what} {theirs!r}, and this is {ours!r}"
+            raise StateUnusable(path=state.directory, reason=reason)
+    return Checkpoint(uuid or found.cluster, alias, found.write_index, found.totals, found.files)
 
 
-def _cluster(client: Elasticsearch) -> str | None:
-    """The cluster's uuid, if we may know it."""
+def _cluster_uuid(client: Elasticsearch) -> str | None:
+    """The cluster's uuid, if the user may read it."""
     try:
-        prompt = client.options(request_timeout=ANSWERED_WITHIN)
+        prompt = client.options(request_timeout=PROBE_TIMEOUT)
         with reading_answer():
             uuid = prompt.cluster.state(metric="version", filter_path="cluster_uuid").get("cluster_uuid")
     except (elasticsearch.ApiError, elastic_transport.TransportError):

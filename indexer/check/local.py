@@ -40,7 +40,7 @@ def state(directory: Path, alias: str) -> Iterator[Finding]:
         yield failed(Topic.STATE, StateUnusable(path=directory, reason=reason))
         return
     if remembered is not None and remembered.alias not in {None, alias}:
-        reason = f"its checkpoint speaks of alias {remembered.alias!r}, and this is {alias!r}"
+        reason = f"its checkpoint belongs to alias {remembered.alias!r}, and this is {alias!r}"
         yield failed(Topic.STATE, StateUnusable(path=directory, reason=reason))
         return
     if remembered is None and (directory / checkpoint.NAME).exists():

@@ -55,6 +55,7 @@ def run(
     Example: indexer run --elasticsearch-url https://es:9200 /opt/zoomdata/logs
     """
     from indexer.monitoring import Logs, logger  # noqa: PLC0415
+    from indexer.run import RunOptions  # noqa: PLC0415
     from indexer.run import run as run_indexer  # noqa: PLC0415
 
     if STANDARD_INPUT in logs.paths and not once:
@@ -68,18 +69,10 @@ def run(
     if once and not on_command_line(context, "monitoring_address"):
         # In the environment it is the address of the indexer that follows, such as in the same container.
         monitoring = replace(monitoring, monitoring_address=None)
+    policy = rollover_policy if rollover else None
+    chosen = RunOptions(logs, connection, state, delivery, once, policy, monitoring)
     with progress(logs.paths, level=level) if once else nullcontext(Logs(logger(level))) as listener:
-        report = run_indexer(
-            logs,
-            connection,
-            delivery,
-            state,
-            listener,
-            stop,
-            once=once,
-            rollover_policy=rollover_policy if rollover else None,
-            monitoring=monitoring,
-        )
+        report = run_indexer(chosen, listener, stop)
     if once:
         _conclude(report, stop)
 

@@ -14,7 +14,7 @@ from indexer.elastic.cluster import connected
 from indexer.events import Events
 from indexer.report.queries import Period
 from indexer.report.report import ExtraMissing, available, write
-from indexer.run import run
+from indexer.run import RunOptions, run
 from indexer.settings import Connection, Delivery, LogFiles, State
 from indexer.setup.templates import install
 from indexer.show import Tabular
@@ -75,9 +75,8 @@ def _index(
 ) -> None:
     started = time.monotonic()
     with progress([log]) as listener:
-        totals = run(
-            LogFiles([log]), connection, Delivery(), state, listener, threading.Event(), once=True
-        ).totals
+        options = RunOptions(LogFiles([log]), connection, state, once=True)
+        totals = run(options, listener, threading.Event()).totals
     seconds = time.monotonic() - started
     say(
         f"{totals.created:,} of {totals.read:,} lines indexed in {seconds:.1f} s; {totals.rejected:,} rejected lines (dead letters)."

@@ -16,7 +16,7 @@ from pathlib import Path
 from noticing import Inotify, Polling
 
 from indexer.events import Events, Totals
-from indexer.run import run
+from indexer.run import RunOptions, run
 from indexer.settings import Connection, Delivery, LogFiles, State
 
 
@@ -65,15 +65,9 @@ def main() -> None:
     heard = Acknowledgements(sum(path.stat().st_size for path in paths))
     stop = (Inotify if way == "inotify" else Polling)(paths, int(milliseconds) / 1000)
     threading.Thread(target=obey, args=(heard, stop), daemon=True).start()
-    run(
-        LogFiles(logs),
-        Connection(elasticsearch_url=[url]),
-        Delivery(poll_interval=stop.seconds),
-        State(state_dir=Path(state)),
-        heard,
-        stop,
-        once=False,
-    )
+    connection = Connection(elasticsearch_url=[url])
+    delivery = Delivery(poll_interval=stop.seconds)
+    run(RunOptions(LogFiles(logs), connection, State(state_dir=Path(state)), delivery), heard, stop)
     print(heard)
 
 

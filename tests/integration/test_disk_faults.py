@@ -145,7 +145,7 @@ def test_a_torn_checkpoint(faulty: FaultyLab, spoil: Callable[[bytes], bytes]) -
     path.write_bytes(torn)
     done = faulty.command("run", "--once", "--batch-bytes", str(SMALL), faulty.logs)
     assert done.returncode == 0, done.stderr
-    assert "all logs are read anew" in done.stderr
+    assert "all logs are read again" in done.stderr
     assert (faulty.state.state_dir / DAMAGED).read_bytes() == torn
     assert faulty.prove(lines).duplicates == 1000
 

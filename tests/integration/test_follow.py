@@ -129,7 +129,7 @@ def test_it_goes_on_where_it_stopped(lab: Lab) -> None:
 
 def test_it_waits_for_the_template_and_says_so_once(bare: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     """It asks again and again, and begins by itself when the template is there."""
-    monkeypatch.setattr(run, "ASK_AGAIN", 0.01)
+    monkeypatch.setattr(run, "PROBE_EVERY", 0.01)
     log = structlog.testing.CapturingLogger()
     bare.log(joined(numbered(5)))
     with bare.following(listeners=[monitoring.Logs(log)]) as following:
@@ -144,7 +144,7 @@ def test_it_waits_for_the_template_and_says_so_once(bare: Lab, monkeypatch: pyte
 
 def test_it_waits_for_the_server(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     """Started before Elasticsearch is, it begins by itself when that answers."""
-    monkeypatch.setattr(run, "ASK_AGAIN", 0.01)
+    monkeypatch.setattr(run, "PROBE_EVERY", 0.01)
     lab.log(joined(numbered(5)))
     with serving(relaying(lab.connection.elasticsearch_url[0]), listening=False) as relay:
         late = Connection(elasticsearch_url=[address(relay)], alias=lab.connection.alias)

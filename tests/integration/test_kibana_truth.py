@@ -17,8 +17,8 @@ from indexer.events import Events
 from indexer.kibana import rules
 from indexer.kibana.dashboards import saved_objects
 from indexer.kibana.saved_objects import Naming, SavedObject
-from indexer.run import run
-from indexer.settings import Connection, Delivery, LogFiles, State
+from indexer.run import RunOptions, run
+from indexer.settings import Connection, LogFiles, State
 from indexer.setup.templates import install
 from tests.conftest import TestServer, delete_all
 from tests.support import kibana_counted as counted
@@ -71,7 +71,7 @@ def week(server: TestServer, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     with connect(connection) as client:
         install(Cluster(client, connection))
         state = State(directory / "state")
-        run(LogFiles([str(log)]), connection, Delivery(), state, Events(), threading.Event(), once=True)
+        run(RunOptions(LogFiles([str(log)]), connection, state, once=True), Events(), threading.Event())
         client.indices.refresh(index=f"{connection.alias}*")
         hits = client.search(index=connection.rejected, size=100)["hits"]["hits"]
         lines = [orjson.loads(line) for line in sample.entries(ENTRIES, end=END)]

@@ -21,8 +21,8 @@ from indexer.report.queries import Period
 from indexer.report.report import write
 from indexer.report.results import OTHERS
 from indexer.report.sections import SavedSearch, sections
-from indexer.run import run
-from indexer.settings import Connection, Delivery, LogFiles, State
+from indexer.run import RunOptions, run
+from indexer.settings import Connection, LogFiles, State
 from indexer.setup.templates import install
 from tests.conftest import TestServer, delete_all
 from tests.support import kibana_counted as counted
@@ -72,7 +72,7 @@ def report(server: TestServer, tmp_path_factory: pytest.TempPathFactory) -> Iter
 def index(log: Path, connection: Connection) -> None:
     """Index a log, and refresh."""
     state = State(log.parent / f"state of {log.name}")
-    run(LogFiles([str(log)]), connection, Delivery(), state, Events(), threading.Event(), once=True)
+    run(RunOptions(LogFiles([str(log)]), connection, state, once=True), Events(), threading.Event())
     with connect(connection) as client:
         client.indices.refresh(index=connection.alias)
 

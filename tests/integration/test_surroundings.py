@@ -315,7 +315,7 @@ def test_a_state_of_another_alias(lab: Lab, log: Path) -> None:
     lab.run(log)
     checkpoint = lab.state.state_dir / "checkpoint.json"
     checkpoint.write_text(checkpoint.read_text().replace(lab.connection.alias, "another"))
-    assert "its checkpoint speaks of alias 'another'" in said(lab.command("run", "--once", log))
+    assert "its checkpoint belongs to alias 'another'" in said(lab.command("run", "--once", log))
 
 
 def test_a_closed_pipe_is_no_crash(lab: Lab, log: Path) -> None:

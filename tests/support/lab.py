@@ -22,7 +22,7 @@ from elasticsearch import Elasticsearch
 from indexer.elastic.client import connect
 from indexer.elastic.cluster import Cluster
 from indexer.events import Broadcast, Events
-from indexer.run import Report, run
+from indexer.run import Report, RunOptions, run
 from indexer.settings import Connection, Delivery, LogFiles, Monitoring, RolloverPolicy, State
 from indexer.setup.templates import install
 from indexer.verify.findings import Verification
@@ -163,7 +163,8 @@ class Lab:
     ) -> Report:
         """Call what the command calls."""
         named = [str(path) for path in paths] or [str(self.logs)]
-        return run(LogFiles(named), self.connection, Delivery(**delivery), self.state, events, stop, **how)
+        logs, delivery_options = LogFiles(named), Delivery(**delivery)
+        return run(RunOptions(logs, self.connection, self.state, delivery_options, **how), events, stop)
 
     def verify(self, *paths: Path | str, repair: bool = False, **delivery: Any) -> Verification:
         """`indexer verify`, in this process."""

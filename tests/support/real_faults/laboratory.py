@@ -111,7 +111,7 @@ def behind_proxy(lab: Lab, monkeypatch: pytest.MonkeyPatch, **connection: Any) -
     """Put the proxy in front of a laboratory's server, and shorten the waits between tries."""
     monkeypatch.setattr(request, "RETRY_WAIT", (0.01, 0.1))
     monkeypatch.setattr(request, "FIX_WAIT", (0.01, 0.1))
-    monkeypatch.setattr(run, "ASK_AGAIN", 0.01)
+    monkeypatch.setattr(run, "PROBE_EVERY", 0.01)
     with Proxy(lab.connection.elasticsearch_url[0]) as proxy:
         through = replace(lab.connection, elasticsearch_url=[proxy.url], **connection)
         yield FaultyLab(through, lab.client, lab.logs, lab.state, lab.connection, proxy)
