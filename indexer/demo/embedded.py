@@ -61,7 +61,7 @@ rootLogger.appenderRef.console.ref = console
 """All logs on standard output, where configuration errors and messages of Java are too."""
 
 
-def complaints(log: str, limit: int = 8) -> str:
+def log_errors(log: str, limit: int = 8) -> str:
     """The errors in a server's log without stack traces, then its last lines."""
     lines = [line[:300] for line in log.splitlines() if line.strip() and not line.startswith((" ", "\t"))]
     errors = [
@@ -290,5 +290,5 @@ class Embedded:
             self._guard = None
 
     def _failed(self, reason: str) -> EmbeddedFailed:
-        errors = " | ".join(complaints(self.log.read_text(encoding="utf-8", errors="replace")).splitlines())
+        errors = " | ".join(log_errors(self.log.read_text(encoding="utf-8", errors="replace")).splitlines())
         return EmbeddedFailed(reason=reason, hint=f"Its log has: {errors}")

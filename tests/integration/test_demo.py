@@ -40,7 +40,7 @@ def demo() -> Iterator[Demonstration]:
         yield Demonstration(done.stdout, Path(directory))
 
 
-def test_it_tells_what_was_delivered_and_that_it_is_true(demo: Demonstration) -> None:
+def test_it_indexes_and_verifies(demo: Demonstration) -> None:
     """Each line is indexed and verified, or rejected and listed with the reason."""
     lines = ENTRIES + len(broken())
     assert f"{ENTRIES} of {lines} lines indexed" in demo.said

@@ -198,7 +198,7 @@ def test_listings(page: Page, report: Report) -> None:
 
 
 @pytest.mark.parametrize("name", PICTURES)
-def test_drawn(page: Page, name: str) -> None:
+def test_charts_are_visible(page: Page, name: str) -> None:
     """A chart has visible marks in colours that the page defines."""
     marks = f"[...document.querySelectorAll('#{name} .picture > :not(.narrow) svg [class*=\"mark-\"] path')]"
     visible = (
@@ -231,7 +231,7 @@ def test_fits(browser: Page, report: Report, width: int, scheme: str) -> None:
     assert browser.evaluate("getComputedStyle(document.querySelector('h1')).color") != ground
 
 
-def test_quiet_and_alone(page: Page, report: Report) -> None:
+def test_no_console_messages_and_no_requests(page: Page, report: Report) -> None:
     """The console is empty, and the page makes no requests."""
     assert page.said == []
     assert {it for it in page.requested if not it.startswith("data:")} == {report.file.resolve().as_uri()}
@@ -282,7 +282,7 @@ def test_any_period(browser: Page, report: Report, tmp_path: Path) -> None:
         assert browser.evaluate("document.querySelectorAll('#activity-types svg').length") == 2
 
 
-def test_odd_field(browser: Page, connection: Connection, tmp_path: Path) -> None:
+def test_field_that_is_not_numeric(browser: Page, connection: Connection, tmp_path: Path) -> None:
     """A field that is not numeric in an index has a message, and the other panels are shown."""
     odd = b'{"eventDate":"2026-05-10 10:00:00.000","user":"a","activityType":"REQUEST","uri":"/","requestTime":"n/a"}'
     log = tmp_path / "zoomdata-activity.log"

@@ -48,7 +48,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_no_name_does_anything(browser: Page, file: Path, scheme: str) -> None:
+def test_names_have_no_effect(browser: Page, file: Path, scheme: str) -> None:
     """No script, handler, style or link of a log has an effect; there are no requests."""
     browser.requested.clear()
     browser.open(file, dark=scheme == "dark")

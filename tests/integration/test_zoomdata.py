@@ -264,7 +264,7 @@ def test_a_connection_that_zoomdata_cannot_make_is_not_kept(bench: Bench) -> Non
     assert bench.there.changed() == []
 
 
-def test_whoever_may_not_is_told_what_it_takes(bench: Bench) -> None:
+def test_a_missing_privilege_is_named(bench: Bench) -> None:
     """Before anything is changed."""
     bench.zoomdata = replace(bench.zoomdata, zoomdata_username="viewer")
     with pytest.raises(ZoomdataForbids, match="administrator of the account"):
@@ -272,7 +272,7 @@ def test_whoever_may_not_is_told_what_it_takes(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize("version", ["6.8.2", "5.9.0", "2.6.1"])
-def test_an_old_zoomdata_is_told_with_what_to_type(bench: Bench, version: str) -> None:
+def test_an_old_zoomdata_is_an_error_with_the_manual_steps(bench: Bench, version: str) -> None:
     """The error has the manual steps."""
     bench.there.version, bench.there.context = {"version": version}, "/zoomdata"
     with pytest.raises(
@@ -292,7 +292,7 @@ def test_a_zoomdata_that_is_newer_or_tells_no_version_is_a_note(
     assert any("27 is newer" in note or "version of Zoomdata is unknown" in note for note in done.notes)
 
 
-def test_a_server_that_no_connector_is_for_is_doubted_or_refused(
+def test_a_server_without_a_connector_has_a_note_or_is_an_error(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A later version has a note; an earlier one is an error."""
@@ -312,7 +312,7 @@ def test_a_server_that_no_connector_is_for_is_doubted_or_refused(
         bench.connect()
 
 
-def test_a_connector_that_is_not_enabled_is_told(bench: Bench) -> None:
+def test_a_connector_that_is_not_enabled_is_an_error(bench: Bench) -> None:
     """The error lists the connectors, and says who enables them."""
     bench.there.types = [it | {"enabled": "elastic" not in it["name"].lower()} for it in bench.there.types]
     with pytest.raises(
@@ -324,7 +324,7 @@ def test_a_connector_that_is_not_enabled_is_told(bench: Bench) -> None:
         bench.connect()
 
 
-def test_a_parameter_that_is_not_known_is_asked_for(bench: Bench) -> None:
+def test_an_unknown_parameter_is_required(bench: Bench) -> None:
     """The error has its key for --parameter."""
     more = [*PARAMETERS, {"key": "REGION", "label": "Region", "required": True}]
     bench.there.types = [connector("8.0", "7.0", "9.9", parameters=more)]
@@ -335,7 +335,7 @@ def test_a_parameter_that_is_not_known_is_asked_for(bench: Bench) -> None:
     assert (told.returncode, "is not KEY=VALUE" in told.stderr) == (2, True)
 
 
-def test_somebody_elses_source_is_not_touched(bench: Bench) -> None:
+def test_a_foreign_source_is_not_changed(bench: Bench) -> None:
     """Nothing is changed."""
     bench.connect()
     source = bench.there.by_name(bench.alias)
@@ -347,7 +347,7 @@ def test_somebody_elses_source_is_not_touched(bench: Bench) -> None:
     assert [it.what for it in bench.remove().things] == [f"connection {bench.alias} (zoomdata-indexer)"]
 
 
-def test_a_source_over_a_connection_that_is_gone_is_told(bench: Bench) -> None:
+def test_a_source_over_a_deleted_connection_is_an_error(bench: Bench) -> None:
     """The connection was deleted in Zoomdata."""
     bench.connect()
     bench.there.connections.clear()
@@ -355,7 +355,7 @@ def test_a_source_over_a_connection_that_is_gone_is_told(bench: Bench) -> None:
         bench.connect()
 
 
-def test_fields_that_zoomdata_adds_to_a_view_by_itself_are_told(bench: Bench) -> None:
+def test_fields_that_zoomdata_adds_are_reported(bench: Bench) -> None:
     """The API cannot exclude them."""
     bench.there.adds = ("surplus",)
     done = bench.connect(views=True)
@@ -363,7 +363,7 @@ def test_fields_that_zoomdata_adds_to_a_view_by_itself_are_told(bench: Bench) ->
 
 
 @pytest.mark.parametrize("briefly", [False, True])
-def test_removing_takes_away_what_was_made_and_nothing_else(bench: Bench, briefly: bool) -> None:  # noqa: FBT001
+def test_remove_removes_only_what_connect_created(bench: Bench, briefly: bool) -> None:  # noqa: FBT001
     """Sources of other people and of an alias with a common prefix are kept."""
     bench.there.briefly = briefly
     bench.connect(views=True)
@@ -383,7 +383,7 @@ def test_removing_takes_away_what_was_made_and_nothing_else(bench: Bench, briefl
     assert bench.remove().things == ()
 
 
-def test_what_a_dashboard_uses_stays(bench: Bench) -> None:
+def test_a_source_that_a_dashboard_uses_is_kept(bench: Bench) -> None:
     """With its connection; everything else is removed."""
     bench.connect(views=True)
     bench.there.in_use = {f"{bench.alias}.vis"}
@@ -395,7 +395,7 @@ def test_what_a_dashboard_uses_stays(bench: Bench) -> None:
     assert not any(it.startswith("DELETE /connections") for it in bench.there.changed())
 
 
-def test_a_user_of_its_own_is_asked_for(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_zoomdata_requires_a_user_of_its_own(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """The indexer's own user is never used; user and password are both required."""
     cluster = bench.lab.cluster
     secured = replace(cluster, connection=replace(cluster.connection, username="admin"))
@@ -429,7 +429,7 @@ def test_addresses_of_several_nodes_become_one(urls: str, expected: str) -> None
 @pytest.mark.parametrize(
     "urls", ["http://one:9200, https://two:9200", "http://one/a, http://two/b", "(no address)"]
 )
-def test_addresses_that_are_not_alike_are_asked_for(urls: str) -> None:
+def test_addresses_that_differ_are_wrong_usage(urls: str) -> None:
     """They have no common connection string."""
     with pytest.raises(WrongUsage, match="--reader-url"):
         address(urls)

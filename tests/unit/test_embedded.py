@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from indexer.demo import installation
-from indexer.demo.embedded import complaints
+from indexer.demo.embedded import log_errors
 from indexer.demo.installation import Installation, Release, prepare, unpack
 from indexer.errors import EmbeddedFailed
 
@@ -59,7 +59,7 @@ def test_an_unpacked_tree_can_be_read_and_run_by_everyone(cache: Path, tmp_path:
         assert path.stat().st_mode & 0o777 == 0o755
 
 
-def test_what_is_in_the_cache_is_not_made_again(cache: Path, tmp_path: Path) -> None:
+def test_the_cache_is_not_filled_again(cache: Path, tmp_path: Path) -> None:
     """The second time, nothing is unpacked."""
     first = install(cache, archive(tmp_path))
     made: list[Path] = []
@@ -80,7 +80,7 @@ def test_an_installation_that_fails_leaves_nothing_behind(cache: Path) -> None:
     assert list(cache.iterdir()) == []
 
 
-def test_who_comes_second_takes_the_tree_of_the_first(cache: Path, tmp_path: Path) -> None:
+def test_of_two_processes_the_second_uses_the_tree_of_the_first(cache: Path, tmp_path: Path) -> None:
     """Two processes that unpack at once use the same complete tree, and no other is left."""
     path = archive(tmp_path)
 
@@ -142,7 +142,7 @@ def test_an_unknown_version_names_the_known_ones() -> None:
         prepare("1.2.3")
 
 
-def test_complaints_are_the_errors_of_a_log_without_stack_traces() -> None:
+def test_log_errors_have_no_stack_traces() -> None:
     """Each message once, without its stack trace."""
     log = """[2026-01-01T00:00:00,000][INFO ][o.e.n.Node] version[9.1.5]
 [2026-01-01T00:00:01,000][ERROR][o.e.b.Elasticsearch] fatal exception java.lang.Error: unknown setting [x]
@@ -150,14 +150,14 @@ def test_complaints_are_the_errors_of_a_log_without_stack_traces() -> None:
 ERROR: Elasticsearch died while starting up
 ERROR: Elasticsearch died while starting up
 """
-    assert complaints(log).splitlines() == [
+    assert log_errors(log).splitlines() == [
         "[2026-01-01T00:00:01,000][ERROR][o.e.b.Elasticsearch] fatal exception java.lang.Error: unknown setting [x]",
         "ERROR: Elasticsearch died while starting up",
     ]
 
 
-def test_complaints_end_with_the_last_lines_of_a_log() -> None:
+def test_log_errors_end_with_the_last_lines_of_a_log() -> None:
     """The last lines may have the reason, if a server hangs or Java writes it after the error."""
-    assert complaints("one\ntwo\nthree\n") == "two\nthree"
-    assert complaints("Error in the VM\nno manager\n") == "Error in the VM\nno manager"
-    assert complaints("") == "(the log is empty)"
+    assert log_errors("one\ntwo\nthree\n") == "two\nthree"
+    assert log_errors("Error in the VM\nno manager\n") == "Error in the VM\nno manager"
+    assert log_errors("") == "(the log is empty)"

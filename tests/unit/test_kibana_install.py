@@ -60,7 +60,7 @@ def run(*arguments: str) -> Result:
 
 
 @pytest.mark.parametrize("version", ["7.17.0", "7.17.28", "8.0.0", "8.19.16", "9.1.5", "9.5.0"])
-def test_everything_is_there(stand_in: StandIn, url: str, version: str) -> None:
+def test_all_objects_are_imported(stand_in: StandIn, url: str, version: str) -> None:
     """All versions from 7.17 import all objects, and the result has the URLs of the dashboards."""
     stand_in.version = version
     done = install(url)
@@ -72,7 +72,7 @@ def test_everything_is_there(stand_in: StandIn, url: str, version: str) -> None:
     ]
 
 
-def test_again(stand_in: StandIn, url: str) -> None:
+def test_second_install(stand_in: StandIn, url: str) -> None:
     """A second run is an update: the same objects, rules and connector, no more."""
     first = install(url, alerts=True)
     before = len(stand_in.objects)
@@ -84,7 +84,7 @@ def test_again(stand_in: StandIn, url: str) -> None:
     assert len(stand_in.connectors) == 1
 
 
-def test_beside_each_other(stand_in: StandIn, url: str) -> None:
+def test_several_installs(stand_in: StandIn, url: str) -> None:
     """Installs for two aliases, and in two spaces, leave each other alone."""
     stand_in.spaces.add("audit")
     for alias in ("zoomdata-activity", "other"):
@@ -130,7 +130,7 @@ def test_dry_run_of_alerts() -> None:
 
 
 @pytest.mark.parametrize("space", ["Finance", "a/b", "a b", "", "../x"])
-def test_no_identifier_of_a_space(space: str) -> None:
+def test_invalid_space(space: str) -> None:
     """A space's name instead of its identifier is wrong usage, and is not used in a URL."""
     result = run("--dry-run", "--space", space)
     assert result.exit_code == 2
@@ -214,7 +214,7 @@ def test_wrong_password(stand_in: StandIn, url: str, monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.parametrize("tells", [True, False])
-def test_nobody(stand_in: StandIn, url: str, monkeypatch: pytest.MonkeyPatch, tells: bool) -> None:  # noqa: FBT001
+def test_no_credentials(stand_in: StandIn, url: str, monkeypatch: pytest.MonkeyPatch, tells: bool) -> None:  # noqa: FBT001
     """Missing credentials are an error, even if Kibana answers 200 without its version."""
     monkeypatch.delenv("INDEXER_PASSWORD")
     stand_in.tells_version = tells
@@ -250,7 +250,7 @@ def test_alerting_not_ready(stand_in: StandIn, url: str, setting: str, cure: str
     assert stand_in.rules == {}
 
 
-def test_nobody_home() -> None:
+def test_no_answer() -> None:
     """The error for no answer names the option with the URL."""
     with StandIn().serving() as url:
         pass
@@ -265,7 +265,7 @@ def test_no_address(url: str) -> None:
         install(url)
 
 
-def test_something_else(stand_in: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_product(stand_in: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
     """Another product at the URL is an error."""
     stand_in.base_path = "/kibana"
     other = Response(200, {"tagline": "You Know, for Search"})

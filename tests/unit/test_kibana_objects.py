@@ -38,7 +38,7 @@ def titled(saved: SavedObject) -> str:
     return saved.id
 
 
-def test_what_is_there() -> None:
+def test_objects() -> None:
     """Two data views, the searches, and four dashboards with an introduction each; ids and titles are unique."""
     kinds = [it.type for it in OBJECTS]
     assert (kinds.count("index-pattern"), kinds.count("dashboard"), kinds.count("visualization")) == (2, 4, 4)
@@ -152,7 +152,7 @@ def test_visualization(saved: SavedObject) -> None:
 
 
 @pytest.mark.parametrize("saved", [it for it in OBJECTS if it.type in {"lens", "search"}], ids=titled)
-def test_questions(saved: SavedObject) -> None:
+def test_queries(saved: SavedObject) -> None:
     """Each query is in the part of KQL that these tests can parse."""
     if saved.type == "lens":
         asked = saved.attributes["state"]["query"]
@@ -272,7 +272,7 @@ def test_metrics(text: str, wanted: Metric) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "max", "median duration", "p200 duration", "top user", "time 1y"])
-def test_neither(text: str) -> None:
+def test_misspelt_descriptions(text: str) -> None:
     """A misspelt description is an error."""
     with pytest.raises(ValueError, match="is not a"):
         panels.metric(text)

@@ -34,12 +34,12 @@ END = datetime(2026, 5, 11, tzinfo=UTC)
         (9000, "auto", "30d"),
     ],
 )
-def test_bars(days: float, asked: str, interval: str) -> None:
+def test_intervals(days: float, asked: str, interval: str) -> None:
     """A bar has the interval of the panel, unless that makes too many bars."""
     assert Period(END - timedelta(days=days), END).interval(asked) == interval
 
 
-def test_questions() -> None:
+def test_kql() -> None:
     """Operators become upper case, except in quoted text; comparisons are rejected."""
     asked = kql_query('a: b and not c: "x and y" or d: (e or f)')["query_string"]["query"]
     assert asked == 'a: b AND NOT c: "x and y" OR d: (e OR f)'
@@ -62,7 +62,7 @@ def test_questions() -> None:
         ("Ève", None, "Ève"),
     ],
 )
-def test_words(value: object, kind: str | None, text: str) -> None:
+def test_values(value: object, kind: str | None, text: str) -> None:
     """Values are formatted."""
     assert formatting.value(value, kind) == text
 
@@ -112,7 +112,7 @@ def test_missing_extra(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         write(Connection(), Period(END - timedelta(days=7), END), tmp_path / "x.html")
 
 
-def test_no_place(tmp_path: Path) -> None:
+def test_missing_directory(tmp_path: Path) -> None:
     """A missing directory is an error before any request."""
     with pytest.raises(NotWritten, match="directory does not exist"):
         write(
@@ -145,7 +145,7 @@ FIGURES = (0.0, -0.0, -5.0, 5e-324, 1e308, -1e308, 1.7976931348623157e308, None,
 
 @pytest.mark.parametrize("kind", ["bars", "lines", "rows", "donut"])
 @pytest.mark.parametrize("unit", [None, "milliseconds", "bytes"])
-def test_any_name_and_any_figure_is_drawn(kind: str, unit: str | None) -> None:
+def test_any_name_and_any_number_has_a_chart(kind: str, unit: str | None) -> None:
     """vl-convert aborts the process for some characters and numbers."""
     day = 86_400_000
     named = [formatting.value(name) for name in ODD]
@@ -159,7 +159,7 @@ def test_any_name_and_any_figure_is_drawn(kind: str, unit: str | None) -> None:
 
 
 @pytest.mark.parametrize("value", ODD)
-def test_names_are_shown_without_what_steers(value: str) -> None:
+def test_names_are_shown_without_control_characters(value: str) -> None:
     """No control characters and no lone surrogates."""
     assert all(sign.isprintable() for sign in formatting.value(value))
 
@@ -174,7 +174,7 @@ def test_any_figure_fits_a_table(kind: str | None, value: float | None) -> None:
 
 
 @pytest.mark.parametrize("milliseconds", [-(2**63), -62_135_596_800_001, 0, 253_402_300_799_999])
-def test_a_bar_may_begin_before_all_time(milliseconds: int) -> None:
+def test_a_bar_may_begin_before_the_year_1(milliseconds: int) -> None:
     """The first bar begins before the period."""
     assert re.search(r"\d{2}:\d{2}$|\d{1,4}$", formatting.bar_start(milliseconds, timedelta(days=30)))
 
@@ -182,7 +182,7 @@ def test_a_bar_may_begin_before_all_time(milliseconds: int) -> None:
 @pytest.mark.parametrize(
     ("given", "ends"), [("0001-01-01T00:00+02:00", "2026-01-01"), ("2026-01-01", "9999-12-31T23:00-02:00")]
 )
-def test_a_time_beyond_all_is_wrong_usage(given: str, ends: str) -> None:
+def test_a_time_out_of_range_is_wrong_usage(given: str, ends: str) -> None:
     """Python cannot represent it in UTC."""
     with pytest.raises(typer.BadParameter, match="out of range in UTC"):
         _period(given, ends, "7d")

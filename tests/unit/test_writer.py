@@ -45,7 +45,7 @@ def test_it_writes_at_its_rate(log: Path) -> None:
     assert all(datetime.now(UTC) - date < timedelta(minutes=5) for date in dates[100:])
 
 
-def test_started_again_it_does_not_tell_the_past_again(log: Path) -> None:
+def test_a_restart_does_not_write_the_past_again(log: Path) -> None:
     """Otherwise the same week would be in the log twice."""
     log.parent.mkdir()
     log.write_bytes(b"{}\n")
@@ -72,7 +72,7 @@ def test_it_keeps_none(log: Path) -> None:
     assert [file.name for file in log.parent.iterdir()] == [log.name]
 
 
-def test_lines_that_are_none_follow(log: Path) -> None:
+def test_invalid_lines_follow(log: Path) -> None:
     """Invalid lines follow after each given number of new entries."""
     with pytest.raises(Enough):
         writer.write(log, rate=50, rotation=10**9, keep=1, past=100, broken_every=40)

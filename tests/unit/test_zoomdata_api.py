@@ -71,7 +71,7 @@ def test_a_context_that_is_given_is_taken(there: StandIn, settings: Zoomdata, en
     assert listed(replace(settings, zoomdata_url=f"{settings.zoomdata_url}/bi/tool{end}")) == []
 
 
-def test_a_wrong_context_is_told_with_what_was_tried(there: StandIn, settings: Zoomdata) -> None:
+def test_a_wrong_context_is_an_error_with_the_tried_paths(there: StandIn, settings: Zoomdata) -> None:
     """With and without a context in the URL; the target of a redirect is shown."""
     there.context = "/elsewhere"
     with pytest.raises(
@@ -82,7 +82,7 @@ def test_a_wrong_context_is_told_with_what_was_tried(there: StandIn, settings: Z
         listed(replace(settings, zoomdata_url=f"{settings.zoomdata_url}/zoom"))
 
 
-def test_a_page_is_no_zoomdata() -> None:
+def test_another_product() -> None:
     """Another product may answer 200 as well."""
     with (
         serving(always(200, b"<html>welcome</html>")) as other,
@@ -109,7 +109,7 @@ def test_a_version_is_read_from_whatever_form(body: Any, version: tuple[int, ...
     assert parse_version(body) == version
 
 
-def test_requests_are_as_the_interface_wants_them(there: StandIn, settings: Zoomdata) -> None:
+def test_requests_have_the_documented_form(there: StandIn, settings: Zoomdata) -> None:
     """The vendor's media types, and basic authentication in UTF-8."""
     with Api(settings) as api, pytest.raises(ZoomdataUnexpected, match="not found"):
         api.discover().change("PUT", "/connections/none", {}, "try")
@@ -118,7 +118,7 @@ def test_requests_are_as_the_interface_wants_them(there: StandIn, settings: Zoom
     assert last.headers["accept"].startswith("application/vnd.composer.v3+json")
 
 
-def test_a_user_in_the_address_is_one(there: StandIn, settings: Zoomdata) -> None:
+def test_a_user_in_the_address(there: StandIn, settings: Zoomdata) -> None:
     """Percent-encoded; it is not shown."""
     url = settings.zoomdata_url.replace("://", "://admin:p%C3%A4%3Ass%20w%C3%B6rd@")
     with Api(Zoomdata(url)) as api:
@@ -137,7 +137,7 @@ def test_a_user_in_the_address_is_one(there: StandIn, settings: Zoomdata) -> Non
         (Zoomdata("http://x", "admin", zoomdata_ca_certs=Path("ca.pem")), "to be https"),
     ],
 )
-def test_settings_that_make_no_sense_are_wrong_usage(given: Zoomdata, said: str) -> None:
+def test_invalid_settings_are_wrong_usage(given: Zoomdata, said: str) -> None:
     """Before anything is sent."""
     with pytest.raises(WrongUsage, match=said):
         Api(given)
@@ -160,7 +160,7 @@ def test_a_password_from_a_file(settings: Zoomdata, tmp_path: Path) -> None:
     assert listed(replace(settings, zoomdata_password_file=file)) == []
 
 
-def test_refusals_are_sentences(there: StandIn, settings: Zoomdata) -> None:
+def test_errors_have_a_message(there: StandIn, settings: Zoomdata) -> None:
     """The message has the user, the action, the reason, and what is required."""
     with pytest.raises(
         ZoomdataForbids,
@@ -192,12 +192,12 @@ def test_the_reason_is_read_from_the_body_of_an_error(body: Any, reason: str) ->
     assert error_reason(Answer(400, body, is_json=True, location=None)) == reason
 
 
-def test_a_page_in_place_of_an_answer_is_told() -> None:
+def test_a_page_instead_of_json_is_an_error() -> None:
     """The page of a proxy, after the context was found."""
     assert error_reason(Answer(502, None, is_json=False, location=None)) == "the answer is not JSON"
 
 
-def test_nobody_there_is_told(settings: Zoomdata) -> None:
+def test_no_answer(settings: Zoomdata) -> None:
     """Refused connections and unknown hosts."""
     with serving(always(200, b"")) as server:
         gone = address(server)
@@ -232,7 +232,7 @@ def test_all_pages_of_a_list_are_read(there: StandIn, settings: Zoomdata) -> Non
     assert [it.params.get("pageToken") for it in there.requests[-4:]] == [None, ["2"], ["4"], ["6"]]
 
 
-def test_a_list_that_is_not_wrapped_is_one_too() -> None:
+def test_a_list_without_a_wrapper() -> None:
     """As older versions answer."""
     with serving(always(200, b'["a","b"]')) as server, Api(Zoomdata(address(server), "admin")) as api:
         assert api.discover().get_list("/x", "look") == ["a", "b"]

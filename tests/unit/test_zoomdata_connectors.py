@@ -70,14 +70,14 @@ def test_the_connector_is_chosen_by_the_servers_version(
         assert bool(version_note(chosen, server)) is doubtful
 
 
-def test_where_only_the_connector_of_an_earlier_version_is_enabled_it_is_doubted() -> None:
+def test_a_connector_of_an_earlier_version_has_a_note() -> None:
     """For 8.x the one for 7.x may work, with a note."""
     assert best_connector([SEVEN], (8, 3, 0)) == SEVEN
     assert "is not supported" in str(version_note(SEVEN, (8, 3, 0)))
     assert best_connector([EIGHT], (7, 17, 0)) is None
 
 
-def test_without_a_range_the_name_tells_the_version_and_a_doubt_remains() -> None:
+def test_without_a_range_the_version_is_that_of_the_name_with_a_note() -> None:
     """The API description has the range, but it may be missing in answers."""
     seven, eight = elasticsearch_connectors(
         [{"id": "a", "name": "Elasticsearch 7.0"}, {"id": "b", "name": "x", "subStorageType": "ELASTIC_8_0"}]
@@ -123,21 +123,21 @@ def test_each_parameter_is_sent_as_the_interface_wants_it() -> None:
     "key",
     ["PROXY_PASSWORD", "TRUSTSTORE_PASSWORD", "AWS_USER", "SSH_USER", "MAGIC", "KEYSTORE_URL", "SNIFF_NODES"],
 )
-def test_what_is_not_sure_is_not_guessed(key: str) -> None:
+def test_unknown_parameters_are_not_filled_in(key: str) -> None:
     """A required parameter of unknown meaning is reported as missing."""
     filled, missing = fill_parameters(with_parameters(parameter(key, "Something")), ACCESS, {})
     assert filled == []
     assert [str(it) for it in missing] == [f"{key} (Something)"]
 
 
-def test_of_two_that_mean_the_same_neither_is_guessed() -> None:
+def test_ambiguous_parameters_are_not_filled_in() -> None:
     """Unless one is given."""
     twice = with_parameters(parameter("MAIN_URL"), parameter("OTHER_URL", required=False))
     assert fill_parameters(twice, ACCESS, {})[1][0].key == "MAIN_URL"
     assert values(twice, MAIN_URL="https://x:1") == {"MAIN_URL": "https://x:1"}
 
 
-def test_what_is_given_goes_first_and_has_to_exist() -> None:
+def test_given_values_have_precedence_and_must_exist() -> None:
     """An unknown key is wrong usage; the error lists the known keys."""
     chosen = with_parameters(*PARAMETERS)
     assert values(chosen, CLUSTER_NAME="other", AWS_REGION="eu")["CLUSTER_NAME"] == "other"

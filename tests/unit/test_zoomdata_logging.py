@@ -83,7 +83,7 @@ def test_only_what_differs_is_switched(
         (["all"], ["all"], "given for all"),
     ],
 )
-def test_what_makes_no_sense_is_wrong_usage(on: list[str], off: list[str], said: str) -> None:
+def test_contradictions_and_unknown_types_are_wrong_usage(on: list[str], off: list[str], said: str) -> None:
     """Before anything is switched."""
     with pytest.raises(WrongUsage, match=said):
         changes(NOW, on, off)
@@ -100,7 +100,7 @@ def test_an_administrator_of_an_account_is_no_supervisor(
         logging("--on", "all")
 
 
-def test_a_type_that_stays_as_it_is_is_told_with_the_line_to_type(there: StandIn, url: str) -> None:
+def test_an_unchanged_type_is_an_error_with_the_line_for_the_properties(there: StandIn, url: str) -> None:
     """Zoomdata accepts the request, but changes nothing."""
     there.stubborn = {"VIS_DATA"}
     with pytest.raises(
@@ -110,7 +110,7 @@ def test_a_type_that_stays_as_it_is_is_told_with_the_line_to_type(there: StandIn
     assert there.activities == NOW | {"RAW_DATA_EXPORT": True}
 
 
-def test_without_that_interface_the_lines_are_told(there: StandIn, url: str) -> None:
+def test_without_the_api_the_error_has_the_lines_for_the_properties(there: StandIn, url: str) -> None:
     """An old or a future version."""
     there.activities = None
     with pytest.raises(NotSwitched, match=r"activity\.USER=true, activity\.VIS=false; then restart"):
@@ -120,7 +120,7 @@ def test_without_that_interface_the_lines_are_told(there: StandIn, url: str) -> 
     assert properties({"A": True, "B": False}) == "activity.A=true, activity.B=false"
 
 
-def test_an_answer_of_another_form_is_not_guessed_at(there: StandIn, url: str) -> None:
+def test_an_answer_of_unknown_form_is_an_error(there: StandIn, url: str) -> None:
     """It is an error."""
     there.activities = {"content": []}  # type: ignore[dict-item]
     with pytest.raises(NotSwitched, match="has an unknown form"):

@@ -50,7 +50,7 @@ def test_without_aliases_everything_is_read_by_a_pattern_and_a_view_cannot_be() 
     assert data_entity("c1", ALL, ["logs-rejected", "other-000001"]) is None
 
 
-def test_a_source_over_everything_leaves_the_fields_to_zoomdata() -> None:
+def test_a_source_over_the_alias_leaves_the_fields_to_zoomdata() -> None:
     """A source over a view has the fields of its type, with their sub-fields and parent objects."""
     entity = {"id": "entries"}
     assert "nativeFields" not in source_body(ALL, entity, DESCRIBED)["storage"]["dataEntities"][0]
@@ -72,7 +72,7 @@ def test_a_field_is_known_by_its_name_in_elasticsearch() -> None:
     assert time_field(held("user")) is None
 
 
-def test_only_fields_that_have_appeared_since_are_lacking() -> None:
+def test_only_new_fields_are_missing() -> None:
     """For a source of a type, only fields of the type."""
     assert [original_name(it) for it in missing_fields(ALL, DESCRIBED, held("eventDate", "user"))] == [
         "ip",
@@ -87,7 +87,7 @@ def test_only_fields_that_have_appeared_since_are_lacking() -> None:
     assert missing_fields(VIS, DESCRIBED, held("eventDate", "user", "timeline", "user.raw")) == []
 
 
-def test_fields_that_a_type_has_not_are_told() -> None:
+def test_fields_that_a_type_lacks_are_reported() -> None:
     """Except fields that are hidden or derived in Zoomdata."""
     derived = held("mine")[0] | {"origin": {"type": "DERIVED"}}
     assert extra_fields(VIS, [*held("user", "ip", "type"), *held("secret", visible=False), derived]) == [
@@ -117,7 +117,7 @@ def test_the_time_bar_is_set_once() -> None:
 
 
 @pytest.mark.parametrize("other", ["logs2", "log", "logs.vis", "my-logs"])
-def test_the_mark_of_another_alias_is_not_ours(other: str) -> None:
+def test_the_marker_of_another_alias_is_ignored(other: str) -> None:
     """Two installations in one Zoomdata are independent."""
     assert is_managed({"description": ALL.description}, "logs")
     assert is_managed({"description": f"somebody wrote more. {marker('logs')}"}, "logs")
@@ -126,7 +126,7 @@ def test_the_mark_of_another_alias_is_not_ours(other: str) -> None:
     assert connection_name(other) != connection_name("logs")
 
 
-def test_a_source_tells_through_which_connection_it_reads() -> None:
+def test_the_connection_of_a_source() -> None:
     """For an index and for other entities; None if it is unknown."""
     body = source_body(ALL, data_entity("c1", ALL, None) or {}, [])
     assert connection_and_entity(body) == ("c1", "entries")
