@@ -12,6 +12,8 @@ from indexer.errors import AliasIsIndex, Fatal, NotInstalled, NoWriteIndex
 
 FIRST = "-000001"
 """The end of the first index's name; each rollover adds one (Elasticsearch guide, "Rollover")."""
+NAMED = 5
+"""How many of the newest indices an error names."""
 
 
 class NoAlias(Fatal):
@@ -54,7 +56,8 @@ def find_backing(cluster: Cluster) -> Backing | None:
     with reading_answer():
         write = [it for it in indices if held[it].get("is_write_index", len(held) == 1) is True]
     if not write:
-        raise NoWriteIndex(alias=alias, url=cluster.url, indices=", ".join(indices))
+        named = indices if len(indices) <= NAMED else ["…", *indices[-NAMED:]]
+        raise NoWriteIndex(alias=alias, url=cluster.url, indices=", ".join(named))
     return Backing(write[0], tuple(indices))
 
 
