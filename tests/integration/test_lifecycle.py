@@ -179,7 +179,7 @@ def test_check_tells_which_index_nobody_looks_after(lab: Lab) -> None:
         found = check(LogFiles([str(lab.logs)]), lab.connection, Indices(), lab.state)
         return [(it.state, it.what) for it in found if it.topic is Topic.LIFECYCLE]
 
-    assert looked_after() == [(Level.OK, f"policy {lab.connection.alias} looks after 1 index")]
+    assert looked_after() == [(Level.OK, f"policy {lab.connection.alias} manages 1 index")]
     lab.client.indices.rollover(alias=lab.connection.alias)
     first = behind(lab)[0]
     lab.client.indices.put_settings(index=first, settings={"index.lifecycle.name": None})

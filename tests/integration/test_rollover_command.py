@@ -69,7 +69,7 @@ def test_the_command_rolls_over_then_deletes_and_reports_it(filled: Lab) -> None
     assert behind(filled) == [*index(filled, 1, 2), f"{alias}-restored"]
     done = filled.command(*command)
     assert done.returncode == 0
-    assert f"{alias}-000003 takes entries from now on." in done.stdout
+    assert f"{alias}-000003 is the write index now." in done.stdout
     assert f"{alias}-000001 is deleted: its retention time has passed." in done.stdout
     assert behind(filled) == [*index(filled, 2, 3), f"{alias}-restored"]
     assert client.indices.exists(index=f"{alias}-000000")
