@@ -42,15 +42,18 @@ def install(
 
     Example: indexer kibana install --kibana-url https://kibana.example:5601 --space audit --alerts
     """
-    from indexer.kibana import install as dashboards  # noqa: PLC0415
+    from indexer.kibana.install import install as install_dashboards  # noqa: PLC0415
+    from indexer.kibana.install import naming  # noqa: PLC0415
 
     if not dry_run:
-        show(dashboards.install(connection, kibana, alerts=alerts, export_rows=export_rows), json)
+        show(install_dashboards(connection, kibana, alerts=alerts, export_rows=export_rows), json)
         return
-    from indexer.kibana import rules, saved_objects  # noqa: PLC0415
+    from indexer.kibana.dashboards import saved_objects  # noqa: PLC0415
+    from indexer.kibana.rules import rules  # noqa: PLC0415
+    from indexer.kibana.saved_objects import ndjson  # noqa: PLC0415
 
-    naming = dashboards.naming(connection, kibana)
-    write_data(saved_objects.ndjson(saved_objects.saved_objects(naming)).decode().removesuffix("\n"))
+    names = naming(connection, kibana)
+    write_data(ndjson(saved_objects(names)).decode().removesuffix("\n"))
     say(
         "Nothing was changed. To import this file in Kibana: Stack Management, Saved Objects, Import.",
         error=True,
@@ -58,7 +61,7 @@ def install(
     if alerts:
         from indexer.show import as_json  # noqa: PLC0415
 
-        for rule in rules.rules(naming, export_rows):
+        for rule in rules(names, export_rows):
             request = as_json(rule.with_connector("ID OF A SERVER LOG CONNECTOR"))
             say(f"POST /api/alerting/rule/{rule.id}", error=True)
             for line in request.splitlines():

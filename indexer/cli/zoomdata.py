@@ -50,12 +50,12 @@ def connect(
     """
     from indexer.elastic.cluster import connected  # noqa: PLC0415
     from indexer.zoomdata.api import Api  # noqa: PLC0415
-    from indexer.zoomdata.connect import Connecting  # noqa: PLC0415
+    from indexer.zoomdata.connect import connect as connect_zoomdata  # noqa: PLC0415
 
-    given = dict(_pair(each) for each in parameter or ())
+    parameters = dict(_pair(each) for each in parameter or ())
     with connected(connection) as cluster, Api(zoomdata, dry=dry_run) as api:
-        connecting = Connecting(cluster, api)
-        _tell(api, connecting.run(reader, given, views=views), json, reader.reader_password)
+        done = connect_zoomdata(cluster, api, reader, parameters, views=views)
+        _show(api, done, json, reader.reader_password)
 
 
 @options
@@ -68,7 +68,7 @@ def remove(connection: Connection, zoomdata: Zoomdata, dry_run: DryRun = False, 
     from indexer.zoomdata.api import Api  # noqa: PLC0415
 
     with Api(zoomdata, dry=dry_run) as api:
-        _tell(api, remove.remove(api, connection.alias), json)
+        _show(api, remove.remove(api, connection.alias), json)
 
 
 @options
@@ -91,19 +91,20 @@ def logging(
     from indexer.zoomdata.api import SUPERVISOR, Api  # noqa: PLC0415
 
     with Api(zoomdata, SUPERVISOR, dry=dry_run) as api:
-        _tell(api, activities.switch(api, _types(on), _types(off)), json)
+        _show(api, activities.switch(api, _types(on), _types(off)), json)
 
 
-def _tell(api: "Api", result: "Tabular", json: bool, secret: str | None = None) -> None:
+def _show(api: "Api", result: "Tabular", json: bool, secret: str | None = None) -> None:
     """Show the result; of a dry run, the requests too, without this secret."""
     from indexer.show import as_json  # noqa: PLC0415
-    from indexer.zoomdata.connectors import masked  # noqa: PLC0415
+    from indexer.zoomdata.connectors import mask_secrets  # noqa: PLC0415
 
     if not api.dry:
         show(result, json)
         return
     calls = [
-        {"method": it.method, "url": api.url + it.path, "body": masked(it.body, secret)} for it in api.planned
+        {"method": it.method, "url": api.url + it.path, "body": mask_secrets(it.body, secret)}
+        for it in api.planned
     ]
     if json:
         write_data(as_json({"requests": calls, "result": result}))
@@ -118,8 +119,8 @@ def _tell(api: "Api", result: "Tabular", json: bool, secret: str | None = None) 
 
 def _types(given: list[str] | None) -> list[str]:
     """The types in upper case, except `all`."""
-    named = (each.strip() for text in given or () for each in text.split(","))
-    return ["all" if each.lower() == "all" else each.upper() for each in named if each]
+    names = (each.strip() for text in given or () for each in text.split(","))
+    return ["all" if each.lower() == "all" else each.upper() for each in names if each]
 
 
 def _pair(given: str) -> tuple[str, str]:

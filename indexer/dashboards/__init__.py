@@ -1,1 +1,1 @@
-"""What the dashboards of Kibana and the report share: the description of a panel, and HTTP to their servers."""
+"""What the views share: the files of mappings/kibana/, the description of a panel, and HTTP to Kibana and Zoomdata."""

@@ -1,6 +1,6 @@
-"""HTTP to what stands beside Elasticsearch, as values: an answer, or why there is none. Knows no product.
+"""HTTP to Kibana and Zoomdata: an answer as a value, or the reason why there is none. Knows neither product.
 
-Redirects are answers, and nothing is sent twice.
+Redirects are not followed, and no request is retried.
 """
 
 import base64
@@ -8,7 +8,8 @@ import re
 import ssl
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from types import TracebackType
+from typing import Any, ClassVar, Self
 
 import orjson
 import urllib3
@@ -17,7 +18,9 @@ from urllib3.util import Url, parse_url
 
 from indexer.elastic.addresses import is_address, refused
 from indexer.elastic.bounded import PlainPool, SecurePool
+from indexer.elastic.failures import FORM_ERRORS, describe_form_error
 from indexer.elastic.tls import NoSuchFingerprint, Tls
+from indexer.errors import Fatal
 
 REDIRECTS = {301, 302, 303, 307, 308}
 
@@ -32,51 +35,51 @@ class NoAnswer(Exception):  # noqa: N818 - named for what it means
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came back."""
+    """An HTTP response."""
 
     status: int
     body: Any
-    """Parsed; None if it is empty or not JSON."""
+    """Parsed JSON; None if it is empty or not JSON."""
     is_json: bool
     location: str | None
 
     @property
-    def good(self) -> bool:
-        """It is a success."""
+    def is_success(self) -> bool:
+        """The status is 2xx."""
         return 200 <= self.status < 300
 
     @property
-    def redirects(self) -> bool:
-        """It points somewhere else."""
+    def is_redirect(self) -> bool:
+        """The status is that of a redirect."""
         return self.status in REDIRECTS
 
 
 def http_address(url: str, option: str, example: str) -> Url:
-    """Take an address apart, as copied from a browser. Raises WrongUsage if it is none; `option` gave it."""
+    """Parse the URL given by `option`; query and fragment are allowed. Raises WrongUsage if it is not an http(s) URL."""
     address = None
     if is_address(url if "@" in url else re.split("[?#]", url)[0]):
-        with suppress(LocationParseError):  # such as a port that is none
+        with suppress(LocationParseError):  # such as an invalid port
             address = parse_url(url)
     if address is None or not address.host:
         raise refused(url, "http(s) address", option, example)
     return address
 
 
-def shown(address: Url) -> str:
-    """The address that requests go to and people see: without a user, a query, or a slash at its end."""
+def display_url(address: Url) -> str:
+    """The URL without user, query, fragment and trailing slash: for requests and for messages."""
     return address._replace(auth=None, query=None, fragment=None).url.rstrip("/")
 
 
 def basic(user_and_password: str) -> str:
-    """The header Authorization of `user:password`."""
+    """The Authorization header for `user:password`."""
     return "Basic " + base64.b64encode(user_and_password.encode()).decode()
 
 
-class Web:
-    """Connections to one server."""
+class HttpClient:
+    """A pool of connections to one server."""
 
     def __init__(self, address: Url, tls: Tls | None, timeout: float) -> None:
-        """`tls` for an address of https; `timeout` in seconds, for each request."""
+        """`tls` is required for https; `timeout` in seconds, for each request."""
         self._host, self._port = address.host or "", address.port or 443
         self._tls = tls
         self._timeout = timeout
@@ -90,7 +93,7 @@ class Web:
         self._pool.clear()
 
     def request(self, method: str, url: str, headers: dict[str, str], content: bytes | None = None) -> Answer:
-        """Ask, and give what is answered. Raises NoAnswer."""
+        """Send a request and read the answer. Raises NoAnswer."""
         try:
             if self._tls:
                 self._tls.find_anchor(self._host, self._port, self._timeout)
@@ -104,22 +107,59 @@ class Web:
         return Answer(answer.status, body, is_json, answer.headers.get("location"))
 
     def _no_answer(self, error: Exception) -> NoAnswer:
-        cause = _innermost(error)
+        cause = _root_cause(error)
         if isinstance(cause, ssl.SSLCertVerificationError):
             reason = cause.verify_message.rstrip(".")
             return NoAnswer(f"its certificate is not trusted: {reason}", untrusted=True)
         if isinstance(cause, NoSuchFingerprint):
             return NoAnswer(str(cause.args[0]), untrusted=True)
-        late = isinstance(error, (urllib3.exceptions.TimeoutError, TimeoutError))
-        if late and not isinstance(error, urllib3.exceptions.NewConnectionError):  # refused is a kind of late
+        timed_out = isinstance(error, (urllib3.exceptions.TimeoutError, TimeoutError))
+        # NewConnectionError, a refused connection, derives from TimeoutError.
+        if timed_out and not isinstance(error, urllib3.exceptions.NewConnectionError):
             return NoAnswer(f"none within {self._timeout:g} s")
         words = re.sub(r"<[^<>]*+>: ?|\[(Errno -?\d+|SSL[^\[\]]*+)\] ?|\(_ssl\.c:\d+\)", "", str(cause))
         return NoAnswer(words.strip() or type(cause).__name__)
 
 
-def _innermost(error: BaseException) -> BaseException:
-    """What a library's error was in the beginning: they wrap each other."""
+class RestApi:
+    """What the clients of Kibana's and of Zoomdata's API share. A context manager, which closes the connections."""
+
+    unreachable: ClassVar[type[Fatal]]
+    """Raised with `url` and `reason`."""
+    not_secure: ClassVar[type[Fatal]]
+    """Raised with `url` and `reason`."""
+
+    def __init__(self, address: Url, tls: Tls | None, timeout: float) -> None:
+        self.url = display_url(address)
+        """The base URL, without a user."""
+        self._http = HttpClient(address, tls, timeout)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._http.close()
+        if isinstance(error, FORM_ERRORS):
+            raise self.wrong_product(describe_form_error(error)) from None
+
+    def wrong_product(self, reason: str) -> Fatal:
+        """The error for an answer that is not one of this product."""
+        raise NotImplementedError
+
+    def _send(self, method: str, url: str, headers: dict[str, str], content: bytes | None = None) -> Answer:
+        """Send a request. Raises `unreachable` or `not_secure`."""
+        try:
+            return self._http.request(method, url, headers, content)
+        except NoAnswer as error:
+            kind = self.not_secure if error.untrusted else self.unreachable
+            raise kind(url=self.url, reason=error) from None
+
+
+def _root_cause(error: BaseException) -> BaseException:
+    """The innermost exception: urllib3 wraps those of its own and of Python."""
     for inner in (getattr(error, "reason", None), error.__cause__, *error.args):
         if isinstance(inner, BaseException):
-            return _innermost(inner)
+            return _root_cause(inner)
     return error

@@ -1,8 +1,8 @@
-"""What a panel says of itself in mappings/kibana/, read: which entries, grouped by what, counted how.
+"""A panel as described in mappings/kibana/: which entries, grouped by which buckets, with which metrics.
 
-A bucket is `time` (Kibana chooses the interval) or `time 1h`; `top 10 user`, then ` by LABEL` if another measure than the
-first ranks it, then `, others` if the rest is shown as one; or an object of labels and the KQL that each stands for.
-A measure is `count`, or `unique`, `sum`, `average`, `max`, `p95` of a field.
+A bucket is `time` (Kibana chooses the interval) or `time 1h`; `top 10 user`, then ` by LABEL` if it is not ordered by the first
+metric, then `, others` to show the rest as one; or an object of labels and their KQL. A metric is `count`, or `unique`, `sum`,
+`average`, `max`, `p95` of a field.
 """
 
 import re
@@ -12,30 +12,30 @@ from typing import Any
 
 AUTO = "auto"
 OPERATIONS = {"unique": "unique_count", "sum": "sum", "average": "average", "max": "max"}
-"""Words for measures, and Lens' own names of them."""
+"""Words of the description → Lens' names of the operations."""
 
 
 @dataclass(frozen=True, slots=True)
 class Time:
-    """Grouped by time."""
+    """Entries grouped by time (date histogram)."""
 
     interval: str = AUTO
 
 
 @dataclass(frozen=True, slots=True)
 class Top:
-    """Grouped by the values that are first in rank."""
+    """Entries grouped by the top values of a field (terms)."""
 
     size: int
     field: str
-    rank_by: str | None = None
-    """The label of a measure; None for the first."""
+    order_by: str | None = None
+    """The label of a metric; None for the first."""
     others: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Filters:
-    """Grouped by questions of our own: label → KQL."""
+    """Entries grouped by queries: label → KQL."""
 
     queries: dict[str, str]
 
@@ -44,8 +44,8 @@ Bucket = Time | Top | Filters
 
 
 @dataclass(frozen=True, slots=True)
-class Measure:
-    """A figure of a group; no field for `count`."""
+class Metric:
+    """A value of each bucket; `count` has no field."""
 
     operation: str
     field: str | None = None
@@ -54,7 +54,7 @@ class Measure:
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """One picture."""
+    """One visualization."""
 
     id: str
     title: str
@@ -63,11 +63,16 @@ class Panel:
     where: str
     """KQL; empty for all entries."""
     by: dict[str, Bucket]
-    show: dict[str, Measure]
+    show: dict[str, Metric]
+
+    @property
+    def nested_buckets(self) -> list[tuple[str, Bucket]]:
+        """The buckets from outermost to innermost. Time is innermost, so that the top values are those of the whole period."""
+        return sorted(self.by.items(), key=lambda item: isinstance(item[1], Time))
 
     @classmethod
     def of(cls, described: Mapping[str, Any]) -> "Panel":
-        """Read one. Raises ValueError."""
+        """Parse a description. Raises ValueError."""
         return cls(
             described["id"],
             described["title"],
@@ -75,28 +80,28 @@ class Panel:
             described.get("of", "entries"),
             described.get("where", ""),
             {label: bucket(it) for label, it in described.get("by", {}).items()},
-            {label: measure(it) for label, it in described["show"].items()},
+            {label: metric(it) for label, it in described["show"].items()},
         )
 
 
 def bucket(described: str | dict[str, str]) -> Bucket:
-    """Read a bucket. Raises ValueError."""
+    """Parse the description of a bucket. Raises ValueError."""
     if isinstance(described, dict):
         return Filters(described)
     if found := re.fullmatch(r"time(?: (\d+[mhd]))?", described):
         return Time(found[1] or AUTO)
     if found := re.fullmatch(r"top (\d+) (\S+?)(?: by (.+?))?(, others)?", described):
         return Top(int(found[1]), found[2], found[3], bool(found[4]))
-    raise ValueError(f"{described!r} is no bucket")
+    raise ValueError(f"{described!r} is not a bucket")
 
 
-def measure(described: str) -> Measure:
-    """Read a measure. Raises ValueError."""
+def metric(described: str) -> Metric:
+    """Parse the description of a metric. Raises ValueError."""
     if described == "count":
-        return Measure("count")
+        return Metric("count")
     word, _, field = described.partition(" ")
     if found := re.fullmatch(r"p(\d\d?)", word):
-        return Measure("percentile", field, int(found[1]))
+        return Metric("percentile", field, int(found[1]))
     if field and word in OPERATIONS:
-        return Measure(OPERATIONS[word], field)
-    raise ValueError(f"{described!r} is no measure")
+        return Metric(OPERATIONS[word], field)
+    raise ValueError(f"{described!r} is not a metric")

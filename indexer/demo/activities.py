@@ -1,7 +1,7 @@
-"""What people do in the sample log: each activity, as the entries it leaves.
+"""Activities of users in the sample log, each with the entries that it writes.
 
-Fields and statuses are those of the vendor's "Activities Log Reference Sheet"; the RDD fields from `dashboardId` on are
-those of the tables that Zoomdata's own Fluentd set-up fills.
+Fields and statuses are those of the vendor's "Activities Log Reference Sheet"; the RDD fields from `dashboardId` on are those of
+the tables in Zoomdata's Fluentd configuration.
 """
 
 from collections.abc import Callable
@@ -16,41 +16,41 @@ HOUR = 3_600_000  # ms
 WRONG_PASSWORD = 0.03
 CACHED = 0.25
 SLOWDOWN = 14
-"""How many times slower the ledger is while it is degraded."""
+"""Factor of all durations of the ledger while it is degraded."""
 FAILING, FAILING_DEGRADED = 0.01, 0.2
 """Share of reads from a source that fail."""
-PASTED = 0.1
-"""Share of bookmarks with a whole text as their description: longer than what a keyword field takes."""
+LONG_DESCRIPTION = 0.1
+"""Share of bookmarks with a description longer than `ignore_above` of a keyword field."""
 MINUTES = (
     "We looked at this together on the call: the peak is real, the dip on the right is the holiday. " * 14
 )
 
 Fields = dict[str, Any]
 Event = tuple[int, Person, str, str, Fields]
-"""When (epoch ms), who, activityType, status, the type's own fields."""
+"""Time (epoch ms), person, activityType, status, the fields of the type."""
 Activity = Callable[[Random, int, Person], list[Event]]
 
 
 def date(moment: int) -> str:
-    """Write epoch milliseconds as the log does: UTC, without a zone."""
+    """Format epoch ms as the log does: UTC, without a time zone."""
     return datetime.fromtimestamp(moment / 1000, UTC).isoformat(" ", "milliseconds")[:23]
 
 
 def moment_of_week(moment: int) -> int:
-    """Count the milliseconds since Monday 00:00 UTC; 1970 began on a Thursday."""
+    """Milliseconds since Monday 00:00 UTC."""
+    # 1970 began on a Thursday.
     return (moment + 3 * 24 * HOUR) % (7 * 24 * HOUR)
 
 
 def degraded(source: Source, moment: int) -> bool:
-    """Say whether the source is slow just then: the sales ledger is, on Wednesday afternoon."""
+    """Whether the source is slow at this time: the sales ledger is on Wednesday afternoon."""
     return source is LEDGER and 62 * HOUR <= moment_of_week(moment) < 66 * HOUR
 
 
 def view(random: Random, moment: int, who: Person, *, cached: bool | None = None) -> list[Event]:
-    """Open a visualisation: a chain of entries with one `cid`, read from the source or from its cache."""
+    """Open a visualisation: entries with one `cid`, from the query to the source or its cache to the finished topology."""
     visual = VISUALS[int(len(VISUALS) * random.random() ** 1.7)]
     cid = identifier(random)
-    run: Fields = {"cid": cid, "actionStartedOn": moment}
     if cached is None:
         cached = random.random() < CACHED
     took = _spread(random, visual.source.median_ms / (12 if cached else 1))
@@ -64,10 +64,27 @@ def view(random: Random, moment: int, who: Person, *, cached: bool | None = None
     query = visual.sql.replace("{where}", f"{visual.source.time_field} BETWEEN '{since}' AND '{until}'")
     rows = [] if fails else random.choices(ROWS, k=min(int(random.lognormvariate(2.9, 0.8)) + 1, 400))
     payload = f'{{"cid":"{cid}","progress":100,"data":[{",".join(rows)}]}}'
+    run: Fields = {"cid": cid, "actionStartedOn": moment}
     reading: Fields = {"sourceId": visual.source.id, "query": query}
     if not cached:
         reading = run | _read(random, visual, query, f"{visual.read},{time}}}", who)
         reading |= {"responseSize": len(payload) * 3, "duration": took * 4 // 5}
+    start = {"request": f'{visual.request},{time},"cid":"{cid}"}}'}
+    stop = {"request": f'{{"type":"STOP_VIS","cid":"{cid}"}}', "duration": took}
+    performance = _performance(cid, moment, took, outcome, reads=0 if cached else 1)
+    return [
+        (moment, who, "VIS_COMMAND", "STARTED", run | start),
+        (moment + 5, who, "TOPOLOGY", "STARTED", run),
+        (moment + took * 4 // 5, who, "RDD_CACHE" if cached else "RDD", outcome, reading),
+        (moment + took - 1, who, "VIS_DATA", outcome, run | {"payload": payload, "duration": took - 1}),
+        (moment + took, who, "VIS_COMMAND", "FINISHED", run | stop),
+        (moment + took + 1, who, "TOPOLOGY", "FINISHED", run | {"duration": took + 1}),
+        (moment + took + 2, who, "TOPOLOGY_PERFORMANCE", "FINISHED", performance),
+    ]
+
+
+def _performance(cid: str, moment: int, took: int, outcome: str, *, reads: int) -> Fields:
+    """The fields of TOPOLOGY_PERFORMANCE."""
     timeline = {
         "TOPOLOGY.CREATED": moment + 2,
         "TOPOLOGY.STARTED": moment + 5,
@@ -75,34 +92,18 @@ def view(random: Random, moment: int, who: Person, *, cached: bool | None = None
         "VIS_COMMAND.FINISHED": moment + took,
         "TOPOLOGY.FINISHED": moment + took + 1,
     }
-    performance = {
-        "rddCount": 0 if cached else 1,
+    return {
+        "rddCount": reads,
         "cid": cid,
         "timeline": timeline,
         "finishStatus": outcome,
         "actionStartedOn": moment,
         "duration": took + 2,
     }
-    done = {"request": f'{{"type":"STOP_VIS","cid":"{cid}"}}', "duration": took}
-    return [
-        (
-            moment,
-            who,
-            "VIS_COMMAND",
-            "STARTED",
-            run | {"request": f'{visual.request},{time},"cid":"{cid}"}}'},
-        ),
-        (moment + 5, who, "TOPOLOGY", "STARTED", run),
-        (moment + took * 4 // 5, who, "RDD_CACHE" if cached else "RDD", outcome, reading),
-        (moment + took - 1, who, "VIS_DATA", outcome, run | {"payload": payload, "duration": took - 1}),
-        (moment + took, who, "VIS_COMMAND", "FINISHED", run | done),
-        (moment + took + 1, who, "TOPOLOGY", "FINISHED", run | {"duration": took + 1}),
-        (moment + took + 2, who, "TOPOLOGY_PERFORMANCE", "FINISHED", performance),
-    ]
 
 
 def _spread(random: Random, median: float) -> int:
-    """Draw a duration in ms: log-normal, as waiting times are."""
+    """A log-normal duration in ms."""
     return int(random.lognormvariate(log(median), 0.6)) + 4
 
 
@@ -120,7 +121,7 @@ def _read(random: Random, visual: Visual, query: str, request: str, who: Person)
 
 
 def log_in(random: Random, moment: int, who: Person) -> list[Event]:
-    """Log in, at the second try now and then."""
+    """Log in, sometimes at the second attempt."""
     fields = {"authenticationType": "SAML" if who.utc_offset > 3 else "LDAP"}
     success = (moment, who, "AUTHENTICATION", "SUCCEEDED", fields)
     if random.random() >= WRONG_PASSWORD:
@@ -129,7 +130,7 @@ def log_in(random: Random, moment: int, who: Person) -> list[Event]:
 
 
 def edit_visual(random: Random, moment: int, who: Person) -> list[Event]:
-    """Change a visualisation and its labels."""
+    """Change a visualisation and its definition."""
     visual = random.choice(VISUALS)
     fields = {"visualizationId": visual.id, "visualizationName": visual.name}
     defined = fields | {"cid": identifier(random), "sourceId": visual.source.id}
@@ -144,12 +145,12 @@ def edit_chart(random: Random, moment: int, who: Person) -> list[Event]:
 
 
 def bookmark(random: Random, moment: int, who: Person) -> list[Event]:
-    """Keep the state of a dashboard."""
+    """Bookmark the state of a dashboard."""
     visual = random.choice(VISUALS)
     fields = {
         "bookmarkId": identifier(random),
         "bookmarkName": f"{visual.name} — {who.name}",
-        "description": MINUTES if random.random() < PASTED else "",
+        "description": MINUTES if random.random() < LONG_DESCRIPTION else "",
         "shared": random.random() < 0.3,
         "keyIds": [],
     }
@@ -157,7 +158,7 @@ def bookmark(random: Random, moment: int, who: Person) -> list[Event]:
 
 
 def export(random: Random, moment: int, who: Person) -> list[Event]:
-    """Export raw data found by a text search."""
+    """Export raw data of a text search."""
     source, took = SOURCES["Web Clickstream"], _spread(random, 2_500)
     fields = {
         "exportType": random.choice(("REST", "FILE")),
@@ -198,25 +199,17 @@ def upload(random: Random, moment: int, who: Person) -> list[Event]:
 
 
 def request(random: Random, moment: int, who: Person) -> list[Event]:
-    """Call the REST interface."""
+    """Call the REST API."""
     path, took = random.choice(("/zoomdata/api/sources", "/zoomdata/api/dashboards")), _spread(random, 25)
     code = random.choices((200, 304, 404, 500), (90, 7, 2, 1))[0]
-    return [
-        (moment + took, who, "REQUEST", "FINISHED", _request(path, took, random.randrange(200, 9_000), code))
-    ]
+    fields = _request(path, took, random.randrange(200, 9_000), code)
+    return [(moment + took, who, "REQUEST", "FINISHED", fields)]
 
 
 def health_check(random: Random, moment: int, who: Person) -> list[Event]:
-    """Ask whether the server is well, as load balancers do."""
-    return [
-        (
-            moment,
-            who,
-            "REQUEST",
-            "FINISHED",
-            _request("/zoomdata/service/health", random.randrange(2, 9), 0, 200),
-        )
-    ]
+    """Request the health check, as load balancers do."""
+    fields = _request("/zoomdata/service/health", random.randrange(2, 9), 0, 200)
+    return [(moment, who, "REQUEST", "FINISHED", fields)]
 
 
 def _request(uri: str, took: int, size: int, code: int) -> Fields:

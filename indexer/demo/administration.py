@@ -1,7 +1,7 @@
-"""What administrators do in the sample log: sources, users, groups, accounts, keys and tokens.
+"""Activities of administrators in the sample log: sources, users, groups, accounts, keys and tokens.
 
-Fields and statuses are those of the vendor's "Activities Log Reference Sheet"; DASHBOARD_SHARE is not in it, as nothing
-may depend on a complete list.
+Fields and statuses are those of the vendor's "Activities Log Reference Sheet", except DASHBOARD_SHARE, which is in no documentation:
+an unknown type must be indexed too.
 """
 
 from random import Random
@@ -22,7 +22,7 @@ def save_source(random: Random, moment: int, who: Person) -> list[Event]:
 
 
 def source_fields(source: Source) -> Fields:
-    """Describe a source as SOURCE entries do."""
+    """The fields of SOURCE entries."""
     fields = [{"name": f"field_{n}", "type": "ATTRIBUTE", "visible": n % 5 > 0} for n in range(40)]
     whole = {"id": source.id, "storage": source.storage, "collection": source.collection, "fields": fields}
     return {
@@ -36,13 +36,13 @@ def source_fields(source: Source) -> Fields:
 
 
 def update_user(random: Random, moment: int, who: Person) -> list[Event]:
-    """Change a user, or let a new one in."""
+    """Change or create a user."""
     status = random.choices(("UPDATED", "CREATED"), (4, 1))[0]
     return [(moment, who, "USER", status, user_fields(random.choice(PEOPLE)))]
 
 
 def user_fields(person: Person) -> Fields:
-    """Describe a user as USER entries do."""
+    """The fields of USER entries."""
     return {
         "userID": person.number,
         "userName": person.login,
@@ -73,7 +73,7 @@ def update_account(random: Random, moment: int, who: Person) -> list[Event]:
 
 
 def account_fields(name: str, moment: int, who: Person) -> Fields:
-    """Describe a tenant as ACCOUNT entries do."""
+    """The fields of ACCOUNT entries."""
     return {
         "name": name,
         "createdBy": "supervisor",
@@ -84,7 +84,7 @@ def account_fields(name: str, moment: int, who: Person) -> Fields:
 
 
 def share_by_key(random: Random, moment: int, who: Person) -> list[Event]:
-    """Share a dashboard with people without an account."""
+    """Share a dashboard by a security key."""
     fields = {
         "keyId": identifier(random),
         "created": date(moment),
@@ -97,7 +97,7 @@ def share_by_key(random: Random, moment: int, who: Person) -> list[Event]:
 
 
 def register_client(random: Random, moment: int, who: Person) -> list[Event]:
-    """Register an application that may log in."""
+    """Change an OAuth client."""
     fields = {
         "clientId": "nightly-report",
         "clientName": "Nightly report",
@@ -107,7 +107,7 @@ def register_client(random: Random, moment: int, who: Person) -> list[Event]:
 
 
 def grant_token(random: Random, moment: int, who: Person) -> list[Event]:
-    """Let an application in."""
+    """Create an OAuth token."""
     fields = {
         "tokenId": identifier(random),
         "clientId": "nightly-report",
@@ -118,7 +118,7 @@ def grant_token(random: Random, moment: int, who: Person) -> list[Event]:
 
 
 def share_dashboard(random: Random, moment: int, who: Person) -> list[Event]:
-    """Do what only a later version can: its type and its fields are in no documentation."""
+    """Share a dashboard: an undocumented type with undocumented fields, as of a later version."""
     fields = {
         "dashboard": {"id": random.choice(VISUALS).dashboard, "zoom": random.randrange(50, 150) / 100},
         "sharedWith": [{"user": random.choice(PEOPLE).login, "canEdit": random.random() < 0.2}],

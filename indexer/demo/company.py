@@ -1,4 +1,4 @@
-"""The made-up company of the sample log: its people, sources and visualisations, always the same."""
+"""The fictitious company of the sample log: people, sources and visualisations, the same for every seed."""
 
 from dataclasses import dataclass
 from random import Random
@@ -8,19 +8,19 @@ import orjson
 
 ACCOUNT = "5cf1a2e7e4b0c38d90a1f001"
 PROBING = 90.0
-"""Weight of the load balancers at every hour; all people together reach about 700 in their best one."""
+"""Weight of the load balancers in every hour. That of all people together is about 700 in the busiest hour."""
 COLORS = [f"#{channel:02x}{255 - channel:02x}7f" for channel in range(0, 256, 8)]
 ALWAYS = Random("company")  # noqa: S311 - the same company for every seed of a log
 
 
 def identifier(random: Random) -> str:
-    """Make an id of the kind the product uses: 24 hexadecimal digits."""
+    """An id as Zoomdata's: 24 hexadecimal digits."""
     return f"{random.getrandbits(96):024x}"
 
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Somebody, or something, that acts. `utc_offset` in hours; `activity` is a weight beside the others'."""
+    """A user: a person or a program. `utc_offset` in hours; `activity` is a weight relative to other users."""
 
     number: str
     login: str
@@ -35,7 +35,7 @@ class Person:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Something with data in it."""
+    """A data source."""
 
     id: str
     name: str
@@ -49,9 +49,9 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Visual:
-    """A visualisation, with the texts its entries carry.
+    """A visualisation, with templates for the texts in its entries.
 
-    `request` and `read` are JSON objects still to be closed, `sql` has `{where}` in it: a view completes them.
+    `request` and `read` are JSON objects without the closing brace, `sql` contains `{where}`.
     """
 
     id: str
@@ -63,7 +63,7 @@ class Visual:
     read: str
 
 
-# login | name | site | group, the most active first; the last three leave.
+# login | name | site | group, the most active first; the last three are deleted.
 _PEOPLE = """
 amelia.hart|Amelia Hart|London|Finance
 priya.raman|Priya Raman|Bengaluru|Analytics
@@ -102,7 +102,7 @@ eve.laurent|Ève Laurent|London|Finance
 sam.fisher|Sam Fisher|New York|Sales
 yuki.tanaka|田中 由紀|Tokyo|Support
 """
-# site → hours from UTC, network; the last two reach the company from IPv6 networks.
+# site → UTC offset in hours, network; the last two are IPv6.
 _SITES: dict[str, tuple[float, str]] = {
     "London": (1, "10.20.4."),
     "New York": (-4, "10.10.16."),
@@ -117,7 +117,7 @@ _ROLES = {
     "Analytics": ["ROLE_CREATE_SOURCES", "ROLE_EDIT_CHARTS", "ROLE_EXPORT_DATA", "ROLE_VIEW_DASHBOARDS"],
     "Finance": ["ROLE_EXPORT_DATA", "ROLE_VIEW_DASHBOARDS"],
 }
-# name | storage | median ms | schema | collection | time field; nothing is viewed of the last three.
+# name | storage | median ms | schema | collection | time field; the last three are unused.
 _SOURCES = """
 Sales Ledger|IMPALA|2100|sales|ledger_entries|booked_at
 Web Clickstream|ELASTICSEARCH_7|380|web|clicks-2026|ts
@@ -237,7 +237,7 @@ def _visual(name: str, source: Source, groups: list[str], metric: str) -> Visual
 
 
 def _opened(document: dict[str, Any]) -> str:
-    """Write a JSON object without its closing brace."""
+    """A JSON object without its closing brace."""
     return orjson.dumps(document).decode()[:-1]
 
 
@@ -250,7 +250,7 @@ def _visuals() -> tuple[Visual, ...]:
 
 
 def _rows(count: int) -> tuple[str, ...]:
-    """Pieces that results of queries are put together from: drawing one is quicker than making one."""
+    """Rows for query results, generated once because choosing is faster than generating."""
     places = ("EMEA", "AMER", "APAC", "DACH", "São Paulo", "関東", "कर्नाटक", "Київ", "Île-de-France")
     draw = ALWAYS
     return tuple(
@@ -270,7 +270,7 @@ PORTAL = Person(
     0.4,
     _common("partner-portal", "203.0.113.77", [], "KEY"),
 )
-"""Those who see a shared dashboard without an account, by its key."""
+"""Users of a shared dashboard, by its security key."""
 PROBE = Person(
     identifier(ALWAYS),
     "anonymousUser",

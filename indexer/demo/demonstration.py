@@ -1,4 +1,4 @@
-"""`indexer demo`: all of it on one machine, step by step, each step said before it is done."""
+"""`indexer demo`: starts a server, indexes and verifies a sample log, and shows what is in it."""
 
 import tempfile
 import threading
@@ -31,19 +31,19 @@ def demonstrate(
     show: Callable[[Tabular], None],
     progress: Callable[[Sequence[str]], AbstractContextManager[Events]],
 ) -> None:
-    """Start a server, install the template, write a sample log, index and verify it, show what is in it. Raises Fatal."""
+    """Run the demo; `keep` leaves the server running. Raises Fatal."""
     server = Embedded(on_step=say)
     started = time.monotonic()
     with server:
         say(
-            f"Elasticsearch {server.version} answers at {server.url} after {time.monotonic() - started:.0f} s."
+            f"Elasticsearch {server.version} is ready at {server.url} after {time.monotonic() - started:.0f} s."
         )
         connection = Connection(elasticsearch_url=[server.url])
         _install(connection, say)
         log = server.directory / "demo" / "zoomdata-activity.log"
         log.parent.mkdir()
         sample.write(log, entries, end=datetime.now(UTC), among=sample.broken())
-        say(f"A sample log, one week of a made-up company: {log} ({log.stat().st_size / 1e6:.0f} MB).")
+        say(f"A sample log, one week of a fictitious company: {log} ({log.stat().st_size / 1e6:.0f} MB).")
         state = State(state_dir=log.parent / "state")
         _index(str(log), connection, state, say, progress)
         _verify(str(log), connection, state, say, show)
@@ -55,9 +55,9 @@ def demonstrate(
         if keep:
             _keep(server, str(log), say)
         else:
-            say("The server is stopped now; `indexer demo --keep` leaves it running. With one of your own:")
+            say("The server is stopped; `indexer demo --keep` leaves it running. To use your own cluster:")
             say("  export INDEXER_ELASTICSEARCH_URL=http://localhost:9200")
-            _go_on("/opt/zoomdata/logs", say)
+            _next_commands("/opt/zoomdata/logs", say)
 
 
 def _install(connection: Connection, say: Callable[[str], None]) -> None:
@@ -79,7 +79,7 @@ def _index(
         totals = run(options, listener, threading.Event()).totals
     seconds = time.monotonic() - started
     say(
-        f"{totals.created:,} of {totals.read:,} lines indexed in {seconds:.1f} s; {totals.rejected:,} are no entries, and kept apart."
+        f"{totals.created:,} of {totals.read:,} lines indexed in {seconds:.1f} s; {totals.rejected:,} rejected lines (dead letters)."
     )
 
 
@@ -96,34 +96,34 @@ def _verify(
         show(result)
     seconds = time.monotonic() - started
     say(
-        f"Verified in {seconds:.1f} s: {result.present:,} of {result.read:,} lines are there, unchanged, once; "
-        f"{result.rejected:,} are kept apart.\n"
+        f"Verified in {seconds:.1f} s: {result.present:,} of {result.read:,} lines are indexed once and unchanged; "
+        f"{result.rejected:,} are rejected lines.\n"
     )
 
 
 def _report(connection: Connection, say: Callable[[str], None]) -> None:
-    """Write a page that is still there when the server is not."""
+    """Write the report, which outlives the server."""
     if not available():
-        say(f"No pictures of it: {ExtraMissing()}\n")
+        say(f"No report: {ExtraMissing()}\n")
         return
     now = datetime.now(UTC)
     out = Path(tempfile.mkdtemp(prefix="zoomdata-")) / "report.html"
     write(connection, Period(now - timedelta(days=7), now), out)
-    say(f"The pictures of it, for a browser: {out}\n")
+    say(f"The report, to open in a browser: {out}\n")
 
 
 def _keep(server: Embedded, log: str, say: Callable[[str], None]) -> None:
     server.keep()
-    say(f"The server goes on at {server.url}. To stop it, and remove all that it has written:")
+    say(f"The server is still running at {server.url}. To stop it and remove its files:")
     say(f"  {server.stop_command}")
-    say("To go on with it:")
+    say("To use it:")
     say(f"  export INDEXER_ELASTICSEARCH_URL={server.url}")
-    _go_on(log, say)
+    _next_commands(log, say)
 
 
-def _go_on(log: str, say: Callable[[str], None]) -> None:
-    say("  indexer template install          # templates, first index, alias; once for each cluster")
-    say(f"  indexer run {log}   # follow it; Ctrl-C ends it")
+def _next_commands(log: str, say: Callable[[str], None]) -> None:
+    say("  indexer template install          # templates, first index, alias; once per cluster")
+    say(f"  indexer run {log}   # follow the log; Ctrl-C stops it")
     say("  indexer status                    # what is delivered, and what is not yet")
-    say(f"  indexer verify {log}   # is every line there, unchanged, once?")
+    say(f"  indexer verify {log}   # is every line indexed once and unchanged?")
     say("  indexer summary                   # the tables above")

@@ -1,8 +1,8 @@
-"""A real Elasticsearch on this machine, for `indexer demo` and the tests: one server, on loopback, gone when we are gone.
+"""A real Elasticsearch on the loopback interface, for `indexer demo` and the tests. It stops when this process ends.
 
-The server is started by its own script, the one door that is the same in all versions. Between it and us stands a small
-`sh`, the guard, which holds the other end of a pipe of ours: however this process ends, the guard sees the end of the pipe
-and ends the server. Elasticsearch refuses to run as root; for root it runs as another user.
+The server is started by its own script, which is the same in all versions. Its parent is a small shell script, the guard, which reads
+a pipe from this process: however this process ends, the guard sees the end of the pipe and stops the server. Elasticsearch refuses to
+run as root; started by root, it runs as the user `nobody`.
 """
 
 import contextlib
@@ -15,22 +15,25 @@ import signal
 import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 import orjson
 
-from indexer.demo.installation import DEFAULT, Installation, Step, prepare, unheard
+from indexer.demo.installation import DEFAULT, Installation, Step, no_progress, prepare
 from indexer.errors import EmbeddedFailed
 from indexer.polling import status_of, until
 
 FAST_START = ("-XX:TieredStopAtLevel=1", "-Xss4m")
-"""Without the optimising compiler: ready after 6 s instead of 7.5 (measured, 9.1.5, 2 cores), and slower under load.
+"""Without the optimising compiler: ready after 6 s instead of 7.5 (measured, 9.1.5, 2 cores), but slower under load.
 
-Its frames are larger, too: an entry nested 850 deep overflowed the usual stack of 1 MiB, which ends a server (measured).
+The stack is larger because frames are: an entry nested 850 deep overflowed the default of 1 MiB and stopped the server (measured).
 """
 LOOPBACK = "127.0.0.1"
+USER = "nobody"
+"""The user that the server runs as if this process runs as root."""
 
 GUARD = """
 exec 3<&0
@@ -45,7 +48,7 @@ wait "$server"
 [ -e "$0/unowned" ] && rm -rf "$0"
 kill -KILL 0
 """
-"""$0 is what to remove if we are no longer there to do it, the rest the server's command. Leads a process group of its own."""
+"""$0 is the directory to remove if this process is gone; the rest is the server's command. Leads its own process group."""
 
 LOGGING = """
 appender.console.type = Console
@@ -55,31 +58,41 @@ appender.console.layout.pattern = [%d{ISO8601}][%-5p][%c{1.}] %m%n
 rootLogger.level = info
 rootLogger.appenderRef.console.ref = console
 """
-"""One log, on standard output: configuration errors and Java's own complaints end there too."""
+"""All logs on standard output, where configuration errors and messages of Java are too."""
 
 
-def complaints(log: str, limit: int = 8) -> str:
-    """What a server that did not start has to say: the errors in its log without stack traces, then its last lines."""
+def log_errors(log: str, limit: int = 8) -> str:
+    """The errors in a server's log without stack traces, then its last lines."""
     lines = [line[:300] for line in log.splitlines() if line.strip() and not line.startswith((" ", "\t"))]
-    wrong = [
+    errors = [
         line
         for line in lines
         if re.search(r"\b(ERROR|FATAL)\b|Exception\b|^(Error|Unrecognized|Caused by)", line)
     ]
-    return "\n".join(dict.fromkeys([*wrong[:limit], *lines[-2:]])) or "(its log is empty)"
+    return "\n".join(dict.fromkeys([*errors[:limit], *lines[-2:]])) or "(the log is empty)"
+
+
+@dataclass(frozen=True, slots=True)
+class Java:
+    """Options of the Java runtime. `heap` in MiB."""
+
+    heap: int = 512
+    flags: Sequence[str] = FAST_START
+
+    @property
+    def options(self) -> tuple[str, ...]:
+        """All of them."""
+        return (f"-Xms{self.heap}m", f"-Xmx{self.heap}m", *self.flags)
 
 
 class Embedded:
     """One server. A context manager: started on entry, stopped on exit.
 
-    directory    where its configuration, data and log are, and stay; None for a temporary one. What lies in its
-                 `config` already (users, certificates) is left there.
-    parent       where a temporary directory is made.
-    settings     of `elasticsearch.yml`, over the defaults here; None takes a default away.
-    heap         MiB.
-    jvm_options  further options of Java.
-    user         whom it runs as if we are root.
-    plugins      directories of plugins that it has besides its own modules.
+    directory    of configuration, data and log, which are kept; None for a temporary one. Files that exist in its
+                 `config` (users, certificates) are kept.
+    parent       where a temporary directory is created.
+    settings     override the defaults in `elasticsearch.yml`; None removes a default.
+    plugins      directories of additional plugins.
     """
 
     def __init__(
@@ -89,24 +102,22 @@ class Embedded:
         directory: Path | None = None,
         parent: Path | None = None,
         settings: Mapping[str, Any] | None = None,
-        heap: int = 512,
-        jvm_options: Sequence[str] = FAST_START,
-        user: str = "nobody",
+        java: Java = Java(),
         plugins: Sequence[Path] = (),
-        on_step: Step = unheard,
+        on_step: Step = no_progress,
     ) -> None:
         self.version = version
         self.directory = directory or Path(
             parent or tempfile.gettempdir(), f"elasticsearch-{secrets.token_hex(8)}"
         )
         self.port = 0
-        """Chosen by the system at the first start, kept at the next ones."""
+        """Chosen by the system at the first start, and kept."""
         self.pid = 0
-        """The server's process, known when it is ready."""
+        """The server's process id, known when it is ready."""
         self._temporary = directory is None
         self._settings = dict(settings or {})
-        self._jvm_options = (f"-Xms{heap}m", f"-Xmx{heap}m", *jvm_options)
-        self._account = pwd.getpwnam(user) if os.geteuid() == 0 else None
+        self._java = java
+        self._account = pwd.getpwnam(USER) if os.geteuid() == 0 else None
         self._plugins = plugins
         self._on_step = on_step
         self._guard: subprocess.Popen[bytes] | None = None
@@ -121,22 +132,22 @@ class Embedded:
 
     @property
     def url(self) -> str:
-        """Its address."""
+        """The server's URL."""
         scheme = "https" if self._settings.get("xpack.security.http.ssl.enabled") else "http"
         return f"{scheme}://{LOOPBACK}:{self.port}"
 
     @property
     def log(self) -> Path:
-        """What it has written since it was last launched."""
+        """The log since the last launch."""
         return self.directory / "elasticsearch.log"
 
     @property
     def stop_command(self) -> str:
-        """What a person types to end it once it is left running."""
+        """The command that stops it after `keep`."""
         return f"kill {self.pid}"
 
     def start(self, timeout: float = 120.0) -> Self:
-        """Launch it and wait until it is ready, at most `timeout` seconds. Raises EmbeddedFailed."""
+        """Launch the server and wait until it is ready, at most `timeout` seconds. Raises EmbeddedFailed."""
         try:
             self.launch()
             self.wait(timeout)
@@ -146,10 +157,10 @@ class Embedded:
         return self
 
     def launch(self) -> None:
-        """Launch it and return at once, as the nodes of one cluster wait for each other. Raises EmbeddedFailed."""
+        """Launch the server without waiting: the nodes of a cluster wait for each other. Raises EmbeddedFailed."""
         installation = prepare(self.version, self._on_step)
         self._on_step(f"Starting Elasticsearch {self.version}")
-        self._lay_out()
+        self._write_files()
         installation = installation.extended(self.directory / "home", self._plugins)
         account = self._account
         with self.log.open("wb") as log:
@@ -167,21 +178,21 @@ class Embedded:
             )
 
     def wait(self, timeout: float = 120.0) -> None:
-        """Wait until its cluster's health is at least yellow. Raises EmbeddedFailed, with its log's last words."""
+        """Wait until the cluster health is at least yellow. Raises EmbeddedFailed, with the errors in the log."""
         if not until(lambda: self._ended() or self._ready(), timeout):
             raise self._failed(f"it is not ready after {timeout:g} s")
         if self._ended():
-            raise self._failed("it stopped by itself")
+            raise self._failed("it exited")
         self.pid = int((self.directory / "pid").read_text())
 
     def stop(self) -> None:
-        """Stop it in good order, within ten seconds or else by force; remove a temporary directory. Can be repeated."""
+        """Stop the server, after ten seconds with SIGKILL, and remove a temporary directory. Idempotent."""
         self._halt()
         if self._temporary:
             shutil.rmtree(self.directory, ignore_errors=True)
 
     def kill(self) -> None:
-        """End it with SIGKILL, as a power cut would; `restart` finds its data, `stop` cleans up."""
+        """Send SIGKILL. `restart` starts it again on the same data, `stop` cleans up."""
         guard = self._guard
         if guard is not None:
             os.killpg(guard.pid, signal.SIGKILL)
@@ -189,13 +200,13 @@ class Embedded:
             until(lambda: status_of(self.url, "/") is None, timeout=10)
 
     def restart(self, timeout: float = 120.0) -> Self:
-        """Stop it, if it runs, and start it again on the same data and port. Raises EmbeddedFailed."""
+        """Stop the server if it is running, and start it on the same data and port. Raises EmbeddedFailed."""
         self._halt()
         return self.start(timeout)
 
     def keep(self) -> None:
-        """Let it outlive this process, until `stop_command`; a temporary directory goes with it."""
-        self._hand_over()
+        """Leave the server running when this process ends; `stop_command` stops it, and removes a temporary directory."""
+        self._change_owner()
         self._order(b"keep\n")
         self._guard, self._temporary = None, False
 
@@ -203,29 +214,27 @@ class Embedded:
     def _scratch(self) -> Path:
         return self.directory if self._temporary else self.directory / "tmp"
 
-    def _lay_out(self) -> None:
-        """Make the directory, its configuration and its files as a fresh start needs them."""
+    def _write_files(self) -> None:
+        """Create the directories and the configuration files."""
         config = self.directory / "config"
         self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         config.mkdir(exist_ok=True)
         (self.directory / "tmp").mkdir(exist_ok=True)
         for stale in ("pid", "logs/http.ports"):
             (self.directory / stale).unlink(missing_ok=True)
-        java = (f"-Djava.io.tmpdir={self.directory / 'tmp'}", *self._jvm_options)
-        (config / "jvm.options").write_text("\n".join(java) + "\n")
+        options = (f"-Djava.io.tmpdir={self.directory / 'tmp'}", *self._java.options)
+        (config / "jvm.options").write_text("\n".join(options) + "\n")
         (config / "log4j2.properties").write_text(LOGGING)
         # JSON is YAML.
         (config / "elasticsearch.yml").write_bytes(orjson.dumps(self._all_settings()))
-        self._hand_over()
+        self._change_owner()
 
-    def _hand_over(self) -> None:
-        """Give all files to the user that the server runs as."""
+    def _change_owner(self) -> None:
+        """Make the user that the server runs as the owner of all files."""
         if self._account is not None:
             for directory, folders, names in os.walk(self.directory):
                 for path in (directory, *(os.path.join(directory, name) for name in (*folders, *names))):  # noqa: PTH118 - a name
-                    with contextlib.suppress(
-                        FileNotFoundError
-                    ):  # a server that runs deletes files of its own
+                    with contextlib.suppress(FileNotFoundError):  # a running server deletes files
                         os.lchown(path, self._account.pw_uid, self._account.pw_gid)
 
     def _all_settings(self) -> dict[str, Any]:
@@ -240,7 +249,7 @@ class Embedded:
             "path.data": str(self.directory / "data"),
             "path.logs": str(self.directory / "logs"),
             "xpack.security.enabled": False,
-            # Else an almost full disk, as test machines have them, makes every index read-only.
+            # Otherwise an almost full disk, as on test machines, makes every index read-only.
             "cluster.routing.allocation.disk.threshold_enabled": False,
         }
         return {name: value for name, value in (defaults | self._settings).items() if value is not None}
@@ -249,7 +258,7 @@ class Embedded:
         return (installation.server / "bin" / "elasticsearch", "-p", self.directory / "pid")
 
     def _environment(self, installation: Installation) -> dict[str, str]:
-        """Nothing of ours: a JAVA_HOME or ES_JAVA_OPTS here is not meant for it."""
+        """The complete environment: JAVA_HOME or ES_JAVA_OPTS of this process are not meant for the server."""
         return {
             "PATH": os.defpath,
             "ES_JAVA_HOME": str(installation.java),
@@ -262,14 +271,14 @@ class Embedded:
         if not ports.exists():
             return False
         self.port = int(ports.read_text().split()[0].rpartition(":")[2])
-        # With security on it asks who we are, which it can only do when it is up.
+        # 401: security is enabled, and the server is ready.
         return status_of(self.url, "/_cluster/health?wait_for_status=yellow&timeout=1s") in {200, 401}
 
     def _ended(self) -> bool:
         return self._guard is None or self._guard.poll() is not None
 
     def _order(self, order: bytes) -> None:
-        """Tell the guard, and close the pipe. A guard that is gone already hears nothing, which is fine."""
+        """Send an order to the guard, and close the pipe. The guard may have ended already."""
         if self._guard is not None and self._guard.stdin is not None:
             with contextlib.suppress(BrokenPipeError), self._guard.stdin as pipe:
                 pipe.write(order)
@@ -281,5 +290,5 @@ class Embedded:
             self._guard = None
 
     def _failed(self, reason: str) -> EmbeddedFailed:
-        said = " | ".join(complaints(self.log.read_text(encoding="utf-8", errors="replace")).splitlines())
-        return EmbeddedFailed(reason=reason, hint=f"Its log says: {said}")
+        errors = " | ".join(log_errors(self.log.read_text(encoding="utf-8", errors="replace")).splitlines())
+        return EmbeddedFailed(reason=reason, hint=f"Its log has: {errors}")

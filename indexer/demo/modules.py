@@ -1,7 +1,7 @@
-"""Java modules that a server asks for and does not need: a smaller Java runtime than its own starts it all the same.
+"""Makes required Java modules optional, so that a server starts on a Java runtime without them.
 
-A module's declaration is a class file with the attribute `Module` (Java Virtual Machine Specification, 4.7.25). A module
-that it requires with ACC_STATIC_PHASE, `requires static` in Java, may be absent when the program runs.
+A module declaration is a class file with the attribute `Module` (Java Virtual Machine Specification, 4.7.25). A module that is
+required with ACC_STATIC_PHASE (`requires static` in Java) may be missing at run time.
 """
 
 import struct
@@ -13,24 +13,26 @@ DECLARATION = "module-info.class"
 SIZES = (
     {7: 2, 8: 2, 16: 2, 19: 2, 20: 2, 15: 3} | dict.fromkeys((3, 4, 9, 10, 11, 12, 17, 18), 4) | {5: 8, 6: 8}
 )
-"""Bytes of a constant after its tag (4.4, table 4.4-A); of a text (1), as many as it says."""
+"""Bytes of a constant after its tag (4.4, table 4.4-A), except text (1), which has its length."""
 TEXT, MODULE = 1, 19
 TWICE = (5, 6)
-"""Constants that take the place of two."""
+"""Constants that take two entries of the pool."""
 
 
-def without(jar: Path, names: frozenset[str]) -> None:
-    """Let the module in a jar do without some that it requires."""
+def make_optional(jar: Path, names: frozenset[str]) -> None:
+    """Make these modules optional for the module in a jar."""
     changed = jar.with_suffix(".changed")
     with zipfile.ZipFile(jar) as old, zipfile.ZipFile(changed, "w", zipfile.ZIP_DEFLATED) as new:
         for entry in old.infolist():
             content = old.read(entry)
-            new.writestr(entry, optional(content, names) if entry.filename == DECLARATION else content)
+            new.writestr(
+                entry, optional_requires(content, names) if entry.filename == DECLARATION else content
+            )
     changed.replace(jar)
 
 
-def optional(declaration: bytes, names: frozenset[str]) -> bytes:
-    """The same declaration of a module, with these required only when it is compiled."""
+def optional_requires(declaration: bytes, names: frozenset[str]) -> bytes:
+    """The module declaration with `requires static` for these modules."""
     changed = bytearray(declaration)
     constants, at = _constants(declaration)
     at += 6  # access, this, super
@@ -51,7 +53,7 @@ def optional(declaration: bytes, names: frozenset[str]) -> bytes:
 
 
 def _constants(declaration: bytes) -> tuple[dict[int, str], int]:
-    """The texts of the constant pool, and of each module the number of its name; with the offset after the pool."""
+    """The constant pool, and the offset after it: number → text, or for a module the number of its name."""
     found: dict[int, str] = {}
     count, number, at = _number(declaration, 8), 1, 10
     while number < count:

@@ -1,8 +1,8 @@
-"""A sample activity log: the week of a made-up company, the same for the same seed and end.
+"""A sample activity log: one week of a fictitious company, the same for the same seed and end.
 
-People in seven time zones view dashboards, edit, export and administer; load balancers ask for health all the time.
-Incidents have their place in the week (UTC): the sales ledger is slow on Wednesday afternoon (in `activities`), and
-here, somebody guesses a password in the small hours of Tuesday, and millions of rows leave on Thursday night.
+People in seven time zones view dashboards, edit, export and administer; load balancers request the health check. The week has three
+incidents (UTC): the sales ledger is slow on Wednesday afternoon (`activities.degraded`), somebody guesses a password on Tuesday
+night, and millions of rows are exported on Thursday night.
 """
 
 from bisect import bisect_left
@@ -32,9 +32,9 @@ from indexer.demo.company import (
 
 HOURS = 168
 WORKING_DAY = (1, 0, 0, 0, 0, 1, 3, 12, 45, 90, 100, 92, 60, 78, 96, 90, 74, 48, 22, 12, 9, 7, 5, 2)
-"""How busy a person is in each hour of their own day."""
+"""Weight of each hour of a person's local day."""
 WEEKEND = 0.07
-CAST = (*PEOPLE, PORTAL, PROBE)
+USERS = (*PEOPLE, PORTAL, PROBE)
 HEAVY_EXPORT = 11_482_907  # rows
 
 ODDS: dict[Activity, float] = {
@@ -56,7 +56,7 @@ ODDS: dict[Activity, float] = {
     administration.register_client: 0.1,
     administration.update_account: 0.05,
 }
-"""How often a person does what, beside each other."""
+"""Relative frequency of each activity."""
 FOR_ADMINISTRATORS = {
     administration.register_client,
     administration.update_account,
@@ -68,14 +68,14 @@ _moment = itemgetter(0)
 
 
 def entries(count: int, *, end: datetime, seed: int = 1) -> Iterator[bytes]:
-    """Yield `count` lines without line end in the order of time, over the week before `end`.
+    """Yield `count` lines without line end, ordered by time, for the week before `end`.
 
-    From 100 entries on every activity type is among them.
+    With 100 entries or more, every activity type occurs.
     """
     random = Random(seed)  # noqa: S311 - a sample, no secret
     finish = int(end.timestamp() * 1000)
     start = finish - HOURS * HOUR
-    waiting = _story(random, start, count)[:count]
+    waiting = _fixed_events(random, start, count)[:count]
     drawn, total = 0, count - len(waiting)
     busy = [list(accumulate(_busy(start + hour * HOUR))) for hour in range(HOURS)]
     shares = list(accumulate(weights[-1] for weights in busy))
@@ -86,7 +86,7 @@ def entries(count: int, *, end: datetime, seed: int = 1) -> Iterator[bytes]:
             waiting += events
             drawn += len(events)
         waiting.sort(key=_moment)
-        # What an activity leaves in the next hour waits for the others of that hour.
+        # Entries of an activity that fall into the next hour are kept for it.
         over = bisect_left(waiting, begin + HOUR, key=_moment) if hour < HOURS - 1 else len(waiting)
         for event in waiting[:over]:
             yield _line(event, finish)
@@ -94,7 +94,7 @@ def entries(count: int, *, end: datetime, seed: int = 1) -> Iterator[bytes]:
 
 
 def broken() -> tuple[bytes, ...]:
-    """Lines as real logs have them between the entries, that are none: a stack trace, an entry cut in half by a crash."""
+    """Invalid lines as real logs have them: a stack trace, and an entry truncated by a crash."""
     trace = (
         b"java.lang.OutOfMemoryError: Java heap space",
         b"\tat com.zoomdata.activity.FileActivityLogger.log(FileActivityLogger.java:87)",
@@ -107,7 +107,7 @@ def broken() -> tuple[bytes, ...]:
 
 
 def write(path: Path, count: int, *, end: datetime, seed: int = 1, among: Sequence[bytes] = ()) -> None:
-    """Write `entries` as a log file, each line ended by LF, with the lines `among` them, spread. Raises OSError."""
+    """Write `entries` as a log file with LF line ends, and the lines `among` spread over it. Raises OSError."""
     every = count // (len(among) + 1) + 1
     with path.open("wb", buffering=1 << 20) as file:
         for number, line in enumerate(entries(count, end=end, seed=seed), 1):
@@ -117,9 +117,9 @@ def write(path: Path, count: int, *, end: datetime, seed: int = 1, among: Sequen
 
 
 def _busy(moment: int) -> list[float]:
-    """Weigh each of the cast: people by their own hour of day and week, load balancers always alike."""
+    """The weight of each user at a time: people by their local hour and weekday, programs by their activity alone."""
     weights = []
-    for person in CAST:
+    for person in USERS:
         day, hour = divmod(moment_of_week(moment + int(person.utc_offset * HOUR)) // HOUR, 24)
         rhythm = WORKING_DAY[hour] * (1.0 if day < 5 else WEEKEND)
         weights.append(person.activity * (rhythm if person.keeps_hours else 1))
@@ -127,7 +127,7 @@ def _busy(moment: int) -> list[float]:
 
 
 def _act(random: Random, moment: int, cumulated: list[float]) -> list[Event]:
-    who = random.choices(CAST, cum_weights=cumulated)[0]
+    who = random.choices(USERS, cum_weights=cumulated)[0]
     if who is PROBE:
         return activities.health_check(random, moment, who)
     activity = random.choices(_ACTIVITIES, cum_weights=_CUMULATED_ODDS)[0]
@@ -148,8 +148,8 @@ def _line(event: Event, finish: int) -> bytes:
     return orjson.dumps(entry)
 
 
-def _story(random: Random, start: int, count: int) -> list[Event]:
-    """Tell what happens whatever the dice say: each activity once, the deletions, the incidents."""
+def _fixed_events(random: Random, start: int, count: int) -> list[Event]:
+    """Events of every sample: each activity once, the deletions, the incidents."""
     dana = ADMINISTRATORS[0]
     morning = _at(start, 2, 8 * 60)
     events = activities.health_check(random, morning, PROBE)
@@ -162,12 +162,12 @@ def _story(random: Random, start: int, count: int) -> list[Event]:
 
 
 def _at(start: int, day: int, minutes: int) -> int:
-    """Find the moment from `start` on that has this day (Monday is 0) and these minutes of it (UTC)."""
+    """The first time after `start` on this weekday (Monday is 0) and minute of the day (UTC)."""
     return start + ((day * 24 * 60 + minutes) * 60_000 - moment_of_week(start)) % (HOURS * HOUR)
 
 
 def _deletions(start: int) -> list[Event]:
-    """Clear up: two administrators and an analyst delete a tenant, unused sources and users who left."""
+    """Two administrators and an analyst delete an account, unused sources and users."""
     dana, siobhan = ADMINISTRATORS
     trial, copy, test = UNUSED_SOURCES
     done: list[tuple[int, int, Person, str, Fields]] = [
@@ -183,7 +183,7 @@ def _deletions(start: int) -> list[Event]:
 
 
 def _incidents(random: Random, start: int, count: int) -> list[Event]:
-    """Guess an administrator's password from one address; take very many rows away, just before leaving."""
+    """Failed log-ins of one administrator from one address, and a very large export by a user who is deleted afterwards."""
     dana = ADMINISTRATORS[0]
     guesser = replace(dana, common=dana.common | {"ip": "185.220.101.47"})
     night, own = _at(start, 1, 192), {"authenticationType": "BASE"}

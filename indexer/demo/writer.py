@@ -1,4 +1,4 @@
-"""A log that is being written: sample entries at a steady rate, rotated as Zoomdata does it. For trying a whole system.
+"""Writes a sample log at a constant rate and rotates it as Zoomdata does, for trying out a complete system.
 
 python -m indexer.demo.writer /logs/zoomdata-activity.log --rate 20
 """
@@ -16,22 +16,23 @@ import typer
 from indexer.demo import sample
 
 PAST = 2_000
-"""Entries of the week before, written at once; a week is what the sample tells."""
-TURN = 0.05
+"""Entries of the week before the start, written at once."""
+PAUSE = 0.05
 """Seconds between writes."""
 DEFAULT_ROTATION = 10_000_000
-"""Bytes after which Zoomdata begins a new file (its documentation, "activity.log.file.size")."""
+"""Size in bytes at which Zoomdata rotates the file (its documentation, "activity.log.file.size")."""
 SAMPLE = 10_000
-"""Entries of each sample after the first."""
+"""Entries of each sample after the first one."""
 
 
 def write(
     path: Path, *, rate: float, rotation: int, keep: int, past: int = PAST, broken_every: int = SAMPLE
 ) -> None:
-    """Append entries for ever, `rate` of them a second; a log that is not there yet begins with the `past`. Raises OSError.
+    """Append `rate` entries a second until stopped; a new log begins with `past` entries at once. Raises OSError.
 
-    After each `broken_every` of them follow lines that are none.
-    As soon as the file has `rotation` bytes it becomes `path`.1, that one `path`.2, and so on; `keep` such files stay.
+    rotation       size in bytes at which `path` becomes `path`.1, that one `path`.2, and so on.
+    keep           number of rotated files that are kept.
+    broken_every   number of entries after which invalid lines follow.
     """
     past = 0 if path.exists() else past
     lines = _lines(past, broken_every)
@@ -42,7 +43,7 @@ def write(
         with path.open("ab", buffering=0) as log:
             while log.tell() < rotation:
                 if written >= due:
-                    time.sleep(TURN)
+                    time.sleep(PAUSE)
                     due = past + int((time.monotonic() - started) * rate)
                     continue
                 log.write(next(lines) + b"\n")
@@ -51,7 +52,7 @@ def write(
 
 
 def rotate(path: Path, keep: int) -> None:
-    """Move the file and its predecessors one number on; what would be beyond `keep` is deleted."""
+    """Rename the file and the rotated ones to the next number; delete those beyond `keep`."""
     for number in range(keep, 0, -1):
         older = path if number == 1 else path.with_name(f"{path.name}.{number - 1}")
         if older.exists():
@@ -61,11 +62,11 @@ def rotate(path: Path, keep: int) -> None:
 
 
 def _lines(past: int, broken_every: int) -> Iterator[bytes]:
-    """The sample's week, then another sample after the other, each entry dated when it is asked for; among them what is none."""
-    begun = datetime.now(UTC)
-    yield from sample.entries(past, end=begun)
+    """A sample of the past week, then more samples whose entries have the current time, with invalid lines."""
+    started = datetime.now(UTC)
+    yield from sample.entries(past, end=started)
     for seed in itertools.count(2):
-        for number, line in enumerate(sample.entries(SAMPLE, end=begun, seed=seed), 1):
+        for number, line in enumerate(sample.entries(SAMPLE, end=started, seed=seed), 1):
             now = datetime.now(UTC).isoformat(" ", "milliseconds")[:23]
             yield orjson.dumps(orjson.loads(line) | {"eventDate": now})
             if number % broken_every == 0:
@@ -76,14 +77,14 @@ def main(
     path: Path,
     rate: Annotated[float, typer.Option(help="Entries a second.", min=0)] = 20,
     rotate_at: Annotated[
-        int, typer.Option(help="Bytes of a file, at which the next begins.", min=1)
+        int, typer.Option(help="Size of a file in bytes, at which it is rotated.", min=1)
     ] = DEFAULT_ROTATION,
-    keep: Annotated[int, typer.Option(help="Rotated files that are kept.", min=0)] = 1,
+    keep: Annotated[int, typer.Option(help="Number of rotated files to keep.", min=0)] = 1,
     broken_every: Annotated[
-        int, typer.Option(help="Entries, after which some lines follow that are none.", min=1, max=SAMPLE)
+        int, typer.Option(help="Number of entries after which invalid lines follow.", min=1, max=SAMPLE)
     ] = SAMPLE,
 ) -> None:
-    """Write a sample log for ever."""
+    """Write a sample log until stopped."""
     write(path, rate=rate, rotation=rotate_at, keep=keep, broken_every=broken_every)
 
 

@@ -1,18 +1,16 @@
-"""Kibana's HTTP interface: requests as it wants them, answers as values, refusals as sentences.
+"""Kibana's REST API: requests, and an error for each kind of refusal.
 
-Who we are and whom we trust is as for Elasticsearch (`elastic/credentials.py`, `elastic/tls.py`).
+Credentials and trusted certificates are those of Elasticsearch (`elastic/credentials.py`, `elastic/tls.py`).
 """
 
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 from urllib.parse import unquote
 
 import orjson
 from urllib3 import encode_multipart_formdata
 
-from indexer.dashboards.http import Answer, NoAnswer, Web, basic, http_address, shown
+from indexer.dashboards.http import Answer, RestApi, basic, http_address
 from indexer.elastic.credentials import Credentials, identity_of, remedy
-from indexer.elastic.failures import FORM_ERRORS, describe_form_error
 from indexer.elastic.tls import Tls
 from indexer.errors import Fatal
 from indexer.settings import Connection, Kibana
@@ -29,102 +27,92 @@ class KibanaUnreachable(Fatal):
 
 
 class KibanaNotSecure(Fatal):
-    """No TLS connection that can be trusted; nothing was sent."""
+    """The TLS connection is not trusted; nothing was sent."""
 
     sentence = "No secure connection to Kibana at {url}: {reason}."
-    hint = "Give the certificate of the CA that signed it with --ca-certs (INDEXER_CA_CERTS), or that certificate's SHA-256 fingerprint with --ca-fingerprint."
+    hint = "Give the CA certificate with --ca-certs (INDEXER_CA_CERTS), or its SHA-256 fingerprint with --ca-fingerprint."
 
 
 class NotKibana(Fatal):
-    """A proxy's page, a redirect, another product."""
+    """A page of a proxy, a redirect or another product."""
 
-    sentence = "What answers at {url} is not Kibana ({reason})."
+    sentence = "The server at {url} is not Kibana ({reason})."
     hint = "Check --kibana-url, its port and its base path (server.basePath in kibana.yml)."
 
 
 class KibanaUnauthenticated(Fatal):
-    """401, or a status that is told to nobody."""
+    """401, or an answer without the version, which Kibana hides from unknown users."""
 
-    sentence = "Kibana at {url} does not know {who}: {reason}."
+    sentence = "Kibana at {url} does not accept {user}: {reason}."
     hint = "{remedy}"
 
 
 class KibanaForbids(Fatal):
-    """403: known, and not allowed to."""
+    """403: a privilege is missing."""
 
-    sentence = "Kibana at {url} does not let {who} do this: {reason}."
-    hint = "It takes the Kibana privilege 'All' for {privileges}, in {space}."
+    sentence = "Kibana at {url} does not permit this to {user}: {reason}."
+    hint = "This requires the Kibana privilege 'All' for {privileges}, in {space}."
 
 
 class NoSuchSpace(Fatal):
-    """404 in a space."""
+    """404 in a space: it does not exist, or the user has no access."""
 
-    sentence = "Kibana at {url} has no space {space!r} that {who} may see."
-    hint = "Create it (Stack Management, Spaces), or give another --space: the identifier in its address, not its name."
+    sentence = "Kibana at {url} has no space {space!r} that {user} can access."
+    hint = "Create the space (Stack Management, Spaces), or give the identifier in its URL, not its name, with --space."
 
 
 class KibanaUnexpected(Fatal):
-    """A status that no other error stands for."""
+    """Any other status."""
 
     sentence = "Kibana at {url} answers {status}: {reason}."
-    hint = "Look at its log."
+    hint = "See the Kibana log."
 
 
-class Api:
-    """A connection to one Kibana, and to one of its spaces. A context manager."""
+class Api(RestApi):
+    """The API of one Kibana, and of one of its spaces."""
+
+    unreachable, not_secure = KibanaUnreachable, KibanaNotSecure
 
     def __init__(self, connection: Connection, kibana: Kibana) -> None:
-        """Nothing is sent yet. Raises Fatal if the settings make no sense."""
+        """Sends nothing. Raises Fatal if the settings are invalid."""
         address = http_address(kibana.kibana_url, "--kibana-url", "https://kibana:5601")
-        self.space = None if kibana.space == DEFAULT_SPACE else kibana.space
-        self._base = shown(address)
-        self._authorization, self.who = _identity(connection, address.auth)
-        self._remedy = remedy(connection)
         tls = Tls(connection) if address.scheme == "https" else None
-        self._web = Web(address, tls, connection.request_timeout)
+        super().__init__(address, tls, connection.request_timeout)
+        self.space = None if kibana.space == DEFAULT_SPACE else kibana.space
+        self.space_url = self.url + (f"/s/{self.space}" if self.space else "")
+        """The base URL of the space."""
+        self._authorization, self._user = _identity(connection, address.auth)
+        self._remedy = remedy(connection)
 
-    @property
-    def url(self) -> str:
-        """The address people see, with the space."""
-        return self._base + (f"/s/{self.space}" if self.space else "")
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._web.close()
-        if isinstance(error, FORM_ERRORS):
-            raise NotKibana(url=self._base, reason=describe_form_error(error)) from None
+    def wrong_product(self, reason: str) -> NotKibana:
+        """The error for an answer that is not Kibana's."""
+        return NotKibana(url=self.url, reason=reason)
 
     def version(self) -> tuple[int, ...]:
-        """Ask which version it is, such as (7, 17, 28). Raises Fatal."""
-        answer = self._request("GET", f"{self._base}/api/status")
+        """The version of Kibana, such as (7, 17, 28). Raises Fatal."""
+        answer = self._request("GET", f"{self.url}/api/status")
         body = answer.body
         if answer.status == 401:
             raise self._unauthenticated(_message(body))
         if not isinstance(body, dict) or "status" not in body:
-            raise NotKibana(
-                url=self._base, reason=f"/api/status answers {answer.status}, and not as Kibana does"
-            )
+            raise self.wrong_product(f"/api/status answers {answer.status}, and not as Kibana does")
         number = body.get("version", {}).get("number", "")
         if not number:
-            raise self._unauthenticated("it tells nobody else its version")
+            raise self._unauthenticated("it shows its version only to users it knows")
         return tuple(int(part) for part in number.partition("-")[0].split("."))
 
     def send(
         self, method: str, path: str, body: Any = None, *, privileges: str, allow: tuple[int, ...] = ()
     ) -> tuple[int, Any]:
-        """Ask in our space; a status that is no success, and not in `allow`, is raised as Fatal."""
+        """Send a request to the space: status and body. Raises Fatal for a status that is neither 2xx nor in `allow`."""
         content = None if body is None else orjson.dumps(body)
-        answer = self._request(method, self.url + path, content, None if body is None else JSON)
-        return self._judged(answer, privileges, allow)
+        answer = self._request(method, self.space_url + path, content, None if body is None else JSON)
+        return self._checked(answer, privileges, allow)
 
     def upload(self, path: str, name: str, content: bytes, *, privileges: str) -> Any:
-        """Send a file as a form does, and give the answer. Raises Fatal."""
+        """Send a file as multipart/form-data: the body of the answer. Raises Fatal."""
         form, kind = encode_multipart_formdata({"file": (name, content, "application/ndjson")})
-        return self._judged(self._request("POST", self.url + path, form, kind), privileges, ())[1]
+        return self._checked(self._request("POST", self.space_url + path, form, kind), privileges, ())[1]
 
     def _request(
         self, method: str, url: str, content: bytes | None = None, content_type: str | None = None
@@ -134,20 +122,16 @@ class Api:
             headers["content-type"] = content_type
         if self._authorization:
             headers["authorization"] = self._authorization
-        try:
-            answer = self._web.request(method, url, headers, content)
-        except NoAnswer as error:
-            kind = KibanaNotSecure if error.untrusted else KibanaUnreachable
-            raise kind(url=self._base, reason=error) from None
-        if answer.redirects:
-            raise NotKibana(url=self._base, reason=f"it redirects to {answer.location}")
+        answer = self._send(method, url, headers, content)
+        if answer.is_redirect:
+            raise self.wrong_product(f"it redirects to {answer.location}")
         if not answer.is_json:
-            raise NotKibana(url=self._base, reason=f"it answers {answer.status} and no JSON")
+            raise self.wrong_product(f"it answers {answer.status} and no JSON")
         return answer
 
-    def _judged(self, answer: Answer, privileges: str, allow: tuple[int, ...]) -> tuple[int, Any]:
+    def _checked(self, answer: Answer, privileges: str, allow: tuple[int, ...]) -> tuple[int, Any]:
         status, body = answer.status, answer.body
-        if answer.good or status in allow:
+        if answer.is_success or status in allow:
             return status, body
         reason = _message(body)
         if status == 401:
@@ -155,20 +139,20 @@ class Api:
         if status == 403:
             space = f"space {self.space!r}" if self.space else "the default space"
             raise KibanaForbids(
-                url=self._base, who=self.who, reason=reason, privileges=privileges, space=space
+                url=self.url, user=self._user, reason=reason, privileges=privileges, space=space
             )
         if status == 404 and self.space:
-            raise NoSuchSpace(url=self._base, space=self.space, who=self.who)
-        raise KibanaUnexpected(url=self._base, status=status, reason=reason)
+            raise NoSuchSpace(url=self.url, space=self.space, user=self._user)
+        raise KibanaUnexpected(url=self.url, status=status, reason=reason)
 
     def _unauthenticated(self, reason: str) -> KibanaUnauthenticated:
-        return KibanaUnauthenticated(url=self._base, who=self.who, reason=reason, remedy=self._remedy)
+        return KibanaUnauthenticated(url=self.url, user=self._user, reason=reason, remedy=self._remedy)
 
 
-def _identity(connection: Connection, in_address: str | None) -> tuple[str | None, str]:
-    """The header Authorization, and whom it stands for; user:password@ in Kibana's own address comes first."""
-    if in_address:
-        return basic(unquote(in_address)), "the user in the address"
+def _identity(connection: Connection, url_auth: str | None) -> tuple[str | None, str]:
+    """The Authorization header and its user, for messages; user:password@ in the URL has precedence."""
+    if url_auth:
+        return basic(unquote(url_auth)), "the user in the address"
     header = Credentials(connection).header
     return header, identity_of(
         connection

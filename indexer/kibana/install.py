@@ -1,4 +1,4 @@
-"""`indexer kibana install`: the saved objects go into Kibana in one request, and what it answers is read."""
+"""`indexer kibana install`: imports all saved objects in one request, and checks the result of each."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -7,7 +7,8 @@ from typing import Any
 from indexer.errors import Fatal
 from indexer.kibana import rules
 from indexer.kibana.api import DEFAULT_SPACE, Api
-from indexer.kibana.saved_objects import Naming, SavedObject, ndjson, saved_objects
+from indexer.kibana.dashboards import saved_objects
+from indexer.kibana.saved_objects import Naming, SavedObject, ndjson
 from indexer.settings import Connection, Kibana
 from indexer.show import Table
 
@@ -15,43 +16,43 @@ OLDEST = (7, 17)
 PRIVILEGES = (
     "Saved Objects Management, Dashboard, Visualize, Discover and Data Views (Index Patterns before 8.0)"
 )
-SHOWN = 5
-"""So many failures are told one by one."""
+MAX_SHOWN = 5
+"""Failures listed in the error."""
 REASONS = {
     "conflict": "another object has its id",
-    "ambiguous_conflict": "more than one object could be the one to replace",
-    "unsupported_type": "this Kibana knows no objects of its type",
+    "ambiguous_conflict": "more than one object could be replaced",
+    "unsupported_type": "this Kibana does not support its type",
 }
 
 
 class KibanaTooOld(Fatal):
-    """Its Lens has another form."""
+    """A version with another form of Lens."""
 
     sentence = "Kibana at {url} is {version}; the dashboards need 7.17 or later."
     hint = "Upgrade Kibana to 7.17, which works with Elasticsearch 7.17."
 
 
 class ImportFailed(Fatal):
-    """Not all objects are there; Kibana answers 200 all the same."""
+    """Some objects were not imported; Kibana answers 200 in this case too."""
 
-    sentence = "Kibana at {url} took {done} of {all} objects. Not taken: {problems}."
-    hint = "Mend what it names and run the same command again: what is there already is replaced."
+    sentence = "Kibana at {url} imported {done} of {all} objects. Not imported: {problems}."
+    hint = "Fix this and run the command again; it replaces existing objects."
 
 
 @dataclass(frozen=True, slots=True)
 class Installed:
-    """What is in Kibana now."""
+    """The installed dashboards and rules."""
 
     kibana: str
     version: str
     objects: int
     dashboards: dict[str, str]
-    """Title → address."""
+    """Title → URL."""
     rules: tuple[tuple[str, str], ...]
-    """Name, and whether it was created or updated."""
+    """Name, and `created` or `updated`."""
 
     def tables(self) -> Iterable[Table]:
-        """For people to read."""
+        """For a terminal."""
         title = f"{self.objects} objects in Kibana {self.version}"
         yield Table(title, ("Dashboard", "Address"), tuple(self.dashboards.items()), "")
         if self.rules:
@@ -59,49 +60,53 @@ class Installed:
 
 
 def naming(connection: Connection, kibana: Kibana) -> Naming:
-    """What the objects of these settings are called after."""
+    """Ids and titles for these settings."""
     return Naming(connection.alias, None if kibana.space == DEFAULT_SPACE else kibana.space)
 
 
 def install(connection: Connection, kibana: Kibana, *, alerts: bool, export_rows: int) -> Installed:
-    """Import all objects, and set up the rules if wanted; again, to bring them up to date. Raises Fatal."""
+    """Import all objects, and with `alerts` create the rules; existing ones are updated. Raises Fatal."""
     names = naming(connection, kibana)
     objects = saved_objects(names)
     with Api(connection, kibana) as api:
         version = api.version()
         if version[:2] < OLDEST:
-            raise KibanaTooOld(url=api.url, version=_dotted(version))
+            raise KibanaTooOld(url=api.space_url, version=_dotted(version))
         answer = api.upload(
             "/api/saved_objects/_import?overwrite=true",
             f"{names.prefix}.ndjson",
             ndjson(objects),
             privileges=PRIVILEGES,
         )
-        _require_all(answer, objects, api.url)
+        _check_result(answer, objects, api.space_url)
         made = rules.install(api, names, export_rows) if alerts else []
         dashboards = {
-            it.title: f"{api.url}/app/dashboards#/view/{it.id}" for it in objects if it.type == "dashboard"
+            it.title: f"{api.space_url}/app/dashboards#/view/{it.id}"
+            for it in objects
+            if it.type == "dashboard"
         }
-        return Installed(api.url, _dotted(version), len(objects), dashboards, tuple(made))
+        return Installed(api.space_url, _dotted(version), len(objects), dashboards, tuple(made))
 
 
-def _require_all(answer: Any, objects: Sequence[SavedObject], url: str) -> None:
-    """Raise ImportFailed unless each object is there, under its own id."""
+def _check_result(answer: Any, objects: Sequence[SavedObject], url: str) -> None:
+    """Raise ImportFailed unless each object was imported under its own id."""
     titles = {(it.type, it.id): it.title for it in objects}
     failed = {(each["type"], each["id"]): _reason(each["error"]) for each in answer.get("errors", ())}
     for each in answer.get("successResults", ()):
         other = each.get("destinationId", each["id"])
         if other != each["id"]:
-            failed[each["type"], each["id"]] = f"it got another id ({other}), which no dashboard refers to"
+            failed[each["type"], each["id"]] = (
+                f"Kibana gave it another id ({other}), to which no dashboard refers"
+            )
     done = answer.get("successCount", 0)
     if answer.get("success") and not failed and done == len(objects):
         return
-    told = [
+    failures = [
         f"{kind} {titles.get((kind, name), name)!r} ({name}): {reason}"
         for (kind, name), reason in failed.items()
     ]
-    more = [f"and {len(told) - SHOWN} more"] if len(told) > SHOWN else []
-    problems = "; ".join([*told[:SHOWN], *more]) or "it names none"
+    more = [f"and {len(failures) - MAX_SHOWN} more"] if len(failures) > MAX_SHOWN else []
+    problems = "; ".join([*failures[:MAX_SHOWN], *more]) or "no reason given"
     raise ImportFailed(url=url, done=done, all=len(objects), problems=problems)
 
 
@@ -109,7 +114,7 @@ def _reason(error: Any) -> str:
     kind = error.get("type", "unknown")
     if kind == "missing_references":
         missing = ", ".join(f"{it['type']} {it['id']}" for it in error.get("references", ()))
-        return f"it refers to what is not there ({missing})"
+        return f"it refers to missing objects ({missing})"
     return REASONS.get(kind) or str(error.get("message") or kind)
 
 

@@ -1,42 +1,42 @@
-"""A panel → the attributes of a Lens object, in the form of Kibana 7.16 that 7.17 to 9.x load.
+"""A panel → the attributes of a Lens saved object in the form of Kibana 7.16, which 7.17 to 9.x load.
 
-Form and names are those of Kibana's own source at 7.17 (`x-pack/plugins/lens/public/indexpattern_datasource`). What 7.17
-refuses is left alone: its `max` and `last_value` take no dates (Kibana issues #95489 and #104787).
+Form and names are those of Kibana's source at 7.17 (`x-pack/plugins/lens/public/indexpattern_datasource`). Features that 7.17 lacks
+are not used: its `max` and `last_value` do not accept dates (Kibana issues #95489 and #104787).
 """
 
 from collections.abc import Mapping
 from typing import Any
 
-from indexer.dashboards.panels import Bucket, Filters, Measure, Panel, Time, Top
+from indexer.dashboards.panels import Bucket, Filters, Metric, Panel, Time, Top
 
 Json = dict[str, Any]
 LAYER = "layer1"
 SERIES = {"bars": "bar_stacked", "rows": "bar_horizontal_stacked", "lines": "line"}
-"""What a panel is shown as, and Lens' name for that series."""
+"""The kind of a panel → Lens' series type."""
 RECORDS = "Records"
-"""The field that stands for whole entries."""
+"""Lens' source field for the count of documents."""
 
 
 def attributes(panel: Panel, time_field: str, types: Mapping[str, str]) -> Json:
-    """The attributes of the Lens object; `types` are the fields that are no strings (`ip`, `number`)."""
+    """The attributes of the Lens object; `types` has the data types of fields that are not strings (`ip`, `number`)."""
     ids = {label: f"column{number}" for number, label in enumerate([*panel.by, *panel.show], 1)}
     buckets = {
         ids[label]: _bucket(label, it, panel, ids, time_field, types) for label, it in panel.by.items()
     }
-    measures = {ids[label]: _measure(label, it) for label, it in panel.show.items()}
+    metrics = {ids[label]: _metric(label, it) for label, it in panel.show.items()}
     layer = {
-        "columnOrder": [*_nested(panel, ids), *measures],
-        "columns": buckets | measures,
+        "columnOrder": [*(ids[label] for label, _ in panel.nested_buckets), *metrics],
+        "columns": buckets | metrics,
         "incompleteColumns": {},
     }
-    kind, picture = _visualization(panel, list(buckets), list(measures))
+    kind, visualization = _visualization(panel, list(buckets), list(metrics))
     return {
         "title": panel.title,
         "description": "",
         "visualizationType": kind,
         "state": {
             "datasourceStates": {"indexpattern": {"layers": {LAYER: layer}}},
-            "visualization": picture,
+            "visualization": visualization,
             "query": {"language": "kuery", "query": panel.where},
             "filters": [],
         },
@@ -44,16 +44,11 @@ def attributes(panel: Panel, time_field: str, types: Mapping[str, str]) -> Json:
 
 
 def references(view: str) -> list[Json]:
-    """What a Lens object refers to: the data view, twice."""
+    """The references of a Lens object: the data view, twice."""
     names = ("current-indexpattern", f"layer-{LAYER}")
     return [
         {"type": "index-pattern", "id": view, "name": f"indexpattern-datasource-{name}"} for name in names
     ]
-
-
-def _nested(panel: Panel, ids: Mapping[str, str]) -> list[str]:
-    """The buckets from the outermost: what splits a picture of time is outside, so that it is one top ten for all times."""
-    return [ids[label] for label in sorted(panel.by, key=lambda label: isinstance(panel.by[label], Time))]
 
 
 def _bucket(
@@ -85,7 +80,7 @@ def _bucket(
                 "scale": "ordinal",
                 "params": {"filters": filters},
             }
-        case Top(size, field, rank_by, others):
+        case Top(size, field, order_by, others):
             return column | {
                 "dataType": types.get(field, "string"),
                 "operationType": "terms",
@@ -93,7 +88,7 @@ def _bucket(
                 "sourceField": field,
                 "params": {
                     "size": size,
-                    "orderBy": {"type": "column", "columnId": ids[rank_by or next(iter(panel.show))]},
+                    "orderBy": {"type": "column", "columnId": ids[order_by or next(iter(panel.show))]},
                     "orderDirection": "desc",
                     "otherBucket": others,
                     "missingBucket": False,
@@ -101,30 +96,30 @@ def _bucket(
             }
 
 
-def _measure(label: str, measure: Measure) -> Json:
+def _metric(label: str, metric: Metric) -> Json:
     column: Json = {
         "label": label,
         "customLabel": True,
         "dataType": "number",
-        "operationType": measure.operation,
+        "operationType": metric.operation,
         "isBucketed": False,
         "scale": "ratio",
-        "sourceField": measure.field or RECORDS,
+        "sourceField": metric.field or RECORDS,
     }
-    return column if measure.percentile is None else column | {"params": {"percentile": measure.percentile}}
+    return column if metric.percentile is None else column | {"params": {"percentile": metric.percentile}}
 
 
-def _visualization(panel: Panel, buckets: list[str], measures: list[str]) -> tuple[str, Json]:
+def _visualization(panel: Panel, buckets: list[str], metrics: list[str]) -> tuple[str, Json]:
     layer: Json = {"layerId": LAYER, "layerType": "data"}
     match panel.kind:
         case "number":
-            return "lnsMetric", layer | {"accessor": measures[0]}
+            return "lnsMetric", layer | {"accessor": metrics[0]}
         case "table":
-            return "lnsDatatable", layer | {"columns": [{"columnId": it} for it in [*buckets, *measures]]}
+            return "lnsDatatable", layer | {"columns": [{"columnId": it} for it in [*buckets, *metrics]]}
         case "donut":
             shares = {
                 "groups": buckets,
-                "metric": measures[0],
+                "metric": metrics[0],
                 "numberDisplay": "percent",
                 "categoryDisplay": "default",
                 "legendDisplay": "default",
@@ -132,7 +127,7 @@ def _visualization(panel: Panel, buckets: list[str], measures: list[str]) -> tup
             }
             return "lnsPie", {"shape": "donut", "layers": [layer | shares]}
     series = SERIES[panel.kind]
-    axes: Json = {"seriesType": series, "xAccessor": buckets[0], "accessors": measures}
+    axes: Json = {"seriesType": series, "xAccessor": buckets[0], "accessors": metrics}
     if len(buckets) > 1:
         axes["splitAccessor"] = buckets[1]
     return "lnsXY", {

@@ -1,34 +1,28 @@
-"""Kibana's own alerts: mappings/kibana/rules.json → rules of the type "Elasticsearch query", which write to Kibana's log.
+"""Alerting rules: mappings/kibana/rules.json → rules of the type "Elasticsearch query", which write to the Kibana log.
 
-Only parameters that 7.17 to 9.x all take are used. That rule type cannot group in 7.17, so failed log-ins are counted over
-all users, and the message names each. It alerts for an entry only once though its window is longer than its interval
-(Kibana guide, "Elasticsearch query", on matches of the same document): an entry that arrives late is still found.
+All parameters are supported by 7.17 to 9.x. In 7.17 this rule type cannot group, so failed log-ins are counted over all users, and
+the message lists them. The window is longer than the interval, so that an entry that arrives late is still found; Kibana alerts for
+each entry once (Kibana guide, "Elasticsearch query", on matches of the same document).
 """
 
 import hashlib
 import uuid
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
-import orjson
-
-import indexer
+from indexer.dashboards.descriptions import read
 from indexer.errors import Fatal
 from indexer.kibana.api import Api
-from indexer.kibana.saved_objects import Naming
-from indexer.setup.plan import directory
+from indexer.kibana.saved_objects import Json, Naming, json_text
 
-Json = dict[str, Any]
 SERVER_LOG = ".server-log"
 PRIVILEGES = "Stack Rules (Management), and 'Read' for Actions and Connectors"
 CONNECTOR_PRIVILEGES = "Actions and Connectors (Management)"
-FIXED = ("rule_type_id", "consumer")
-"""What an update does not take (Kibana guide, "Update rule API")."""
+IMMUTABLE = ("rule_type_id", "consumer")
+"""Fields that an update does not accept (Kibana guide, "Update rule API")."""
 
 
 class AlertingNotReady(Fatal):
-    """Kibana cannot keep rules."""
+    """Kibana is not configured for rules."""
 
     sentence = "Kibana at {url} cannot run rules: {reason}. The dashboards are installed."
     hint = "{remedy}, then run the same command again."
@@ -36,16 +30,16 @@ class AlertingNotReady(Fatal):
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One rule, but for what it does when it fires."""
+    """A rule without its actions."""
 
     id: str
-    """A UUID, as Kibana takes no other for a rule; always the same for the same alias and space."""
+    """A UUID, which Kibana requires; the same for the same alias and space."""
     name: str
     body: Json
     message: str
 
     def with_connector(self, connector: str) -> Json:
-        """Its body, writing to a connector."""
+        """The body, with an action for this connector id."""
         action = {
             "group": "query matched",
             "id": connector,
@@ -55,25 +49,23 @@ class Rule:
 
 
 def rules(naming: Naming, export_rows: int) -> list[Rule]:
-    """All of them. `export_rows` is how many rows an export may have without an alert."""
-    text = (directory(Path(indexer.__file__).parent) / "kibana" / "rules.json").read_text("utf-8")
-    described: Json = orjson.loads(text.replace('"--export-rows"', str(export_rows)))
-    return [_rule(naming, key, rule) for key, rule in described.items()]
+    """All rules. `export_rows` is the largest export without an alert, in rows."""
+    return [_rule(naming, key, rule, export_rows) for key, rule in read("rules").items()]
 
 
 def install(api: Api, naming: Naming, export_rows: int) -> list[tuple[str, str]]:
-    """Create or update each rule; give its name and what was done. Raises Fatal."""
+    """Create or update each rule: its name, and `created` or `updated`. Raises Fatal."""
     _require_ready(api)
     connector = _connector(api, naming)
     return [(rule.name, _put(api, rule, connector)) for rule in rules(naming, export_rows)]
 
 
-def _rule(naming: Naming, key: str, described: Json) -> Rule:
+def _rule(naming: Naming, key: str, described: Json, export_rows: int) -> Rule:
     name = naming.title(described["name"])
     params = {
         "index": [naming.alias],
         "timeField": "eventDate",
-        "esQuery": orjson.dumps({"query": described["query"]}).decode(),
+        "esQuery": json_text({"query": described["query"]}).replace('"--export-rows"', str(export_rows)),
         "size": 100,
         "timeWindowSize": int(described["window"][:-1]),
         "timeWindowUnit": described["window"][-1],
@@ -99,28 +91,28 @@ def _require_ready(api: Api) -> None:
     _, health = api.send("GET", "/api/alerting/_health", privileges=PRIVILEGES)
     if not health.get("has_permanent_encryption_key"):
         raise AlertingNotReady(
-            url=api.url,
+            url=api.space_url,
             reason="it has no permanent encryption key",
             remedy="Set xpack.encryptedSavedObjects.encryptionKey (32 characters or more) in kibana.yml, restart Kibana",
         )
     if not health.get("is_sufficiently_secure", True):
         raise AlertingNotReady(
-            url=api.url,
-            reason="API keys are off in Elasticsearch, or TLS is",
-            remedy="Switch on TLS and xpack.security.authc.api_key.enabled in Elasticsearch",
+            url=api.space_url,
+            reason="API keys or TLS are disabled in Elasticsearch",
+            remedy="Enable TLS and xpack.security.authc.api_key.enabled in Elasticsearch",
         )
 
 
 def _connector(api: Api, naming: Naming) -> str:
-    """The id of our server-log connector: the one that is there, else a new one."""
+    """The id of the server log connector, which is created if it does not exist."""
     name = naming.title("server log")
-    _, there = api.send("GET", "/api/actions/connectors", privileges=CONNECTOR_PRIVILEGES)
-    for each in there:
+    _, existing = api.send("GET", "/api/actions/connectors", privileges=CONNECTOR_PRIVILEGES)
+    for each in existing:
         if each["connector_type_id"] == SERVER_LOG and each["name"] == name:
             return str(each["id"])
-    wanted = {"name": name, "connector_type_id": SERVER_LOG, "config": {}, "secrets": {}}
-    _, made = api.send("POST", "/api/actions/connector", wanted, privileges=CONNECTOR_PRIVILEGES)
-    return str(made["id"])
+    body = {"name": name, "connector_type_id": SERVER_LOG, "config": {}, "secrets": {}}
+    _, created = api.send("POST", "/api/actions/connector", body, privileges=CONNECTOR_PRIVILEGES)
+    return str(created["id"])
 
 
 def _put(api: Api, rule: Rule, connector: str) -> str:
@@ -128,6 +120,6 @@ def _put(api: Api, rule: Rule, connector: str) -> str:
     status, _ = api.send("POST", path, body, privileges=PRIVILEGES, allow=(409,))
     if status != 409:
         return "created"
-    changes = {name: value for name, value in body.items() if name not in FIXED}
+    changes = {name: value for name, value in body.items() if name not in IMMUTABLE}
     api.send("PUT", path, changes, privileges=PRIVILEGES)
     return "updated"

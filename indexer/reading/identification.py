@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from indexer.events import Events, Recognition
 from indexer.reading import identity
@@ -11,45 +12,38 @@ from indexer.reading.registry import INPUT, FileRegistry, TrackedFile
 from indexer.reading.states import FileEvent
 
 
+@dataclass(slots=True)
 class Identification:
     """Identifies open files by what is remembered."""
 
-    def __init__(
-        self,
-        registry: FileRegistry,
-        events: Events,
-        *,
-        once: bool,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
-        self._registry = registry
-        self._events = events
-        self._once = once
-        self._clock = clock
+    registry: FileRegistry
+    events: Events
+    once: bool
+    clock: Callable[[], float] = time.monotonic
 
     def identify(self, file: TrackedFile, former: FileRecord | None = None) -> None:
         """Find out which log a file is and where to go on (see `identity.py`), once its first line is complete. Raises OSError."""
         log = file.opened_log
-        now = self._clock()
+        now = self.clock()
         log.reader.has_changed(now)
         head = identity.head_of(log.source)
-        final = log.is_final(now, once=self._once)
+        final = log.is_final(now, once=self.once)
         if head is None and final:
             log.source.require_whole()
             head = log.source.read_at(0, identity.HEAD)
         if head and log.reader.is_decided(head, now, once=final):
             self._begin(file, head, former or self._former(file))
-        elif final and (self._once or log.gone):
+        elif final and (self.once or log.gone):
             log.source.require_whole()
             log.source.close()
-            self._registry.move(file, FileEvent.ENDED)
-            self._registry.closed(file)
+            self.registry.move(file, FileEvent.ENDED)
+            self.registry.closed(file)
 
     def _former(self, file: TrackedFile) -> FileRecord | None:
         """What a file's inode was known as last: missing, until the file turns out to be it."""
-        self._registry.detach_former(file)
+        self.registry.detach_former(file)
         key = file.facts.key
-        known = [it.record for it in self._registry.missing if it.record is not None and it.record.key == key]
+        known = [it.record for it in self.registry.missing if it.record is not None and it.record.key == key]
         return known[-1] if known else None
 
     def _begin(self, file: TrackedFile, head: bytes, former: FileRecord | None) -> None:
@@ -68,17 +62,17 @@ class Identification:
             if not source.sequential:
                 size = source.status().st_size  # it will not grow again to what it was
                 recognition = Recognition.REPLACED if size >= former.offset else Recognition.TRUNCATED
-        places = identity.to_compare(known for known in self._registry.alike(record) if known.offset <= size)
+        places = identity.to_compare(known for known in self.registry.alike(record) if known.offset <= size)
         if places and log.facts.key != INPUT:
-            log.compare(record, places, self._clock(), recognition)
-            self._registry.move(file, FileEvent.BEGINS_LIKE_KNOWN)
+            log.compare(record, places, self.clock(), recognition)
+            self.registry.move(file, FileEvent.BEGINS_LIKE_KNOWN)
         else:
             log.begin(record, START)
             self.identified(file, recognition)
 
     def identified(self, file: TrackedFile, recognition: Recognition) -> None:
         """A file was identified: read it from where it goes on, and forget the missing ones that it continues."""
-        self._registry.move(file, FileEvent.IDENTIFIED)
+        self.registry.move(file, FileEvent.IDENTIFIED)
         log = file.opened_log
         record = log.record
         assert record is not None  # noqa: S101 - it is identified
@@ -92,9 +86,9 @@ class Identification:
                 return False
             return lost.generation == record.generation and lost.offset <= record.offset
 
-        for lost in [lost for lost in self._registry.missing if goes_on(lost.record)]:
-            self._registry.missing.remove(lost)
-            self._registry.move(lost, FileEvent.EXPIRED)
-        self._registry.failed.pop(log.facts.name, None)
-        self._registry.note(file)
-        self._events.file_found(log.facts.name, recognition, record.offset)
+        for lost in [lost for lost in self.registry.missing if goes_on(lost.record)]:
+            self.registry.missing.remove(lost)
+            self.registry.move(lost, FileEvent.EXPIRED)
+        self.registry.failed.pop(log.facts.name, None)
+        self.registry.note(file)
+        self.events.file_found(log.facts.name, recognition, record.offset)

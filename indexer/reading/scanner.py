@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import islice
 
 from indexer.events import MOST_UNREADABLE, Events
@@ -17,52 +18,43 @@ CLAIMABLE_AT_MOST = 600.0
 """The same, while there are files that were not opened yet."""
 
 
+@dataclass(slots=True)
 class Scanner:
     """Brings the registry up to date with what the paths name."""
 
-    def __init__(
-        self,
-        patterns: Sequence[str],
-        scope: Scope,
-        registry: FileRegistry,
-        events: Events,
-        *,
-        once: bool,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
-        self._patterns = patterns
-        self._scope = scope
-        self._registry = registry
-        self._events = events
-        self._once = once
-        self._clock = clock
-        self._directories: list[int] = []
-        self.look = files.Look([], {})
-        """What the last scan found."""
-        self.waiting: dict[Key, TrackedFile] = {}
-        """The waiting files, in the order of their turns."""
+    patterns: Sequence[str]
+    scope: Scope
+    registry: FileRegistry
+    events: Events
+    once: bool
+    clock: Callable[[], float] = time.monotonic
+    look: files.Look = field(default_factory=lambda: files.Look([], {}))
+    """What the last scan found."""
+    waiting: dict[Key, TrackedFile] = field(default_factory=dict)
+    """The waiting files, in the order of their turns."""
+    _directories: list[int] = field(default_factory=list)
 
     def scan(self) -> None:
         """Compare the known files with those that the paths name now."""
-        now = self._clock()
-        look = self.look = files.find(self._patterns, self._scope)
+        now = self.clock()
+        look = self.look = files.find(self.patterns, self.scope)
         found = {facts.key: facts for facts in look.found}
-        if STANDARD_INPUT in self._patterns:
+        if STANDARD_INPUT in self.patterns:
             found[INPUT] = FileFacts(STANDARD_INPUT, *INPUT, 0, 0)
         for path, reason in islice(look.unreadable.items(), MOST_UNREADABLE):
-            self._events.file_unreadable(path, reason)
+            self.events.file_unreadable(path, reason)
         self._note_missing(found, now)
         self._queue(found, now)
-        if not self._once:
+        if not self.once:
             names = {facts.name for facts in look.found}
-            failed = self._registry.failed
-            self._registry.failed = {name: failed[name] for name in failed if name in names}
-        self._registry.index_first_lines()
-        if not self._once:
+            failed = self.registry.failed
+            self.registry.failed = {name: failed[name] for name in failed if name in names}
+        self.registry.index_first_lines()
+        if not self.once:
             self.forget()
 
     def _note_missing(self, found: Mapping[Key, FileFacts], now: float) -> None:
-        for key, file in list(self._registry.files.items()):
+        for key, file in list(self.registry.files.items()):
             log, name = file.log, file.facts.name if file.record is None else file.record.path
             if (
                 file.state in OPEN
@@ -73,23 +65,23 @@ class Scanner:
             if key in found or file.state in DRAINING or self.look.hides(name):
                 continue
             if file.state in OPEN:
-                self._registry.detach_former(file)
+                self.registry.detach_former(file)
             else:
-                self._registry.lose(file, file.record.unread if file.record else 0)
+                self.registry.lose(file, file.record.unread if file.record else 0)
 
     def _queue(self, found: Mapping[Key, FileFacts], now: float) -> None:
         """Put all files that are to be opened into the order of their turns."""
         wanted = []
-        busy = {file.facts.key for file in self._registry.logs.values()}
+        busy = {file.facts.key for file in self.registry.logs.values()}
         for key, facts in found.items():
             if key in busy:
                 continue
-            file = self._registry.files.get(key)
+            file = self.registry.files.get(key)
             if file is None:
-                file = self._registry.files[key] = TrackedFile(facts)
+                file = self.registry.files[key] = TrackedFile(facts)
             if file.state is FileState.WAITING or self._is_due(file, facts, now):
                 if file.state is not FileState.WAITING:
-                    self._registry.move(file, FileEvent.DUE)
+                    self.registry.move(file, FileEvent.DUE)
                 file.found = facts
                 wanted.append(file)
         # Files without a turn come first, then those whose last turn is longest ago. Standard input, which may never end,
@@ -104,13 +96,13 @@ class Scanner:
         known = file.found
         if file.unsound is not None and (known.size, known.modified_ns) == (facts.size, facts.modified_ns):
             file.found = facts
-            self._registry.fail(file, file.unsound)
+            self.registry.fail(file, file.unsound)
             return False
         record = file.record
         if record is None or (record.size, record.modified) != (facts.size, facts.modified_ns):
             return True
         # A live log is held open: it may grow and be deleted between two scans.
-        rests = FileState.DONE if facts.rotated or self._once else FileState.PARKED
+        rests = FileState.DONE if facts.rotated or self.once else FileState.PARKED
         if file.state is not rests:
             return True
         if record.path != facts.name:
@@ -119,18 +111,16 @@ class Scanner:
 
     def directories_changed(self) -> bool:
         """Tell whether a name came or went where the paths look, since the last call; cheaper than a scan."""
-        before, self._directories = self._directories, files.directory_times(self._patterns)
+        before, self._directories = self._directories, files.directory_times(self.patterns)
         return before != self._directories
 
     def forget(self) -> None:
         """Forget missing files that nothing claimed, unless they are where no path looks, or can look, now."""
-        now = self._clock()
-        claimants = self.waiting or any(
-            it.state is FileState.COMPARING for it in self._registry.open.values()
-        )
-        claimable = 0.0 if self._once else CLAIMABLE_AT_MOST if claimants else CLAIMABLE
+        now = self.clock()
+        claimants = self.waiting or any(it.state is FileState.COMPARING for it in self.registry.open.values())
+        claimable = 0.0 if self.once else CLAIMABLE_AT_MOST if claimants else CLAIMABLE
         kept: list[TrackedFile] = []
-        for lost in self._registry.missing:
+        for lost in self.registry.missing:
             record = lost.record
             assert record is not None  # noqa: S101 - a missing file is one of which something is remembered
             due = now - lost.since >= claimable
@@ -139,11 +129,11 @@ class Scanner:
             if not due:
                 kept.append(lost)
                 continue
-            self._registry.move(lost, FileEvent.EXPIRED)
-            others = (known for known in self._registry.alike(record) if known is not record)
+            self.registry.move(lost, FileEvent.EXPIRED)
+            others = (known for known in self.registry.alike(record) if known is not record)
             if lost.unread and not any(known.offset >= record.offset for known in others):
-                self._events.file_lost(record.path, lost.unread)
-        self._registry.missing = kept
+                self.events.file_lost(record.path, lost.unread)
+        self.registry.missing = kept
 
     def _is_elsewhere(self, record: FileRecord) -> bool:
         """Tell whether a missing file may be there, hidden or under a path that is not searched."""
@@ -155,5 +145,5 @@ class Scanner:
             return True
         if facts is None or facts.key != record.key:
             return False
-        tracked = self._registry.files.get(record.key)
+        tracked = self.registry.files.get(record.key)
         return tracked is None or (tracked.state not in OPEN and tracked.record is None)

@@ -61,8 +61,8 @@ class Tail:
         self._clock = clock
         self._most = 1 if once else most or most_open()
         self.registry = FileRegistry(remembered, events, clock)
-        self._scanner = Scanner(patterns, scope, self.registry, events, once=once, clock=clock)
-        self._identification = Identification(self.registry, events, once=once, clock=clock)
+        self._scanner = Scanner(patterns, scope, self.registry, events, once, clock)
+        self._identification = Identification(self.registry, events, once, clock)
         self._renamed: dict[Key, tuple[FileFacts, OSError]] = {}
         self._lively: list[TrackedFile] = []
         self._all_due = 0.0

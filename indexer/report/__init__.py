@@ -1,10 +1,12 @@
-"""`indexer report`: one page to look at, that needs neither Kibana nor a network.
+"""`indexer report`: the dashboards about entries as one HTML file, which requires neither Kibana nor a network.
 
-described.py   mappings/kibana/ → sections of panels: the page shows what the dashboards show
-questions.py   a panel and a period → the aggregation to ask for
-answers.py     an answer → rows of keys and figures
-drawing.py     rows → pictures (Vega-Lite → SVG that takes its colours from the page)
-wording.py     numbers, sizes, durations and times as people read them
-page.py        all of it → HTML (page.html.jinja)
-report.py      asks, and writes the file
+sections.py     mappings/kibana/ → sections of panels and saved searches
+queries.py      a panel and a period → an aggregation
+results.py      the answer → rows of keys and metrics
+charts.py       rows → chart and legend
+vega_lite.py    chart → SVG
+tables.py       rows → table
+formatting.py   numbers, sizes, durations and times as text
+page.py         all of it → HTML (page.html.jinja)
+report.py       sends the queries, and writes the file
 """

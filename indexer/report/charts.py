@@ -1,60 +1,52 @@
-"""Rows → pictures: Vega-Lite draws them as SVG without scripts, which takes its colours from the page's CSS variables.
+"""A panel and its rows → a chart: points, series with their colours, and a legend."""
 
-The extra `report` brings the library (vl-convert, by the makers of Altair: Vega-Lite in a wheel, no browser, no network).
-"""
-
-import re
-from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from html import escape
 from typing import Any
 
-from indexer.report.formatting import AXES, COUNTS
-from indexer.report.results import OTHERS
+from indexer.dashboards.panels import Panel, Time
+from indexer.report import formatting
+from indexer.report.queries import INTERVALS
+from indexer.report.results import OTHERS, ReportData, Row
+from indexer.report.sections import column_formats, value_format
 
-Json = dict[str, Any]
 COLOURS = 10
-MEANINGS = {
+"""CSS variables --c0 to --c9."""
+FIXED_COLOURS = {
     "FAILED": "var(--bad)",
     "DELETED": "var(--gone)",
     "SUCCEEDED": "var(--good)",
     "the cache": "var(--good)",
     OTHERS: "var(--other)",
 }
-"""Colours of values that mean the same everywhere."""
-FONT = "system-ui, sans-serif"
-ROW_HEIGHT = 24
-TEXT = 11
-DRAWN = 1e100
-"""No figure is drawn larger: the sum of some could not be written."""
-GAPLESS = 0.88
-"""How much of its time a bar fills."""
+"""Colours of series that have the same meaning in all charts."""
+ADDITIVE = {"count", "sum"}
+"""Operations whose values can be summed over a series."""
 
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """A figure at its place: `at` is epoch ms or a name, `series` what it is coloured by."""
+    """A value. `at` is epoch ms or a name, `series` determines the colour."""
 
     at: Any
     series: str
-    figure: float | None
+    value: float | None
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
-    """All that a drawing needs."""
+class Chart:
+    """The data of a chart."""
 
     kind: str
-    """bars, lines, rows or donut"""
+    """bars, lines, rows (horizontal bars) or donut."""
     title: str
     points: tuple[Point, ...]
     series: tuple[str, ...]
     unit: str | None
-    """The format of its figures."""
-    bar: timedelta
-    """How long a bar is, where it is over time."""
+    """The format of the values."""
+    interval: timedelta
+    """The length of a bar; 0 if the chart is not over time."""
     start: int
     end: int
     """The period, in epoch ms."""
@@ -63,143 +55,68 @@ class Picture:
     def colours(self) -> dict[str, str]:
         """The colour of each series."""
         free = iter(range(len(self.series)))
-        return {name: MEANINGS.get(name) or f"var(--c{next(free) % COLOURS})" for name in self.series}
+        return {name: FIXED_COLOURS.get(name) or f"var(--c{next(free) % COLOURS})" for name in self.series}
 
 
-def svg(picture: Picture, width: int, height: int) -> str:
-    """Draw it, so many pixels wide."""
-    import vl_convert  # noqa: PLC0415 - an extra
+@dataclass(frozen=True, slots=True)
+class LegendItem:
+    """One series of a legend."""
 
-    if picture.kind == "rows":
-        height = ROW_HEIGHT * len({point.at for point in picture.points}) + 30
-    drawn = vl_convert.vegalite_to_svg(_common(picture, width, height) | _KINDS[picture.kind](picture))
-    label = escape(picture.title, quote=True)
-    return re.sub(r'width="\d+" height="\d+"', f'role="img" aria-label="{label}"', drawn, count=1)
+    label: str
+    colour: str
+    text: str
+    """The total or the share of the series; empty if the values cannot be summed."""
 
 
-def _common(picture: Picture, width: int, height: int) -> Json:
-    axis = {"labelColor": "var(--soft)", "gridColor": "var(--line)", "domainColor": "var(--line)"}
-    return {
-        "$schema": "https://vega.github.io/schema/vega-lite/v5.json",
-        "data": {"values": list(_stacked(picture))},
-        "width": width,
-        "height": height,
-        "padding": 2,
-        "background": None,
-        "autosize": {"type": "fit", "contains": "padding"},
-        "config": {
-            "aria": False,
-            "font": FONT,
-            "view": {"stroke": None},
-            "axis": axis | {"labelFontSize": TEXT, "tickColor": "var(--line)", "title": None},
-        },
+def chart(data: ReportData, panel: Panel, rows: Sequence[Row]) -> Chart:
+    """The chart of a panel."""
+    points = tuple(_points(data, panel, rows))
+    intervals = [it.interval for it in panel.by.values() if isinstance(it, Time)]
+    start, end = (round(it.timestamp() * 1000) for it in (data.period.start, data.period.end))
+    return Chart(
+        panel.kind,
+        panel.title,
+        points,
+        tuple(dict.fromkeys(point.series for point in points)),
+        value_format(panel, data.formats),
+        INTERVALS[data.period.interval(intervals[0])] if intervals else timedelta(0),
+        start,
+        end,
+    )
+
+
+def legend(panel: Panel, drawn: Chart) -> tuple[LegendItem, ...]:
+    """The series, with their totals, or for a donut their shares; empty for a single series."""
+    if len(drawn.series) < 2:
+        return ()
+    additive = len(panel.show) == 1 and next(iter(panel.show.values())).operation in ADDITIVE
+    totals = {name: sum(it.value or 0 for it in drawn.points if it.series == name) for name in drawn.series}
+    whole = sum(totals.values()) or 1
+    texts = {
+        name: formatting.percentage(total / whole) if drawn.kind == "donut" else formatting.compact(total)
+        for name, total in totals.items()
     }
+    return tuple(
+        LegendItem(name, colour, texts[name] if additive else "") for name, colour in drawn.colours.items()
+    )
 
 
-def _stacked(picture: Picture) -> Iterator[Json]:
-    """Each figure from where the ones of other series before it end, which no line does; in the order of the series."""
-    ends: dict[Any, float] = defaultdict(float)
-    for point in sorted(picture.points, key=lambda point: picture.series.index(point.series)):
-        if point.figure is None:
-            continue
-        figure = max(-DRAWN, min(point.figure, DRAWN))
-        start = 0 if picture.kind == "lines" else ends[point.at]
-        ends[point.at] = start + figure
-        yield {
-            "at": point.at,
-            "end": point.at + GAPLESS * _ms(picture.bar) if picture.kind == "bars" else None,
-            "series": point.series,
-            "from": start,
-            "to": start + figure,
-        }
+def _points(data: ReportData, panel: Panel, rows: Sequence[Row]) -> Iterator[Point]:
+    """The values of rows, whose keys are ordered from outermost to innermost; time is the innermost."""
+    formats = column_formats(panel, data.formats)
+    for row in rows:
+        keys, values = row[: len(panel.by)], row[len(panel.by) :]
+        if panel.kind == "donut":
+            yield Point("", formatting.value(keys[0], formats[0]), values[0])
+        elif len(keys) == 1:
+            for label, value in zip(panel.show, values, strict=True):
+                yield Point(_place(keys[0]), label, value)
+        elif panel.kind == "rows":
+            yield Point(_place(keys[0]), formatting.value(keys[1], formats[1]), values[0])
+        else:
+            yield Point(keys[1], formatting.value(keys[0], formats[0]), values[0])
 
 
-def _ms(length: timedelta) -> int:
-    return length // timedelta(milliseconds=1)
-
-
-def _colour(picture: Picture) -> Json:
-    scale = {"domain": list(picture.colours), "range": list(picture.colours.values())}
-    return {"field": "series", "type": "nominal", "legend": None, "scale": scale}
-
-
-def _over_time(picture: Picture) -> Json:
-    length = timedelta(milliseconds=picture.end - picture.start)
-    long = timedelta(days=100)
-    pattern = "%H:%M" if length <= timedelta(days=2) else "%-d %b" if length <= long else "%b %Y"
-    axis = {"format": pattern, "grid": False, "labelOverlap": "greedy", "labelSeparation": 14}
-    if timedelta(days=2) < length <= timedelta(days=10):
-        axis["tickCount"] = "day"
-    places = [point.at for point in picture.points]
-    domain = [min([picture.start, *places]), max(picture.end, *(at + _ms(picture.bar) for at in places))]
-    scale = {"type": "utc", "domain": domain, "nice": False}
-    return {"field": "at", "type": "temporal", "axis": axis, "scale": scale}
-
-
-def _figures(picture: Picture) -> Json:
-    axis: Json = {"labelExpr": AXES.get(picture.unit or "", COUNTS), "tickCount": 4}
-    if picture.unit is None:  # nothing between one and two
-        axis["tickCount"] = min(4, max(round(it["to"]) for it in _stacked(picture)))
-    return {
-        "field": "to",
-        "type": "quantitative",
-        "axis": axis | {"domain": False, "ticks": False},
-        "scale": {"zero": True},
-    }
-
-
-def _bars(picture: Picture) -> Json:
-    return {
-        "mark": {"type": "rect"},
-        "encoding": {
-            "x": _over_time(picture),
-            "x2": {"field": "end"},
-            "y": _figures(picture),
-            "y2": {"field": "from"},
-            "color": _colour(picture),
-        },
-    }
-
-
-def _lines(picture: Picture) -> Json:
-    # A lone value has no line, so each has a dot.
-    return {
-        "mark": {"type": "line", "strokeWidth": 1.75, "point": {"size": 14}},
-        "encoding": {"x": _over_time(picture), "y": _figures(picture), "color": _colour(picture)},
-    }
-
-
-def _rows(picture: Picture) -> Json:
-    places = list(dict.fromkeys(point.at for point in picture.points))
-    axis = {"labelLimit": 130, "minExtent": 110, "domain": False, "ticks": False, "labelPadding": 6}
-    scale = {"paddingInner": 0.3, "paddingOuter": 0.15}
-    return {
-        "mark": {"type": "bar"},
-        "encoding": {
-            "y": {
-                "field": "at",
-                "type": "nominal",
-                "sort": places,
-                "axis": axis | {"labelColor": "var(--ink)"},
-                "scale": scale,
-            },
-            "x": _figures(picture),
-            "x2": {"field": "from"},
-            "color": _colour(picture),
-        },
-    }
-
-
-def _donut(picture: Picture) -> Json:
-    return {
-        "transform": [{"calculate": "datum.to - datum.from", "as": "figure"}],
-        "mark": {"type": "arc", "innerRadius": {"expr": "min(width, height) * 0.3"}, "padAngle": 0.012},
-        "encoding": {
-            "theta": {"field": "figure", "type": "quantitative", "stack": True},
-            "color": _colour(picture),
-            "order": {"field": "from", "type": "quantitative"},
-        },
-    }
-
-
-_KINDS = {"bars": _bars, "lines": _lines, "rows": _rows, "donut": _donut}
+def _place(key: Any) -> Any:
+    """A time or number as it is, a name as printable text."""
+    return formatting.value(key) if isinstance(key, str) else key

@@ -1,4 +1,4 @@
-"""Values as people read them, in words and on axes. `kind` is that of the field's format in mappings/kibana/."""
+"""Values as text, in tables and on axes. A format is one of mappings/kibana/data-views.json."""
 
 import math
 from collections.abc import Callable
@@ -7,9 +7,9 @@ from typing import Any
 
 from indexer import show
 
-NOTHING = "–"
-EXACT = 1e15
-"""From here on a float has no more digits than its exponent promises."""
+MISSING = "–"
+MAX_EXACT = 1e15
+"""Above this, not all digits of a float are exact."""
 UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
 AXES = {
     "milliseconds": "datum.value >= 3.6e6 ? floor(datum.value / 3.6e6) + ' h'"
@@ -20,31 +20,31 @@ AXES = {
     " : datum.value ? format(datum.value, '~r') + ' ms' : '0'",
     "bytes": "datum.value ? replace(format(datum.value, '~s'), regexp('([a-zA-Z]?)$'), ' $1B') : '0'",
 }
-"""Vega expressions for the numbers of an axis."""
+"""Format → Vega expression for the labels of an axis."""
 COUNTS = "datum.value ? format(datum.value, '~s') : '0'"
 
 
-def value(found: Any, kind: str | None = None) -> str:
-    """A key or a figure in words."""
+def value(found: Any, format_: str | None = None) -> str:
+    """A key or a number."""
     if found is None:
-        return NOTHING
+        return MISSING
     if isinstance(found, str):
         return show.text(found)
-    return FORMATS.get(kind or "", number)(float(found))
+    return FORMATS.get(format_ or "", number)(float(found))
 
 
 def number(found: float) -> str:
-    """With thousands separators; decimals only where it is small; in short where it has more digits than are exact."""
+    """A number with thousands separators; with a decimal if it is below 100, with an exponent if it is not exact."""
     if not math.isfinite(found):
-        return NOTHING
-    if abs(found) >= EXACT:
+        return MISSING
+    if abs(found) >= MAX_EXACT:
         return f"{found:.3g}"
     return f"{found:,.0f}" if float(found).is_integer() or abs(found) >= 100 else f"{found:,.1f}"
 
 
-def short(found: float) -> str:
-    """In a few digits, for a figure that is read at a glance: 11.5 M."""
-    if abs(found) >= EXACT:
+def compact(found: float) -> str:
+    """A number in few digits: 11.5 M."""
+    if abs(found) >= MAX_EXACT:
         return number(found)
     for size, unit in ((1e9, "G"), (1e6, "M")):
         if abs(found) >= size:
@@ -53,15 +53,15 @@ def short(found: float) -> str:
 
 
 def percentage(share: float) -> str:
-    """A part of a whole; what is there is never none."""
-    if math.isnan(share):  # of more than a number can be
-        return NOTHING
+    """A share as a percentage; a small one is never shown as 0."""
+    if math.isnan(share):  # of an infinite total
+        return MISSING
     return "< 0.1 %" if 0 < share < 0.0005 else f"{share * 100:.1f} %"
 
 
 def size(found: float) -> str:
     """Bytes, in powers of 1,000."""
-    if abs(found) >= EXACT * 1000:
+    if abs(found) >= MAX_EXACT * 1000:
         return f"{found:.3g} B"
     unit = 0
     while abs(found) >= 999.95 and unit < len(UNITS) - 1:
@@ -69,21 +69,20 @@ def size(found: float) -> str:
     return f"{found:.1f} {UNITS[unit]}" if unit else f"{found:.0f} B"
 
 
-def moment(milliseconds: float, length: timedelta = timedelta(0)) -> str:
-    """The time at which a bar begins, as exact as the bar is long; UTC."""
-    when = show.moment(milliseconds) or datetime.min.replace(
-        tzinfo=UTC
-    )  # a bar that begins before the year 1
+def bar_start(milliseconds: float, length: timedelta = timedelta(0)) -> str:
+    """The start of a bar (epoch ms) in UTC: a date if the bar is a day or longer, else with the time."""
+    # A bar may begin before the year 1.
+    when = show.moment(milliseconds) or datetime.min.replace(tzinfo=UTC)
     return f"{when:%a %d %b %Y}" if length >= timedelta(days=1) else f"{when:%a %d %b %H:%M}"
 
 
-def day(when: datetime) -> str:
-    """A time in full; UTC."""
+def date_time(when: datetime) -> str:
+    """Date and time in UTC."""
     return f"{when.astimezone(UTC):%-d %B %Y, %H:%M}"
 
 
-def span(length: timedelta) -> str:
-    """The length of a bar."""
+def interval(length: timedelta) -> str:
+    """The length of a bar: hour, 3 hours."""
     for each, unit in (
         (timedelta(days=1), "day"),
         (timedelta(hours=1), "hour"),
@@ -97,5 +96,5 @@ def span(length: timedelta) -> str:
 FORMATS: dict[str, Callable[[float], str]] = {
     "milliseconds": lambda found: show.text(show.milliseconds(found)),
     "bytes": size,
-    "code": lambda found: f"{found:.0f}" if abs(found) < EXACT else number(found),
+    "code": lambda found: f"{found:.0f}" if abs(found) < MAX_EXACT else number(found),
 }

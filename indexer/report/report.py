@@ -1,4 +1,4 @@
-"""Asks Elasticsearch for all that the page shows, and writes it."""
+"""`indexer report`: queries Elasticsearch and writes the page."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,10 +14,10 @@ from indexer.dashboards.panels import Panel
 from indexer.elastic.cluster import connected
 from indexer.errors import Fatal
 from indexer.report import results
-from indexer.report.page import Found, render
-from indexer.report.queries import TIME, Period, aggregations, where
-from indexer.report.results import Row
-from indexer.report.sections import Listing, Section, fields, formats, sections
+from indexer.report.page import render
+from indexer.report.queries import TIME, Period, aggregations, kql_query
+from indexer.report.results import ReportData, Row
+from indexer.report.sections import SavedSearch, Section, fields, formats, sections
 from indexer.settings import Connection
 from indexer.show import moment
 
@@ -33,27 +33,27 @@ NUMERIC = {
     "short",
     "unsigned_long",
 }
-NEWEST = 50
-"""Entries of a listing."""
+MAX_HITS = 50
+"""Entries shown of a saved search."""
 
 
 class ExtraMissing(Fatal):
-    """The packages that draw are not installed."""
+    """The extra `report` is not installed."""
 
-    sentence = "A report needs packages that are not installed."
+    sentence = "The report requires packages that are not installed."
     hint = "Install them: pip install 'zoomdata-indexer[report]'"
 
 
 class NotWritten(Fatal):
-    """The file cannot be written."""
+    """The report cannot be written."""
 
     sentence = "Cannot write {file}: {reason}."
-    hint = "Choose another place with --out."
+    hint = "Give another file with --out."
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
-    """What came of it."""
+class WrittenReport:
+    """A report on disk."""
 
     file: Path
     size: int
@@ -63,49 +63,49 @@ class Written:
 
 
 def available() -> bool:
-    """Tell whether the packages that draw are installed."""
+    """Whether the extra `report` is installed."""
     return all(find_spec(name) for name in PACKAGES)
 
 
-def write(connection: Connection, period: Period, out: Path) -> Written:
-    """Write the page. Raises Fatal."""
+def write(connection: Connection, period: Period, out: Path) -> WrittenReport:
+    """Write the report for a period. Raises Fatal."""
     if not available():
         raise ExtraMissing
     if not out.parent.is_dir():
-        raise NotWritten(file=out, reason="there is no such directory")
-    shown = sections()
+        raise NotWritten(file=out, reason="the directory does not exist")
+    included = sections()
     with connected(connection) as cluster:
-        found = find(cluster.client, cluster.alias, period, shown)
-    page = render(found, shown, datetime.now(UTC)).encode("utf-8", "backslashreplace")
+        data = collect(cluster.client, cluster.alias, period, included)
+    page = render(data, included, datetime.now(UTC)).encode("utf-8", "backslashreplace")
     try:
         size = out.write_bytes(page)
     except OSError as error:
         raise NotWritten(file=out, reason=error.strerror) from None
-    return Written(out, size, found.entries)
+    return WrittenReport(out, size, data.entries)
 
 
-def find(client: Elasticsearch, alias: str, period: Period, shown: Sequence[Section]) -> Found:
-    """Ask for all of it: the fields, one search a section, and one a listing. Raises what the client raises."""
-    kinds = _kinds(client, alias, shown)
+def collect(client: Elasticsearch, alias: str, period: Period, included: Sequence[Section]) -> ReportData:
+    """Query the data of all sections: one search for each section and for each saved search. Raises what the client raises."""
+    types = _field_types(client, alias, included)
     rows: dict[tuple[str, str], Sequence[Row]] = {}
-    listed: dict[str, int] = {}
+    hits: dict[str, int] = {}
     left_out: dict[str, str] = {}
     entries = 0
-    for section in shown:
-        asked = []
+    for section in included:
+        countable = []
         for panel in section.panels:
             rows[section.id, panel.id] = ()
-            if reason := _unsuitable(panel, kinds):
+            if reason := _unusable(panel, types):
                 left_out[f"{section.id}-{panel.id}"] = reason
             else:
-                asked.append(panel)
-        answer = _search(client, alias, period, aggs=aggregations(asked, period))
+                countable.append(panel)
+        answer = _search(client, alias, period, aggs=aggregations(countable, period))
         entries = answer["hits"]["total"]["value"]
-        for panel in asked:
+        for panel in countable:
             rows[section.id, panel.id] = results.rows(panel, answer["aggregations"][panel.id])
-        for listing in section.listings:
-            rows[section.id, listing.id], listed[listing.id] = _newest(client, alias, period, listing)
-    return Found(alias, period, entries, rows, listed, left_out, formats())
+        for search in section.saved_searches:
+            rows[section.id, search.id], hits[search.id] = _newest(client, alias, period, search)
+    return ReportData(alias, period, entries, rows, hits, left_out, formats())
 
 
 def _search(client: Elasticsearch, alias: str, period: Period, **more: Any) -> Any:
@@ -120,41 +120,41 @@ def _search(client: Elasticsearch, alias: str, period: Period, **more: Any) -> A
     )
 
 
-def _kinds(client: Elasticsearch, alias: str, shown: Sequence[Section]) -> dict[str, set[str]]:
-    names = {field for section in shown for panel in section.panels for field, _ in fields(panel)}
-    # By address: 7.17 refuses the body that the client makes of the names.
+def _field_types(client: Elasticsearch, alias: str, included: Sequence[Section]) -> dict[str, set[str]]:
+    names = {field for section in included for panel in section.panels for field, _ in fields(panel)}
+    # `fields` goes into the URL: the client's field_caps() puts it into the body, which 7.17 rejects.
     path = f"/{quote(alias)}/_field_caps?fields={quote(','.join(sorted(names)))}"
     found = client.perform_request("GET", path, headers={"accept": "application/json"}).body["fields"]
-    return {field: set(kinds) - {"unmapped"} for field, kinds in found.items()}
+    return {field: set(types) - {"unmapped"} for field, types in found.items()}
 
 
-def _unsuitable(panel: Panel, kinds: dict[str, set[str]]) -> str:
-    """Why it cannot be counted: the first value of a field decides what an index takes it for, and may have been odd."""
-    for field, reckoned in fields(panel):
-        numeric = {kind in NUMERIC for kind in kinds.get(field, set())}
-        if len(numeric) > 1 or (reckoned and False in numeric):
-            return f"“{field}” is no number in some index, so it cannot be reckoned with."
+def _unusable(panel: Panel, types: dict[str, set[str]]) -> str:
+    """Why a panel cannot be computed, or "". The first value of a field determines its type in an index."""
+    for field, must_be_numeric in fields(panel):
+        numeric = {it in NUMERIC for it in types.get(field, set())}
+        if len(numeric) > 1 or (must_be_numeric and False in numeric):
+            return f"“{field}” is not numeric in at least one index, so this cannot be computed."
     return ""
 
 
-def _newest(client: Elasticsearch, alias: str, period: Period, listing: Listing) -> tuple[list[Row], int]:
+def _newest(client: Elasticsearch, alias: str, period: Period, search: SavedSearch) -> tuple[list[Row], int]:
     hits = _search(
         client,
         alias,
         period,
-        size=NEWEST,
-        query=where(listing.where),
+        size=MAX_HITS,
+        query=kql_query(search.where),
         sort=[{TIME: "desc"}],
-        docvalue_fields=[{"field": it} for it in listing.columns],
+        docvalue_fields=[{"field": it} for it in search.columns],
         source=False,
     )["hits"]
-    return [_entry(hit, listing) for hit in hits["hits"]], hits["total"]["value"]
+    return [_entry(hit, search) for hit in hits["hits"]], hits["total"]["value"]
 
 
-def _entry(hit: dict[str, Any], listing: Listing) -> Row:
-    """The time is what was sorted by: Elasticsearch fails to write some, see `cluster.summary`."""
+def _entry(hit: dict[str, Any], search: SavedSearch) -> Row:
+    """Time and columns. The time is the sort value: Elasticsearch cannot format every date, see `status.summary`."""
     found = hit.get("fields", {})
     return (
         moment(hit["sort"][0]),
-        *(found[column][0] if column in found else None for column in listing.columns),
+        *(found[column][0] if column in found else None for column in search.columns),
     )

@@ -1,47 +1,65 @@
-"""What Elasticsearch answered: the aggregation of a panel → rows, each the keys of its buckets and then its figures."""
+"""Results of a report: the aggregation of a panel → rows, each with the keys of its buckets and then its metrics."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from indexer.dashboards.panels import Bucket, Filters, Measure, Panel, Top
+from indexer.dashboards.panels import Bucket, Filters, Metric, Panel, Top
 from indexer.elastic.counting import figure
-from indexer.report.queries import ALL, buckets
+from indexer.report.queries import ALL, Period
 
 Json = Mapping[str, Any]
 Row = tuple[Any, ...]
 OTHERS = "others"
 
 
-def rows(panel: Panel, answer: Json) -> list[Row]:
-    """The rows of a panel, in the order of its answer; those of the others last.
+@dataclass(frozen=True, slots=True)
+class ReportData:
+    """All results for a period."""
 
-    A count is an int, any other figure a float, or None where there was nothing to reckon with. A time is epoch ms.
+    alias: str
+    period: Period
+    entries: int
+    rows: Mapping[tuple[str, str], Sequence[Row]]
+    """By the ids of section and panel or saved search."""
+    hits: Mapping[str, int]
+    """The number of entries of each saved search, whose rows are the newest of them."""
+    left_out: Mapping[str, str]
+    """Section and panel, joined by a hyphen → the reason why the panel has no rows."""
+    formats: Mapping[str, str]
+    """Field → format of its values."""
+
+
+def rows(panel: Panel, answer: Json) -> list[Row]:
+    """The rows of a panel in the order of the answer; those for the others come last.
+
+    A count is an int, any other metric a float, or None if there was no value. A time is epoch ms.
     """
-    nested = buckets(panel)
+    nested = panel.nested_buckets
     found = list(_rows(nested, panel.show, answer))
     if nested and isinstance(nested[0][1], Top) and nested[0][1].others:
         found += _others(found, list(_rows(nested[1:], panel.show, answer[ALL])))
     return found
 
 
-def _others(shown: list[Row], everything: list[Row]) -> Iterator[Row]:
-    """What is left of all. Only one measure, and one that adds up, can have others."""
+def _others(shown: list[Row], total: list[Row]) -> Iterator[Row]:
+    """All minus the shown ones. Requires a single metric that can be summed."""
     known: dict[Row, Any] = defaultdict(int)
     for _, *keys, number in shown:
         known[tuple(keys)] += number or 0
-    for *keys, number in everything:
+    for *keys, number in total:
         if left := (number or 0) - known[tuple(keys)]:
             yield (OTHERS, *keys, left)
 
 
-def _rows(left: list[tuple[str, Bucket]], show: Mapping[str, Measure], inside: Json) -> Iterator[Row]:
+def _rows(left: list[tuple[str, Bucket]], show: Mapping[str, Metric], inside: Json) -> Iterator[Row]:
     if not left:
-        yield tuple(_figure(label, measure, inside) for label, measure in show.items())
+        yield tuple(_value(label, metric, inside) for label, metric in show.items())
         return
     (label, bucket), *inner = left
     found = inside[label]["buckets"]
-    if isinstance(bucket, Filters):  # shown in the panel's order, answered in the alphabet's
+    if isinstance(bucket, Filters):  # the answer is in alphabetical order
         pairs = [(name, found[name]) for name in bucket.queries]
     else:
         pairs = [(each["key"], each) for each in found]
@@ -50,8 +68,8 @@ def _rows(left: list[tuple[str, Bucket]], show: Mapping[str, Measure], inside: J
             yield (key, *row)
 
 
-def _figure(label: str, measure: Measure, inside: Json) -> Any:
+def _value(label: str, metric: Metric, inside: Json) -> Any:
     found = inside[label]
-    if measure.operation == "count":
+    if metric.operation == "count":
         return int(found["value"])
-    return figure(next(iter(found["values"].values())) if measure.percentile is not None else found["value"])
+    return figure(next(iter(found["values"].values())) if metric.percentile is not None else found["value"])

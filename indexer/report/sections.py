@@ -1,31 +1,26 @@
-"""What the page shows: the dashboards of mappings/kibana/ that are about entries, read as sections of panels."""
+"""The sections of the report: the dashboards of mappings/kibana/ that are about entries."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
-import orjson
+from indexer.dashboards.descriptions import Json, plain, read
+from indexer.dashboards.panels import Metric, Panel, Top
 
-import indexer
-from indexer.dashboards.panels import Measure, Panel, Top
-from indexer.setup.plan import directory
-
-Json = dict[str, Any]
 DASHBOARDS = ("activity", "audit", "performance")
 
 
 @dataclass(frozen=True, slots=True)
-class Listing:
-    """The newest entries of a kind, one a line."""
+class SavedSearch:
+    """A table of the newest entries that match a query."""
 
     id: str
     title: str
     where: str
+    """KQL."""
     columns: tuple[str, ...]
 
 
-Shown = Panel | Listing
+Item = Panel | SavedSearch
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,59 +30,69 @@ class Section:
     id: str
     title: str
     purpose: str
-    rows: tuple[tuple[Shown, ...], ...]
+    rows: tuple[tuple[Item, ...], ...]
 
     @property
     def panels(self) -> Iterator[Panel]:
-        """All that is counted."""
+        """All panels."""
         return (it for row in self.rows for it in row if isinstance(it, Panel))
 
     @property
-    def listings(self) -> Iterator[Listing]:
-        """All that is listed."""
-        return (it for row in self.rows for it in row if isinstance(it, Listing))
+    def saved_searches(self) -> Iterator[SavedSearch]:
+        """All saved searches."""
+        return (it for row in self.rows for it in row if isinstance(it, SavedSearch))
 
 
 def sections() -> tuple[Section, ...]:
-    """The sections in their order."""
-    return tuple(_section(name, _read(name)) for name in DASHBOARDS)
+    """All sections, in order."""
+    return tuple(_section(name, read(name)) for name in DASHBOARDS)
 
 
 def formats() -> dict[str, str]:
-    """How the values of a field are written, where they are no plain numbers: milliseconds, bytes or code."""
-    found: dict[str, str] = _read("data-views")["entries"]["formats"]
+    """Field → format, for fields that are not plain numbers: milliseconds, bytes or code."""
+    found: dict[str, str] = read("data-views")["entries"]["formats"]
     return found
 
 
 def fields(panel: Panel) -> Iterator[tuple[str, bool]]:
-    """The fields a panel needs, each with whether it has to hold numbers."""
+    """The fields of a panel, each with whether it must be numeric."""
     for bucket in panel.by.values():
         if isinstance(bucket, Top):
             yield bucket.field, False
-    for measure in panel.show.values():
-        if measure.field:
-            yield measure.field, needs_numbers(measure)
+    for metric in panel.show.values():
+        if metric.field:
+            yield metric.field, _is_numeric(metric)
 
 
-def needs_numbers(measure: Measure) -> bool:
-    """Tell whether there is something to reckon with, and not only to count."""
-    return measure.operation not in {"count", "unique_count"}
+def column_formats(panel: Panel, formats: Mapping[str, str]) -> list[str | None]:
+    """The format of each value of a row of the panel."""
+    keys = [
+        formats.get(bucket.field) if isinstance(bucket, Top) else None for _, bucket in panel.nested_buckets
+    ]
+    return [*keys, *(_metric_format(it, formats) for it in panel.show.values())]
+
+
+def value_format(panel: Panel, formats: Mapping[str, str]) -> str | None:
+    """The format of the values of a chart, which all have the same one."""
+    return _metric_format(next(iter(panel.show.values())), formats)
+
+
+def _metric_format(metric: Metric, formats: Mapping[str, str]) -> str | None:
+    return formats.get(metric.field or "") if _is_numeric(metric) else None
+
+
+def _is_numeric(metric: Metric) -> bool:
+    return metric.operation not in {"count", "unique_count"}
 
 
 def _section(name: str, described: Json) -> Section:
-    searches = _read("searches")
-    rows = tuple(tuple(_shown(it, searches) for it in row["panels"]) for row in described["rows"])
-    return Section(name, described["title"], described["purpose"].replace("**", ""), rows)
+    searches = read("searches")
+    rows = tuple(tuple(_item(it, searches) for it in row["panels"]) for row in described["rows"])
+    return Section(name, described["title"], plain(described["purpose"]), rows)
 
 
-def _shown(described: Json, searches: Json) -> Shown:
+def _item(described: Json, searches: Json) -> Item:
     if described["as"] != "search":
         return Panel.of(described)
     search = searches[described["id"]]
-    return Listing(described["id"], described["title"], search["where"], tuple(search["columns"]))
-
-
-def _read(name: str) -> Json:
-    path = directory(Path(indexer.__file__).parent) / "kibana" / f"{name}.json"
-    read: Json = orjson.loads(path.read_bytes())
-    return read
+    return SavedSearch(described["id"], described["title"], search["where"], tuple(search["columns"]))

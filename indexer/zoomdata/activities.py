@@ -1,6 +1,6 @@
-"""`indexer zoomdata logging`: which activity types Zoomdata writes into its log, and switching them.
+"""`indexer zoomdata logging`: shows and switches the activity types that Zoomdata logs.
 
-Confirmed for 6.x to 26.3, deprecated by the vendor since 7.10: where it is gone, the lines for zoomdata.properties are told.
+The API is documented for 6.x to 26.3, and deprecated since 7.10. Without it, the error has the lines for zoomdata.properties.
 """
 
 from collections.abc import Collection, Iterator, Mapping
@@ -12,9 +12,9 @@ from indexer.zoomdata.api import Api
 from indexer.zoomdata.failures import NotSwitched, ZoomdataUnexpected
 
 PATH = "/system/activity/type"
-LOGGING = "look at or change what is logged"
+ACTION = "read or change the logged activity types"
 ALL = "all"
-MISSING = {404, 405, 410}
+NO_API = {404, 405, 410}
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,31 +28,33 @@ class Activity:
 
 @dataclass(frozen=True, slots=True)
 class Logging:
-    """What Zoomdata logs now."""
+    """The activity types of Zoomdata, with what is logged now."""
 
     zoomdata: str
     types: tuple[Activity, ...]
 
     def tables(self) -> Iterator[Table]:
-        """For people to read."""
+        """For a terminal."""
         rows = tuple(
             (it.type, "on" if it.logged else "off", "changed" if it.changed else "") for it in self.types
         )
-        yield Table(f"Logged by Zoomdata at {self.zoomdata}", ("Type", "Is", ""), rows, "It knows no types.")
+        yield Table(f"Logged by Zoomdata at {self.zoomdata}", ("Type", "Is", ""), rows, "No activity types.")
 
 
-def switches(now: Mapping[str, bool], on: Collection[str], off: Collection[str]) -> dict[str, bool]:
-    """Decide which types to switch, and how; those that are so already are left out.
+def changes(now: Mapping[str, bool], on: Collection[str], off: Collection[str]) -> dict[str, bool]:
+    """The types to switch, with their new value.
 
-    A type by its name goes before `all`. Raises WrongUsage for an unknown type, or one that is to be on and off.
+    A type given by name has precedence over `all`. Raises WrongUsage for an unknown type, or one given as on and off.
     """
     both = set(on) & set(off)
     if both:
-        raise WrongUsage(what=f"{', '.join(sorted(both))}: both --on and --off", remedy="Give one of them")
+        raise WrongUsage(
+            what=f"Both --on and --off are given for {', '.join(sorted(both))}", remedy="Give one of them"
+        )
     unknown = sorted({*on, *off} - now.keys() - {ALL})
     if unknown:
         raise WrongUsage(
-            what=f"Zoomdata knows no activity type {', '.join(unknown)}",
+            what=f"Zoomdata has no activity type {', '.join(unknown)}",
             remedy=f"It has {', '.join(sorted(now))}",
         )
     wanted = dict.fromkeys(now, True) if ALL in on else dict.fromkeys(now, False) if ALL in off else {}
@@ -60,41 +62,42 @@ def switches(now: Mapping[str, bool], on: Collection[str], off: Collection[str])
     return {it: value for it, value in sorted(wanted.items()) if now[it] is not value}
 
 
-def properties(wanted: Mapping[str, bool]) -> str:
+def properties(types: Mapping[str, bool]) -> str:
     """The lines for zoomdata.properties (vendor's documentation, "Activity Logging")."""
-    return ", ".join(f"activity.{it}={'true' if value else 'false'}" for it, value in wanted.items())
+    return ", ".join(f"activity.{it}={'true' if value else 'false'}" for it, value in types.items())
 
 
 def switch(api: Api, on: Collection[str], off: Collection[str]) -> Logging:
-    """Show what is logged, after switching what is wanted otherwise; what Zoomdata says afterwards is what counts.
+    """Switch activity types, and return them as Zoomdata shows them afterwards.
 
-    Raises NotSwitched with the lines to type where that cannot be done so, and other Fatal.
+    Raises NotSwitched, with the lines for zoomdata.properties, if the API is missing or has no effect; and other Fatal.
     """
-    api.find()
-    asked = dict.fromkeys(on, True) | dict.fromkeys(off, False)
-    now = _now(api, asked)
-    todo = switches(now, on, off)
+    api.discover()
+    requested = dict.fromkeys(on, True) | dict.fromkeys(off, False)
+    now = _read(api, requested)
+    todo = changes(now, on, off)
     for activity_type, value in todo.items():
-        api.change("PUT", f"{PATH}/{activity_type}", value, LOGGING)
-    after = now | todo if api.dry or not todo else _now(api, todo)
-    still = {it: value for it, value in todo.items() if after.get(it) is not value}
-    if still:
-        reason = f"it answers that it has, and {', '.join(still)} is as before"
-        raise NotSwitched(url=api.url, reason=reason, lines=properties(still))
+        api.change("PUT", f"{PATH}/{activity_type}", value, ACTION)
+    after = now | todo if api.dry or not todo else _read(api, todo)
+    unchanged = {it: value for it, value in todo.items() if after.get(it) is not value}
+    if unchanged:
+        reason = f"it accepted the request, but {', '.join(unchanged)} is as before"
+        raise NotSwitched(url=api.url, reason=reason, lines=properties(unchanged))
     return Logging(api.url, tuple(Activity(it, value, it in todo) for it, value in sorted(after.items())))
 
 
-def _now(api: Api, wanted: Mapping[str, bool]) -> dict[str, bool]:
+def _read(api: Api, requested: Mapping[str, bool]) -> dict[str, bool]:
+    """The types, with whether each is logged. `requested` is for the lines in the error."""
     try:
-        told = api.get(PATH, LOGGING)
+        types = api.get(PATH, ACTION)
     except ZoomdataUnexpected as error:
-        if error.facts["status"] not in MISSING:
+        if error.facts["status"] not in NO_API:
             raise
-        lines = properties(wanted or {"TYPE": True})
-        reason = f"it has no {PATH}, as versions before 6, or ones to come"
+        lines = properties(requested or {"TYPE": True})
+        reason = f"this version has no {PATH}"
         raise NotSwitched(url=api.url, reason=reason, lines=lines) from None
-    if not isinstance(told, dict) or not all(isinstance(value, bool) for value in told.values()):
+    if not isinstance(types, dict) or not all(isinstance(value, bool) for value in types.values()):
         raise NotSwitched(
-            url=api.url, reason=f"{PATH} answers in a form that is not known", lines=properties(wanted)
+            url=api.url, reason=f"the answer of {PATH} has an unknown form", lines=properties(requested)
         )
-    return told
+    return types

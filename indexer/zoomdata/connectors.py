@@ -1,7 +1,7 @@
-"""Which of Zoomdata's connectors, and what to fill into its parameters: decided from what `GET /connection/types` tells.
+"""Choosing one of Zoomdata's connectors (`GET /connection/types`) and filling in its parameters. Sends nothing.
 
-Neither the connectors' names nor the keys of their parameters are documented. So a connector is one whose name or storage
-type says "elastic", and a parameter is known by what its key or its label ends in.
+Neither the names of the connectors nor the keys of their parameters are documented. A connector is recognised by "elastic" in its
+name or storage type, a parameter by the end of its key or label.
 """
 
 import re
@@ -15,13 +15,13 @@ Json = dict[str, Any]
 Version = tuple[int, ...]
 
 DOCUMENTED = "7.0 to 7.17 and 8.1 to 8.17"
-"""The servers that the vendor's documentation names ("Manage the Elasticsearch Connector", 26.3); its list of connectors ends at 8.3."""
+"""Elasticsearch versions in the vendor's documentation ("Manage the Elasticsearch Connector", 26.3); its list of connectors ends at 8.3."""
 MASK = "********"
 
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """Something that a connector wants to know."""
+    """A parameter of a connector."""
 
     key: str
     label: str
@@ -33,7 +33,7 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True)
 class Connector:
-    """One of Zoomdata's connection types."""
+    """A connection type of Zoomdata."""
 
     id: str
     name: str
@@ -41,17 +41,17 @@ class Connector:
     """Its subStorageType."""
     oldest: Version | None
     newest: Version | None
-    """Of the servers that it is for; None where that is not told."""
+    """The range of Elasticsearch versions; None if unknown."""
     parameters: tuple[Parameter, ...]
 
     @property
     def major(self) -> int | None:
-        """The server's major version that it is for, by its range or its name."""
+        """The major version of Elasticsearch, from the range or the name."""
         named = re.search(r"\d+", f"{self.name} {self.storage}")
         return self.oldest[0] if self.oldest else int(named[0]) if named else None
 
-    def holds(self, server: Version) -> bool:
-        """The server is in its range; 7.17 holds all of 7.17.x."""
+    def supports(self, server: Version) -> bool:
+        """Whether the version is in the range; 7.17 includes all of 7.17.x."""
         if self.oldest is None or self.newest is None:
             return False
         return self.oldest <= server[: len(self.oldest)] and server[: len(self.newest)] <= self.newest
@@ -64,7 +64,7 @@ class Connector:
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """What Zoomdata needs to reach Elasticsearch."""
+    """How Zoomdata reaches Elasticsearch."""
 
     address: str
     """scheme://host:port,host:port/path."""
@@ -73,8 +73,8 @@ class Access:
     password: str | None = field(repr=False)
 
 
-def connectors(types: Iterable[Json]) -> list[Connector]:
-    """Those that are for Elasticsearch."""
+def elasticsearch_connectors(types: Iterable[Json]) -> list[Connector]:
+    """The connection types for Elasticsearch."""
     return [
         Connector(
             str(each.get("id")),
@@ -89,26 +89,31 @@ def connectors(types: Iterable[Json]) -> list[Connector]:
     ]
 
 
-def choose(there: Iterable[Connector], server: Version) -> Connector | None:
-    """The one for this server, else the next best: of its major version, else for the latest earlier one; None if all are for later."""
-    usable = [it for it in there if it.holds(server) or (it.major or 0) <= server[0]]
-    return max(usable, key=lambda it: (it.holds(server), it.major or 0, it.oldest or ()), default=None)
+def best_connector(available: Iterable[Connector], server: Version) -> Connector | None:
+    """The connector that supports this version, else one for its major version, else one for the latest earlier version.
+
+    None if all are for later versions.
+    """
+    usable = [it for it in available if it.supports(server) or (it.major or 0) <= server[0]]
+    return max(usable, key=lambda it: (it.supports(server), it.major or 0, it.oldest or ()), default=None)
 
 
-def doubt(chosen: Connector, server: Version) -> str | None:
-    """What to say of a connector that is not for this server; None if it is."""
-    if chosen.holds(server):
+def version_note(chosen: Connector, server: Version) -> str | None:
+    """A note if the connector does not support this version."""
+    if chosen.supports(server):
         return None
     return (
-        f"Elasticsearch {_dotted(server)} is none that Zoomdata's connector is for ({chosen}; documented are {DOCUMENTED}): it may "
-        "work, and nobody promises that"
+        f"Zoomdata's connector is not made for Elasticsearch {_dotted(server)} ({chosen}; documented: {DOCUMENTED}): it may work, but "
+        "is not supported"
     )
 
 
-def fill(chosen: Connector, access: Access, given: Mapping[str, str]) -> tuple[list[Json], list[Parameter]]:
-    """The parameters with their values, and those that are required and have none.
+def fill_parameters(
+    chosen: Connector, access: Access, given: Mapping[str, str]
+) -> tuple[list[Json], list[Parameter]]:
+    """The parameters with their values, and the required parameters without a value.
 
-    given   by key, set by hand; these go first. Raises WrongUsage for one that the connector has not.
+    given   values by key, which have precedence. Raises WrongUsage for a key that the connector does not have.
     """
     keys = [it.key for it in chosen.parameters]
     for key in given:
@@ -126,10 +131,9 @@ def fill(chosen: Connector, access: Access, given: Mapping[str, str]) -> tuple[l
     }
     filled, missing = [], []
     for parameter, meaning in zip(chosen.parameters, meanings, strict=True):
-        sure = (
-            meaning is not None and meanings.count(meaning) == 1
-        )  # of two that mean the same, neither is guessed
-        value = given.get(parameter.key, known[meaning] if meaning is not None and sure else None)
+        # If two parameters seem to mean the same, neither is filled in.
+        unique = meaning is not None and meanings.count(meaning) == 1
+        value = given.get(parameter.key, known[meaning] if meaning is not None and unique else None)
         if value is not None:
             filled.append({"key": parameter.key, "value": value, "systemAccess": False})
         elif parameter.required:
@@ -137,20 +141,20 @@ def fill(chosen: Connector, access: Access, given: Mapping[str, str]) -> tuple[l
     return filled, missing
 
 
-def masked(body: Any, secret: str | None) -> Any:
-    """A body as it may be shown: without this secret, and without any value whose key says that it is one."""
+def mask_secrets(body: Any, secret: str | None) -> Any:
+    """A body for display: this secret, and every value whose key names a secret, are masked."""
     match body:
         case {"key": str(key), "value": value} if value == secret or _SECRET.search(key):
             return body | {"value": MASK}
         case dict():
-            return {key: masked(value, secret) for key, value in body.items()}
+            return {key: mask_secrets(value, secret) for key, value in body.items()}
         case list():
-            return [masked(each, secret) for each in body]
+            return [mask_secrets(each, secret) for each in body]
     return body
 
 
 def _meaning(parameter: Parameter) -> str | None:
-    """What a parameter asks for: the name of a field of Access; None if that is not sure."""
+    """The field of Access that a parameter stands for; None if that is uncertain."""
     for text in (parameter.key, parameter.label):
         words = re.sub(r"[^a-z]", "", text.lower())
         if re.search(r"proxy|store|aws|ssh|kerberos|sniff", words):
@@ -170,13 +174,13 @@ _ENDS = {
 }
 
 
-def _parameter(told: Json) -> Parameter:
-    return Parameter(str(told.get("key")), str(told.get("label") or ""), bool(told.get("required")))
+def _parameter(body: Json) -> Parameter:
+    return Parameter(str(body.get("key")), str(body.get("label") or ""), bool(body.get("required")))
 
 
-def _version(told: object) -> Version | None:
-    """The numbers of a version up to the first part that is none: 8.x is 8."""
-    numbers = re.match(r"\d+(?:\.\d+)*", str(told or ""))
+def _version(text: object) -> Version | None:
+    """The leading numbers of a version: 8.x is 8."""
+    numbers = re.match(r"\d+(?:\.\d+)*", str(text or ""))
     return tuple(map(int, numbers[0].split("."))) if numbers else None
 
 

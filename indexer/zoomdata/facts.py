@@ -1,4 +1,4 @@
-"""What Zoomdata has to be told of Elasticsearch: its address, its name, and which fields the entries of a type have."""
+"""What Zoomdata needs to know of Elasticsearch: address, cluster name, and the fields of each activity type."""
 
 from collections import defaultdict
 from urllib.parse import quote, urlsplit
@@ -11,19 +11,19 @@ from indexer.settings import Reader
 from indexer.setup.view_install import TYPES
 from indexer.setup.views import assigned, type_of, views_in
 from indexer.zoomdata.connectors import Access
-from indexer.zoomdata.sources import Wanted
+from indexer.zoomdata.sources import SourceSpec
 
-AT_ONCE = 300
-"""Fields that are asked for in one search: times TYPES it stays below 65,536 buckets (`search.max_buckets`)."""
+FIELDS_PER_SEARCH = 300
+"""FIELDS_PER_SEARCH * TYPES stays below 65,536 buckets (`search.max_buckets`)."""
 
 
 def access(cluster: Cluster, reader: Reader) -> Access:
-    """How Zoomdata reaches Elasticsearch; needs the cluster privilege `monitor`. Raises WrongUsage, SecretUnusable."""
+    """How Zoomdata reaches Elasticsearch. Requires the cluster privilege `monitor`. Raises WrongUsage, SecretUnusable."""
     user, password = reader.reader_username, reader.reader_password
     if (user is None) != (password is None):
         raise WrongUsage(
             what="--reader-username and its password belong together",
-            remedy="Give --reader-username with INDEXER_READER_PASSWORD or --reader-password-file",
+            remedy="Give both: --reader-username, and INDEXER_READER_PASSWORD or --reader-password-file",
         )
     if user is None and (
         cluster.connection.identities or "@" in "".join(cluster.connection.elasticsearch_url)
@@ -42,15 +42,13 @@ def access(cluster: Cluster, reader: Reader) -> Access:
 
 
 def address(urls: str) -> str:
-    """The addresses of several nodes as Zoomdata's connector wants them: scheme://host:port,host:port/path.
+    """The addresses of several nodes as one connection string: scheme://host:port,host:port/path.
 
     Raises WrongUsage if they differ in more than host and port.
     """
     parts = [urlsplit(url) for url in urls.split(", ")]
     if len({(it.scheme, it.path.rstrip("/")) for it in parts}) != 1 or not parts[0].hostname:
-        raise WrongUsage(
-            what=f"{urls} cannot be one address for Zoomdata", remedy="Give it with --reader-url"
-        )
+        raise WrongUsage(what=f"{urls} differ in more than host and port", remedy="Give it with --reader-url")
     standard = 443 if parts[0].scheme == "https" else 80
     nodes = [f"[{it.hostname}]" if ":" in str(it.hostname) else str(it.hostname) for it in parts]
     ports = [it.port or standard for it in parts]
@@ -58,28 +56,28 @@ def address(urls: str) -> str:
     return f"{parts[0].scheme}://{listed}{parts[0].path.rstrip('/')}"
 
 
-def wanted(cluster: Cluster, *, views: bool) -> list[Wanted]:
-    """The sources that are to be made: over everything, and with `views` one for each type that has a view and entries.
+def source_specs(cluster: Cluster, *, views: bool) -> list[SourceSpec]:
+    """The sources to install: one over the alias, and with `views` one for each type that has a view and entries.
 
-    Needs `read` and `view_index_metadata`. Raises what the client raises.
+    Requires `read` and `view_index_metadata`. Raises what the client raises.
     """
     client, alias = cluster.client, cluster.alias
-    everything = Wanted(alias, alias)
+    everything = SourceSpec(alias, alias)
     if not views:
         return [everything]
     found = fields_by_type(client, alias)
     return [
         everything,
         *(
-            Wanted(name, alias, activity_type, found[activity_type])
+            SourceSpec(name, alias, activity_type, found[activity_type])
             for name, activity_type in sorted(_views(client, alias).items())
             if activity_type in found
         ),
     ]
 
 
-def without_view(cluster: Cluster) -> list[str]:
-    """Types in the index that `indexer template views` would give a view, and that have none yet."""
+def types_without_view(cluster: Cluster) -> list[str]:
+    """Types in the index for which `indexer template views` would create a view."""
     types = dict.fromkeys(_types(cluster.client, cluster.alias), 1)
     have = set(_views(cluster.client, cluster.alias).values())
     fresh, _ = assigned({it: n for it, n in types.items() if it not in have}, {}, cluster.alias)
@@ -87,11 +85,11 @@ def without_view(cluster: Cluster) -> list[str]:
 
 
 def fields_by_type(client: Elasticsearch, alias: str) -> dict[str, frozenset[str]]:
-    """For each activity type the fields that at least one of its entries has."""
+    """For each activity type, the fields that at least one of its entries has."""
     mapped = _fields(client, alias)
     found: dict[str, set[str]] = defaultdict(set)
-    for start in range(0, len(mapped), AT_ONCE):
-        exists = {name: {"exists": {"field": name}} for name in mapped[start : start + AT_ONCE]}
+    for start in range(0, len(mapped), FIELDS_PER_SEARCH):
+        exists = {name: {"exists": {"field": name}} for name in mapped[start : start + FIELDS_PER_SEARCH]}
         having = {"fields": {"filters": {"filters": exists}}}
         aggs = {"types": {"terms": {"field": "activityType", "size": TYPES}, "aggs": having}}
         answer = client.search(
@@ -104,8 +102,8 @@ def fields_by_type(client: Elasticsearch, alias: str) -> dict[str, frozenset[str
 
 
 def _fields(client: Elasticsearch, alias: str) -> list[str]:
-    """All fields that can be searched, but for Elasticsearch's own."""
-    # By the address: the library's own method puts `fields` into the body, where 7.17 does not look for it (measured).
+    """All searchable fields, without metadata fields."""
+    # `fields` goes into the URL: the client's field_caps() puts it into the body, which 7.17 ignores (measured).
     path = f"/{quote(alias)}/_field_caps?fields=*"
     capabilities = client.perform_request("GET", path, headers={"accept": "application/json"})["fields"]
     return sorted(
@@ -123,7 +121,7 @@ def _types(client: Elasticsearch, alias: str) -> list[str]:
 
 
 def _views(client: Elasticsearch, alias: str) -> dict[str, str]:
-    """The types of the views that every index behind the alias has, by the view's name."""
+    """View → activity type, for the views that every index behind the alias has."""
     held = [views_in(it["aliases"], alias) for it in client.indices.get_alias(index=alias).values()]
     common = set.intersection(*(set(each) for each in held)) if held else set()
     return {name: found for name in common if (found := type_of(held[0][name])) is not None}

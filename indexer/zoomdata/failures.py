@@ -1,4 +1,4 @@
-"""What can go wrong with Zoomdata, each with its sentence and its cure."""
+"""Errors of the Zoomdata commands."""
 
 from indexer.errors import Fatal
 
@@ -11,98 +11,96 @@ class ZoomdataUnreachable(Fatal):
 
 
 class ZoomdataNotSecure(Fatal):
-    """No TLS connection that can be trusted; nothing was sent."""
+    """The TLS connection is not trusted; nothing was sent."""
 
     sentence = "No secure connection to Zoomdata at {url}: {reason}."
-    hint = (
-        "Give the certificate of the CA that signed it with --zoomdata-ca-certs (INDEXER_ZOOMDATA_CA_CERTS)."
-    )
+    hint = "Give the CA certificate with --zoomdata-ca-certs (INDEXER_ZOOMDATA_CA_CERTS)."
 
 
 class WrongContext(Fatal):
-    """Nothing at that address answers as Zoomdata's API does."""
+    """No Zoomdata API at this address."""
 
-    sentence = "There is no Zoomdata API at {url}: {tried}."
-    hint = "Give --zoomdata-url with the context that its pages have in the browser, such as https://host:8443/composer."
+    sentence = "There is no Zoomdata API at {url}: {reason}."
+    hint = "Give --zoomdata-url with the context of its pages in the browser, such as https://host:8443/composer."
 
 
 class ZoomdataUnauthenticated(Fatal):
     """401."""
 
-    sentence = "Zoomdata at {url} does not accept {who}: {reason}."
-    hint = "Check --zoomdata-username and its password; a user who logs in by SAML or a bundled portal cannot be used here."
+    sentence = "Zoomdata at {url} does not accept {user}: {reason}."
+    hint = "Check --zoomdata-username and its password; a user who logs in by SAML or through a bundled portal cannot use the API."
 
 
 class ZoomdataForbids(Fatal):
-    """403: known, and not allowed to."""
+    """403: a privilege is missing."""
 
-    sentence = "Zoomdata at {url} does not let {who} {doing}: {reason}."
-    hint = "It takes {needed}."
+    sentence = "Zoomdata at {url} does not permit {user} to {action}: {reason}."
+    hint = "This requires {required}."
 
 
 class ZoomdataUnexpected(Fatal):
-    """A status that no other error stands for."""
+    """Any other status."""
 
     sentence = "Zoomdata at {url} answers {status} to {request}: {reason}."
-    hint = "Look at its log."
+    hint = "See the Zoomdata log."
 
 
 class ZoomdataTooOld(Fatal):
-    """Its interface has another form."""
+    """A version before API v3."""
 
-    sentence = "Zoomdata at {url} is {version}, and its interface (v3) came with 6.9."
-    hint = "Upgrade it, or do it by hand: {steps}"
+    sentence = "Zoomdata at {url} is {version}; this command requires 6.9 or later (API v3)."
+    hint = "Upgrade Zoomdata, or connect it by hand: {steps}"
 
 
 class ConnectorNotEnabled(Fatal):
-    """There is a connector, and it is switched off."""
+    """No connector for Elasticsearch is enabled."""
 
-    sentence = "Zoomdata at {url} has no connector for Elasticsearch that is enabled ({there})."
-    hint = "A supervisor enables it: Connectors, or its connector service has to be started (zoomdata-edc-elasticsearch-…)."
+    sentence = "Zoomdata at {url} has no enabled connector for Elasticsearch (available: {available})."
+    hint = "As supervisor, enable it under Connectors, or start its connector service (zoomdata-edc-elasticsearch-…)."
 
 
 class ElasticsearchTooOld(Fatal):
-    """All connectors are for later servers."""
+    """All connectors are for later versions."""
 
-    sentence = "Zoomdata at {url} has no connector for Elasticsearch {server}: {there}."
+    sentence = "Zoomdata at {url} has no connector for Elasticsearch {server}, only {available}."
     hint = "Upgrade Elasticsearch, or enable an older connector."
 
 
 class ParametersMissing(Fatal):
-    """The connector asks for what we do not know."""
+    """The connector requires parameters whose values are unknown."""
 
-    sentence = "Zoomdata's connector {connector} needs what is not known here: {missing}."
+    sentence = "Zoomdata's connector {connector} requires parameters whose values are unknown: {missing}."
     hint = "Give each with --parameter KEY=VALUE."
 
 
 class NotConnected(Fatal):
-    """Zoomdata tried the connection, and it failed."""
+    """Zoomdata's validation of the connection failed."""
 
     sentence = "Zoomdata cannot connect to Elasticsearch at {address} as {user}: {reason}."
     hint = (
-        "It connects from its own host: give the address that it sees with --reader-url; a private CA belongs into the truststore of "
-        "the connector service there."
+        "Zoomdata connects from its own host: give the address as seen from there with --reader-url, and import a private CA "
+        "into the truststore of the connector service."
     )
 
 
-class NothingToSee(Fatal):
-    """The connection works, and shows neither the alias nor its indices."""
+class NothingVisible(Fatal):
+    """The connection shows neither the alias nor its indices."""
 
     sentence = (
-        "Zoomdata sees neither the alias {alias!r} nor its indices through the connection {connection!r}."
+        "Through the connection {connection!r}, Zoomdata lists neither the alias {alias!r} nor its indices."
     )
-    hint = "Its Elasticsearch user needs the role {alias}-zoomdata (`indexer template roles`), and `indexer template install` must have run."
+    hint = "Run `indexer template install`, and give Zoomdata's Elasticsearch user the role {alias}-zoomdata (`indexer template roles`)."
 
 
 class ForeignSource(Fatal):
-    """Somebody else's source bears our name."""
+    """A source of the required name that this indexer did not create."""
 
-    sentence = "In Zoomdata at {url} there is another source {name!r}: {reason}."
+    sentence = "Zoomdata at {url} has another source {name!r}: {reason}."
     hint = "Rename or delete it, or choose another --alias."
 
 
 class NotSwitched(Fatal):
-    """It answered that it would, and did not; or it has no such interface."""
+    """The API for activity types is missing, or had no effect."""
 
-    sentence = "Zoomdata at {url} does not switch by REST: {reason}."
-    hint = "Put into zoomdata.properties: {lines}; then restart it."
+    sentence = "Zoomdata at {url} cannot switch activity types by its API: {reason}."
+    hint = "Add to zoomdata.properties: {lines}; then restart Zoomdata."

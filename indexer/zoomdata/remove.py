@@ -1,6 +1,6 @@
-"""`indexer zoomdata remove`: away with the sources and the connection that `connect` has made, and with nothing else.
+"""`indexer zoomdata remove`: removes the sources and the connection that `connect` created, and nothing else.
 
-A source is ours if its description bears the mark for this alias; the connection, if it has our name. What a dashboard uses stays.
+A source is removed if its description has the marker for this alias, the connection by its name. What a dashboard uses is kept.
 """
 
 from collections.abc import Iterator
@@ -8,65 +8,67 @@ from dataclasses import dataclass
 from typing import Any
 
 from indexer.show import Table
-from indexer.zoomdata import sources
-from indexer.zoomdata.api import PAGE, Api, reason_in
-from indexer.zoomdata.connect import CONNECTION, SOURCES, find_connection
+from indexer.zoomdata import connections, source_install, sources
+from indexer.zoomdata.api import PAGE_SIZE, Api, error_reason
 
-GONE, IN_USE = 404, 409
+NOT_FOUND, CONFLICT = 404, 409
 
 
 @dataclass(frozen=True, slots=True)
-class Thing:
-    """A source or the connection, and what became of it."""
+class RemovedObject:
+    """A source or the connection, and what was done to it."""
 
     what: str
     was: str
+    """removed, kept, or planned."""
     why: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Removed:
-    """What was taken away, and what was not."""
+    """What was removed, and what was kept."""
 
     zoomdata: str
-    things: tuple[Thing, ...]
+    things: tuple[RemovedObject, ...]
 
     def tables(self) -> Iterator[Table]:
-        """For people to read."""
+        """For a terminal."""
         rows = tuple((it.what, it.was, it.why) for it in self.things)
-        yield Table(f"Zoomdata at {self.zoomdata}", ("What", "Was", "Why"), rows, "Nothing of ours is there.")
+        yield Table(f"Zoomdata at {self.zoomdata}", ("What", "Was", "Why"), rows, "Nothing to remove.")
 
 
 def remove(api: Api, alias: str) -> Removed:
-    """Remove what was made for this alias. Raises Fatal."""
-    api.find()
-    things = [
-        _remove(api, f"/sources/{it['id']}", f"source {it['name']}", SOURCES) for it in _ours(api, alias)
+    """Remove the sources and the connection for this alias. Raises Fatal."""
+    api.discover()
+    done = [
+        _remove(api, f"/sources/{it['id']}", f"source {it['name']}", source_install.ACTION)
+        for it in _managed_sources(api, alias)
     ]
-    connection = find_connection(api, alias)
-    if connection is not None:
-        what = f"connection {sources.connection_name(alias)}"
-        if any(it.was == "kept" for it in things):
-            things.append(Thing(what, "kept", "sources that were kept need it"))
+    name = sources.connection_name(alias)
+    connection_id = connections.find_connection(api, name)
+    if connection_id is not None:
+        what = f"connection {name}"
+        if any(it.was == "kept" for it in done):
+            done.append(RemovedObject(what, "kept", "sources that were kept need it"))
         else:
-            things.append(_remove(api, f"/connections/{connection}", what, CONNECTION))
-    return Removed(api.url, tuple(things))
+            done.append(_remove(api, f"/connections/{connection_id}", what, connections.ACTION))
+    return Removed(api.url, tuple(done))
 
 
-def _ours(api: Api, alias: str) -> Iterator[dict[str, Any]]:
-    """The sources with the mark. A list may leave descriptions out: then those whose names may be ours are looked at."""
-    for each in api.listed("/sources", SOURCES, maxResults=PAGE):
+def _managed_sources(api: Api, alias: str) -> Iterator[dict[str, Any]]:
+    """The sources with the marker. If the list has no descriptions, sources with matching names are read one by one."""
+    for each in api.get_list("/sources", source_install.ACTION, maxResults=PAGE_SIZE):
         name = str(each.get("name"))
-        if sources.is_ours(each, alias):
+        if sources.is_managed(each, alias):
             yield each
         elif not each.get("description") and (name == alias or name.startswith(f"{alias}.")):
-            whole = api.get(f"/sources/{each['id']}", SOURCES)
-            if sources.is_ours(whole, alias):
-                yield whole
+            source = api.get(f"/sources/{each['id']}", source_install.ACTION)
+            if sources.is_managed(source, alias):
+                yield source
 
 
-def _remove(api: Api, path: str, what: str, doing: str) -> Thing:
-    answer = api.change("DELETE", path, None, doing, allow=(GONE, IN_USE))
-    if answer.status == IN_USE:
-        return Thing(what, "kept", reason_in(answer))
-    return Thing(what, "planned" if api.dry else "removed")
+def _remove(api: Api, path: str, what: str, action: str) -> RemovedObject:
+    answer = api.change("DELETE", path, None, action, allow=(NOT_FOUND, CONFLICT))
+    if answer.status == CONFLICT:
+        return RemovedObject(what, "kept", error_reason(answer))
+    return RemovedObject(what, "planned" if api.dry else "removed")

@@ -25,7 +25,7 @@ from rich.console import Console
 from rich.table import Column, Table
 
 from indexer.demo import sample
-from indexer.demo.embedded import Embedded
+from indexer.demo.embedded import Embedded, Java
 from indexer.elastic.client import connect
 from indexer.elastic.cluster import Cluster
 from indexer.settings import Connection, Delivery
@@ -186,7 +186,7 @@ def main() -> None:
     load, console = Load(given.rate, given.seconds, given.idle), Console(width=100)
     with ExitStack() as stack:
         directory = Path(stack.enter_context(TemporaryDirectory(prefix="indexer-bench-")))
-        url = given.elasticsearch_url or stack.enter_context(Embedded(heap=1024, jvm_options=())).url
+        url = given.elasticsearch_url or stack.enter_context(Embedded(java=Java(heap=1024, flags=()))).url
         connection = Connection(elasticsearch_url=[url])
         client = stack.enter_context(connect(connection))
         results: dict[str, Result] = {}

@@ -23,7 +23,7 @@ from zlib import crc32
 
 from elasticsearch import Elasticsearch
 
-from indexer.demo.embedded import Embedded
+from indexer.demo.embedded import Embedded, Java
 from indexer.demo.sample import entries
 from indexer.elastic.client import connect
 from indexer.elastic.server import inspect_server
@@ -180,7 +180,7 @@ def main() -> None:
     given = parser.parse_args()
     with ExitStack() as stack:
         # The options that make the embedded server start fast make it slow afterwards.
-        url = given.elasticsearch_url or stack.enter_context(Embedded(heap=1024, jvm_options=())).url
+        url = given.elasticsearch_url or stack.enter_context(Embedded(java=Java(heap=1024, flags=()))).url
         client = stack.enter_context(connect(Connection(elasticsearch_url=[url], request_timeout=600)))
         report(client, given.count, given.rounds, given.names)
 

@@ -14,7 +14,7 @@ import mapping
 from contenders import Bench, Contender, Job, Usage
 from rich.console import Console
 
-from indexer.demo.embedded import Embedded
+from indexer.demo.embedded import Embedded, Java
 from indexer.demo.sample import entries
 from indexer.elastic.client import connect
 from indexer.elastic.cluster import Cluster
@@ -104,7 +104,7 @@ def prepared(given: argparse.Namespace, console: Console) -> Iterator[tuple[Benc
     with ExitStack() as stack:
         directory = Path(stack.enter_context(TemporaryDirectory(prefix="indexer-bench-")))
         # The options that make the embedded server start fast make it slow afterwards.
-        url = given.elasticsearch_url or stack.enter_context(Embedded(heap=1024, jvm_options=())).url
+        url = given.elasticsearch_url or stack.enter_context(Embedded(java=Java(heap=1024, flags=()))).url
         connection = Connection(elasticsearch_url=[url], request_timeout=600)
         client = stack.enter_context(connect(connection))
         job = Job.of(directory / "job", entries(given.count, end=END))

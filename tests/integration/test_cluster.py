@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from elasticsearch import Elasticsearch
 
-from indexer.demo.embedded import Embedded
+from indexer.demo.embedded import Embedded, Java
 from indexer.elastic.client import connect
 from indexer.settings import Connection, State
 from tests.integration.test_follow import writing
@@ -45,7 +45,7 @@ def nodes(elasticsearch_version: str) -> Iterator[dict[str, Embedded]]:
                 "cluster.initial_master_nodes": list(NODES),
                 "transport.port": port,
             }
-            node = Embedded(elasticsearch_version, settings=settings, heap=384)
+            node = Embedded(elasticsearch_version, settings=settings, java=Java(heap=384))
             stack.callback(node.stop)
             node.launch()
             started[name] = node

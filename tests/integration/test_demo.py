@@ -1,4 +1,4 @@
-"""`indexer demo`, as somebody tries it first."""
+"""`indexer demo`."""
 
 import os
 import subprocess
@@ -18,7 +18,7 @@ ENTRIES = 300
 
 @dataclass(frozen=True, slots=True)
 class Demonstration:
-    """What it said, without colours, and where it may have left something."""
+    """The output, and the directory for temporary files."""
 
     said: str
     directory: Path
@@ -26,7 +26,7 @@ class Demonstration:
 
 @pytest.fixture(scope="module")
 def demo() -> Iterator[Demonstration]:
-    """It ran to its end."""
+    """A completed run."""
     with tempfile.TemporaryDirectory() as directory:
         Path(directory).chmod(0o755)  # as /tmp: the server of a test run by root is another user's
         done = subprocess.run(
@@ -40,12 +40,13 @@ def demo() -> Iterator[Demonstration]:
         yield Demonstration(done.stdout, Path(directory))
 
 
-def test_it_tells_what_was_delivered_and_that_it_is_true(demo: Demonstration) -> None:
-    """Each line is accounted for: indexed and compared, or kept apart and listed with the reason."""
+def test_it_indexes_and_verifies(demo: Demonstration) -> None:
+    """Each line is indexed and verified, or rejected and listed with the reason."""
     lines = ENTRIES + len(broken())
     assert f"{ENTRIES} of {lines} lines indexed" in demo.said
     assert (
-        f"{ENTRIES} of {lines} lines are there, unchanged, once; {len(broken())} are kept apart." in demo.said
+        f"{ENTRIES} of {lines} lines are indexed once and unchanged; {len(broken())} are rejected lines."
+        in demo.said
     )
     assert f"Rejected lines: {len(broken())}" in demo.said
 
@@ -57,7 +58,7 @@ def test_it_shows_what_users_did(demo: Demonstration) -> None:
 
 
 def test_it_leaves_the_report_and_nothing_else(demo: Demonstration) -> None:
-    """The page is where it says; server, log and index are gone."""
+    """The report is kept; server, log and index are removed."""
     assert available()
     (page,) = (Path(word) for word in demo.said.split() if word.endswith("report.html"))
     assert page.read_bytes().startswith(b"<!doctype html>")

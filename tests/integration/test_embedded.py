@@ -12,7 +12,7 @@ import pytest
 from elasticsearch import Elasticsearch
 
 from indexer.demo import installation
-from indexer.demo.embedded import Embedded
+from indexer.demo.embedded import Embedded, Java
 from indexer.elastic.client import connect
 from indexer.elastic.server import inspect_server
 from indexer.errors import EmbeddedFailed
@@ -21,7 +21,7 @@ from tests.support.lab import until
 
 START_AND_WAIT = """
 import signal, sys
-from indexer.demo.embedded import Embedded
+from indexer.demo.embedded import Embedded, Java
 server = Embedded(sys.argv[1]).start()
 if "keep" in sys.argv:
     server.keep()
@@ -34,7 +34,7 @@ print(server.pid, server.port, server.directory, flush=True)
 
 @pytest.fixture(scope="module")
 def embedded(elasticsearch_version: str) -> Iterator[Embedded]:
-    """A server for the tests that do not harm it for good."""
+    """A server for the tests that leave it running."""
     with Embedded(elasticsearch_version) as server:
         yield server
 
@@ -54,7 +54,7 @@ def state(pid: int) -> str:
 
 
 def gone(pid: int) -> bool:
-    """It is dead; a zombie, which only its parent can remove, is."""
+    """The process does not exist or is a zombie."""
     found = state(pid)
     return not found or found.split()[1].startswith("Z")
 
@@ -68,7 +68,7 @@ def test_it_is_the_version_that_was_asked_for(
 
 
 def test_it_listens_on_loopback_only(elasticsearch: Elasticsearch) -> None:
-    """No other machine can reach its HTTP or its transport port."""
+    """HTTP and transport port are on loopback addresses."""
     nodes = elasticsearch.nodes.info(node_id="_local", metric="http,transport")["nodes"]
     (node,) = nodes.values()
     addresses = node["http"]["bound_address"] + node["transport"]["bound_address"]
@@ -77,13 +77,13 @@ def test_it_listens_on_loopback_only(elasticsearch: Elasticsearch) -> None:
 
 
 def test_it_does_not_run_as_root(embedded: Embedded) -> None:
-    """Elasticsearch refuses to, so root's server runs as another user."""
+    """Started by root, it runs as another user."""
     assert int(state(embedded.pid).split()[0]) == (os.geteuid() or embedded.directory.stat().st_uid)
     assert embedded.directory.stat().st_uid != 0
 
 
 def test_a_second_start_fetches_and_unpacks_nothing(embedded: Embedded) -> None:
-    """What the first start unpacked is used as it is."""
+    """The second start uses the cache."""
     steps: list[str] = []
     before = installation.prepare(embedded.version)
     made = before.server.stat().st_ino
@@ -120,7 +120,7 @@ def test_it_dies_with_a_parent_that_is_killed(elasticsearch_version: str) -> Non
 
 
 def test_kept_it_outlives_its_parent_until_it_is_ended(elasticsearch_version: str) -> None:
-    """`--keep`: it goes on after the process that started it, and its files go when it is ended with `kill`."""
+    """`--keep`: it outlives the process that started it, and `kill` removes its files."""
     ended = subprocess.run(
         [sys.executable, "-c", START_AND_WAIT, elasticsearch_version, "keep"],
         stdout=subprocess.PIPE,
@@ -137,7 +137,7 @@ def test_kept_it_outlives_its_parent_until_it_is_ended(elasticsearch_version: st
 
 
 def test_a_server_that_cannot_start_shows_why(elasticsearch_version: str) -> None:
-    """The error holds what its log says, and nothing stays behind."""
+    """The error has the errors of the log, and no files are left."""
     server = Embedded(elasticsearch_version, settings={"no.such.setting": 1})
     with pytest.raises(EmbeddedFailed, match=r"unknown setting \[no\.such\.setting\]"):
         server.start()
@@ -145,13 +145,13 @@ def test_a_server_that_cannot_start_shows_why(elasticsearch_version: str) -> Non
 
 
 def test_a_java_that_cannot_start_shows_why(elasticsearch_version: str) -> None:
-    """Java's own complaint is in the error too."""
+    """Errors of Java are in the message too."""
     with pytest.raises(EmbeddedFailed, match="NoSuchOption"):
-        Embedded(elasticsearch_version, jvm_options=["-XX:+NoSuchOption"]).start()
+        Embedded(elasticsearch_version, java=Java(flags=["-XX:+NoSuchOption"])).start()
 
 
 def test_a_start_that_takes_too_long_is_given_up(elasticsearch_version: str) -> None:
-    """A server that is not ready in time is an error, and does not go on in the background."""
+    """A server that is not ready in time is an error, and is stopped."""
     server = Embedded(elasticsearch_version)
     with pytest.raises(EmbeddedFailed, match=r"not ready after 0\.1 s"):
         server.start(timeout=0.1)

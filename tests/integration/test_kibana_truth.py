@@ -1,4 +1,4 @@
-"""Pictures, saved searches and rules beside the same figures counted in Python: asked of a real server, as Kibana would."""
+"""Visualizations, saved searches and rules, queried on a real server as Kibana does, against the same values counted in Python."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -15,7 +15,8 @@ from indexer.elastic.client import connect
 from indexer.elastic.cluster import Cluster
 from indexer.events import Events
 from indexer.kibana import rules
-from indexer.kibana.saved_objects import Naming, SavedObject, saved_objects
+from indexer.kibana.dashboards import saved_objects
+from indexer.kibana.saved_objects import Naming, SavedObject
 from indexer.run import RunOptions, run
 from indexer.settings import Connection, LogFiles, State
 from indexer.setup.templates import install
@@ -36,7 +37,7 @@ OF_NOW = ["delivery-age"]
 
 @dataclass(frozen=True, slots=True)
 class Week:
-    """A sample log that was indexed: the server's side of it, and ours."""
+    """An indexed sample log: the index, and the lines."""
 
     client: Elasticsearch
     alias: str
@@ -44,11 +45,11 @@ class Week:
     rejected: list[dict[str, Any]]
 
     def ask(self, saved: SavedObject, time_field: str = "eventDate", within: Range = WEEK) -> list[Row]:
-        """What a picture shows."""
+        """The rows of a visualization."""
         return lens.rows(saved.attributes, self.answer(saved, time_field, within))
 
     def answer(self, saved: SavedObject, time_field: str = "eventDate", within: Range = WEEK) -> Any:
-        """The answer to the search of a picture."""
+        """The answer to the search of a visualization."""
         body = lens.search(saved.attributes, time_field, within)
         return self.client.search(index=self.index(saved), **body)
 
@@ -60,7 +61,7 @@ class Week:
 
 @pytest.fixture(scope="module")
 def week(server: TestServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Week]:
-    """A week of the sample company, broken lines among its entries, sent by the indexer itself."""
+    """A week of the sample company with invalid lines, indexed by the indexer."""
     directory = tmp_path_factory.mktemp("week")
     connection = Connection(
         elasticsearch_url=[server.url], alias=f"kibana-{directory.name[-6:]}-{id(server):x}"
@@ -79,7 +80,7 @@ def week(server: TestServer, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 
 def assert_same(found: list[Row], wanted: list[Row]) -> None:
-    """Rows agree; means to nine digits, as sums differ by the order of adding."""
+    """Rows agree; floats approximately, because sums depend on the order."""
     assert len(found) == len(wanted)
     for row, by_hand in zip(found, wanted, strict=True):
         cells = [pytest.approx(cell) if isinstance(cell, float) else cell for cell in by_hand]
@@ -87,14 +88,14 @@ def assert_same(found: list[Row], wanted: list[Row]) -> None:
 
 
 def test_every_picture_is_counted() -> None:
-    """No picture and no search is without figures to compare it with, and none is counted that is not there."""
+    """Each visualization and each search has values to compare with, and no others."""
     assert sorted(PICTURES) == sorted([*counted.PICTURES, *OF_REJECTED, *OF_NOW])
     assert sorted(SEARCHES) == sorted(counted.SEARCHES)
 
 
 @pytest.mark.parametrize("name", sorted(counted.PICTURES))
 def test_picture(week: Week, name: str) -> None:
-    """A picture shows what the log says, and is not empty."""
+    """A visualization has the values of the log, and is not empty."""
     found = week.ask(OBJECTS[name])
     assert found
     assert any(row[-1] for row in found)
@@ -103,7 +104,7 @@ def test_picture(week: Week, name: str) -> None:
 
 @pytest.mark.parametrize("name", [it for it in PICTURES if 'otherBucket":true' in str(OBJECTS[it].line)])
 def test_others(week: Week, name: str) -> None:
-    """Where the rest is shown as one, the first and the others are all entries that have the field."""
+    """The top values and the others together are all entries."""
     saved = OBJECTS[name]
     time_field = "@timestamp" if name in OF_REJECTED else "eventDate"
     answer = week.answer(saved, time_field, _lately() if name in OF_REJECTED else WEEK)
@@ -113,7 +114,7 @@ def test_others(week: Week, name: str) -> None:
 
 
 def test_age_of_the_newest(week: Week) -> None:
-    """The age of entries is told from now on backwards, whenever now is."""
+    """The age of entries is relative to now, at any time."""
     for minutes in (0, 3, 12, 45, 600):
         now = END + timedelta(minutes=minutes)
         within = Range((now - timedelta(days=7)).isoformat(), now.isoformat())
@@ -123,7 +124,7 @@ def test_age_of_the_newest(week: Week) -> None:
 
 
 def test_rejected(week: Week) -> None:
-    """Rejected lines are those of the log that are no entries, by kind, reason and file."""
+    """Rejected lines by type, reason and file."""
     lately, kept = _lately(), week.rejected
     assert week.ask(OBJECTS["delivery-rejected"], "@timestamp", lately) == [(len(sample.broken()),)]
     reasons = counted.grouped(
@@ -140,7 +141,7 @@ def test_rejected(week: Week) -> None:
 
 @pytest.mark.parametrize("name", SEARCHES)
 def test_search(week: Week, name: str) -> None:
-    """A saved search finds what the log says, the newest first, and each of its columns has something to show."""
+    """A saved search finds the entries of the log, newest first, and each column has values."""
     saved = OBJECTS[f"search-{name}"]
     body = lens.hits(saved.attributes, "eventDate", WEEK)
     answer = week.client.search(index=week.alias, **body)["hits"]
@@ -155,7 +156,7 @@ def test_search(week: Week, name: str) -> None:
 
 @pytest.mark.parametrize("name", PICTURES)
 def test_fields_can_be_grouped_and_counted(week: Week, name: str) -> None:
-    """The server calls each field that a picture groups by or computes with aggregatable, under one type."""
+    """Each field of a visualization is aggregatable and has one type."""
     saved = OBJECTS[name]
     fields = {column.get("sourceField", "Records") for _, column in lens.columns(saved.attributes)} - {
         "Records"
@@ -173,7 +174,7 @@ def test_fields_can_be_grouped_and_counted(week: Week, name: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Asking:
-    """A rule's question, as Kibana asks it: within its window up to a moment."""
+    """The query of a rule for its window before a point in time, as Kibana sends it."""
 
     rule: rules.Rule
 
@@ -203,7 +204,7 @@ MATCHING: dict[str, Callable[[counted.Entry], bool]] = {
 
 @pytest.mark.parametrize("name", MATCHING)
 def test_rule(week: Week, name: str) -> None:
-    """A rule fires in each of its windows that holds enough of what it is about, and in no other."""
+    """A rule fires in each window with enough matches, and in no other."""
     rule = next(it for it in rules.rules(Naming(), ROWS) if it.name.endswith(name))
     asking, params = Asking(rule), rule.body["params"]
     about = [counted.moment(it) for it in week.log if MATCHING[name](it)]
@@ -218,11 +219,11 @@ def test_rule(week: Week, name: str) -> None:
 
 
 def test_every_rule_is_asked() -> None:
-    """No rule is without a question of its own."""
+    """Each rule is tested."""
     assert [it.name.removeprefix("Zoomdata: ") for it in rules.rules(Naming(), ROWS)] == list(MATCHING)
 
 
 def _lately() -> Range:
-    """When this test ran: that is when lines are rejected."""
+    """The time range of this test run, in which lines are rejected."""
     now = datetime.now(UTC)
     return Range((now - timedelta(days=1)).isoformat(), (now + timedelta(minutes=5)).isoformat())

@@ -1,4 +1,4 @@
-"""The page of `indexer report`, beside the same figures counted in Python, in a real Chromium."""
+"""The page of `indexer report` in a real Chromium, against the same values counted in Python."""
 
 import subprocess
 import sys
@@ -20,7 +20,7 @@ from indexer.events import Events
 from indexer.report.queries import Period
 from indexer.report.report import write
 from indexer.report.results import OTHERS
-from indexer.report.sections import Listing, sections
+from indexer.report.sections import SavedSearch, sections
 from indexer.run import RunOptions, run
 from indexer.settings import Connection, LogFiles, State
 from indexer.setup.templates import install
@@ -70,7 +70,7 @@ def report(server: TestServer, tmp_path_factory: pytest.TempPathFactory) -> Iter
 
 
 def index(log: Path, connection: Connection) -> None:
-    """Send a log, and make it be found."""
+    """Index a log, and refresh."""
     state = State(log.parent / f"state of {log.name}")
     run(RunOptions(LogFiles([str(log)]), connection, state, once=True), Events(), threading.Event())
     with connect(connection) as client:
@@ -103,7 +103,7 @@ def wanted(name: str, panel: Panel, log: list[counted.Entry]) -> list[list[Any]]
 
 
 def others(name: str, panel: Panel, shown: list[list[Any]], log: list[counted.Entry]) -> list[list[Any]]:
-    """The rows of what is left out of a top ten."""
+    """The rows of the others."""
     field = next(it.field for it in panel.by.values() if isinstance(it, Top))
     names = {row[0] for row in shown}
     exports = name == "audit-exported"
@@ -114,7 +114,7 @@ def others(name: str, panel: Panel, shown: list[list[Any]], log: list[counted.En
 
 
 def pivoted(rows: list[list[Any]]) -> list[list[Any]]:
-    """A row a place, a column a series, as the page has it; `None` where there is no figure."""
+    """A row for each place, a column for each series, as on the page; `None` if there is no value."""
     series = list(dict.fromkeys(str(row[1]) for row in rows))
     places: dict[Any, dict[str, Any]] = {}
     for place, name, figure in rows:
@@ -123,7 +123,7 @@ def pivoted(rows: list[list[Any]]) -> list[list[Any]]:
 
 
 def assert_same(found: list[list[Any]], by_hand: list[list[Any]], *, in_order: bool) -> None:
-    """Rows agree; texts of keys are compared as texts, figures as numbers."""
+    """Rows agree; keys are compared as text, values as numbers."""
     if not in_order:
         found, by_hand = sorted(found, key=lambda row: row[0]), sorted(by_hand, key=lambda row: row[0])
     assert len(found) == len(by_hand) > 0
@@ -141,7 +141,7 @@ def _text(key: Any) -> str:
 
 
 def test_all_is_shown(page: Page) -> None:
-    """Each panel of the three dashboards has its place, a picture if it is one, and a table below it."""
+    """Each panel of the three dashboards is on the page, with a chart unless it is a table, and a table."""
     shown = "[...document.querySelectorAll('.card, .figures li')].map(it => it.id)"
     assert sorted(page.evaluate(shown)) == sorted(PANELS)
     drawn = "[...document.querySelectorAll('.card:has(svg)')].map(it => it.id)"
@@ -152,7 +152,7 @@ def test_all_is_shown(page: Page) -> None:
 
 @pytest.mark.parametrize("name", sorted(set(counted.PICTURES) & set(PANELS)))
 def test_figures(page: Page, report: Report, name: str) -> None:
-    """The numbers on the page are those counted from the log, and none is empty."""
+    """The values on the page are those counted from the log."""
     panel = PANELS[name]
     assert isinstance(panel, Panel)
     if panel.kind == "number":
@@ -174,7 +174,7 @@ def test_figures(page: Page, report: Report, name: str) -> None:
 def over_time(
     name: str, panel: Panel, rows: list[counted.Row], log: list[counted.Entry], headings: list[str]
 ) -> list[list[Any]]:
-    """A row a time, a column a series, in the page's order of series."""
+    """A row for each time, a column for each series, in the order of the page."""
     whole = [list(row) for row in rows]
     if any(isinstance(it, Top) and it.others for it in panel.by.values()):
         whole += others(name, panel, whole, log)
@@ -188,8 +188,8 @@ def over_time(
 
 
 def test_listings(page: Page, report: Report) -> None:
-    """The deletions are all there, the newest first."""
-    name, listing = next((name, it) for name, it in PANELS.items() if isinstance(it, Listing))
+    """All deletions, newest first."""
+    name, listing = next((name, it) for name, it in PANELS.items() if isinstance(it, SavedSearch))
     gone = sorted(counted.SEARCHES[listing.id](report.log), key=counted.moment, reverse=True)
     headings = page.evaluate(HEADINGS % name)[1:]
     assert set(headings) <= set(listing.columns)
@@ -198,8 +198,8 @@ def test_listings(page: Page, report: Report) -> None:
 
 
 @pytest.mark.parametrize("name", PICTURES)
-def test_drawn(page: Page, name: str) -> None:
-    """A picture has marks that can be seen, in colours that its page knows."""
+def test_charts_are_visible(page: Page, name: str) -> None:
+    """A chart has visible marks in colours that the page defines."""
     marks = f"[...document.querySelectorAll('#{name} .picture > :not(.narrow) svg [class*=\"mark-\"] path')]"
     visible = (
         f"{marks}.filter(it => it.getBoundingClientRect().width > 0 && it.getBoundingClientRect().height > 0)"
@@ -216,7 +216,7 @@ def test_drawn(page: Page, name: str) -> None:
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 390])
 def test_fits(browser: Page, report: Report, width: int, scheme: str) -> None:
-    """Nothing sticks out, also with all tables open, and each scheme has its own ground and ink."""
+    """Nothing overflows, even with all tables open, and each colour scheme has its own colours."""
     dark = scheme == "dark"
     browser.open(report.file, width=width, dark=dark, phone=width < 500)
     browser.evaluate("document.querySelectorAll('details').forEach(it => { it.open = true })")
@@ -231,8 +231,8 @@ def test_fits(browser: Page, report: Report, width: int, scheme: str) -> None:
     assert browser.evaluate("getComputedStyle(document.querySelector('h1')).color") != ground
 
 
-def test_quiet_and_alone(page: Page, report: Report) -> None:
-    """The console says nothing, and nothing is asked for but the page itself."""
+def test_no_console_messages_and_no_requests(page: Page, report: Report) -> None:
+    """The console is empty, and the page makes no requests."""
     assert page.said == []
     assert {it for it in page.requested if not it.startswith("data:")} == {report.file.resolve().as_uri()}
 
@@ -243,7 +243,7 @@ def test_printed(page: Page) -> None:
 
 
 def test_names_are_text(browser: Page, connection: Connection, tmp_path: Path) -> None:
-    """Whatever a log has in it is shown as it is, and does nothing."""
+    """Markup in a log is shown as text."""
     entry = {"eventDate": "2026-05-10 10:00:00.000", "user": EVIL, "activityType": EVIL, "status": "DELETED"}
     more = entry | {"activityType": "AUTHENTICATION", "status": EVIL, "ip": "10.0.0.1"}
     log = tmp_path / "zoomdata-activity.log"
@@ -261,19 +261,19 @@ def test_names_are_text(browser: Page, connection: Connection, tmp_path: Path) -
 
 
 def test_no_entry(browser: Page, report: Report, tmp_path: Path) -> None:
-    """A time without entries is said, and no empty picture is drawn."""
+    """A period without entries has a message and no charts."""
     write(
         report.connection,
         Period(END - timedelta(days=700), END - timedelta(days=693)),
         out := tmp_path / "no.html",
     )
     browser.open(out, width=390, phone=True)
-    assert "no entry in this time" in browser.evaluate("document.body.textContent")
+    assert "no entry in this period" in browser.evaluate("document.body.textContent")
     assert browser.evaluate("document.querySelectorAll('svg, .card').length") == 0
 
 
 def test_any_period(browser: Page, report: Report, tmp_path: Path) -> None:
-    """Three hours and ten years are drawn as well as a week."""
+    """Three hours and ten years have charts too."""
     for length in (timedelta(hours=3), timedelta(days=3650)):
         write(report.connection, Period(END - length, END), out := tmp_path / "other.html")
         browser.open(out)
@@ -282,8 +282,8 @@ def test_any_period(browser: Page, report: Report, tmp_path: Path) -> None:
         assert browser.evaluate("document.querySelectorAll('#activity-types svg').length") == 2
 
 
-def test_odd_field(browser: Page, connection: Connection, tmp_path: Path) -> None:
-    """A field that an index took for text is said to be none to reckon with, and the other panels stay."""
+def test_field_that_is_not_numeric(browser: Page, connection: Connection, tmp_path: Path) -> None:
+    """A field that is not numeric in an index has a message, and the other panels are shown."""
     odd = b'{"eventDate":"2026-05-10 10:00:00.000","user":"a","activityType":"REQUEST","uri":"/","requestTime":"n/a"}'
     log = tmp_path / "zoomdata-activity.log"
     log.write_bytes(odd + b"\n")
@@ -300,7 +300,7 @@ def test_odd_field(browser: Page, connection: Connection, tmp_path: Path) -> Non
 
 
 def test_command(report: Report, tmp_path: Path) -> None:
-    """The command writes the page of a time that is given, and says how many entries it is about."""
+    """The command writes the page for a period, and prints the number of entries."""
     out = tmp_path / "day.html"
     where = [
         "--elasticsearch-url",

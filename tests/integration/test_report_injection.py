@@ -1,4 +1,4 @@
-"""The report in a real browser, made of names that are markup: it is text, runs nothing, asks nobody and is all there. Takes no server."""
+"""The report in a real browser with names that are markup: they are shown as text and have no effect. Needs no server."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -33,7 +33,7 @@ LABELS = "[...document.querySelectorAll('.legend li, svg text')].map(it => it.te
 
 @pytest.fixture(scope="module")
 def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The page of a log in which each value is such a name."""
+    """The page of a log with these names as values."""
     shown = sections()
     made = tmp_path_factory.mktemp("injected") / "report.html"
     made.write_text(render(report_of(NAMES, shown, alias=NAMES[0]), shown, datetime.now(UTC)))
@@ -42,14 +42,14 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
-    """A browser of its own: all that it is asked for and all that it says is of this page."""
+    """A browser for this page only."""
     with chromium(tmp_path_factory.mktemp("browser") / "profile") as page:
         yield page
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_no_name_does_anything(browser: Page, file: Path, scheme: str) -> None:
-    """No script, handler, style or link of a log is obeyed; nobody is asked for anything."""
+def test_names_have_no_effect(browser: Page, file: Path, scheme: str) -> None:
+    """No script, handler, style or link of a log has an effect; there are no requests."""
     browser.requested.clear()
     browser.open(file, dark=scheme == "dark")
     browser.evaluate("document.querySelectorAll('details').forEach(it => { it.open = true })")
@@ -67,7 +67,7 @@ def test_no_name_does_anything(browser: Page, file: Path, scheme: str) -> None:
 
 
 def test_each_name_is_shown_as_text(browser: Page, file: Path) -> None:
-    """In the tables, and in the pictures as far as there is room; nothing of the page is hidden or restyled."""
+    """In tables, and in charts as far as space permits; the page is not hidden or restyled."""
     browser.open(file)
     cells, labels = browser.evaluate(CELLS), browser.evaluate(LABELS)
     for name in NAMES:

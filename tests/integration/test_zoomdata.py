@@ -1,6 +1,6 @@
 """`indexer zoomdata connect` and `remove`: a real index on one side, a stand-in for Zoomdata on the other.
 
-What the stand-in describes as fields is what the real server's mapping holds.
+The fields that the stand-in describes are those of the real mapping.
 """
 
 import re
@@ -24,14 +24,15 @@ from indexer.errors import WrongUsage
 from indexer.settings import Connection, Reader, Zoomdata
 from indexer.setup.view_install import add
 from indexer.zoomdata.api import Api
-from indexer.zoomdata.connect import Connected, Connecting
+from indexer.zoomdata.connect import Connected
+from indexer.zoomdata.connect import connect as connect_zoomdata
 from indexer.zoomdata.facts import access, address, fields_by_type
 from indexer.zoomdata.failures import (
     ConnectorNotEnabled,
     ElasticsearchTooOld,
     ForeignSource,
     NotConnected,
-    NothingToSee,
+    NothingVisible,
     ParametersMissing,
     ZoomdataForbids,
     ZoomdataTooOld,
@@ -51,7 +52,7 @@ LINES = {
 
 @dataclass(slots=True)
 class Bench:
-    """An index, a Zoomdata, and the command between them."""
+    """An index, a Zoomdata, and the commands."""
 
     lab: Lab
     there: StandIn
@@ -65,8 +66,8 @@ class Bench:
     def connect(self, *, views: bool = False, dry: bool = False, **given: str) -> Connected:
         """`indexer zoomdata connect`."""
         with Api(self.zoomdata, dry=dry) as api:
-            connecting = Connecting(self.lab.cluster, api)
-            return connecting.run(Reader(reader_username="zoomdata"), given, views=views)
+            reader = Reader(reader_username="zoomdata")
+            return connect_zoomdata(self.lab.cluster, api, reader, given, views=views)
 
     def remove(self, alias: str | None = None) -> Removed:
         """`indexer zoomdata remove`."""
@@ -85,19 +86,19 @@ class Bench:
         return self.lab.command("zoomdata", *arguments, environment=environment)
 
     def index(self, *lines: str, name: str = "more") -> None:
-        """Bring entries into the index."""
+        """Index entries."""
         self.lab.log("".join(f"{line}\n" for line in lines).encode(), f"{name}-activity.log")
         self.lab.run()
         self.lab.client.indices.refresh(index=self.alias)
 
     def see(self) -> None:
-        """Let Zoomdata list the aliases that there are."""
+        """Let Zoomdata list the existing aliases."""
         held = self.lab.client.indices.get_alias(index=self.alias)
         self.there.lists = sorted({name for each in held.values() for name in each["aliases"]})
 
 
 def describes(client: Elasticsearch, collection: str) -> list[dict[str, Any]]:
-    """What the real mapping holds, as Zoomdata's connector may tell it, with the field that it adds itself."""
+    """The fields of the real mapping as Zoomdata's connector may describe them, with one that it adds."""
     path = f"/{collection}/_field_caps?fields=*"
     found = client.perform_request("GET", path, headers={"accept": "application/json"})["fields"]
     own = [
@@ -110,7 +111,7 @@ def describes(client: Elasticsearch, collection: str) -> list[dict[str, Any]]:
 
 @pytest.fixture
 def bench(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
-    """With an entry of three types, and their views."""
+    """With entries of three types, and their views."""
     monkeypatch.setenv("INDEXER_ZOOMDATA_PASSWORD", "s3cret")
     monkeypatch.setenv("INDEXER_READER_PASSWORD", PASSWORD)
     there = StandIn(password=PASSWORD, describes=partial(describes, lab.client))
@@ -124,7 +125,7 @@ def bench(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
 
 
 def test_a_connection_and_a_source_over_everything_are_made(bench: Bench) -> None:
-    """With what Zoomdata needs to know, all fields, and the time bar on the date of an entry."""
+    """With the connector's parameters, all fields, and the time bar on the date of an entry."""
     done = bench.connect()
     (made,) = bench.there.connections.values()
     values = {it["key"]: it["value"] for it in made["allParameters"]}
@@ -148,7 +149,7 @@ def test_a_connection_and_a_source_over_everything_are_made(bench: Bench) -> Non
 
 
 def test_a_source_for_each_view_has_the_fields_of_its_type_alone(bench: Bench) -> None:
-    """Types without entries get none yet; those without a view are told."""
+    """Types without entries have no source; those without a view are in the notes."""
     bench.index(LINES["VIS"].replace('"VIS"', '"NEW"'), name="new")
     done = bench.connect(views=True)
     names = [it.name for it in done.sources]
@@ -162,18 +163,18 @@ def test_a_source_for_each_view_has_the_fields_of_its_type_alone(bench: Bench) -
 
 
 def test_a_second_run_changes_no_source_and_one_with_new_fields_adds_them(bench: Bench) -> None:
-    """Zoomdata does not notice them itself; what people changed stays."""
+    """Zoomdata does not add fields itself; changes by people are kept."""
     bench.connect(views=True)
     vis = bench.there.by_name(f"{bench.alias}.vis")["id"]
     bench.there.settings[vis]["timebar"]["from"] = "+$start_of_data"
-    bench.there.asked.clear()
+    bench.there.requests.clear()
     again = bench.connect(views=True)
     assert {it.was for it in again.sources} == {"unchanged"}
     (identity,) = bench.there.connections
     assert bench.there.changed() == [f"PUT /connections/{identity}"]
 
     bench.index(LINES["VIS"].replace("}", ',"newField":1,"other":"x"}'))
-    bench.there.asked.clear()
+    bench.there.requests.clear()
     extended = {it.name.removeprefix(bench.alias): it for it in bench.connect(views=True).sources}
     assert {name: it.was for name, it in extended.items()} == {
         "": "extended",
@@ -198,7 +199,7 @@ def test_types_that_got_a_view_get_a_source(bench: Bench) -> None:
 
 
 def test_a_dry_run_prints_what_would_be_sent_without_secrets(bench: Bench) -> None:
-    """Nothing is changed, and nobody reads the password over a shoulder."""
+    """Nothing is changed, and passwords are masked."""
     printed = bench.command("connect", "--views", "--dry-run")
     assert printed.returncode == 0, printed.stderr
     assert bench.there.changed() == []
@@ -211,14 +212,14 @@ def test_a_dry_run_prints_what_would_be_sent_without_secrets(bench: Bench) -> No
     assert "visualizationId" in printed.stdout
     bench.connect(views=True)
     bench.index(LINES["VIS"].replace("}", ',"newField":1}'))
-    bench.there.asked.clear()
+    bench.there.requests.clear()
     planned = orjson.loads(bench.command("connect", "--views", "--dry-run", "--json").stdout)["requests"]
     assert [it["method"] for it in planned if it["url"].endswith("/fields")] == ["POST", "POST"]
     assert bench.there.changed() == []
 
 
 def test_the_command_shows_what_it_did(bench: Bench) -> None:
-    """A person reads tables, a program one object."""
+    """Tables, or one JSON object."""
     shown = bench.command("connect", "--views")
     assert shown.returncode == 0, shown.stderr
     assert f"{bench.alias}.upload" in shown.stdout
@@ -233,20 +234,20 @@ def test_the_command_shows_what_it_did(bench: Bench) -> None:
 
 
 def test_where_no_aliases_are_listed_everything_is_read_by_a_pattern(bench: Bench) -> None:
-    """Views cannot be read then, which is told; without the indices too, nothing is guessed."""
+    """Views are skipped with a note; if the indices are not listed either, it is an error."""
     bench.there.lists = [f"{bench.alias}-000001", f"{bench.alias}-rejected", "others"]
     done = bench.connect(views=True)
     (entity,) = bench.there.by_name(bench.alias)["storage"]["dataEntities"]
     assert entity["index"]["pattern"] == f"{bench.alias}-0*"
     assert [it.name for it in done.sources] == [bench.alias]
-    assert sum("no source for it by this way" in note for note in done.notes) == 3
+    assert sum("No source for" in note for note in done.notes) == 3
     bench.there.lists = ["others"]
-    with pytest.raises(NothingToSee, match=f"{bench.alias}-zoomdata"):
+    with pytest.raises(NothingVisible, match=f"{bench.alias}-zoomdata"):
         bench.connect()
 
 
 def test_a_connection_of_a_longer_name_is_another(bench: Bench) -> None:
-    """Zoomdata finds it too; it is neither changed nor removed."""
+    """Zoomdata's search finds it; it is neither changed nor removed."""
     theirs = {"id": "theirs", "name": f"copy of {bench.alias} (zoomdata-indexer)"}
     bench.there.connections["theirs"] = theirs.copy()
     assert bench.connect().connection_was == "created"
@@ -256,14 +257,14 @@ def test_a_connection_of_a_longer_name_is_another(bench: Bench) -> None:
 
 
 def test_a_connection_that_zoomdata_cannot_make_is_not_kept(bench: Bench) -> None:
-    """The reason is told without the password; a warning is a note."""
+    """The error has the reason without the password."""
     bench.there.password = "another"
     with pytest.raises(NotConnected, match=r"as user 'zoomdata': 401: unable to authenticate with …\."):
         bench.connect()
     assert bench.there.changed() == []
 
 
-def test_whoever_may_not_is_told_what_it_takes(bench: Bench) -> None:
+def test_a_missing_privilege_is_named(bench: Bench) -> None:
     """Before anything is changed."""
     bench.zoomdata = replace(bench.zoomdata, zoomdata_username="viewer")
     with pytest.raises(ZoomdataForbids, match="administrator of the account"):
@@ -271,8 +272,8 @@ def test_whoever_may_not_is_told_what_it_takes(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize("version", ["6.8.2", "5.9.0", "2.6.1"])
-def test_an_old_zoomdata_is_told_with_what_to_type(bench: Bench, version: str) -> None:
-    """Its interface has another form; by hand it can be done all the same."""
+def test_an_old_zoomdata_is_an_error_with_the_manual_steps(bench: Bench, version: str) -> None:
+    """The error has the manual steps."""
     bench.there.version, bench.there.context = {"version": version}, "/zoomdata"
     with pytest.raises(
         ZoomdataTooOld, match=rf"is {version}.*connection string http://.*reads the alias {bench.alias}"
@@ -285,23 +286,23 @@ def test_an_old_zoomdata_is_told_with_what_to_type(bench: Bench, version: str) -
 def test_a_zoomdata_that_is_newer_or_tells_no_version_is_a_note(
     bench: Bench, version: dict[str, str]
 ) -> None:
-    """It may work as those that are known."""
+    """The command continues."""
     bench.there.version = version
     done = bench.connect()
-    assert any("27 is newer" in note or "does not tell its version" in note for note in done.notes)
+    assert any("27 is newer" in note or "version of Zoomdata is unknown" in note for note in done.notes)
 
 
-def test_a_server_that_no_connector_is_for_is_doubted_or_refused(
+def test_a_server_without_a_connector_has_a_note_or_is_an_error(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A later one may work; an earlier one does not."""
+    """A later version has a note; an earlier one is an error."""
 
     def pretend(*version: int) -> None:
         server = Server((version[0], version[1], version[2]), lifecycle=True)
         monkeypatch.setattr("indexer.elastic.cluster.inspect_server", lambda _: server)
 
     pretend(9, 1, 5)
-    assert any("nobody promises" in note for note in bench.connect().notes)
+    assert any("is not supported" in note for note in bench.connect().notes)
     pretend(7, 17, 28)
     assert bench.connect().notes == ()
     pretend(6, 8, 0)
@@ -311,20 +312,20 @@ def test_a_server_that_no_connector_is_for_is_doubted_or_refused(
         bench.connect()
 
 
-def test_a_connector_that_is_not_enabled_is_told(bench: Bench) -> None:
-    """Which there are, and who enables them."""
+def test_a_connector_that_is_not_enabled_is_an_error(bench: Bench) -> None:
+    """The error lists the connectors, and says who enables them."""
     bench.there.types = [it | {"enabled": "elastic" not in it["name"].lower()} for it in bench.there.types]
     with pytest.raises(
-        ConnectorNotEnabled, match=r"Elasticsearch 7\.0, Elasticsearch 8\.0: not enabled.*supervisor"
+        ConnectorNotEnabled, match=r"available: Elasticsearch 7\.0, Elasticsearch 8\.0.*supervisor"
     ):
         bench.connect()
     bench.there.types = bench.there.types[:1]
-    with pytest.raises(ConnectorNotEnabled, match="nor one that is not"):
+    with pytest.raises(ConnectorNotEnabled, match="available: none"):
         bench.connect()
 
 
-def test_a_parameter_that_is_not_known_is_asked_for(bench: Bench) -> None:
-    """By its key, with which it can be given."""
+def test_an_unknown_parameter_is_required(bench: Bench) -> None:
+    """The error has its key for --parameter."""
     more = [*PARAMETERS, {"key": "REGION", "label": "Region", "required": True}]
     bench.there.types = [connector("8.0", "7.0", "9.9", parameters=more)]
     with pytest.raises(ParametersMissing, match=r"REGION \(Region\)\. Give each with --parameter KEY=VALUE"):
@@ -334,36 +335,36 @@ def test_a_parameter_that_is_not_known_is_asked_for(bench: Bench) -> None:
     assert (told.returncode, "is not KEY=VALUE" in told.stderr) == (2, True)
 
 
-def test_somebody_elses_source_is_not_touched(bench: Bench) -> None:
-    """Nothing at all is changed then."""
+def test_a_foreign_source_is_not_changed(bench: Bench) -> None:
+    """Nothing is changed."""
     bench.connect()
     source = bench.there.by_name(bench.alias)
     source["description"] = "mine"
-    bench.there.asked.clear()
+    bench.there.requests.clear()
     with pytest.raises(ForeignSource, match="another source"):
         bench.connect()
     assert bench.there.changed() == []
     assert [it.what for it in bench.remove().things] == [f"connection {bench.alias} (zoomdata-indexer)"]
 
 
-def test_a_source_over_a_connection_that_is_gone_is_told(bench: Bench) -> None:
-    """Somebody deleted the connection in Zoomdata."""
+def test_a_source_over_a_deleted_connection_is_an_error(bench: Bench) -> None:
+    """The connection was deleted in Zoomdata."""
     bench.connect()
     bench.there.connections.clear()
     with pytest.raises(ForeignSource, match="another connection"):
         bench.connect()
 
 
-def test_fields_that_zoomdata_adds_to_a_view_by_itself_are_told(bench: Bench) -> None:
-    """They cannot be kept out by this way."""
+def test_fields_that_zoomdata_adds_are_reported(bench: Bench) -> None:
+    """The API cannot exclude them."""
     bench.there.adds = ("surplus",)
     done = bench.connect(views=True)
-    assert sum("shows 1 fields that its entries have not" in note for note in done.notes) == 3
+    assert sum("shows 1 fields that its entries lack" in note for note in done.notes) == 3
 
 
 @pytest.mark.parametrize("briefly", [False, True])
-def test_removing_takes_away_what_was_made_and_nothing_else(bench: Bench, briefly: bool) -> None:  # noqa: FBT001
-    """Neither other people's sources nor those of another alias, whose name begins alike."""
+def test_remove_removes_only_what_connect_created(bench: Bench, briefly: bool) -> None:  # noqa: FBT001
+    """Sources of other people and of an alias with a common prefix are kept."""
     bench.there.briefly = briefly
     bench.connect(views=True)
     longer = Bench(bench.lab, bench.there, bench.zoomdata)
@@ -382,8 +383,8 @@ def test_removing_takes_away_what_was_made_and_nothing_else(bench: Bench, briefl
     assert bench.remove().things == ()
 
 
-def test_what_a_dashboard_uses_stays(bench: Bench) -> None:
-    """With the connection that it needs; the rest goes."""
+def test_a_source_that_a_dashboard_uses_is_kept(bench: Bench) -> None:
+    """With its connection; everything else is removed."""
     bench.connect(views=True)
     bench.there.in_use = {f"{bench.alias}.vis"}
     was = {it.what.removeprefix(f"source {bench.alias}"): (it.was, it.why) for it in bench.remove().things}
@@ -394,8 +395,8 @@ def test_what_a_dashboard_uses_stays(bench: Bench) -> None:
     assert not any(it.startswith("DELETE /connections") for it in bench.there.changed())
 
 
-def test_a_user_of_its_own_is_asked_for(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ours is not handed on; half of one is none."""
+def test_zoomdata_requires_a_user_of_its_own(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The indexer's own user is never used; user and password are both required."""
     cluster = bench.lab.cluster
     secured = replace(cluster, connection=replace(cluster.connection, username="admin"))
     with pytest.raises(WrongUsage, match="INDEXER_READER_PASSWORD or --reader-password-file"):
@@ -421,21 +422,21 @@ def test_a_user_of_its_own_is_asked_for(bench: Bench, monkeypatch: pytest.Monkey
     ],
 )
 def test_addresses_of_several_nodes_become_one(urls: str, expected: str) -> None:
-    """In the form that Zoomdata's connector wants."""
+    """In the form of a connection string."""
     assert address(urls) == expected
 
 
 @pytest.mark.parametrize(
     "urls", ["http://one:9200, https://two:9200", "http://one/a, http://two/b", "(no address)"]
 )
-def test_addresses_that_are_not_alike_are_asked_for(urls: str) -> None:
-    """They cannot be one for Zoomdata."""
+def test_addresses_that_differ_are_wrong_usage(urls: str) -> None:
+    """They have no common connection string."""
     with pytest.raises(WrongUsage, match="--reader-url"):
         address(urls)
 
 
 def test_the_fields_of_each_type_are_those_of_its_entries_in_the_log(bench: Bench, tmp_path: Path) -> None:
-    """For the sample log with all types: those that are counted from its lines."""
+    """For the sample log with all types, compared with its lines."""
     log = tmp_path / "sample-activity.log"
     write(log, 3000, end=datetime(2026, 5, 16, tzinfo=UTC))
     bench.lab.run(log)
@@ -480,7 +481,7 @@ def _leaves(value: Any, path: str = "") -> Iterator[str]:
 
 
 def test_the_shipped_role_is_enough(bench: Bench, secured: Any, admin: Elasticsearch, tmp_path: Path) -> None:
-    """Who connects Zoomdata may be the user that Zoomdata gets."""
+    """The role for Zoomdata's user is enough for `connect`."""
     people = secured.people(bench.alias)
     secured.admit("keeper", people["setup"], people["reader"])
     as_keeper: Connection = secured.connection("keeper", bench.alias, tmp_path / "keeper")
@@ -495,6 +496,6 @@ def test_the_shipped_role_is_enough(bench: Bench, secured: Any, admin: Elasticse
     as_zoomdata: Connection = secured.connection(people["zoomdata"], bench.alias, tmp_path / "zoomdata")
     with connect(as_zoomdata) as client, Api(bench.zoomdata) as api:
         bench.there.describes = partial(describes, client)
-        connecting = Connecting(Cluster(client, as_zoomdata), api)
-        done = connecting.run(Reader(reader_username="zoomdata"), {}, views=True)
+        reader = Reader(reader_username="zoomdata")
+        done = connect_zoomdata(Cluster(client, as_zoomdata), api, reader, {}, views=True)
     assert len(done.sources) == 4

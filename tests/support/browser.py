@@ -1,4 +1,4 @@
-"""A real Chromium without a window, steered through its DevTools protocol; for pages that are files of this machine."""
+"""A headless Chromium for local files, controlled by the DevTools protocol."""
 
 import base64
 import itertools
@@ -33,12 +33,12 @@ FLAGS = (
 
 
 def executable() -> str | None:
-    """Chromium, if there is one."""
+    """The path of Chromium, if it is installed."""
     return next((found for name in NAMES if (found := shutil.which(name))), None)
 
 
 class Page:
-    """One tab. What its console says, errors and refused requests, is in `said`."""
+    """A tab. Console messages, errors and blocked requests are in `said`."""
 
     def __init__(self, socket: ClientConnection) -> None:
         self.said: list[str] = []
@@ -50,7 +50,7 @@ class Page:
             self._send(f"{domain}.enable")
 
     def open(self, file: Path, *, width: int = 1280, dark: bool = False, phone: bool = False) -> None:
-        """Show a file, so many CSS pixels wide, and wait until all of it is loaded."""
+        """Open a file at a width in CSS pixels, and wait until it is loaded."""
         size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": phone}
         self._send("Emulation.setDeviceMetricsOverride", **size)
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
@@ -67,12 +67,12 @@ class Page:
         return answer["result"].get("value")
 
     def screenshot(self) -> bytes:
-        """All of the page, as PNG."""
+        """The whole page as PNG."""
         answer = self._send("Page.captureScreenshot", captureBeyondViewport=True, format="png")
         return base64.b64decode(answer["data"])
 
     def pdf(self) -> bytes:
-        """The page as it is printed on A4."""
+        """The page printed on A4, as PDF."""
         size = {"paperWidth": 8.27, "paperHeight": 11.69}
         return base64.b64decode(self._send("Page.printToPDF", printBackground=True, **size)["data"])
 
@@ -103,7 +103,7 @@ class Page:
 
 @contextmanager
 def chromium(profile: Path) -> Iterator[Page]:
-    """A browser with an empty profile, and one tab of it; ended afterwards."""
+    """A browser with an empty profile, and one tab."""
     program = executable()
     assert program is not None
     profile.mkdir()

@@ -6,10 +6,9 @@ from itertools import cycle
 from typing import Any
 
 from indexer.dashboards.panels import Filters, Panel, Time
-from indexer.report.page import Found
-from indexer.report.queries import Period, buckets
-from indexer.report.results import Row
-from indexer.report.sections import Listing, Section
+from indexer.report.queries import Period
+from indexer.report.results import ReportData, Row
+from indexer.report.sections import SavedSearch, Section
 
 SIGNS = {
     "ESC": "\x1b[2J",
@@ -62,16 +61,18 @@ MARKUP = {
 END = datetime(2026, 5, 11, 6, 30, tzinfo=UTC)
 
 
-def report_of(names: Sequence[str], sections: Sequence[Section], alias: str = "zoomdata-activity") -> Found:
+def report_of(
+    names: Sequence[str], sections: Sequence[Section], alias: str = "zoomdata-activity"
+) -> ReportData:
     """What would have been found of a log in which each value is one of these names: each name in each panel and listing."""
     rows: dict[tuple[str, str], Sequence[Row]] = {}
     for section in sections:
         for panel in section.panels:
             rows[section.id, panel.id] = [_counted(panel, name, other) for name, other in _pairs(names)]
-        for listing in section.listings:
-            rows[section.id, listing.id] = [_listed(listing, name) for name in names]
-    listed = {it.id: len(names) for section in sections for it in section.listings}
-    return Found(alias, Period(END - timedelta(days=7), END), len(names), rows, listed, {}, {})
+        for search in section.saved_searches:
+            rows[section.id, search.id] = [_listed(search, name) for name in names]
+    hits = {it.id: len(names) for section in sections for it in section.saved_searches}
+    return ReportData(alias, Period(END - timedelta(days=7), END), len(names), rows, hits, {}, {})
 
 
 def _pairs(names: Sequence[str]) -> list[tuple[str, str]]:
@@ -82,7 +83,7 @@ def _pairs(names: Sequence[str]) -> list[tuple[str, str]]:
 def _counted(panel: Panel, *names: str) -> Row:
     keys: list[Any] = []
     free = cycle(names)
-    for _, bucket in buckets(panel):
+    for _, bucket in panel.nested_buckets:
         match bucket:
             case Time():
                 keys.append(round((END - timedelta(days=2)).timestamp() * 1000))
@@ -93,5 +94,5 @@ def _counted(panel: Panel, *names: str) -> Row:
     return (*keys, *(2.0 for _ in panel.show))
 
 
-def _listed(listing: Listing, name: str) -> Row:
-    return (END - timedelta(hours=1), *(name for _ in listing.columns))
+def _listed(search: SavedSearch, name: str) -> Row:
+    return (END - timedelta(hours=1), *(name for _ in search.columns))

@@ -1,6 +1,6 @@
-"""What each picture has to show, counted in Python from the lines of the log; knows nothing of Kibana's objects.
+"""The rows of each visualization, counted in Python from the lines of the log, independently of Kibana's objects.
 
-A picture is told apart by the end of its id. Its rows are those of `tests.support.kibana_lens.rows`: keys, then figures.
+A visualization is identified by the end of its id. Rows have the form of `tests.support.kibana_lens.rows`: keys, then metrics.
 """
 
 from collections import defaultdict
@@ -22,7 +22,7 @@ HEALTH = "/zoomdata/service/health"
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """A percentile: Elasticsearch's is an estimate, so it only has to lie among its neighbours in rank."""
+    """A percentile: Elasticsearch's estimate must be between neighbouring values."""
 
     values: tuple[float, ...]
     percent: float
@@ -38,7 +38,7 @@ class About:
 
 
 def moment(entry: Entry) -> int:
-    """When, as epoch ms."""
+    """The time in epoch ms."""
     return round(datetime.fromisoformat(entry["eventDate"]).replace(tzinfo=UTC).timestamp() * 1000)
 
 
@@ -53,7 +53,7 @@ def top(size: int, field: str) -> tuple[Key, int]:
 
 
 def count(entries: Entries) -> int:
-    """So many entries."""
+    """The number of entries."""
     return len(entries)
 
 
@@ -78,19 +78,19 @@ def mean(field: str) -> Figure:
 
 
 def different(field: str) -> Figure:
-    """So many different values."""
+    """The number of distinct values."""
     return lambda entries: len({entry[field] for entry in entries if field in entry})
 
 
 def percentile(percent: float, field: str) -> Figure:
-    """A percentile; None of no value."""
+    """A percentile; None without values."""
     return lambda entries: About(tuple(values(entries, field)), percent) if values(entries, field) else None
 
 
 def grouped(
     entries: Entries, keys: Iterable[tuple[Key, int | None]], *figures: Figure, rank: int = 0
 ) -> list[Row]:
-    """Rows of nested groups: by time in its order, else the first `size` by the figure `rank`, then by value."""
+    """Rows of nested groups: times in order, else the top `size` by the metric `rank`, then by value."""
     inner = list(keys)
     if not inner:
         return [tuple(figure(entries) for figure in figures)]
@@ -108,7 +108,7 @@ def grouped(
 
 
 def _order(value: Any) -> Any:
-    """How Elasticsearch orders values of equal rank: addresses as 16 bytes."""
+    """The order of values of equal rank in Elasticsearch: addresses as 16 bytes."""
     try:
         address = ip_address(str(value))
     except ValueError:
@@ -117,7 +117,7 @@ def _order(value: Any) -> Any:
 
 
 def of(entries: Entries, *kinds: str, status: str | None = None) -> list[Entry]:
-    """Those of some types, and maybe of one status."""
+    """The entries of these types, and of a status if given."""
     return [it for it in entries if it["activityType"] in kinds and status in {None, it["status"]}]
 
 
@@ -127,12 +127,12 @@ def by_people(entries: Entries) -> list[Entry]:
 
 
 def changed(entries: Entries) -> list[Entry]:
-    """What was created, changed or deleted."""
+    """Entries of objects that were created, changed or deleted."""
     return [it for it in entries if it["status"] in {"CREATED", "SAVED", "UPDATED", "DELETED"}]
 
 
 def too_long(entries: Entries) -> list[Entry]:
-    """Those with a text that a keyword field does not take."""
+    """Entries with a text beyond `ignore_above` of a keyword field."""
     long = {"request", "payload", "query", "queries", "readRequest", "sourceAsString"}
     return [
         it
@@ -142,7 +142,7 @@ def too_long(entries: Entries) -> list[Entry]:
 
 
 def cached(entries: Entries) -> list[tuple[str, list[Entry]]]:
-    """Reads by where the answer came from."""
+    """Reads from the cache and from the source."""
     return [("the cache", of(entries, "RDD_CACHE")), ("the source", of(entries, "RDD"))]
 
 
@@ -170,13 +170,13 @@ def quantiles(entries: Entries, field: str, percents: Sequence[int] = QUANTILES)
 
 
 def slowest(entries: Entries, field: str) -> list[Row]:
-    """What is slowest in the mean."""
+    """The slowest values by mean."""
     figures = (mean("duration"), percentile(95, "duration"), largest("duration"), count)
     return grouped(of(entries, "RDD"), [top(15, field)], *figures)
 
 
 def requests(entries: Entries) -> list[Entry]:
-    """Requests of people."""
+    """Requests except health checks."""
     return by_people(of(entries, "REQUEST"))
 
 

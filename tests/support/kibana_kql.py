@@ -1,4 +1,4 @@
-"""KQL → query DSL, for the part of KQL that mappings/kibana/ uses; made as Kibana makes it (guide, "Kibana Query Language").
+"""KQL → query DSL as Kibana generates it (guide, "Kibana Query Language"), for the part of KQL in mappings/kibana/.
 
 a and not (b or c)   field: value   field: "a phrase"   field: (one or other)   field: *   field >= "now-5m"
 """
@@ -12,7 +12,7 @@ RANGES = {"<": "lt", "<=": "lte", ">": "gt", ">=": "gte"}
 
 
 def query(kql: str, now: str) -> Json:
-    """The query that a text stands for at a moment. Raises ValueError for what is no KQL, or none of this part."""
+    """The query for KQL, with `now` as given. Raises ValueError for invalid or unsupported KQL."""
     if not kql.strip():
         return {"match_all": {}}
     reader = _Reader(kql, now)
@@ -101,5 +101,5 @@ class _Reader:
         return re.sub(r"\\(.)", r"\1", token[1:-1]) if token.startswith('"') else token
 
     def _moment(self, value: str) -> str:
-        """Date math from a moment of our own instead of the server's clock."""
+        """Date math relative to the given time instead of the server's clock."""
         return value.replace("now", f"{self.now}||", 1) if value.startswith("now") else value

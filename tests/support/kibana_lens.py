@@ -1,4 +1,4 @@
-"""A Lens object or saved search, as it is imported → the search that Kibana makes of it, and the rows of its answer."""
+"""A Lens object or saved search → the search that Kibana sends for it, and the rows of the answer."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ METRICS = {"unique_count": "cardinality", "sum": "sum", "average": "avg", "max":
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """The time range of a dashboard, and the moment that is now."""
+    """The time range of a dashboard; its end is now."""
 
     start: str
     end: str
@@ -32,13 +32,13 @@ def layer(attributes: Json) -> Json:
 
 
 def columns(attributes: Json) -> list[tuple[str, Json]]:
-    """Its columns in their order: buckets from the outermost, then figures."""
+    """The columns in order: buckets from the outermost, then metrics."""
     found = layer(attributes)
     return [(name, found["columns"][name]) for name in found["columnOrder"]]
 
 
 def search(attributes: Json, time_field: str, within: Range) -> Json:
-    """The search that a Lens object stands for."""
+    """The search of a Lens object."""
     buckets = [(name, column) for name, column in columns(attributes) if column["isBucketed"]]
     metrics = {name: column for name, column in columns(attributes) if not column["isBucketed"]}
     aggregations = _metrics(metrics)
@@ -55,7 +55,7 @@ def search(attributes: Json, time_field: str, within: Range) -> Json:
 
 
 def hits(attributes: Json, time_field: str, within: Range) -> Json:
-    """The search that a saved search stands for."""
+    """The search of a saved search."""
     source = orjson.loads(attributes["kibanaSavedObjectMeta"]["searchSourceJSON"])
     return {
         "size": 500,
@@ -67,13 +67,13 @@ def hits(attributes: Json, time_field: str, within: Range) -> Json:
 
 
 def rows(attributes: Json, answer: Any) -> list[Row]:
-    """What the picture shows: the keys of its buckets, then its figures."""
+    """The rows of the visualization: keys of buckets, then metrics."""
     whole = answer.get("aggregations", {}) | {"doc_count": answer["hits"]["total"]["value"]}
     return list(_rows(columns(attributes), whole))
 
 
 def others(attributes: Json, answer: Mapping[str, Any]) -> int:
-    """How many entries are in the bucket of the others of the outermost terms."""
+    """The number of entries outside the outermost top values."""
     name, _ = columns(attributes)[0]
     left_out: int = answer["aggregations"][name]["sum_other_doc_count"]
     return left_out
@@ -103,7 +103,7 @@ def _bucket(column: Json, metrics: Mapping[str, Json], within: Range) -> Json:
 
 
 def _ranking(column: Json, metrics: Mapping[str, Json]) -> Json:
-    """The metric that terms are ordered by is needed where they are."""
+    """The metric by which terms are ordered is required beside them."""
     if column["operationType"] != "terms":
         return {}
     rank = column["params"]["orderBy"]["columnId"]

@@ -1,26 +1,22 @@
-"""A stand-in for Kibana, as none can be had from a package registry: it is NOT Kibana, and proves nothing of pictures.
+"""A stand-in for Kibana, which no package registry has. It is NOT Kibana, and cannot test how anything looks.
 
-It enforces what is confirmed of Kibana's interface (its documentation "Import saved objects API", "Create rule API",
-"Update rule API", "Create connector API"; its source at 7.17 and 9.x for stamps and attributes), so that a client that
-breaks a rule fails: headers, the form, the file's name, who may, spaces, stamps, attributes, references.
+It enforces what Kibana's documentation ("Import saved objects API", "Create rule API", "Update rule API", "Create connector API") and
+its source at 7.17 and 9.x (migration versions, attributes) require: headers, multipart form, file name, privileges, spaces, migration
+versions, attributes, references.
 """
 
-import base64
 import re
 import ssl
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from email import message_from_bytes
-from email.message import Message
-from http.server import BaseHTTPRequestHandler
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
 import orjson
 
-from tests.support.http_server import answer, serving
+from tests.support.http_stand_in import Request, Response, basic, responding
 
 Json = dict[str, Any]
 Answer = tuple[int, Any]
@@ -46,9 +42,9 @@ FORM: dict[str, tuple[tuple[int, int, int], set[str]]] = {
         },
     ),
 }
-"""Of each type the last stamp of 7.17, and the attributes that newer servers take."""
+"""For each type, the last migration version of 7.17, and the attributes that newer servers accept."""
 CHECKED = {"index-pattern", "search"}
-"""References to these have to be there, else nothing is created."""
+"""If a reference to one of these is missing, nothing is created."""
 RULE = {"name", "tags", "schedule", "throttle", "notify_when", "params", "actions"}
 NEW_RULE = RULE | {"rule_type_id", "consumer", "enabled"}
 PARAMS = {
@@ -57,8 +53,8 @@ PARAMS = {
 }
 
 
-class Refusal(Exception):  # noqa: N818 - an answer, no error of ours
-    """Ends a request with an answer."""
+class Refusal(Exception):  # noqa: N818 - a response, not an error of a test
+    """An error response."""
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
@@ -66,32 +62,15 @@ class Refusal(Exception):  # noqa: N818 - an answer, no error of ours
 
 
 @dataclass(slots=True)
-class Asked:
-    """A request as it came."""
-
-    method: str
-    space: str
-    path: str
-    question: Mapping[str, list[str]]
-    headers: Mapping[str, str]
-    body: bytes
-
-    @property
-    def json(self) -> Any:
-        """Its body, parsed."""
-        return orjson.loads(self.body) if self.body else None
-
-
-@dataclass(slots=True)
 class StandIn:
-    """What it holds, and how it is set up."""
+    """State and configuration of the server."""
 
     version: str = "8.19.16"
     base_path: str = ""
     open: bool = False
-    """Nobody has to say who they are."""
+    """No credentials are required."""
     tells_version: bool = True
-    """Newer servers keep it from those they do not know."""
+    """Newer servers hide it from unknown users."""
     encryption_key: bool = True
     secure: bool = True
     spaces: set[str] = field(default_factory=lambda: {"default"})
@@ -102,59 +81,50 @@ class StandIn:
     rules: dict[str, Json] = field(default_factory=dict)
     connectors: list[Json] = field(default_factory=list)
     refuses: dict[str, Json] = field(default_factory=dict)
-    """Id → the error that an import of it ends in."""
+    """Id → the error of its import."""
     renames: dict[str, str] = field(default_factory=dict)
-    """Id → the id it gets instead, as for one that is taken in another space."""
-    asked: list[Asked] = field(default_factory=list)
+    """Id → the id that it gets instead, as if it were used in another space."""
+    requests: list[Request] = field(default_factory=list)
 
     def admit(self, user: str, password: str, *, may: bool = True) -> None:
-        """Know a user."""
-        self.may[f"Basic {base64.b64encode(f'{user}:{password}'.encode()).decode()}"] = may
+        """Add a user."""
+        self.may[basic(user, password)] = may
 
     @contextmanager
     def serving(self, tls: ssl.SSLContext | None = None) -> Iterator[str]:
-        """Answer requests on a free port; give the address."""
+        """Answer requests on a free port; yield the URL with the base path."""
+        with responding(self.respond, "application/json; charset=utf-8", tls) as url:
+            yield url + self.base_path
 
-        def respond(handler: BaseHTTPRequestHandler) -> None:
-            body = handler.rfile.read(int(handler.headers.get("content-length", 0)))
-            status, content = self.answer(handler.command, handler.path, handler.headers, body)
-            answer(handler, status, orjson.dumps(content), content_type="application/json; charset=utf-8")
-
-        with serving(respond, tls=tls) as server:
-            yield f"http{'s' if tls else ''}://localhost:{server.server_port}{self.base_path}"
-
-    def answer(self, method: str, target: str, headers: Message, body: bytes) -> Answer:
-        """The answer to a request."""
-        parts = urlsplit(target)
-        path = parts.path.removeprefix(self.base_path)
-        found = re.match(r"/s/([a-z0-9_-]+)(/.*)", path)
-        space, path = (found[1], found[2]) if found else ("default", path)
-        lower = {name.lower(): value for name, value in headers.items()}
-        asked = Asked(method, space, path, parse_qs(parts.query), lower, body)
-        self.asked.append(asked)
+    def respond(self, request: Request) -> Response:
+        """The response to a request."""
+        request.path = request.path.removeprefix(self.base_path)
+        if found := re.match(r"/s/([a-z0-9_-]+)(/.*)", request.path):
+            request.space, request.path = found[1], found[2]
+        self.requests.append(request)
         try:
-            return self._answer(asked)
+            return Response(*self._answer(request))
         except Refusal as refusal:
-            return refusal.answer
+            return Response(*refusal.answer)
 
-    def _answer(self, asked: Asked) -> Answer:
-        who = asked.headers.get("authorization")
+    def _answer(self, request: Request) -> Answer:
+        who = request.headers.get("authorization")
         known = self.open or who in self.may
-        if asked.path == "/api/status" and not known and not self.tells_version:
+        if request.path == "/api/status" and not known and not self.tells_version:
             return 200, {"status": {"overall": {"level": "available"}}}
         if not known:
             raise Refusal(401, "[security_exception: unable to authenticate user]")
-        if asked.path == "/api/status":
+        if request.path == "/api/status":
             return 200, {"version": {"number": self.version}, "status": {"overall": {"level": "available"}}}
-        if asked.method != "GET" and "kbn-xsrf" not in asked.headers:
+        if request.method != "GET" and "kbn-xsrf" not in request.headers:
             raise Refusal(400, "Request must contain a kbn-xsrf header.")
-        if asked.space not in self.spaces:
+        if request.space not in self.spaces:
             raise Refusal(404, "Not Found")
         if not self.open and not self.may[str(who)]:
             raise Refusal(403, "Unable to bulk_create dashboard,index-pattern,lens,search,visualization")
-        match asked.method, asked.path:
+        match request.method, request.path:
             case "POST", "/api/saved_objects/_import":
-                return self._import(asked)
+                return self._import(request)
             case "GET", "/api/alerting/_health":
                 return 200, {
                     "has_permanent_encryption_key": self.encryption_key,
@@ -163,26 +133,28 @@ class StandIn:
             case "GET", "/api/actions/connectors":
                 return 200, self.connectors
             case "POST", "/api/actions/connector":
-                return self._connector(asked)
-        if found := re.fullmatch(r"/api/alerting/rule/([^/]+)", asked.path):
-            return self._rule(asked, found[1])
+                return self._connector(request)
+        if found := re.fullmatch(r"/api/alerting/rule/([^/]+)", request.path):
+            return self._rule(request, found[1])
         raise Refusal(404, "Not Found")
 
     # ---- saved objects
 
-    def _import(self, asked: Asked) -> Answer:
-        objects = [orjson.loads(line) for line in _uploaded(asked).splitlines() if line]
+    def _import(self, request: Request) -> Answer:
+        objects = [orjson.loads(line) for line in _uploaded(request).splitlines() if line]
         for each in objects:
             self._require_stamps(each)
-        overwrite = asked.question.get("overwrite") == ["true"]
-        errors = [error for each in objects if (error := self._error(each, objects, asked.space, overwrite))]
+        overwrite = request.params.get("overwrite") == ["true"]
+        errors = [
+            error for each in objects if (error := self._error(each, objects, request.space, overwrite))
+        ]
         missing = any(each["error"]["type"] == "missing_references" for each in errors)
         failed = {(each["type"], each["id"]) for each in errors}
         taken = [] if missing else [each for each in objects if (each["type"], each["id"]) not in failed]
         results = []
         for each in taken:
             name = self.renames.get(each["id"], each["id"])
-            self.objects[asked.space, each["type"], name] = each
+            self.objects[request.space, each["type"], name] = each
             renamed = {"destinationId": name} if name != each["id"] else {}
             results.append({"type": each["type"], "id": each["id"], "overwrite": overwrite} | renamed)
         answer = {"success": not errors, "successCount": len(taken), "successResults": results}
@@ -224,8 +196,8 @@ class StandIn:
 
     # ---- rules
 
-    def _connector(self, asked: Asked) -> Answer:
-        wanted = asked.json
+    def _connector(self, request: Request) -> Answer:
+        wanted = request.json
         if set(wanted) - {"name", "connector_type_id", "config", "secrets"}:
             raise Refusal(400, "[request body]: definition for this key is missing")
         made = {
@@ -236,8 +208,8 @@ class StandIn:
         self.connectors.append(made)
         return 200, made
 
-    def _rule(self, asked: Asked, name: str) -> Answer:
-        wanted, update = asked.json, asked.method == "PUT"
+    def _rule(self, request: Request, name: str) -> Answer:
+        wanted, update = request.json, request.method == "PUT"
         try:
             uuid.UUID(name)
         except ValueError:
@@ -258,12 +230,12 @@ class StandIn:
         return 200, self.rules[name] | {"id": name}
 
 
-def _uploaded(asked: Asked) -> bytes:
-    """The content of the form's file. Refuses what is no such form."""
-    kind = asked.headers.get("content-type", "")
+def _uploaded(request: Request) -> bytes:
+    """The content of the file in a multipart form."""
+    kind = request.headers.get("content-type", "")
     if not kind.startswith("multipart/form-data"):
         raise Refusal(415, "Unsupported Media Type")
-    form = message_from_bytes(f"content-type: {kind}\r\n\r\n".encode() + asked.body)
+    form = message_from_bytes(f"content-type: {kind}\r\n\r\n".encode() + request.body)
     for part in form.walk():
         if part.get_param("name", header="content-disposition") == "file":
             if not str(part.get_filename()).endswith(".ndjson"):

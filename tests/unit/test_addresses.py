@@ -2,7 +2,7 @@
 
 import pytest
 
-from indexer.dashboards.http import http_address, shown
+from indexer.dashboards.http import display_url, http_address
 from indexer.errors import WrongUsage
 
 
@@ -17,7 +17,7 @@ from indexer.errors import WrongUsage
 )
 def test_what_is_called_is_shown(url: str, seen: str) -> None:
     """Without a user, and without what a browser adds."""
-    assert shown(http_address(url, "--kibana-url", "https://kibana:5601")) == seen
+    assert display_url(http_address(url, "--kibana-url", "https://kibana:5601")) == seen
 
 
 @pytest.mark.parametrize("sign", "@/?# \t\n\\[]%")

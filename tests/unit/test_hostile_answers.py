@@ -12,7 +12,7 @@ import elasticsearch
 import orjson
 import pytest
 
-from indexer.dashboards.http import NoAnswer, Web, http_address
+from indexer.dashboards.http import HttpClient, NoAnswer, http_address
 from indexer.elastic.alias import backing
 from indexer.elastic.client import connect, translate_errors
 from indexer.elastic.cluster import Cluster, connected
@@ -97,7 +97,7 @@ def test_an_answer_without_end_is_not_an_answer(say: Callable[[bytes], Iterable[
 def test_so_it_is_for_dashboards(say: Callable[[bytes], Iterable[bytes]]) -> None:
     """Kibana and Zoomdata are asked over connections that are bounded alike."""
     with hostile(say) as url:
-        web = Web(http_address(url, "--kibana-url", ""), None, 20)
+        web = HttpClient(http_address(url, "--kibana-url", ""), None, 20)
         tracemalloc.start()
         try:
             answered = web.request("GET", url, {})
@@ -136,7 +136,7 @@ def test_an_answer_is_waited_for_as_a_whole(say: Callable[[bytes], Iterable[byte
             translate_errors(connection),
         ):
             client.indices.get_alias(name="a")
-        web = Web(http_address(url, "--kibana-url", ""), None, 0.5)
+        web = HttpClient(http_address(url, "--kibana-url", ""), None, 0.5)
         with pytest.raises(NoAnswer, match="none within"):
             web.request("GET", url, {})
     assert time.monotonic() - started < 20

@@ -52,7 +52,7 @@ def through_a_directory(path: Path, target: Path) -> None:
 
 def follow(*paths: Path, scope: Scope = files.DEFAULT_SCOPE, once: bool = False) -> Reader:
     reader = Reader(*paths, once=once)
-    reader.tail._scanner._scope = scope
+    reader.tail._scanner.scope = scope
     return reader
 
 

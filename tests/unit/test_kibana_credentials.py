@@ -1,4 +1,4 @@
-"""Kibana is told who we are, and is trusted, as Elasticsearch is."""
+"""Credentials and TLS trust of Kibana are those of Elasticsearch."""
 
 import hashlib
 import ssl
@@ -11,8 +11,9 @@ import trustme
 
 from indexer.kibana import install as installing
 from indexer.kibana.api import KibanaNotSecure, KibanaUnauthenticated
+from indexer.kibana.dashboards import saved_objects
 from indexer.kibana.install import Installed
-from indexer.kibana.saved_objects import Naming, saved_objects
+from indexer.kibana.saved_objects import Naming
 from indexer.settings import Connection, Kibana
 from tests.support.kibana_stand_in import StandIn
 
@@ -62,7 +63,7 @@ def test_credentials(
 
 
 def test_user_in_the_address(url: str) -> None:
-    """A user in Kibana's own address is who we are there, and is in no message."""
+    """A user in Kibana's URL is used, and is in no message."""
     done = install(url.replace("//", f"//elastic:{SECRET}@"))
     assert done.objects == len(ALL)
     assert SECRET not in str(done)
@@ -72,13 +73,13 @@ def test_user_in_the_address(url: str) -> None:
 
 
 def test_a_user_in_the_address_may_have_quoted_signs(stand_in: StandIn, url: str) -> None:
-    """As an address has to have them, and as Elasticsearch's may."""
+    """Percent-encoded, as in Elasticsearch's URL."""
     stand_in.admit("jürgen", "p@ss:w/ord")
     assert install(url.replace("//", "//j%C3%BCrgen:p%40ss:w%2Ford@")).objects == len(ALL)
 
 
 def test_tls(stand_in: StandIn, tmp_path: Path) -> None:
-    """A CA of one's own is trusted by its file or fingerprint; without either it is not, and no one else is."""
+    """A private CA is trusted by its file or fingerprint, and not without either."""
     stand_in.open = True
     ca = trustme.CA()
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

@@ -1,4 +1,4 @@
-"""`indexer kibana install` against the stand-in for Kibana: what is sent, and what is said of each refusal."""
+"""`indexer kibana install` against the stand-in for Kibana: requests, and the message for each error."""
 
 import re
 from collections.abc import Iterator
@@ -11,7 +11,6 @@ from typer.testing import CliRunner, Result
 from indexer import cli
 from indexer.errors import WrongUsage
 from indexer.kibana import install as installing
-from indexer.kibana import saved_objects as objects
 from indexer.kibana.api import (
     KibanaForbids,
     KibanaUnauthenticated,
@@ -19,10 +18,12 @@ from indexer.kibana.api import (
     NoSuchSpace,
     NotKibana,
 )
+from indexer.kibana.dashboards import DASHBOARDS, saved_objects
 from indexer.kibana.install import ImportFailed, Installed, KibanaTooOld
 from indexer.kibana.rules import AlertingNotReady
-from indexer.kibana.saved_objects import Naming, ndjson, saved_objects
+from indexer.kibana.saved_objects import Naming, ndjson
 from indexer.settings import Connection, Kibana
+from tests.support.http_stand_in import Response
 from tests.support.kibana_stand_in import StandIn
 
 ALL = saved_objects(Naming())
@@ -31,7 +32,7 @@ SECRET = "s3cret-of-elastic"
 
 @pytest.fixture
 def stand_in(monkeypatch: pytest.MonkeyPatch) -> StandIn:
-    """Kibana, or rather what stands for it, and a user who may."""
+    """The stand-in for Kibana, with a user who has the privileges."""
     for name in ("PASSWORD", "API_KEY", "BEARER_TOKEN"):
         monkeypatch.delenv(f"INDEXER_{name}", raising=False)
     monkeypatch.setenv("INDEXER_PASSWORD", SECRET)
@@ -54,24 +55,24 @@ def install(url: str, *, alerts: bool = False, space: str | None = None, **optio
 
 
 def run(*arguments: str) -> Result:
-    """The command itself."""
+    """Run the command."""
     return CliRunner().invoke(cli.app, ["kibana", "install", *arguments])
 
 
 @pytest.mark.parametrize("version", ["7.17.0", "7.17.28", "8.0.0", "8.19.16", "9.1.5", "9.5.0"])
-def test_everything_is_there(stand_in: StandIn, url: str, version: str) -> None:
-    """All objects are taken whatever the version from 7.17 on, and the addresses of the dashboards are told."""
+def test_all_objects_are_imported(stand_in: StandIn, url: str, version: str) -> None:
+    """All versions from 7.17 import all objects, and the result has the URLs of the dashboards."""
     stand_in.version = version
     done = install(url)
     assert done.version == version
     assert done.objects == len(ALL)
     assert {(kind, name) for _, kind, name in stand_in.objects} == {(it.type, it.id) for it in ALL}
     assert list(done.dashboards.values()) == [
-        f"{url}/app/dashboards#/view/zoomdata-activity-{name}" for name in objects.DASHBOARDS
+        f"{url}/app/dashboards#/view/zoomdata-activity-{name}" for name in DASHBOARDS
     ]
 
 
-def test_again(stand_in: StandIn, url: str) -> None:
+def test_second_install(stand_in: StandIn, url: str) -> None:
     """A second run is an update: the same objects, rules and connector, no more."""
     first = install(url, alerts=True)
     before = len(stand_in.objects)
@@ -83,7 +84,7 @@ def test_again(stand_in: StandIn, url: str) -> None:
     assert len(stand_in.connectors) == 1
 
 
-def test_beside_each_other(stand_in: StandIn, url: str) -> None:
+def test_several_installs(stand_in: StandIn, url: str) -> None:
     """Installs for two aliases, and in two spaces, leave each other alone."""
     stand_in.spaces.add("audit")
     for alias in ("zoomdata-activity", "other"):
@@ -99,21 +100,21 @@ def test_space(stand_in: StandIn, url: str) -> None:
     stand_in.spaces.add("audit")
     done = install(url, space="audit", alerts=True)
     assert {space for space, _, _ in stand_in.objects} == {"audit"}
-    assert {it.space for it in stand_in.asked if it.path != "/api/status"} == {"audit"}
+    assert {it.space for it in stand_in.requests if it.path != "/api/status"} == {"audit"}
     assert all(address.startswith(f"{url}/s/audit/app/") for address in done.dashboards.values())
     install(url, space="default")
     assert sum(space == "default" for space, _, _ in stand_in.objects) == len(ALL)
 
 
 def test_base_path(stand_in: StandIn) -> None:
-    """Kibana may be mounted below a path, and its address may end in a slash."""
+    """Kibana may have a base path, and its URL a trailing slash."""
     stand_in.base_path = "/analytics/kibana"
     with stand_in.serving() as url:
         assert install(url + "/").objects == len(ALL)
 
 
 def test_dry_run() -> None:
-    """A dry run sends nothing and prints the very file that is imported."""
+    """A dry run sends nothing and prints the file to import."""
     result = run("--dry-run", "--kibana-url", "http://install.invalid:5601")
     assert result.exit_code == 0
     assert result.stdout.encode() == ndjson(ALL)
@@ -121,7 +122,7 @@ def test_dry_run() -> None:
 
 
 def test_dry_run_of_alerts() -> None:
-    """With --alerts the rules are told beside the file, not in it."""
+    """With --alerts, the rules go to standard error, not into the file."""
     result = run("--dry-run", "--alerts", "--export-rows", "77", "--alias", "other", "--space", "audit")
     assert result.stdout.encode() == ndjson(saved_objects(Naming("other", "audit")))
     assert result.stderr.count("POST /api/alerting/rule/") == 3
@@ -129,26 +130,26 @@ def test_dry_run_of_alerts() -> None:
 
 
 @pytest.mark.parametrize("space", ["Finance", "a/b", "a b", "", "../x"])
-def test_no_identifier_of_a_space(space: str) -> None:
-    """A space's name in place of its identifier is wrong usage, and never becomes part of an address."""
+def test_invalid_space(space: str) -> None:
+    """A space's name instead of its identifier is wrong usage, and is not used in a URL."""
     result = run("--dry-run", "--space", space)
     assert result.exit_code == 2
     assert result.stdout == ""
 
 
 def test_command(stand_in: StandIn, url: str) -> None:
-    """The command tells where the dashboards are; with --json as one object. No secret is in either."""
+    """The command shows the URLs of the dashboards, with --json as one object, and no secret."""
     arguments = ("--kibana-url", url, "--username", "elastic", "--alerts")
     told = run(*arguments)
     assert told.exit_code == 0, told.output
     assert "Zoomdata: Audit" in told.stdout
     shown = orjson.loads(run(*arguments, "--json").stdout)
-    assert list(shown["dashboards"]) == [f"Zoomdata: {it.capitalize()}" for it in objects.DASHBOARDS]
+    assert list(shown["dashboards"]) == [f"Zoomdata: {it.capitalize()}" for it in DASHBOARDS]
     assert SECRET not in told.output
 
 
 def test_rules(stand_in: StandIn, url: str) -> None:
-    """Rules ask the alias for what they are named after, and write to the server log through a connector of ours."""
+    """Rules query the alias and write to the server log through the indexer's own connector."""
     stand_in.connectors.append({"id": "theirs", "name": "Their log", "connector_type_id": ".server-log"})
     install(url, alerts=True, alias="other")
     ours = stand_in.connectors[-1]
@@ -165,36 +166,38 @@ def test_rules(stand_in: StandIn, url: str) -> None:
 
 
 def test_partial_import(stand_in: StandIn, url: str) -> None:
-    """A 200 with failures in it is an error that names the object and the reason."""
+    """An answer of 200 with failures is an error with the object and the reason."""
     stand_in.refuses["zoomdata-activity-audit"] = {"type": "unsupported_type"}
-    with pytest.raises(ImportFailed, match=rf"took {len(ALL) - 1} of {len(ALL)} objects") as raised:
+    with pytest.raises(ImportFailed, match=rf"imported {len(ALL) - 1} of {len(ALL)} objects") as raised:
         install(url)
-    assert "dashboard 'Zoomdata: Audit' (zoomdata-activity-audit): this Kibana knows no" in str(raised.value)
+    assert "dashboard 'Zoomdata: Audit' (zoomdata-activity-audit): this Kibana does not support" in str(
+        raised.value
+    )
 
 
 def test_unknown_failure(stand_in: StandIn, url: str) -> None:
-    """A failure of a kind that nobody foresaw is told in Kibana's words."""
+    """A failure of an unknown type is shown in Kibana's words."""
     stand_in.refuses["zoomdata-activity"] = {"type": "unknown", "message": "disk is full", "statusCode": 500}
     with pytest.raises(ImportFailed, match=r"\(zoomdata-activity\): disk is full"):
         install(url)
 
 
 def test_many_failures(stand_in: StandIn, url: str) -> None:
-    """Of many failures the first are told, and how many more there are."""
+    """Of many failures, the error has the first ones and the number of the others."""
     stand_in.refuses |= {it.id: {"type": "conflict"} for it in ALL}
-    with pytest.raises(ImportFailed, match=r"took 0 of .* and 58 more"):
+    with pytest.raises(ImportFailed, match=r"imported 0 of .* and 58 more"):
         install(url)
 
 
 def test_other_ids(stand_in: StandIn, url: str) -> None:
-    """An object that Kibana gave another id is told, as links and updates would miss it."""
+    """An object that gets another id is an error: links and updates would not find it."""
     stand_in.renames["zoomdata-activity-audit"] = "6a1c"
-    with pytest.raises(ImportFailed, match=r"it got another id \(6a1c\)"):
+    with pytest.raises(ImportFailed, match=r"Kibana gave it another id \(6a1c\)"):
         install(url)
 
 
 def test_too_old(stand_in: StandIn, url: str) -> None:
-    """Before 7.17 nothing is imported, in one sentence."""
+    """Nothing is imported before 7.17."""
     stand_in.version = "7.16.3"
     with pytest.raises(KibanaTooOld, match=r"is 7\.16\.3; the dashboards need 7\.17 or later"):
         install(url)
@@ -202,23 +205,25 @@ def test_too_old(stand_in: StandIn, url: str) -> None:
 
 
 def test_wrong_password(stand_in: StandIn, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An unknown user is named, and where the secret came from."""
+    """The error names the unknown user and the source of the password."""
     monkeypatch.setenv("INDEXER_PASSWORD", "wrong")
-    with pytest.raises(KibanaUnauthenticated, match=r"does not know user 'elastic'.*unable to authenticate"):
+    with pytest.raises(
+        KibanaUnauthenticated, match=r"does not accept user 'elastic'.*unable to authenticate"
+    ):
         install(url)
 
 
 @pytest.mark.parametrize("tells", [True, False])
-def test_nobody(stand_in: StandIn, url: str, monkeypatch: pytest.MonkeyPatch, tells: bool) -> None:  # noqa: FBT001
-    """Without credentials it is said so, also where Kibana answers 200 and keeps its version to itself."""
+def test_no_credentials(stand_in: StandIn, url: str, monkeypatch: pytest.MonkeyPatch, tells: bool) -> None:  # noqa: FBT001
+    """Missing credentials are an error, even if Kibana answers 200 without its version."""
     monkeypatch.delenv("INDEXER_PASSWORD")
     stand_in.tells_version = tells
-    with pytest.raises(KibanaUnauthenticated, match="does not know a request without credentials"):
+    with pytest.raises(KibanaUnauthenticated, match="does not accept a request without credentials"):
         install(url, username=None)
 
 
 def test_not_allowed(stand_in: StandIn, url: str) -> None:
-    """403 names the privileges that it takes."""
+    """The error for 403 names the required privileges."""
     stand_in.admit("elastic", SECRET, may=False)
     with pytest.raises(
         KibanaForbids, match=r"'All' for Saved Objects Management, Dashboard, .* default space"
@@ -227,7 +232,7 @@ def test_not_allowed(stand_in: StandIn, url: str) -> None:
 
 
 def test_no_such_space(url: str) -> None:
-    """404 in a space is told as the space's."""
+    """404 in a space means that the space does not exist."""
     with pytest.raises(NoSuchSpace, match="has no space 'finance'"):
         install(url, space="finance")
 
@@ -237,7 +242,7 @@ def test_no_such_space(url: str) -> None:
     [("encryption_key", "xpack.encryptedSavedObjects.encryptionKey"), ("secure", "api_key.enabled")],
 )
 def test_alerting_not_ready(stand_in: StandIn, url: str, setting: str, cure: str) -> None:
-    """Where Kibana cannot keep rules, the dashboards are there and the setting is named."""
+    """If Kibana cannot run rules, the dashboards are installed and the error names the setting."""
     setattr(stand_in, setting, False)
     with pytest.raises(AlertingNotReady, match=re.escape(cure)):
         install(url, alerts=True)
@@ -245,8 +250,8 @@ def test_alerting_not_ready(stand_in: StandIn, url: str, setting: str, cure: str
     assert stand_in.rules == {}
 
 
-def test_nobody_home() -> None:
-    """No answer is told with the option that holds the address."""
+def test_no_answer() -> None:
+    """The error for no answer names the option with the URL."""
     with StandIn().serving() as url:
         pass
     with pytest.raises(KibanaUnreachable, match=r"\(Connection refused\)\. .*--kibana-url"):
@@ -255,14 +260,15 @@ def test_nobody_home() -> None:
 
 @pytest.mark.parametrize("url", ["kibana:5601", "ftp://kibana", "localhost"])
 def test_no_address(url: str) -> None:
-    """An address without http is wrong usage."""
+    """A URL without http is wrong usage."""
     with pytest.raises(WrongUsage, match="--kibana-url"):
         install(url)
 
 
-def test_something_else(stand_in: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Another product at the address is told as such."""
+def test_another_product(stand_in: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another product at the URL is an error."""
     stand_in.base_path = "/kibana"
-    monkeypatch.setattr(StandIn, "answer", lambda *_: (200, {"tagline": "You Know, for Search"}))
+    other = Response(200, {"tagline": "You Know, for Search"})
+    monkeypatch.setattr(StandIn, "respond", lambda *_: other)
     with stand_in.serving() as url, pytest.raises(NotKibana, match="base path"):
         install(url)

@@ -1,4 +1,4 @@
-"""The reader of KQL that the tests of the dashboards stand on."""
+"""The KQL parser of the dashboard tests."""
 
 from typing import Any
 
@@ -32,7 +32,7 @@ A, B, C = ({"match": {name: "1"}} for name in "abc")
     ],
 )
 def test_read(kql: str, wanted: dict[str, Any]) -> None:
-    """`and` binds more than `or`; a quoted value is a phrase, a star alone asks for any."""
+    """`and` has precedence over `or`; a quoted value is a phrase, `*` matches any value."""
     assert query(kql, "NOW") == wanted
 
 
@@ -40,6 +40,6 @@ def test_read(kql: str, wanted: dict[str, Any]) -> None:
     "kql", ["a", "a: ", "a: 1 b: 2", "a: (1 or 2", "a: x*", "and: 1", "a: 1 and", 'a: "x']
 )
 def test_refused(kql: str) -> None:
-    """What is no KQL, or not of this part, is an error."""
+    """Invalid KQL, or KQL outside the supported part, is an error."""
     with pytest.raises((ValueError, IndexError)):
         query(kql, "NOW")

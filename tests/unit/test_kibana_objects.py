@@ -1,4 +1,4 @@
-"""The saved objects: every line is what Kibana 7.17 to 9.x load, and everything in it refers to something that is there."""
+"""The saved objects: each has the form that Kibana 7.17 to 9.x load, and all references exist."""
 
 import re
 from itertools import combinations
@@ -9,8 +9,9 @@ import orjson
 import pytest
 
 from indexer.dashboards import panels
-from indexer.dashboards.panels import Filters, Measure, Time, Top
-from indexer.kibana.saved_objects import DASHBOARDS, WIDTH, Naming, SavedObject, ndjson, saved_objects
+from indexer.dashboards.panels import Filters, Metric, Time, Top
+from indexer.kibana.dashboards import DASHBOARDS, WIDTH, saved_objects
+from indexer.kibana.saved_objects import Naming, SavedObject, ndjson
 from tests.support import kibana_lens as lens
 from tests.support.kibana_kql import query
 from tests.support.kibana_stand_in import FORM
@@ -37,8 +38,8 @@ def titled(saved: SavedObject) -> str:
     return saved.id
 
 
-def test_what_is_there() -> None:
-    """Two data views, the searches and four dashboards with an introduction each, under ids and titles of their own."""
+def test_objects() -> None:
+    """Two data views, the searches, and four dashboards with an introduction each; ids and titles are unique."""
     kinds = [it.type for it in OBJECTS]
     assert (kinds.count("index-pattern"), kinds.count("dashboard"), kinds.count("visualization")) == (2, 4, 4)
     assert len(LINES) == len(OBJECTS)
@@ -47,7 +48,7 @@ def test_what_is_there() -> None:
 
 
 def test_lines() -> None:
-    """The file is one object a line."""
+    """The file has one object per line."""
     lines = ndjson(OBJECTS).splitlines()
     assert [orjson.loads(line) for line in lines] == list(LINES.values())
     assert ndjson(OBJECTS).endswith(b"\n")
@@ -55,7 +56,7 @@ def test_lines() -> None:
 
 @pytest.mark.parametrize("line", LINES.values(), ids=lambda line: f"{line['type']}-{line['id']}")
 def test_form(line: dict[str, Any]) -> None:
-    """An object has the keys, the stamps and only the attributes that every server takes; JSON as text is JSON."""
+    """An object has the keys, the migration versions and only attributes that every server accepts; JSON as text is valid."""
     assert set(line) == {"type", "id", "attributes", "references", "migrationVersion", "coreMigrationVersion"}
     stamp, attributes = FORM[line["type"]]
     assert line["migrationVersion"] == {line["type"]: ".".join(map(str, stamp))}
@@ -65,7 +66,7 @@ def test_form(line: dict[str, Any]) -> None:
 
 
 def test_references() -> None:
-    """What an object refers to is in the file, before it."""
+    """An object comes after those it refers to."""
     before: set[tuple[str, str]] = set()
     for it in OBJECTS:
         assert {(each["type"], each["id"]) for each in it.references} <= before
@@ -74,7 +75,7 @@ def test_references() -> None:
 
 @pytest.mark.parametrize("saved", LENS, ids=titled)
 def test_lens(saved: SavedObject) -> None:
-    """A picture's columns are in its order, buckets first, and each is of a known form with an operation that 7.17 has."""
+    """The columns are in order, buckets first, each with an operation of 7.17."""
     layer = lens.layer(saved.attributes)
     assert sorted(layer["columnOrder"]) == sorted(layer["columns"])
     assert layer["incompleteColumns"] == {}
@@ -125,7 +126,7 @@ def assert_column(column: dict[str, Any], all_of_them: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("saved", LENS, ids=titled)
 def test_visualization(saved: SavedObject) -> None:
-    """Whatever the picture shows is a column that is there, each column once, groups as groups and figures as figures."""
+    """A visualization shows each column once, buckets as buckets and metrics as metrics."""
     columns = dict(lens.columns(saved.attributes))
     picture = saved.attributes["state"]["visualization"]
     layer = picture["layers"][0] if "layers" in picture else picture
@@ -151,8 +152,8 @@ def test_visualization(saved: SavedObject) -> None:
 
 
 @pytest.mark.parametrize("saved", [it for it in OBJECTS if it.type in {"lens", "search"}], ids=titled)
-def test_questions(saved: SavedObject) -> None:
-    """Each question is of the part of KQL that these tests read as Kibana does."""
+def test_queries(saved: SavedObject) -> None:
+    """Each query is in the part of KQL that these tests can parse."""
     if saved.type == "lens":
         asked = saved.attributes["state"]["query"]
     else:
@@ -166,7 +167,7 @@ def test_questions(saved: SavedObject) -> None:
 
 @pytest.mark.parametrize("saved", SHOWN, ids=titled)
 def test_dashboard(saved: SavedObject) -> None:
-    """Panels lie on the grid without overlap or gap, each with a reference of its own; the introduction is first."""
+    """Panels fill the grid without overlap, each with its reference; the introduction is first."""
     placed = orjson.loads(saved.attributes["panelsJSON"])
     named = [f"{it['panelIndex']}:{it['panelRefName']}" for it in placed]
     assert named == [it["name"] for it in saved.references]
@@ -191,7 +192,7 @@ def overlap(one: dict[str, int], other: dict[str, int]) -> bool:
 
 
 def test_introductions() -> None:
-    """A dashboard opens with what it is for, what its being empty means, and links to the three others."""
+    """A dashboard begins with its purpose, what it means if it is empty, and links to the other three."""
     ids = {it.id for it in SHOWN}
     for it in SHOWN:
         first = LINES["visualization", it.references[0]["id"]]
@@ -204,7 +205,7 @@ def test_introductions() -> None:
 
 
 def test_every_panel_is_shown_once() -> None:
-    """Each picture is on exactly one dashboard."""
+    """Each visualization is on exactly one dashboard."""
     shown = [it["id"] for saved in SHOWN for it in saved.references if it["type"] == "lens"]
     assert sorted(shown) == sorted(it.id for it in LENS)
 
@@ -252,36 +253,36 @@ def test_formats() -> None:
     ],
 )
 def test_buckets(text: Any, wanted: panels.Bucket) -> None:
-    """Groups are read as they are described."""
+    """Descriptions of buckets are parsed."""
     assert panels.bucket(text) == wanted
 
 
 @pytest.mark.parametrize(
     ("text", "wanted"),
     [
-        ("count", Measure("count")),
-        ("unique user", Measure("unique_count", "user")),
-        ("p95 duration", Measure("percentile", "duration", 95)),
-        ("max size", Measure("max", "size")),
+        ("count", Metric("count")),
+        ("unique user", Metric("unique_count", "user")),
+        ("p95 duration", Metric("percentile", "duration", 95)),
+        ("max size", Metric("max", "size")),
     ],
 )
-def test_measures(text: str, wanted: Measure) -> None:
-    """Figures are read as they are described."""
-    assert panels.measure(text) == wanted
+def test_metrics(text: str, wanted: Metric) -> None:
+    """Descriptions of metrics are parsed."""
+    assert panels.metric(text) == wanted
 
 
 @pytest.mark.parametrize("text", ["", "max", "median duration", "p200 duration", "top user", "time 1y"])
-def test_neither(text: str) -> None:
-    """What is misspelt in a description is an error, never another picture."""
-    with pytest.raises(ValueError, match="is no"):
-        panels.measure(text)
-    with pytest.raises(ValueError, match="is no"):
+def test_misspelt_descriptions(text: str) -> None:
+    """A misspelt description is an error."""
+    with pytest.raises(ValueError, match="is not a"):
+        panels.metric(text)
+    with pytest.raises(ValueError, match="is not a"):
         panels.bucket(text)
 
 
 @pytest.mark.parametrize("panel", LENS, ids=titled)
 def test_a_panel_over_fields_that_no_entry_has_yet_is_empty_and_no_error(panel: SavedObject) -> None:
-    """Each field that a panel counts by is in the mapping from the start."""
+    """Each field of a panel is in the mapping."""
     read = {
         name: orjson.loads(Path(__file__).parents[2].joinpath("mappings", f"{name}.json").read_bytes())
         for name in ("mappings", "rejected")

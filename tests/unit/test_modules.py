@@ -1,4 +1,4 @@
-"""A module's declaration is changed in the two bytes that say what it requires, and nowhere else."""
+"""A module declaration changes only in the flags of the required modules."""
 
 import struct
 import zipfile
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from indexer.demo.modules import STATIC, optional, without
+from indexer.demo.modules import STATIC, make_optional, optional_requires
 
 MANDATED = 0x8000
 
@@ -40,13 +40,13 @@ def declaration(*required: tuple[str, int]) -> tuple[bytes, list[int]]:
 
 @pytest.mark.parametrize("named", [(), ("jdk.jdi",), ("jdk.jdi", "jdk.jlink"), ("jdk.none",)], ids=str)
 def test_what_is_named_becomes_optional(named: tuple[str, ...]) -> None:
-    """And keeps its other flags."""
+    """It keeps its other flags."""
     required = [("java.base", MANDATED), ("jdk.jdi", 0x20), ("jdk.jlink", 0), ("jdk.net", 0)]
     before, flags = declaration(*required)
     expected = bytearray(before)
     for (name, how), at in zip(required, flags, strict=True):
         struct.pack_into(">H", expected, at, how | (STATIC if name in named else 0))
-    assert optional(before, frozenset(named)) == bytes(expected)
+    assert optional_requires(before, frozenset(named)) == bytes(expected)
 
 
 def test_a_jar_keeps_all_else(tmp_path: Path) -> None:
@@ -61,8 +61,8 @@ def test_a_jar_keeps_all_else(tmp_path: Path) -> None:
     with zipfile.ZipFile(jar, "w") as file:
         for name, data in content.items():
             file.writestr(name, data)
-    without(jar, frozenset({"jdk.jdi"}))
+    make_optional(jar, frozenset({"jdk.jdi"}))
     with zipfile.ZipFile(jar) as file:
         found = {name: file.read(name) for name in file.namelist()}
-    assert found == content | {"module-info.class": optional(before, frozenset({"jdk.jdi"}))}
+    assert found == content | {"module-info.class": optional_requires(before, frozenset({"jdk.jdi"}))}
     assert [path.name for path in tmp_path.iterdir()] == ["some.jar"]

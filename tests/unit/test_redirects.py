@@ -53,7 +53,7 @@ def ask_zoomdata(url: str) -> None:
     settings = Zoomdata(zoomdata_url=f"{with_user(url)}/composer")
     with zoomdata_api.Api(settings) as api:
         with pytest.raises(WrongContext):
-            api.find()
+            api.discover()
         with pytest.raises(Fatal):
             api.get("/sources", "list sources")
 

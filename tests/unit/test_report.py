@@ -1,4 +1,4 @@
-"""What `indexer report` decides without a server."""
+"""`indexer report` without a server."""
 
 import math
 import re
@@ -14,9 +14,10 @@ from typer.testing import CliRunner
 from indexer.cli import app
 from indexer.cli.report import _period
 from indexer.report import formatting, report
-from indexer.report.charts import Picture, Point, svg
-from indexer.report.queries import Period, where
+from indexer.report.charts import Chart, Point
+from indexer.report.queries import Period, kql_query
 from indexer.report.report import ExtraMissing, NotWritten, write
+from indexer.report.vega_lite import svg
 from indexer.settings import Connection
 
 END = datetime(2026, 5, 11, tzinfo=UTC)
@@ -33,18 +34,18 @@ END = datetime(2026, 5, 11, tzinfo=UTC)
         (9000, "auto", "30d"),
     ],
 )
-def test_bars(days: float, asked: str, interval: str) -> None:
-    """A bar is as long as the panel wants, unless that makes too many of them."""
+def test_intervals(days: float, asked: str, interval: str) -> None:
+    """A bar has the interval of the panel, unless that makes too many bars."""
     assert Period(END - timedelta(days=days), END).interval(asked) == interval
 
 
-def test_questions() -> None:
-    """Operators are written in capitals, but not within a text; a comparison is refused."""
-    asked = where('a: b and not c: "x and y" or d: (e or f)')["query_string"]["query"]
+def test_kql() -> None:
+    """Operators become upper case, except in quoted text; comparisons are rejected."""
+    asked = kql_query('a: b and not c: "x and y" or d: (e or f)')["query_string"]["query"]
     assert asked == 'a: b AND NOT c: "x and y" OR d: (e OR f)'
-    assert where("") == {"match_all": {}}
-    with pytest.raises(ValueError, match="compares"):
-        where("a >= 3")
+    assert kql_query("") == {"match_all": {}}
+    with pytest.raises(ValueError, match="comparison"):
+        kql_query("a >= 3")
 
 
 @pytest.mark.parametrize(
@@ -61,8 +62,8 @@ def test_questions() -> None:
         ("Ève", None, "Ève"),
     ],
 )
-def test_words(value: object, kind: str | None, text: str) -> None:
-    """A value is written as people read it."""
+def test_values(value: object, kind: str | None, text: str) -> None:
+    """Values are formatted."""
     assert formatting.value(value, kind) == text
 
 
@@ -70,12 +71,12 @@ def test_words(value: object, kind: str | None, text: str) -> None:
     ("share", "text"), [(0, "0.0 %"), (0.0001, "< 0.1 %"), (0.471, "47.1 %"), (1, "100.0 %")]
 )
 def test_shares(share: float, text: str) -> None:
-    """What is there is never shown as none."""
+    """A small share is not shown as 0."""
     assert formatting.percentage(share) == text
 
 
 def test_days() -> None:
-    """A day that ends a period is in it, and one that begins it too; no zone means UTC."""
+    """Dates at both ends are included; without a time zone they are UTC."""
     found = _period("2026-05-06", "2026-05-06", "7d")
     assert found.start == datetime(2026, 5, 6, tzinfo=UTC)
     assert found.end == datetime(2026, 5, 6, 23, 59, 59, 999_000, tzinfo=UTC)
@@ -92,28 +93,28 @@ def test_days() -> None:
     ],
 )
 def test_no_period(start: str | None, end: str | None, last: str) -> None:
-    """What is no time, or ends before it begins, is wrong usage."""
+    """An invalid time, or a period that ends before it starts, is wrong usage."""
     with pytest.raises(typer.BadParameter):
         _period(start, end, last)
 
 
 def test_wrong_usage() -> None:
-    """The command says so with exit code 2."""
+    """Exit code 2."""
     done = CliRunner().invoke(app, ["report", "--out", "x.html", "--from", "yesterday"])
     assert done.exit_code == 2
     assert "yesterday" in done.output
 
 
 def test_missing_extra(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Without the packages that draw, one sentence says what to install."""
+    """The error for a missing extra says what to install."""
     monkeypatch.setattr(report, "PACKAGES", ("no_such_package",))
     with pytest.raises(ExtraMissing, match=r"pip install 'zoomdata-indexer\[report\]'"):
         write(Connection(), Period(END - timedelta(days=7), END), tmp_path / "x.html")
 
 
-def test_no_place(tmp_path: Path) -> None:
-    """A directory that is not there is said before anything is asked."""
-    with pytest.raises(NotWritten, match="no such directory"):
+def test_missing_directory(tmp_path: Path) -> None:
+    """A missing directory is an error before any request."""
+    with pytest.raises(NotWritten, match="directory does not exist"):
         write(
             Connection(elasticsearch_url=["http://127.0.0.1:9"]),
             Period(END - timedelta(days=7), END),
@@ -144,8 +145,8 @@ FIGURES = (0.0, -0.0, -5.0, 5e-324, 1e308, -1e308, 1.7976931348623157e308, None,
 
 @pytest.mark.parametrize("kind", ["bars", "lines", "rows", "donut"])
 @pytest.mark.parametrize("unit", [None, "milliseconds", "bytes"])
-def test_any_name_and_any_figure_is_drawn(kind: str, unit: str | None) -> None:
-    """The library that draws ends the process for some characters, and for what no number can be."""
+def test_any_name_and_any_number_has_a_chart(kind: str, unit: str | None) -> None:
+    """vl-convert aborts the process for some characters and numbers."""
     day = 86_400_000
     named = [formatting.value(name) for name in ODD]
     points = [
@@ -153,36 +154,36 @@ def test_any_name_and_any_figure_is_drawn(kind: str, unit: str | None) -> None:
         for at, (name, figure) in enumerate(product(named, FIGURES))
         for series in named[:3]
     ]
-    picture = Picture(kind, "Title", tuple(points), tuple(named[:3]), unit, timedelta(days=1), 0, 1000 * day)
-    assert ElementTree.fromstring(svg(picture, 500, 200)).tag.endswith("svg")
+    chart = Chart(kind, "Title", tuple(points), tuple(named[:3]), unit, timedelta(days=1), 0, 1000 * day)
+    assert ElementTree.fromstring(svg(chart, 500, 200)).tag.endswith("svg")
 
 
 @pytest.mark.parametrize("value", ODD)
-def test_names_are_shown_without_what_steers(value: str) -> None:
-    """Neither a control character nor half a pair is left."""
+def test_names_are_shown_without_control_characters(value: str) -> None:
+    """No control characters and no lone surrogates."""
     assert all(sign.isprintable() for sign in formatting.value(value))
 
 
 @pytest.mark.parametrize("kind", [None, "milliseconds", "bytes", "code"])
 @pytest.mark.parametrize("value", [*FIGURES, 1e15, 123456789012345678, float("inf"), float("-inf")])
 def test_any_figure_fits_a_table(kind: str | None, value: float | None) -> None:
-    """A number of 300 digits is not written out."""
+    """Very large numbers have an exponent."""
     if value is None or math.isfinite(value) or kind != "milliseconds":
         assert 0 < len(formatting.value(value, kind)) < 25
-    assert 0 < len(formatting.short(value or 0)) < 25
+    assert 0 < len(formatting.compact(value or 0)) < 25
 
 
 @pytest.mark.parametrize("milliseconds", [-(2**63), -62_135_596_800_001, 0, 253_402_300_799_999])
-def test_a_bar_may_begin_before_all_time(milliseconds: int) -> None:
-    """Bars are as long as they are, and the first one begins before the period does."""
-    assert re.search(r"\d{2}:\d{2}$|\d{1,4}$", formatting.moment(milliseconds, timedelta(days=30)))
+def test_a_bar_may_begin_before_the_year_1(milliseconds: int) -> None:
+    """The first bar begins before the period."""
+    assert re.search(r"\d{2}:\d{2}$|\d{1,4}$", formatting.bar_start(milliseconds, timedelta(days=30)))
 
 
 @pytest.mark.parametrize(
     ("given", "ends"), [("0001-01-01T00:00+02:00", "2026-01-01"), ("2026-01-01", "9999-12-31T23:00-02:00")]
 )
-def test_a_time_beyond_all_is_wrong_usage(given: str, ends: str) -> None:
-    """In UTC it cannot be said."""
+def test_a_time_out_of_range_is_wrong_usage(given: str, ends: str) -> None:
+    """Python cannot represent it in UTC."""
     with pytest.raises(typer.BadParameter, match="out of range in UTC"):
         _period(given, ends, "7d")
     assert _period("0001-01-01", "9999-12-31", "7d").interval("auto") == "30d"

@@ -1,4 +1,4 @@
-"""The report is made whatever names a log has, and shows them as text."""
+"""The report is created for any names in a log, and shows them as text."""
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -24,7 +24,7 @@ HARMLESS = {
 
 @dataclass
 class Met(HTMLParser):
-    """What a browser would find in a page."""
+    """The elements, handlers, links and texts of a page."""
 
     tags: set[str] = field(default_factory=set)
     handlers: list[str] = field(default_factory=list)
@@ -48,7 +48,7 @@ class Met(HTMLParser):
 
 
 def page_of(*names: str) -> tuple[str, Met]:
-    """The page, and what is in it."""
+    """The page, and its elements."""
     page = render(report_of(names, SHOWN), SHOWN, datetime.now(UTC))
     met = Met()
     met.feed(page)
@@ -57,7 +57,7 @@ def page_of(*names: str) -> tuple[str, Met]:
 
 @pytest.mark.parametrize("names", [SIGNS, MARKUP], ids=["signs", "markup"])
 def test_a_page_is_made_whatever_names_are(names: dict[str, str]) -> None:
-    """In each picture, legend, table and listing; as text, each sign that is none spelt."""
+    """In each chart, legend and table; unprintable characters are escaped."""
     page, met = page_of(*(f"a{name}b" for name in names.values()))
     assert page.encode()
     assert [sign for sign in page if not sign.isprintable() and sign != "\n"] == []

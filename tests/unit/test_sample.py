@@ -1,4 +1,4 @@
-"""The sample log: what pictures, tables and benchmarks of it count on."""
+"""The sample log: properties that charts, tables and benchmarks rely on."""
 
 from collections import Counter
 from datetime import UTC, datetime, timedelta
@@ -65,7 +65,7 @@ def at(entry: dict[str, Any]) -> datetime:
 
 @pytest.mark.parametrize("count", [0, 1, 7, 100, 5_000])
 def test_count(count: int) -> None:
-    """Exactly as many lines come as were asked for."""
+    """The number of lines is exact."""
     assert len(list(entries(count, end=END))) == count
 
 
@@ -79,7 +79,7 @@ def test_repeatable() -> None:
 @pytest.mark.parametrize("count", [100, 2_000])
 @pytest.mark.parametrize("seed", range(5))
 def test_every_type(count: int, seed: int) -> None:
-    """Every documented activity type, and one that is not, is there even in a small sample."""
+    """Even a small sample has every documented activity type, and one undocumented type."""
     kinds = {orjson.loads(line)["activityType"] for line in entries(count, end=END, seed=seed)}
     assert kinds == FIELDS.keys() | {"DASHBOARD_SHARE"}
 
@@ -98,7 +98,7 @@ def test_lines() -> None:
 
 
 def test_time() -> None:
-    """Entries come in the order of time and fill the week before the end."""
+    """Entries are ordered by time and cover the week before the end."""
     moments = [at(entry) for entry in parsed()]
     assert moments == sorted(moments)
     assert END - timedelta(days=7) <= moments[0] < END - timedelta(days=6, hours=23)
@@ -107,7 +107,7 @@ def test_time() -> None:
 
 @pytest.mark.parametrize("hours", range(0, 168, 13))
 def test_any_end(hours: int) -> None:
-    """Whatever moment of the week is the end, entries are in order and all within the week before it."""
+    """For any end, entries are ordered and within the week before it."""
     end = END + timedelta(hours=hours, minutes=hours, milliseconds=hours)
     moments = [at(orjson.loads(line)) for line in entries(500, end=end)]
     assert moments == sorted(moments)
@@ -116,14 +116,14 @@ def test_any_end(hours: int) -> None:
 
 
 def test_size() -> None:
-    """A line has about 1 kB in the mean, and a few have many times that."""
+    """The mean size of a line is about 1 kB, and a few are much longer."""
     sizes = [len(line) for line in week()]
     assert 850 < mean(sizes) < 1_150
     assert max(sizes) > 10_000
 
 
 def test_documents_in_strings() -> None:
-    """Long fields are JSON documents as strings, and a started command names its source."""
+    """Long fields are JSON as text, and a started command has its source."""
     texts = [
         ("VIS_COMMAND", "request"),
         ("VIS_DATA", "payload"),
@@ -145,7 +145,7 @@ def test_rhythm() -> None:
 
 
 def test_heavy_users() -> None:
-    """A few of many users do most."""
+    """A few users write most entries."""
     users = Counter(entry["user"] for entry in parsed() if entry["user"] != "anonymousUser").most_common()
     assert len(users) > 30
     assert sum(count for _, count in users[:8]) > 0.5 * sum(count for _, count in users)
@@ -179,7 +179,7 @@ def test_guessed_password() -> None:
 
 
 def test_deletions() -> None:
-    """Tenants, sources and users are deleted, and nothing is seen of a deleted user afterwards."""
+    """Accounts, sources and users are deleted, and a deleted user has no later entries."""
     deleted = [entry for entry in parsed() if entry["status"] == "DELETED"]
     assert Counter(entry["activityType"] for entry in deleted) == {"SOURCE": 3, "USER": 3, "ACCOUNT": 1}
     gone = {entry["userName"]: at(entry) for entry in deleted if "userName" in entry}
@@ -187,14 +187,14 @@ def test_deletions() -> None:
 
 
 def test_exports() -> None:
-    """Exports count their rows, and one is far larger than all others."""
+    """Exports have their number of rows, and one is far larger than all others."""
     counts = sorted(entry["count"] for entry in of("RAW_DATA_EXPORT_CSV"))
     assert counts[-1] == HEAVY_EXPORT
     assert counts[-2] * 5 < HEAVY_EXPORT
 
 
 def test_degraded_source() -> None:
-    """The sales ledger is far slower on Wednesday afternoon than else."""
+    """The sales ledger is far slower on Wednesday afternoon than otherwise."""
     afternoon: list[int] = []
     else_: list[int] = []
     for entry in of("RDD", storageType="IMPALA"):
@@ -204,7 +204,7 @@ def test_degraded_source() -> None:
 
 
 def test_addresses_and_scripts() -> None:
-    """Addresses are of both families, and names are written in several scripts."""
+    """There are IPv4 and IPv6 addresses, and names in several scripts."""
     families = {type(ip_address(entry["ip"])) for entry in parsed()}
     assert IPv6Address in families
     assert len(families) == 2

@@ -1,4 +1,4 @@
-"""The stand-in for Zoomdata: a log that grows at a rate and rotates."""
+"""The writer of a sample log: its rate and its rotation."""
 
 import itertools
 from datetime import UTC, datetime, timedelta
@@ -45,8 +45,8 @@ def test_it_writes_at_its_rate(log: Path) -> None:
     assert all(datetime.now(UTC) - date < timedelta(minutes=5) for date in dates[100:])
 
 
-def test_started_again_it_does_not_tell_the_past_again(log: Path) -> None:
-    """Else the same week would be in the log twice."""
+def test_a_restart_does_not_write_the_past_again(log: Path) -> None:
+    """Otherwise the same week would be in the log twice."""
     log.parent.mkdir()
     log.write_bytes(b"{}\n")
     with pytest.raises(Enough):
@@ -55,7 +55,7 @@ def test_started_again_it_does_not_tell_the_past_again(log: Path) -> None:
 
 
 def test_it_rotates(log: Path) -> None:
-    """A file ends with the line that fills it; the newest ones are kept, and no line of theirs is lost or torn."""
+    """A file is rotated after the line that fills it; the newest files are kept with complete lines."""
     with pytest.raises(Enough):
         writer.write(log, rate=50, rotation=10_000, keep=3, past=100)
     assert {file.name.removeprefix(log.name) for file in log.parent.iterdir()} == {"", ".1", ".2", ".3"}
@@ -66,14 +66,14 @@ def test_it_rotates(log: Path) -> None:
 
 
 def test_it_keeps_none(log: Path) -> None:
-    """With nothing to keep, a full file is gone at once: what Zoomdata does at its worst."""
+    """Without rotated files to keep, a full file is deleted at once."""
     with pytest.raises(Enough):
         writer.write(log, rate=50, rotation=10_000, keep=0, past=100)
     assert [file.name for file in log.parent.iterdir()] == [log.name]
 
 
-def test_lines_that_are_none_follow(log: Path) -> None:
-    """After so many new entries come some lines that are none, as often as asked."""
+def test_invalid_lines_follow(log: Path) -> None:
+    """Invalid lines follow after each given number of new entries."""
     with pytest.raises(Enough):
         writer.write(log, rate=50, rotation=10**9, keep=1, past=100, broken_every=40)
     lines = written(log)

@@ -1,4 +1,4 @@
-"""Zoomdata's interface: its context and version are found, it is asked as it wants, and each refusal is a sentence."""
+"""Zoomdata's API: context and version are found, requests have the documented form, and each error has its message."""
 
 import ssl
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from indexer.dashboards.http import Answer
 from indexer.elastic.tls import CertificateUnusable
 from indexer.errors import WrongUsage
 from indexer.settings import Zoomdata
-from indexer.zoomdata.api import Api, reason_in, version_in
+from indexer.zoomdata.api import Api, error_reason, parse_version
 from indexer.zoomdata.failures import (
     WrongContext,
     ZoomdataForbids,
@@ -28,13 +28,13 @@ from tests.support.zoomdata_stand_in import StandIn
 
 @pytest.fixture(autouse=True)
 def password(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of the user of Zoomdata."""
+    """The password of the Zoomdata user."""
     monkeypatch.setenv("INDEXER_ZOOMDATA_PASSWORD", "pä:ss wörd")
 
 
 @pytest.fixture
 def there() -> StandIn:
-    """A Zoomdata that knows an administrator."""
+    """A Zoomdata with an administrator and a viewer."""
     made = StandIn()
     made.admit("admin", "pä:ss wörd")
     made.admit("looker", "pä:ss wörd", "viewer")
@@ -50,29 +50,29 @@ def settings(there: StandIn) -> Iterator[Zoomdata]:
 
 def listed(settings: Zoomdata) -> list[Any]:
     with Api(settings) as api:
-        return api.find().listed("/connections", "look")
+        return api.discover().get_list("/connections", "look")
 
 
 @pytest.mark.parametrize("context", ["/composer", "/discovery", "/zoomdata"])
 def test_the_context_is_found(there: StandIn, settings: Zoomdata, context: str) -> None:
-    """Without credentials; the others redirect."""
+    """Without credentials; other contexts redirect."""
     there.context = context
     with Api(settings) as api:
-        assert api.find().url == settings.zoomdata_url + context
+        assert api.discover().url == settings.zoomdata_url + context
         assert api.version == (26, 3, 0)
-    assert "authorization" not in there.asked[0].headers
+    assert "authorization" not in there.requests[0].headers
     assert listed(settings) == []
 
 
 @pytest.mark.parametrize("end", ["", "/", "/api", "/api/"])
 def test_a_context_that_is_given_is_taken(there: StandIn, settings: Zoomdata, end: str) -> None:
-    """Whatever it is called, and with or without the path of the interface."""
+    """Under any name, with or without the path /api."""
     there.context = "/bi/tool"
     assert listed(replace(settings, zoomdata_url=f"{settings.zoomdata_url}/bi/tool{end}")) == []
 
 
-def test_a_wrong_context_is_told_with_what_was_tried(there: StandIn, settings: Zoomdata) -> None:
-    """Given or not; where it redirects to is a hint."""
+def test_a_wrong_context_is_an_error_with_the_tried_paths(there: StandIn, settings: Zoomdata) -> None:
+    """With and without a context in the URL; the target of a redirect is shown."""
     there.context = "/elsewhere"
     with pytest.raises(
         WrongContext, match=r"/composer/api/version answers 302 to /elsewhere/login; /discovery"
@@ -82,8 +82,8 @@ def test_a_wrong_context_is_told_with_what_was_tried(there: StandIn, settings: Z
         listed(replace(settings, zoomdata_url=f"{settings.zoomdata_url}/zoom"))
 
 
-def test_a_page_is_no_zoomdata() -> None:
-    """Another product answers 200 too."""
+def test_another_product() -> None:
+    """Another product may answer 200 as well."""
     with (
         serving(always(200, b"<html>welcome</html>")) as other,
         pytest.raises(WrongContext, match="answers 200"),
@@ -106,23 +106,23 @@ def test_a_page_is_no_zoomdata() -> None:
 )
 def test_a_version_is_read_from_whatever_form(body: Any, version: tuple[int, ...] | None) -> None:
     """The form of the answer is not documented."""
-    assert version_in(body) == version
+    assert parse_version(body) == version
 
 
-def test_requests_are_as_the_interface_wants_them(there: StandIn, settings: Zoomdata) -> None:
-    """Its media types, the user by Basic, in UTF-8."""
+def test_requests_have_the_documented_form(there: StandIn, settings: Zoomdata) -> None:
+    """The vendor's media types, and basic authentication in UTF-8."""
     with Api(settings) as api, pytest.raises(ZoomdataUnexpected, match="not found"):
-        api.find().change("PUT", "/connections/none", {}, "try")
-    last = there.asked[-1]
+        api.discover().change("PUT", "/connections/none", {}, "try")
+    last = there.requests[-1]
     assert last.headers["content-type"] == "application/vnd.composer.v3+json"
     assert last.headers["accept"].startswith("application/vnd.composer.v3+json")
 
 
-def test_a_user_in_the_address_is_one(there: StandIn, settings: Zoomdata) -> None:
-    """With its signs quoted; it is not shown."""
+def test_a_user_in_the_address(there: StandIn, settings: Zoomdata) -> None:
+    """Percent-encoded; it is not shown."""
     url = settings.zoomdata_url.replace("://", "://admin:p%C3%A4%3Ass%20w%C3%B6rd@")
     with Api(Zoomdata(url)) as api:
-        assert api.find().listed("/connections", "look") == []
+        assert api.discover().get_list("/connections", "look") == []
         assert "admin" not in api.url
         assert "p%C3" not in repr(api)
         assert "Basic" not in repr(api)
@@ -134,10 +134,10 @@ def test_a_user_in_the_address_is_one(there: StandIn, settings: Zoomdata) -> Non
         (Zoomdata("http://x"), "--zoomdata-username"),
         (Zoomdata("ftp://x", "admin"), "not a valid http"),
         (Zoomdata("zoomdata", "admin"), "not a valid http"),
-        (Zoomdata("http://x", "admin", zoomdata_ca_certs=Path("ca.pem")), "is not https"),
+        (Zoomdata("http://x", "admin", zoomdata_ca_certs=Path("ca.pem")), "to be https"),
     ],
 )
-def test_settings_that_make_no_sense_are_wrong_usage(given: Zoomdata, said: str) -> None:
+def test_invalid_settings_are_wrong_usage(given: Zoomdata, said: str) -> None:
     """Before anything is sent."""
     with pytest.raises(WrongUsage, match=said):
         Api(given)
@@ -151,7 +151,7 @@ def test_without_a_password_nothing_is_sent(settings: Zoomdata, monkeypatch: pyt
 
 
 def test_a_password_from_a_file(settings: Zoomdata, tmp_path: Path) -> None:
-    """It goes before the variable."""
+    """It has precedence over the variable."""
     file = tmp_path / "password"
     file.write_text("wrong\n")
     with pytest.raises(ZoomdataUnauthenticated, match="does not accept user 'admin': Bad credentials"):
@@ -160,15 +160,16 @@ def test_a_password_from_a_file(settings: Zoomdata, tmp_path: Path) -> None:
     assert listed(replace(settings, zoomdata_password_file=file)) == []
 
 
-def test_refusals_are_sentences(there: StandIn, settings: Zoomdata) -> None:
-    """Who, what, why, and what it takes."""
+def test_errors_have_a_message(there: StandIn, settings: Zoomdata) -> None:
+    """The message has the user, the action, the reason, and what is required."""
     with pytest.raises(
-        ZoomdataForbids, match=r"does not let user 'looker' look: Access is denied\. It takes an admin"
+        ZoomdataForbids,
+        match=r"does not permit user 'looker' to look: Access is denied\. This requires an admin",
     ):
         listed(replace(settings, zoomdata_username="looker"))
     with Api(settings) as api:
         with pytest.raises(ZoomdataUnexpected, match="answers 404 to GET /api/nothing: Not Found"):
-            api.find().get("/nothing", "look")
+            api.discover().get("/nothing", "look")
         with pytest.raises(
             ZoomdataUnexpected, match=r'answers 400 .*: Bad request; body Unrecognized field "odd"'
         ):
@@ -188,15 +189,15 @@ def test_refusals_are_sentences(there: StandIn, settings: Zoomdata) -> None:
 )
 def test_the_reason_is_read_from_the_body_of_an_error(body: Any, reason: str) -> None:
     """{error, message, details, problems}."""
-    assert reason_in(Answer(400, body, is_json=True, location=None)) == reason
+    assert error_reason(Answer(400, body, is_json=True, location=None)) == reason
 
 
-def test_a_page_in_place_of_an_answer_is_told() -> None:
-    """A proxy's, after the context was found."""
-    assert reason_in(Answer(502, None, is_json=False, location=None)) == "it is no JSON"
+def test_a_page_instead_of_json_is_an_error() -> None:
+    """The page of a proxy, after the context was found."""
+    assert error_reason(Answer(502, None, is_json=False, location=None)) == "the answer is not JSON"
 
 
-def test_nobody_there_is_told(settings: Zoomdata) -> None:
+def test_no_answer(settings: Zoomdata) -> None:
     """Refused connections and unknown hosts."""
     with serving(always(200, b"")) as server:
         gone = address(server)
@@ -207,7 +208,7 @@ def test_nobody_there_is_told(settings: Zoomdata) -> None:
 
 
 def test_its_certificate_is_verified(there: StandIn, tmp_path: Path) -> None:
-    """By the CA that is given for Zoomdata; a file that is none is named with its option."""
+    """With the CA given for Zoomdata; the error for a missing file names the option."""
     ca = trustme.CA()
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     ca.issue_cert("localhost").configure_cert(context)
@@ -224,23 +225,23 @@ def test_its_certificate_is_verified(there: StandIn, tmp_path: Path) -> None:
 
 
 def test_all_pages_of_a_list_are_read(there: StandIn, settings: Zoomdata) -> None:
-    """However few Zoomdata gives at once, and however the token of the next is called."""
+    """Whatever the size of a page."""
     there.sources = {str(number): {"id": str(number), "name": f"s{number}"} for number in range(7)}
     with Api(settings) as api:
-        assert len(api.find().listed("/sources", "look", maxResults=200)) == 7
-    assert [it.question.get("pageToken") for it in there.asked[-4:]] == [None, ["2"], ["4"], ["6"]]
+        assert len(api.discover().get_list("/sources", "look", maxResults=200)) == 7
+    assert [it.params.get("pageToken") for it in there.requests[-4:]] == [None, ["2"], ["4"], ["6"]]
 
 
-def test_a_list_that_is_not_wrapped_is_one_too() -> None:
+def test_a_list_without_a_wrapper() -> None:
     """As older versions answer."""
     with serving(always(200, b'["a","b"]')) as server, Api(Zoomdata(address(server), "admin")) as api:
-        assert api.find().listed("/x", "look") == ["a", "b"]
+        assert api.discover().get_list("/x", "look") == ["a", "b"]
 
 
 def test_a_dry_run_sends_nothing_that_changes_anything(there: StandIn, settings: Zoomdata) -> None:
-    """What would be sent is kept, with an id that stands for one to come."""
+    """Requests are recorded, with a placeholder for ids."""
     with Api(settings, dry=True) as api:
-        made = api.find().change("POST", "/connections", {"name": "x"}, "try")
+        made = api.discover().change("POST", "/connections", {"name": "x"}, "try")
         assert made.body == {"id": "ID GIVEN BY ZOOMDATA"}
         assert [(it.method, it.path) for it in api.planned] == [("POST", "/api/connections")]
     assert there.changed() == []

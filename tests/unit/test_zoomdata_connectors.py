@@ -1,4 +1,4 @@
-"""Zoomdata's connectors: which one is for a server, what goes into its parameters, and what is not shown."""
+"""Zoomdata's connectors: choosing one by version, filling in parameters, masking secrets."""
 
 from typing import Any
 
@@ -9,20 +9,20 @@ from indexer.zoomdata.connectors import (
     MASK,
     Access,
     Connector,
-    choose,
-    connectors,
-    doubt,
-    fill,
-    masked,
+    best_connector,
+    elasticsearch_connectors,
+    fill_parameters,
+    mask_secrets,
+    version_note,
 )
 from tests.support.zoomdata_stand_in import PARAMETERS, TYPES, connector
 
 ACCESS = Access("https://es:9200", "log-cluster", "zoomdata", "s3cret")
-SEVEN, EIGHT = connectors(TYPES)
+SEVEN, EIGHT = elasticsearch_connectors(TYPES)
 
 
 def with_parameters(*parameters: dict[str, Any]) -> Connector:
-    (made,) = connectors([connector("8.0", "8.1", "8.17", parameters=list(parameters))])
+    (made,) = elasticsearch_connectors([connector("8.0", "8.1", "8.17", parameters=list(parameters))])
     return made
 
 
@@ -31,18 +31,18 @@ def parameter(key: str, label: str = "", *, required: bool = True) -> dict[str, 
 
 
 def values(chosen: Connector, **given: str) -> dict[str, Any]:
-    return {it["key"]: it["value"] for it in fill(chosen, ACCESS, given)[0]}
+    return {it["key"]: it["value"] for it in fill_parameters(chosen, ACCESS, given)[0]}
 
 
 def test_a_connector_is_known_by_its_name_or_its_storage_type() -> None:
-    """Others are none of ours."""
+    """Connectors of other products are ignored."""
     told = [
         {"id": 1, "name": "Elasticsearch 8", "subStorageType": "X"},
         {"id": 2, "name": "Search", "subStorageType": "ELASTIC_SEARCH_7_0"},
         {"id": 3, "name": "Elastic Search", "subStorageType": "Y"},
         {"id": 4, "name": "OpenSearch", "subStorageType": "OPENSEARCH"},
     ]
-    assert [it.id for it in connectors(told)] == ["1", "2", "3"]
+    assert [it.id for it in elasticsearch_connectors(told)] == ["1", "2", "3"]
 
 
 @pytest.mark.parametrize(
@@ -63,36 +63,36 @@ def test_the_connector_is_chosen_by_the_servers_version(
     expected: Connector | None,
     doubtful: bool | None,  # noqa: FBT001
 ) -> None:
-    """One whose range holds the server; else the next best, with a doubt; never one for later servers only."""
-    chosen = choose([EIGHT, SEVEN], server)
+    """One that supports the version, else the next best with a note; never one for later versions only."""
+    chosen = best_connector([EIGHT, SEVEN], server)
     assert chosen == expected
     if chosen is not None:
-        assert bool(doubt(chosen, server)) is doubtful
+        assert bool(version_note(chosen, server)) is doubtful
 
 
-def test_where_only_the_connector_of_an_earlier_version_is_enabled_it_is_doubted() -> None:
-    """For 8.x the one for 7.x may do; nobody promises it."""
-    assert choose([SEVEN], (8, 3, 0)) == SEVEN
-    assert "nobody promises" in str(doubt(SEVEN, (8, 3, 0)))
-    assert choose([EIGHT], (7, 17, 0)) is None
+def test_a_connector_of_an_earlier_version_has_a_note() -> None:
+    """For 8.x the one for 7.x may work, with a note."""
+    assert best_connector([SEVEN], (8, 3, 0)) == SEVEN
+    assert "is not supported" in str(version_note(SEVEN, (8, 3, 0)))
+    assert best_connector([EIGHT], (7, 17, 0)) is None
 
 
-def test_without_a_range_the_name_tells_the_version_and_a_doubt_remains() -> None:
-    """The fields are in the description of the interface; whether they are filled is not known."""
-    seven, eight = connectors(
+def test_without_a_range_the_version_is_that_of_the_name_with_a_note() -> None:
+    """The API description has the range, but it may be missing in answers."""
+    seven, eight = elasticsearch_connectors(
         [{"id": "a", "name": "Elasticsearch 7.0"}, {"id": "b", "name": "x", "subStorageType": "ELASTIC_8_0"}]
     )
-    assert choose([seven, eight], (7, 17, 28)) == seven
-    assert choose([seven, eight], (8, 3, 0)) == eight
-    assert "documented are 7.0 to 7.17 and 8.1 to 8.17" in str(doubt(seven, (7, 17, 28)))
+    assert best_connector([seven, eight], (7, 17, 28)) == seven
+    assert best_connector([seven, eight], (8, 3, 0)) == eight
+    assert "documented: 7.0 to 7.17 and 8.1 to 8.17" in str(version_note(seven, (7, 17, 28)))
 
 
 def test_a_range_may_end_in_anything() -> None:
-    """8.x is all of 8; what is no version at all is none."""
-    (it,) = connectors([connector("8.0", "8.0", "8.x")])
-    assert it.holds((8, 19, 16))
-    (it,) = connectors([connector("8.0", "any", "")])
-    assert (it.oldest, it.newest, it.holds((8, 19, 16))) == (None, None, False)
+    """8.x is all of 8; anything else is no range."""
+    (it,) = elasticsearch_connectors([connector("8.0", "8.0", "8.x")])
+    assert it.supports((8, 19, 16))
+    (it,) = elasticsearch_connectors([connector("8.0", "any", "")])
+    assert (it.oldest, it.newest, it.supports((8, 19, 16))) == (None, None, False)
 
 
 def test_parameters_are_known_by_their_keys_and_labels() -> None:
@@ -113,8 +113,8 @@ def test_parameters_are_known_by_their_keys_and_labels() -> None:
 
 
 def test_each_parameter_is_sent_as_the_interface_wants_it() -> None:
-    """Key, value, and that it is no system's secret."""
-    filled, missing = fill(with_parameters(parameter("URL")), ACCESS, {})
+    """Key, value and systemAccess."""
+    filled, missing = fill_parameters(with_parameters(parameter("URL")), ACCESS, {})
     assert filled == [{"key": "URL", "value": "https://es:9200", "systemAccess": False}]
     assert missing == []
 
@@ -123,34 +123,34 @@ def test_each_parameter_is_sent_as_the_interface_wants_it() -> None:
     "key",
     ["PROXY_PASSWORD", "TRUSTSTORE_PASSWORD", "AWS_USER", "SSH_USER", "MAGIC", "KEYSTORE_URL", "SNIFF_NODES"],
 )
-def test_what_is_not_sure_is_not_guessed(key: str) -> None:
-    """A required parameter that is none of ours is told as missing."""
-    filled, missing = fill(with_parameters(parameter(key, "Something")), ACCESS, {})
+def test_unknown_parameters_are_not_filled_in(key: str) -> None:
+    """A required parameter of unknown meaning is reported as missing."""
+    filled, missing = fill_parameters(with_parameters(parameter(key, "Something")), ACCESS, {})
     assert filled == []
     assert [str(it) for it in missing] == [f"{key} (Something)"]
 
 
-def test_of_two_that_mean_the_same_neither_is_guessed() -> None:
-    """Unless one is given by hand."""
+def test_ambiguous_parameters_are_not_filled_in() -> None:
+    """Unless one is given."""
     twice = with_parameters(parameter("MAIN_URL"), parameter("OTHER_URL", required=False))
-    assert fill(twice, ACCESS, {})[1][0].key == "MAIN_URL"
+    assert fill_parameters(twice, ACCESS, {})[1][0].key == "MAIN_URL"
     assert values(twice, MAIN_URL="https://x:1") == {"MAIN_URL": "https://x:1"}
 
 
-def test_what_is_given_goes_first_and_has_to_exist() -> None:
-    """A key that the connector has not is wrong usage, and the keys that it has are named."""
+def test_given_values_have_precedence_and_must_exist() -> None:
+    """An unknown key is wrong usage; the error lists the known keys."""
     chosen = with_parameters(*PARAMETERS)
     assert values(chosen, CLUSTER_NAME="other", AWS_REGION="eu")["CLUSTER_NAME"] == "other"
     with pytest.raises(WrongUsage, match=r"no parameter 'CLUSTER'.*ES_CONNECTION_STRING, CLUSTER_NAME"):
-        fill(chosen, ACCESS, {"CLUSTER": "x"})
+        fill_parameters(chosen, ACCESS, {"CLUSTER": "x"})
 
 
 def test_without_a_user_there_is_none() -> None:
     """An optional user stays empty, a required one is missing."""
     nobody = Access("http://es:9200", "c", None, None)
-    optional, _ = fill(with_parameters(*PARAMETERS), nobody, {})
+    optional, _ = fill_parameters(with_parameters(*PARAMETERS), nobody, {})
     assert {it["key"] for it in optional} == {"ES_CONNECTION_STRING", "CLUSTER_NAME"}
-    _, missing = fill(with_parameters(parameter("USER_NAME")), nobody, {})
+    _, missing = fill_parameters(with_parameters(parameter("USER_NAME")), nobody, {})
     assert [it.key for it in missing] == ["USER_NAME"]
 
 
@@ -159,19 +159,19 @@ def test_without_a_user_there_is_none() -> None:
     ["PASSWORD", "password", "PWD", "CLIENT_SECRET", "ACCESS_TOKEN", "API_KEY", "apikey", "PRIVATE_KEY"],
 )
 def test_secrets_are_masked(key: str) -> None:
-    """By the key of the parameter, wherever in a body it stands."""
-    shown = masked({"a": [{"allParameters": [{"key": key, "value": "s3cret"}]}]}, None)
+    """By the key of the parameter, at any depth of a body."""
+    shown = mask_secrets({"a": [{"allParameters": [{"key": key, "value": "s3cret"}]}]}, None)
     assert "s3cret" not in str(shown)
     assert shown["a"][0]["allParameters"][0]["value"] == MASK
 
 
 def test_the_password_is_masked_under_any_key_and_the_rest_is_shown() -> None:
-    """A connector may call it as it likes."""
+    """The key of the parameter may have any name."""
     body = {
         "allParameters": [{"key": "X", "value": "s3cret"}, {"key": "USER_NAME", "value": "zoomdata"}],
         "n": 1,
     }
-    shown = masked(body, "s3cret")
+    shown = mask_secrets(body, "s3cret")
     assert shown == {
         "allParameters": [{"key": "X", "value": MASK}, {"key": "USER_NAME", "value": "zoomdata"}],
         "n": 1,

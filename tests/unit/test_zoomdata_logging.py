@@ -1,4 +1,4 @@
-"""`indexer zoomdata logging`: what is logged is shown and switched; only what differs is sent, and what came of it is read."""
+"""`indexer zoomdata logging`: only types that differ are switched, and the result is read back."""
 
 from collections.abc import Iterator
 
@@ -8,7 +8,7 @@ from typer.testing import CliRunner, Result
 
 from indexer import cli
 from indexer.errors import WrongUsage
-from indexer.zoomdata.activities import properties, switches
+from indexer.zoomdata.activities import changes, properties
 from indexer.zoomdata.failures import NotSwitched, ZoomdataForbids
 from tests.support.zoomdata_stand_in import StandIn
 
@@ -17,7 +17,7 @@ NOW = {"ACCOUNT": True, "USER": True, "VIS_DATA": False, "RAW_DATA_EXPORT": Fals
 
 @pytest.fixture
 def there() -> StandIn:
-    """A Zoomdata that knows its supervisor, and an administrator of an account."""
+    """A Zoomdata with a supervisor and an administrator of an account."""
     made = StandIn()
     made.admit("supervisor", "s3cret", "supervisor")
     made.admit("admin", "s3cret")
@@ -35,7 +35,7 @@ def url(there: StandIn, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 
 
 def logging(*arguments: str) -> Result:
-    """The command; what it raises is raised."""
+    """Run the command, and raise its exceptions."""
     return CliRunner().invoke(cli.app, ["zoomdata", "logging", *arguments], catch_exceptions=False)
 
 
@@ -46,7 +46,7 @@ def types(*arguments: str) -> dict[str, tuple[bool, bool]]:
 
 
 def test_what_is_logged_is_shown(there: StandIn, url: str) -> None:
-    """Nothing is changed by looking."""
+    """Nothing is changed."""
     assert types() == {it: (value, False) for it, value in NOW.items()}
     assert "VIS_DATA" in logging().stdout
     assert there.changed() == []
@@ -68,7 +68,7 @@ def test_what_is_logged_is_shown(there: StandIn, url: str) -> None:
 def test_only_what_differs_is_switched(
     there: StandIn, url: str, arguments: list[str], changed: dict[str, bool]
 ) -> None:
-    """One request for each; the answer to the command is what Zoomdata says afterwards."""
+    """One request for each; the result is what Zoomdata returns afterwards."""
     assert types(*arguments) == {it: (value, it in changed) for it, value in (NOW | changed).items()}
     assert sorted(there.changed()) == sorted(f"PUT /system/activity/type/{it}" for it in changed)
     assert there.activities == NOW | changed
@@ -77,29 +77,31 @@ def test_only_what_differs_is_switched(
 @pytest.mark.parametrize(
     ("on", "off", "said"),
     [
-        (["NEW"], [], "knows no activity type NEW.*ACCOUNT, RAW_DATA_EXPORT"),
+        (["NEW"], [], "has no activity type NEW.*ACCOUNT, RAW_DATA_EXPORT"),
         ([], ["all", "NEW"], "NEW"),
-        (["USER"], ["USER"], "USER: both"),
-        (["all"], ["all"], "all: both"),
+        (["USER"], ["USER"], "given for USER"),
+        (["all"], ["all"], "given for all"),
     ],
 )
-def test_what_makes_no_sense_is_wrong_usage(on: list[str], off: list[str], said: str) -> None:
+def test_contradictions_and_unknown_types_are_wrong_usage(on: list[str], off: list[str], said: str) -> None:
     """Before anything is switched."""
     with pytest.raises(WrongUsage, match=said):
-        switches(NOW, on, off)
+        changes(NOW, on, off)
 
 
 def test_an_administrator_of_an_account_is_no_supervisor(
     there: StandIn, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The sentence says who is."""
+    """The error names the required user."""
     monkeypatch.setenv("INDEXER_ZOOMDATA_USERNAME", "admin")
-    with pytest.raises(ZoomdataForbids, match=r"'admin' look at or change what is logged: .*user supervisor"):
+    with pytest.raises(
+        ZoomdataForbids, match=r"'admin' to read or change the logged activity types: .*user supervisor"
+    ):
         logging("--on", "all")
 
 
-def test_a_type_that_stays_as_it_is_is_told_with_the_line_to_type(there: StandIn, url: str) -> None:
-    """A success that was none."""
+def test_an_unchanged_type_is_an_error_with_the_line_for_the_properties(there: StandIn, url: str) -> None:
+    """Zoomdata accepts the request, but changes nothing."""
     there.stubborn = {"VIS_DATA"}
     with pytest.raises(
         NotSwitched, match=r"VIS_DATA is as before\. .*: activity\.VIS_DATA=true; then restart"
@@ -108,8 +110,8 @@ def test_a_type_that_stays_as_it_is_is_told_with_the_line_to_type(there: StandIn
     assert there.activities == NOW | {"RAW_DATA_EXPORT": True}
 
 
-def test_without_that_interface_the_lines_are_told(there: StandIn, url: str) -> None:
-    """Of an old version, or one to come."""
+def test_without_the_api_the_error_has_the_lines_for_the_properties(there: StandIn, url: str) -> None:
+    """An old or a future version."""
     there.activities = None
     with pytest.raises(NotSwitched, match=r"activity\.USER=true, activity\.VIS=false; then restart"):
         logging("--on", "USER", "--off", "VIS")
@@ -118,10 +120,10 @@ def test_without_that_interface_the_lines_are_told(there: StandIn, url: str) -> 
     assert properties({"A": True, "B": False}) == "activity.A=true, activity.B=false"
 
 
-def test_an_answer_of_another_form_is_not_guessed_at(there: StandIn, url: str) -> None:
-    """Neither shown nor acted upon."""
+def test_an_answer_of_unknown_form_is_an_error(there: StandIn, url: str) -> None:
+    """It is an error."""
     there.activities = {"content": []}  # type: ignore[dict-item]
-    with pytest.raises(NotSwitched, match="in a form that is not known"):
+    with pytest.raises(NotSwitched, match="has an unknown form"):
         logging("--on", "all")
     assert there.changed() == []
 

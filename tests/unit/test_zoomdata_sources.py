@@ -1,104 +1,104 @@
-"""Sources in Zoomdata: what they read, which fields they have and lack, and which of them are ours."""
+"""Sources in Zoomdata: data entity, existing and missing fields, and the marker."""
 
 from typing import Any
 
 import pytest
 
 from indexer.zoomdata.sources import (
-    Wanted,
-    beyond,
+    SourceSpec,
+    connection_and_entity,
     connection_name,
-    entity,
-    is_ours,
-    lacking,
-    mark,
-    native,
-    original,
-    reads,
-    source,
+    data_entity,
+    extra_fields,
+    is_managed,
+    marker,
+    missing_fields,
+    native_field,
+    original_name,
+    source_body,
     time_field,
     with_time_bar,
 )
 from tests.support.zoomdata_stand_in import as_described
 
-ALL = Wanted("logs", "logs")
-VIS = Wanted("logs.vis", "logs", "VIS", frozenset({"eventDate", "user", "timeline.A"}))
+ALL = SourceSpec("logs", "logs")
+VIS = SourceSpec("logs.vis", "logs", "VIS", frozenset({"eventDate", "user", "timeline.A"}))
 DESCRIBED = [as_described(name) for name in ("eventDate", "user", "ip", "timeline", "user.raw", "type")]
 
 
 def held(*names: str, **more: Any) -> list[dict[str, Any]]:
-    return [native(as_described(name), "e") | more for name in names]
+    return [native_field(as_described(name), "e") | more for name in names]
 
 
 def test_a_source_reads_the_alias_or_the_view_that_zoomdata_lists() -> None:
-    """Before it can be known what it lists, the alias is taken."""
+    """Before the connection exists, the alias or view is assumed to be listed."""
     for listed in (["x", "logs", "logs.vis"], None):
-        for wanted in (ALL, VIS):
-            reading = entity("c1", wanted, listed)
-            assert reading is not None
-            assert reading["index"] == {"connectionId": "c1", "collections": [wanted.name]}
-            assert reading["type"] == "INDEX"
+        for spec in (ALL, VIS):
+            entity = data_entity("c1", spec, listed)
+            assert entity is not None
+            assert entity["index"] == {"connectionId": "c1", "collections": [spec.name]}
+            assert entity["type"] == "INDEX"
 
 
 def test_without_aliases_everything_is_read_by_a_pattern_and_a_view_cannot_be() -> None:
-    """The pattern leaves out rejected lines; a filter cannot be had by a pattern."""
+    """The pattern excludes rejected lines; a pattern cannot replace a view."""
     listed = ["logs-000001", "logs-rejected"]
-    reading = entity("c1", ALL, listed)
-    assert reading is not None
-    assert reading["index"] == {"connectionId": "c1", "patternType": "NATIVE", "pattern": "logs-0*"}
-    assert entity("c1", VIS, listed) is None
-    assert entity("c1", ALL, ["logs-rejected", "other-000001"]) is None
+    entity = data_entity("c1", ALL, listed)
+    assert entity is not None
+    assert entity["index"] == {"connectionId": "c1", "patternType": "NATIVE", "pattern": "logs-0*"}
+    assert data_entity("c1", VIS, listed) is None
+    assert data_entity("c1", ALL, ["logs-rejected", "other-000001"]) is None
 
 
-def test_a_source_over_everything_leaves_the_fields_to_zoomdata() -> None:
-    """One over a view has its own fields alone: also sub-fields and the object that a field is in."""
-    reading = {"id": "entries"}
-    assert "nativeFields" not in source(ALL, reading, DESCRIBED)["storage"]["dataEntities"][0]
-    body = source(VIS, reading, DESCRIBED)
+def test_a_source_over_the_alias_leaves_the_fields_to_zoomdata() -> None:
+    """A source over a view has the fields of its type, with their sub-fields and parent objects."""
+    entity = {"id": "entries"}
+    assert "nativeFields" not in source_body(ALL, entity, DESCRIBED)["storage"]["dataEntities"][0]
+    body = source_body(VIS, entity, DESCRIBED)
     fields = body["storage"]["dataEntities"][0]["nativeFields"]
-    assert [original(it) for it in fields] == ["eventDate", "user", "timeline", "user.raw"]
+    assert [original_name(it) for it in fields] == ["eventDate", "user", "timeline", "user.raw"]
     assert {it["origin"]["nativeOrigin"]["dataEntityId"] for it in fields} == {"entries"}
     assert (body["name"], body["storage"]["joins"]) == ("logs.vis", [])
     assert "entries of type VIS" in body["description"]
 
 
 def test_a_field_is_known_by_its_name_in_elasticsearch() -> None:
-    """Zoomdata may call it otherwise."""
+    """Zoomdata's own name may differ."""
     told = as_described("eventDate")
     assert told["name"] == "eventdate"
-    assert original(told) == original(native(told, "e")) == "eventDate"
-    assert original({"name": "plain"}) == "plain"
-    assert time_field([*held("user"), native(told, "e")]) == "eventdate"
+    assert original_name(told) == original_name(native_field(told, "e")) == "eventDate"
+    assert original_name({"name": "plain"}) == "plain"
+    assert time_field([*held("user"), native_field(told, "e")]) == "eventdate"
     assert time_field(held("user")) is None
 
 
-def test_only_fields_that_have_appeared_since_are_lacking() -> None:
-    """Those of the type, if the source is for one."""
-    assert [original(it) for it in lacking(ALL, DESCRIBED, held("eventDate", "user"))] == [
+def test_only_new_fields_are_missing() -> None:
+    """For a source of a type, only fields of the type."""
+    assert [original_name(it) for it in missing_fields(ALL, DESCRIBED, held("eventDate", "user"))] == [
         "ip",
         "timeline",
         "user.raw",
         "type",
     ]
-    assert [original(it) for it in lacking(VIS, DESCRIBED, held("eventDate", "user.raw"))] == [
+    assert [original_name(it) for it in missing_fields(VIS, DESCRIBED, held("eventDate", "user.raw"))] == [
         "user",
         "timeline",
     ]
-    assert lacking(VIS, DESCRIBED, held("eventDate", "user", "timeline", "user.raw")) == []
+    assert missing_fields(VIS, DESCRIBED, held("eventDate", "user", "timeline", "user.raw")) == []
 
 
-def test_fields_that_a_type_has_not_are_told() -> None:
-    """Unless they are hidden, or made in Zoomdata itself."""
+def test_fields_that_a_type_lacks_are_reported() -> None:
+    """Except fields that are hidden or derived in Zoomdata."""
     derived = held("mine")[0] | {"origin": {"type": "DERIVED"}}
-    assert beyond(VIS, [*held("user", "ip", "type"), *held("secret", visible=False), derived]) == [
+    assert extra_fields(VIS, [*held("user", "ip", "type"), *held("secret", visible=False), derived]) == [
         "ip",
         "type",
     ]
-    assert beyond(ALL, held("ip")) == []
+    assert extra_fields(ALL, held("ip")) == []
 
 
 def test_the_time_bar_is_set_once() -> None:
-    """What else is set stays; a span that people chose stays too."""
+    """Other settings and a range chosen by people are kept."""
     fresh = with_time_bar({"x": 1, "timebar": {"enabled": False, "player": {"a": 1}}}, "eventdate")
     assert fresh == {
         "x": 1,
@@ -117,18 +117,21 @@ def test_the_time_bar_is_set_once() -> None:
 
 
 @pytest.mark.parametrize("other", ["logs2", "log", "logs.vis", "my-logs"])
-def test_the_mark_of_another_alias_is_not_ours(other: str) -> None:
-    """Two installations in one Zoomdata leave each other alone."""
-    assert is_ours({"description": ALL.description}, "logs")
-    assert is_ours({"description": f"somebody wrote more. {mark('logs')}"}, "logs")
-    assert not is_ours({"description": Wanted(other, other).description}, "logs")
-    assert not is_ours({"description": None}, "logs")
+def test_the_marker_of_another_alias_is_ignored(other: str) -> None:
+    """Two installations in one Zoomdata are independent."""
+    assert is_managed({"description": ALL.description}, "logs")
+    assert is_managed({"description": f"somebody wrote more. {marker('logs')}"}, "logs")
+    assert not is_managed({"description": SourceSpec(other, other).description}, "logs")
+    assert not is_managed({"description": None}, "logs")
     assert connection_name(other) != connection_name("logs")
 
 
-def test_a_source_tells_through_which_connection_it_reads() -> None:
-    """In the form of an index, or of another entity; none if it is not said."""
-    body = source(ALL, entity("c1", ALL, None) or {}, [])
-    assert reads(body) == ("c1", "entries")
-    assert reads({"storage": {"dataEntities": [{"id": "x", "connectionId": "c2"}]}}) == ("c2", "x")
-    assert reads({}) == (None, "entries")
+def test_the_connection_of_a_source() -> None:
+    """For an index and for other entities; None if it is unknown."""
+    body = source_body(ALL, data_entity("c1", ALL, None) or {}, [])
+    assert connection_and_entity(body) == ("c1", "entries")
+    assert connection_and_entity({"storage": {"dataEntities": [{"id": "x", "connectionId": "c2"}]}}) == (
+        "c2",
+        "x",
+    )
+    assert connection_and_entity({}) == (None, "entries")

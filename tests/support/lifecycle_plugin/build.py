@@ -8,7 +8,7 @@ import subprocess
 import zipfile
 from pathlib import Path
 
-from indexer.demo.embedded import FAST_START, Embedded
+from indexer.demo.embedded import FAST_START, Embedded, Java
 from indexer.demo.installation import Installation, cached, check, fetch, prepare
 from indexer.errors import EmbeddedFailed
 
@@ -30,7 +30,7 @@ def managed(version: str, parent: Path | None = None) -> Embedded:
         parent=parent,
         plugins=[build(version)],
         settings={"indices.lifecycle.poll_interval": "1s"},
-        jvm_options=(*FAST_START, *calendar),
+        java=Java(flags=(*FAST_START, *calendar)),
     )
 
 

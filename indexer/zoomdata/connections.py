@@ -1,0 +1,89 @@
+"""The connection to Elasticsearch in Zoomdata: its connector, its body, validating and saving it."""
+
+from collections.abc import Mapping
+
+from indexer.elastic.server import Server
+from indexer.zoomdata import sources
+from indexer.zoomdata.api import PLACEHOLDER_ID, Api
+from indexer.zoomdata.connectors import (
+    Access,
+    Connector,
+    Json,
+    best_connector,
+    elasticsearch_connectors,
+    fill_parameters,
+)
+from indexer.zoomdata.failures import (
+    ConnectorNotEnabled,
+    ElasticsearchTooOld,
+    NotConnected,
+    ParametersMissing,
+)
+
+ACTION = "read or change connections"
+
+
+def find_connection(api: Api, name: str) -> str | None:
+    """The id of the connection of this name."""
+    # Whether `name=` matches exact names only is not documented.
+    found = api.get_list("/connections", ACTION, name=name)
+    return next((str(it["id"]) for it in found if it.get("name") == name), None)
+
+
+def choose_connector(api: Api, server: Server) -> Connector:
+    """The enabled connector for this Elasticsearch. Raises ConnectorNotEnabled, ElasticsearchTooOld."""
+    enabled = elasticsearch_connectors(api.get_list("/connection/types", ACTION, enabled="true"))
+    if not enabled:
+        disabled = elasticsearch_connectors(api.get_list("/connection/types", ACTION))
+        raise ConnectorNotEnabled(url=api.url, available=", ".join(it.name for it in disabled) or "none")
+    chosen = best_connector(enabled, server.version)
+    if chosen is None:
+        raise ElasticsearchTooOld(url=api.url, server=server, available="; ".join(map(str, enabled)))
+    return chosen
+
+
+def connection_body(connector: Connector, access: Access, given: Mapping[str, str], alias: str) -> Json:
+    """The body of the connection; `given` are parameters by key. Raises ParametersMissing, WrongUsage."""
+    parameters, missing = fill_parameters(connector, access, given)
+    if missing:
+        raise ParametersMissing(connector=connector.name, missing=", ".join(map(str, missing)))
+    return {
+        "name": sources.connection_name(alias),
+        "type": "EDC2",
+        "connectionTypeId": connector.id,
+        "subStorageType": connector.storage,
+        "allParameters": parameters,
+    }
+
+
+def save(api: Api, body: Json, access: Access, notes: list[str]) -> tuple[str, str]:
+    """Validate, then create or update the connection: its id, and `created`, `updated` or `planned`. Raises NotConnected."""
+    found = find_connection(api, body["name"])
+    if api.dry:
+        api.change("POST", "/connections/validate", body, ACTION)
+    else:
+        _validate(api, body, access, notes)
+    if found is None:
+        created = api.change("POST", "/connections", body, ACTION).body
+        return str(created["id"]), "planned" if api.dry else "created"
+    api.change("PUT", f"/connections/{found}", body, ACTION)
+    return found, "planned" if api.dry else "updated"
+
+
+def _validate(api: Api, body: Json, access: Access, notes: list[str]) -> None:
+    answer = api.query("/connections/validate", body, ACTION) or {}
+    message = str(answer.get("message") or answer.get("warning") or "").strip().rstrip(".")
+    if access.password:
+        message = message.replace(access.password, "…")
+    if not answer.get("connected"):
+        user = f"user {access.user!r}" if access.user else "no user"
+        raise NotConnected(address=access.address, user=user, reason=message or "no reason given")
+    if answer.get("warning"):
+        notes.append(f"Zoomdata warns about the connection: {message}")
+
+
+def visible_names(api: Api, connection_id: str) -> list[str] | None:
+    """The aliases and indices that Zoomdata lists; None if the connection is only planned."""
+    if connection_id == PLACEHOLDER_ID:
+        return None
+    return [str(it.get("name")) for it in api.get_list(f"/connections/{connection_id}/objects", ACTION)]
