@@ -12,7 +12,7 @@ import pytest
 import structlog.testing
 
 from indexer import monitoring
-from indexer.reading import tail
+from indexer.reading import registry
 from tests.support.lab import LOG, Lab, joined, numbered
 
 READ: dict[str, Callable[[bytes], bytes]] = {
@@ -75,7 +75,7 @@ def test_archives_are_known_by_their_first_bytes(lab: Lab) -> None:
 
 def test_the_follower_says_once_what_it_cannot_read(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     """Though it is tried again and again; what is put in its place, it reads."""
-    monkeypatch.setattr(tail, "RETRIED", 0.05)
+    monkeypatch.setattr(registry, "RETRIED", 0.05)
     unreadable = lay(lab)
     torn = lab.log(gzip.compress(lines_of(len(READ) + 1)) + b"no archive\n", f"{LOG}.11.gz")
     unreadable[str(torn)] = "not a sound gzip archive"

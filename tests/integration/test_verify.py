@@ -495,7 +495,7 @@ def test_a_person_reads_numbers_and_places_and_what_to_type(good: Lab) -> None:
     assert done.returncode == 1
     assert f"{good.logs / LOG}:{offset(LINES[3])}" in done.stdout
     assert done.stderr == (
-        f"To index what is missing, with the same options: indexer verify --repair {good.logs}\n"
+        f"To index the missing lines, with the same options: indexer verify --repair {good.logs}\n"
     )
 
 

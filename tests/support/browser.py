@@ -66,11 +66,6 @@ class Page:
         assert "exceptionDetails" not in answer, answer["exceptionDetails"]
         return answer["result"].get("value")
 
-    def screenshot(self) -> bytes:
-        """The whole page as PNG."""
-        answer = self._send("Page.captureScreenshot", captureBeyondViewport=True, format="png")
-        return base64.b64decode(answer["data"])
-
     def pdf(self) -> bytes:
         """The page printed on A4, as PDF."""
         size = {"paperWidth": 8.27, "paperHeight": 11.69}

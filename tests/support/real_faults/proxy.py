@@ -87,12 +87,6 @@ class Proxy:
         """Its address."""
         return f"http://{LOOPBACK}:{self._server.server_port}"
 
-    @property
-    def bulks(self) -> int:
-        """The number of bulk requests."""
-        with self._lock:
-            return sum(request.bulk for request in self.requests)
-
     def plan(self, *actions: Action) -> None:
         """Set the actions for the next bulk requests, one each."""
         with self._lock:
