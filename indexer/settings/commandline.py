@@ -7,6 +7,8 @@ from dataclasses import fields, is_dataclass
 from enum import StrEnum
 from typing import Any, TypeVar, get_type_hints
 
+import typer
+
 from indexer.settings.environment import PREFIX
 
 R = TypeVar("R")
@@ -26,6 +28,11 @@ class Panel(StrEnum):
     INDEX = "Index"
     LIFECYCLE = "Lifecycle"
     MONITORING = "Monitoring"
+
+
+def option(metavar: str, help: str, panel: Panel | None = None, **more: Any) -> Any:  # noqa: A002 - typer's word
+    """An option with a value, in a panel of `--help`."""
+    return typer.Option(metavar=metavar, help=help, rich_help_panel=panel, **more)
 
 
 def options(command: Callable[..., R]) -> Callable[..., R]:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from indexer.settings.commandline import Panel
+from indexer.settings.commandline import Panel, option
 from indexer.settings.environment import secret, source
 
 DEFAULT_URL = "http://localhost:9200"
@@ -39,106 +39,62 @@ class Connection:
 
     elasticsearch_url: Annotated[
         list[str],
-        typer.Option(
-            metavar="URL",
-            help="Address of Elasticsearch, with its path if it has one. Repeat the option for several nodes.",
+        option(
+            "URL",
+            "Address of Elasticsearch, with its path if it has one. Repeat the option for several nodes.",
         ),
     ] = field(default_factory=lambda: [DEFAULT_URL], repr=False)  # it may contain a password
     username: Annotated[
         str | None,
-        typer.Option(
-            metavar="NAME",
-            rich_help_panel=Panel.AUTHENTICATION,
-            help="User name. The password comes from INDEXER_PASSWORD or a file.",
+        option(
+            "NAME", "User name. The password comes from INDEXER_PASSWORD or a file.", Panel.AUTHENTICATION
         ),
     ] = None
     password_file: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="PATH", rich_help_panel=Panel.AUTHENTICATION, help="File that contains the password."
-        ),
+        Path | None, option("PATH", "File that contains the password.", Panel.AUTHENTICATION)
     ] = None
     api_key_file: Annotated[
         Path | None,
-        typer.Option(
-            metavar="PATH",
-            rich_help_panel=Panel.AUTHENTICATION,
-            help="File that contains an API key, instead of INDEXER_API_KEY.",
-        ),
+        option("PATH", "File that contains an API key, instead of INDEXER_API_KEY.", Panel.AUTHENTICATION),
     ] = None
     bearer_token_file: Annotated[
         Path | None,
-        typer.Option(
-            metavar="PATH",
-            rich_help_panel=Panel.AUTHENTICATION,
-            help="File that contains a bearer token, instead of INDEXER_BEARER_TOKEN.",
+        option(
+            "PATH",
+            "File that contains a bearer token, instead of INDEXER_BEARER_TOKEN.",
+            Panel.AUTHENTICATION,
         ),
     ] = None
     cloud_id: Annotated[
-        str | None,
-        typer.Option(
-            metavar="ID",
-            rich_help_panel=Panel.ELASTICSEARCH,
-            help="Elastic Cloud ID, instead of an address.",
-        ),
+        str | None, option("ID", "Elastic Cloud ID, instead of an address.", Panel.ELASTICSEARCH)
     ] = None
     ca_certs: Annotated[
         Path | None,
-        typer.Option(
-            metavar="PATH",
-            rich_help_panel=Panel.TLS,
-            help="File that contains the CA certificates (PEM) to trust, and no others.",
-        ),
+        option("PATH", "File that contains the CA certificates (PEM) to trust, and no others.", Panel.TLS),
     ] = None
     ca_fingerprint: Annotated[
-        str | None,
-        typer.Option(
-            metavar="HEX",
-            rich_help_panel=Panel.TLS,
-            help="SHA-256 fingerprint of the CA certificate to trust.",
-        ),
+        str | None, option("HEX", "SHA-256 fingerprint of the CA certificate to trust.", Panel.TLS)
     ] = None
     client_cert: Annotated[
         Path | None,
-        typer.Option(
-            metavar="PATH",
-            rich_help_panel=Panel.TLS,
-            help="File that contains a client certificate (PEM), with or without its key.",
-        ),
+        option("PATH", "File that contains a client certificate (PEM), with or without its key.", Panel.TLS),
     ] = None
     client_key: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="PATH",
-            rich_help_panel=Panel.TLS,
-            help="File that contains the key of the client certificate (PEM).",
-        ),
+        Path | None, option("PATH", "File that contains the key of the client certificate (PEM).", Panel.TLS)
     ] = None
     client_key_password_file: Annotated[
         Path | None,
-        typer.Option(
-            metavar="PATH",
-            rich_help_panel=Panel.TLS,
-            help="File that contains the password of that key, instead of INDEXER_CLIENT_KEY_PASSWORD.",
+        option(
+            "PATH",
+            "File that contains the password of that key, instead of INDEXER_CLIENT_KEY_PASSWORD.",
+            Panel.TLS,
         ),
     ] = None
     request_timeout: Annotated[
-        float,
-        typer.Option(
-            metavar="SECONDS",
-            rich_help_panel=Panel.ELASTICSEARCH,
-            help="Request timeout, in seconds.",
-            min=0.1,
-        ),
+        float, option("SECONDS", "Request timeout, in seconds.", Panel.ELASTICSEARCH, min=0.1)
     ] = 60.0
     alias: Annotated[
-        str,
-        typer.Option(
-            metavar="NAME",
-            rich_help_panel=Panel.ELASTICSEARCH,
-            callback=_alias,
-            help="Alias that entries are written to.",
-        ),
+        str, option("NAME", "Alias that entries are written to.", Panel.ELASTICSEARCH, callback=_alias)
     ] = "zoomdata-activity"
 
     @property

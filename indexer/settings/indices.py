@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from indexer.settings.commandline import Panel
+from indexer.settings.commandline import Panel, option
 
 
 class Lifecycle(StrEnum):
@@ -55,29 +55,26 @@ class RolloverPolicy:
 
     rollover_size: Annotated[
         str,
-        typer.Option(
-            metavar="SIZE",
-            rich_help_panel=Panel.LIFECYCLE,
+        option(
+            "SIZE",
+            "Roll over when a primary shard of the write index reaches this size.",
+            Panel.LIFECYCLE,
             callback=_size,
-            help="Roll over when a primary shard of the write index reaches this size.",
         ),
     ] = "50gb"
     rollover_age: Annotated[
         str,
-        typer.Option(
-            metavar="DURATION",
-            rich_help_panel=Panel.LIFECYCLE,
-            callback=_age,
-            help="Roll over when the write index reaches this age.",
+        option(
+            "DURATION", "Roll over when the write index reaches this age.", Panel.LIFECYCLE, callback=_age
         ),
     ] = "30d"
     retain: Annotated[
         str,
-        typer.Option(
-            metavar="DURATION",
-            rich_help_panel=Panel.LIFECYCLE,
+        option(
+            "DURATION",
+            "How long to keep an index after it was rolled over, such as 365d, or 'forever'.",
+            Panel.LIFECYCLE,
             callback=_retention,
-            help="How long to keep an index after it was rolled over, such as 365d, or 'forever'.",
         ),
     ] = "365d"
 
@@ -93,39 +90,32 @@ class Indices(RolloverPolicy):
 
     warm_after: Annotated[
         str | None,
-        typer.Option(
-            metavar="DURATION",
-            rich_help_panel=Panel.LIFECYCLE,
-            callback=_age,
-            help="How long after its rollover to merge an index into one segment and lower its recovery priority, "
+        option(
+            "DURATION",
+            "How long after its rollover to merge an index into one segment and lower its recovery priority, "
             "such as 7d.",
+            Panel.LIFECYCLE,
+            callback=_age,
         ),
     ] = None
     lifecycle: Annotated[
         Lifecycle,
-        typer.Option(
-            metavar="auto|none",
-            rich_help_panel=Panel.LIFECYCLE,
-            help="auto: use the server's index lifecycle management, if it has it. none: do not use it.",
+        option(
+            "auto|none",
+            "auto: use the server's index lifecycle management, if it has it. none: do not use it.",
+            Panel.LIFECYCLE,
         ),
     ] = Lifecycle.AUTO
     shards: Annotated[
-        int,
-        typer.Option(
-            metavar="N",
-            rich_help_panel=Panel.INDEX,
-            help="Number of primary shards of an index.",
-            min=1,
-            max=1024,
-        ),
+        int, option("N", "Number of primary shards of an index.", Panel.INDEX, min=1, max=1024)
     ] = 1
     replicas: Annotated[
         int | None,
-        typer.Option(
-            metavar="N",
-            rich_help_panel=Panel.INDEX,
+        option(
+            "N",
+            "Number of replicas of each shard.",
+            Panel.INDEX,
             show_default="1 as soon as there are two nodes",
-            help="Number of replicas of each shard.",
             min=0,
             max=100,
         ),

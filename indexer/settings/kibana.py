@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from indexer.settings.commandline import Panel
+from indexer.settings.commandline import Panel, option
 
 
 def _space(value: str | None) -> str | None:
@@ -22,16 +22,10 @@ def _space(value: str | None) -> str | None:
 class Kibana:
     """The address of Kibana. Credentials and trusted certificates are those for Elasticsearch."""
 
-    kibana_url: Annotated[
-        str, typer.Option(metavar="URL", help="Address of Kibana, with its base path if it has one.")
-    ] = field(default="http://localhost:5601", repr=False)  # it may contain a password
+    kibana_url: Annotated[str, option("URL", "Address of Kibana, with its base path if it has one.")] = field(
+        default="http://localhost:5601", repr=False
+    )  # it may contain a password
     space: Annotated[
         str | None,
-        typer.Option(
-            metavar="ID",
-            rich_help_panel=Panel.KIBANA,
-            callback=_space,
-            show_default="the default space",
-            help="Kibana space.",
-        ),
+        option("ID", "Kibana space.", Panel.KIBANA, callback=_space, show_default="the default space"),
     ] = None

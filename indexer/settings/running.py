@@ -10,7 +10,7 @@ import platformdirs
 import typer
 
 from indexer.errors import StateUnusable
-from indexer.settings.commandline import Panel
+from indexer.settings.commandline import Panel, option
 
 MEBIBYTE = 1024 * 1024
 APPLICATION = "zoomdata-indexer"
@@ -37,10 +37,7 @@ class State:
     """Where the indexer keeps its state."""
 
     state_dir: Annotated[
-        Path,
-        typer.Option(
-            metavar="PATH", callback=_state_dir, help="Directory of the checkpoint and of rejected lines."
-        ),
+        Path, option("PATH", "Directory of the checkpoint and of rejected lines.", callback=_state_dir)
     ] = field(default_factory=_default_state_dir)
 
 
@@ -49,52 +46,33 @@ class Delivery:
     """How entries are read and sent. Sizes in bytes, times in seconds."""
 
     batch_bytes: Annotated[
-        int,
-        typer.Option(
-            metavar="BYTES",
-            rich_help_panel=Panel.DELIVERY,
-            help="Maximum size of a bulk request, in bytes.",
-            min=1,
-        ),
+        int, option("BYTES", "Maximum size of a bulk request, in bytes.", Panel.DELIVERY, min=1)
     ] = 5 * MEBIBYTE
     senders: Annotated[
-        int,
-        typer.Option(
-            metavar="N",
-            rich_help_panel=Panel.DELIVERY,
-            help="Number of concurrent bulk requests.",
-            min=1,
-            max=64,
-        ),
+        int, option("N", "Number of concurrent bulk requests.", Panel.DELIVERY, min=1, max=64)
     ] = 2
     max_line_bytes: Annotated[
         int,
-        typer.Option(
-            metavar="BYTES",
-            rich_help_panel=Panel.DELIVERY,
-            help="Maximum length of a line, in bytes. A longer line is rejected and kept in a file of the state directory. "
+        option(
+            "BYTES",
+            "Maximum length of a line, in bytes. A longer line is rejected and kept in a file of the state directory. "
             "The default fits a memory limit of 256 MB; each additional byte takes seven.",
+            Panel.DELIVERY,
             min=1,
         ),
     ] = 10 * MEBIBYTE
     max_spool_bytes: Annotated[
         int,
-        typer.Option(
-            metavar="BYTES",
-            rich_help_panel=Panel.DELIVERY,
-            help="Maximum size of the rejected lines in the state directory, in bytes. Above it, a log waits at a line that is "
+        option(
+            "BYTES",
+            "Maximum size of the rejected lines in the state directory, in bytes. Above it, a log waits at a line that is "
             "longer than --max-line-bytes. The default fits a volume of 1 GiB.",
+            Panel.DELIVERY,
             min=0,
         ),
     ] = 512 * MEBIBYTE
     poll_interval: Annotated[
-        float,
-        typer.Option(
-            metavar="SECONDS",
-            rich_help_panel=Panel.DELIVERY,
-            help="Polling interval, in seconds.",
-            min=0.001,
-        ),
+        float, option("SECONDS", "Polling interval, in seconds.", Panel.DELIVERY, min=0.001)
     ] = 0.05
 
 
@@ -121,19 +99,15 @@ class Monitoring:
 
     monitoring_address: Annotated[
         str | None,
-        typer.Option(
-            metavar="HOST:PORT",
-            rich_help_panel=Panel.MONITORING,
-            callback=_address,
-            help="Serve /metrics, /healthz, /readyz and /status at this address. Port 0 selects a free port. --once ignores "
+        option(
+            "HOST:PORT",
+            "Serve /metrics, /healthz, /readyz and /status at this address. Port 0 selects a free port. --once ignores "
             "the environment variable.",
+            Panel.MONITORING,
+            callback=_address,
         ),
     ] = None
     log_level: Annotated[
         LogLevel,
-        typer.Option(
-            metavar="LEVEL",
-            rich_help_panel=Panel.MONITORING,
-            help="Minimum level of log messages: debug, info, warning or error.",
-        ),
+        option("LEVEL", "Minimum level of log messages: debug, info, warning or error.", Panel.MONITORING),
     ] = LogLevel.INFO

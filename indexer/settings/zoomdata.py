@@ -4,9 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
-from indexer.settings.commandline import Panel
+from indexer.settings.commandline import Panel, option
 from indexer.settings.environment import secret
 
 
@@ -16,33 +14,27 @@ class Zoomdata:
 
     zoomdata_url: Annotated[
         str,
-        typer.Option(
-            metavar="URL",
-            help="Address of Zoomdata. Its context path (/composer, /discovery) is detected if not given.",
+        option(
+            "URL", "Address of Zoomdata. Its context path (/composer, /discovery) is detected if not given."
         ),
     ] = field(default="http://localhost:8080", repr=False)  # it may contain a password
     zoomdata_username: Annotated[
         str | None,
-        typer.Option(
-            metavar="NAME",
-            rich_help_panel=Panel.ZOOMDATA,
-            help="Zoomdata user. The password comes from INDEXER_ZOOMDATA_PASSWORD or a file.",
+        option(
+            "NAME",
+            "Zoomdata user. The password comes from INDEXER_ZOOMDATA_PASSWORD or a file.",
+            Panel.ZOOMDATA,
         ),
     ] = None
     zoomdata_password_file: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="PATH",
-            rich_help_panel=Panel.ZOOMDATA,
-            help="File that contains the password of the Zoomdata user.",
-        ),
+        Path | None, option("PATH", "File that contains the password of the Zoomdata user.", Panel.ZOOMDATA)
     ] = None
     zoomdata_ca_certs: Annotated[
         Path | None,
-        typer.Option(
-            metavar="PATH",
-            rich_help_panel=Panel.ZOOMDATA,
-            help="File that contains the CA certificates (PEM) to trust for Zoomdata, and no others.",
+        option(
+            "PATH",
+            "File that contains the CA certificates (PEM) to trust for Zoomdata, and no others.",
+            Panel.ZOOMDATA,
         ),
     ] = None
 
@@ -58,29 +50,25 @@ class Reader:
 
     reader_url: Annotated[
         str | None,
-        typer.Option(
-            metavar="URL",
-            rich_help_panel=Panel.READER,
+        option(
+            "URL",
+            "Address of Elasticsearch as Zoomdata reaches it: scheme://host:port,host:port/path.",
+            Panel.READER,
             show_default="--elasticsearch-url",
-            help="Address of Elasticsearch as Zoomdata reaches it: scheme://host:port,host:port/path.",
         ),
     ] = None
     reader_username: Annotated[
         str | None,
-        typer.Option(
-            metavar="NAME",
-            rich_help_panel=Panel.READER,
-            help="Elasticsearch user that Zoomdata logs in as, with the role <alias>-zoomdata. The password comes from "
+        option(
+            "NAME",
+            "Elasticsearch user that Zoomdata logs in as, with the role <alias>-zoomdata. The password comes from "
             "INDEXER_READER_PASSWORD or a file.",
+            Panel.READER,
         ),
     ] = None
     reader_password_file: Annotated[
         Path | None,
-        typer.Option(
-            metavar="PATH",
-            rich_help_panel=Panel.READER,
-            help="File that contains the password of that Elasticsearch user.",
-        ),
+        option("PATH", "File that contains the password of that Elasticsearch user.", Panel.READER),
     ] = None
 
     @property
