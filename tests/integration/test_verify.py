@@ -66,9 +66,9 @@ def offset(line: bytes, lines: list[bytes] = LINES) -> int:
     return sum(len(before) + 1 for before in lines[: lines.index(line)])
 
 
-def identity(line: bytes, lines: list[bytes] = LINES, *, twin: int = 0) -> str:
+def identity(line: bytes, lines: list[bytes] = LINES, *, seed: int = 0) -> str:
     """A line's id, made the plain way."""
-    return f"{zlib.crc32(lines[0], twin):08x}{offset(line, lines):012x}{zlib.crc32(line):08x}"
+    return f"{zlib.crc32(lines[0], seed):08x}{offset(line, lines):012x}{zlib.crc32(line):08x}"
 
 
 def put(client: Elasticsearch, index: str, documents: dict[str, bytes]) -> None:

@@ -214,7 +214,7 @@ class Base:
     def _gave_way(self, index: str) -> bool:
         """It did so long ago: the grace period counts on it that nothing goes there any more.
 
-        It does so where a line is on its way twice: with two indexers, with one that was killed and started again, or with
+        It does so where a line is in flight twice: with two indexers, with one that was killed and started again, or with
         one that reads a line again. Who is alone with a line may still send it there, and requests be however late.
         """
         return self.stage.now > self.rolled_at.get(index, float("inf")) + SHUT

@@ -135,7 +135,7 @@ def checkpoint_before_delivery(patch: Patch) -> None:
 
 
 def acknowledgement_out_of_order(patch: Patch) -> None:
-    """A batch is acknowledged although an older one is still on its way."""
+    """A batch is acknowledged although an older one is still in flight."""
     original = Delivery.acknowledge
 
     def acknowledge(self: Delivery) -> None:

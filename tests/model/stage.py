@@ -42,7 +42,7 @@ class Actor:
         self.until: float | None = None
         """When it goes on by itself."""
         self.since = 0.0
-        """Since when it has been on its way to the index."""
+        """Since when it has been in flight to the index."""
         self.done = False
         self.failure: BaseException | None = None
         self._ready: Ready = _always
@@ -61,7 +61,7 @@ class Actor:
 
     @property
     def hastes(self) -> bool:
-        """It is on its way to the index."""
+        """It is in flight to the index."""
         return not self.done and self.at in HASTE
 
     def start(self) -> None:

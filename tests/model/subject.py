@@ -128,7 +128,7 @@ class Subject:
 
     @property
     def idle(self) -> bool:
-        """It waits for more to read, and nothing is on its way; or it is at its end."""
+        """It waits for more to read, and nothing is in flight; or it is at its end."""
         if not self.runs:
             return True
         if self.once or self._pipeline is None or self._tail is None or self._reader is None:

@@ -109,7 +109,7 @@ class Reader:
         self._patterns = [str(pattern) for pattern in patterns]
         self._limit = limit
         self._most = most
-        self._on_their_way: list[ReadBatch] = []
+        self._in_flight: list[ReadBatch] = []
         self._checkpoint: list[FileRecord] = []
         _readers.append(self)
         self.start([], once=once)
@@ -117,7 +117,7 @@ class Reader:
     def start(self, records: Sequence[FileRecord], *, once: bool) -> None:
         """Begin with a new Tail."""
         self._once = once
-        self._on_their_way = []
+        self._in_flight = []
         self._checkpoint = list(records)
         self.tail = Tail(
             self._patterns,
@@ -151,7 +151,7 @@ class Reader:
         """Read until there is nothing new, without a look at the directory."""
         while True:
             self.now += QUIET_EVERY  # all are looked at
-            self._on_their_way += self.tail.read()
+            self._in_flight += self.tail.read()
             if deliver:
                 self.arrive()
             if self.tail.idle:
@@ -170,22 +170,22 @@ class Reader:
         self.look()
 
     def arrive(self) -> None:
-        """All that is on its way is delivered."""
+        """All that is in flight is delivered."""
         self.lose_answers()
-        for run in self._on_their_way:
+        for run in self._in_flight:
             self.tail.acknowledge(run.position)
-        self._on_their_way = []
+        self._in_flight = []
 
     def lose_answers(self) -> None:
-        """All that is on its way arrives, and no one learns of it before the next start."""
-        for run in self._on_their_way:
+        """All that is in flight arrives, and no one learns of it before the next start."""
+        for run in self._in_flight:
             for pair in _pairs(run):
                 (self.again if pair in self.delivered else self.delivered)[pair] += 1
 
     @property
     def marks(self) -> list[AckPosition]:
-        """Of what is on its way."""
-        return [run.position for run in self._on_their_way]
+        """Of what is in flight."""
+        return [run.position for run in self._in_flight]
 
 
 def _pairs(run: ReadBatch) -> Iterator[tuple[str, bytes]]:

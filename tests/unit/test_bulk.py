@@ -155,7 +155,7 @@ def test_items_of_one_answer_each_have_their_own_verdict(lab: Lab) -> None:
         [busy, blocked],
         [blocked],
     ]
-    assert lab.faults == [Fault.CLUSTER_STATE] * 2, "the one that somebody has to mend is told"
+    assert lab.faults == [Fault.CLUSTER_STATE] * 2, "the fault that needs a fix is reported"
 
 
 # ---- requests that come to nothing

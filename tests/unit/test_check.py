@@ -66,7 +66,7 @@ def test_a_step_is_not_tried_once_what_it_needs_failed() -> None:
 
 
 def test_an_error_in_a_step_is_what_it_finds() -> None:
-    """With its sentence and its cure, after what was found before; a refusal means that nobody could look."""
+    """With its sentence and its hint, after what was found before; a refusal means that nobody could look."""
     steps = Steps()
     missing = NotInstalled(alias="{a}", url="http://es")
     refused = Refused(url="http://es", who="user 'u'", reason="r")

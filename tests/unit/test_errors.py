@@ -1,4 +1,4 @@
-"""The errors a user can meet: each has its sentence, its cure and its exit code."""
+"""The errors a user can meet: each has its sentence, its hint and its exit code."""
 
 import re
 import string

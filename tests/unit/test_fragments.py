@@ -38,7 +38,7 @@ def test_logs_with_the_same_first_line_do_not_share_fragments(
     for path in others:
         path.write_bytes(b'{"n":1}\n' + lines[path] + b"\n")
     reader.look(deliver=False)
-    runs += reader._on_their_way
+    runs += reader._in_flight
     assert spooled(local, runs) == len(lines)
     assert set(in_files(local).values()) == set(lines.values())
 
@@ -51,7 +51,7 @@ def test_a_rewritten_log_starts_its_line_again(log: Path, logs: Path, tmp_path: 
     runs = [run for _ in range(4) for run in reader.tail.read()]
     log.write_bytes(b'{"n":1}\n' + b"y" * (LONG + 1) + b"\n")
     reader.look(deliver=False)
-    assert spooled(local, runs + reader._on_their_way) == 1
+    assert spooled(local, runs + reader._in_flight) == 1
     assert set(in_files(local).values()) == {b"y" * (LONG + 1)}
 
 
@@ -66,5 +66,5 @@ def test_incomplete_lines_of_a_killed_run_are_removed(log: Path, logs: Path, tmp
     assert len(list((tmp_path / "rejected").glob("*.part"))) == 1
     local, reader = DeadLetterFiles(tmp_path), Reader(logs, limit=50)
     reader.look(deliver=False)
-    assert spooled(local, reader._on_their_way) == 1
+    assert spooled(local, reader._in_flight) == 1
     assert len(list((tmp_path / "rejected").iterdir())) == 2

@@ -168,7 +168,7 @@ class Histories(Followed):
 
     @rule(arrived=st.booleans(), once=st.booleans())
     def crash(self, *, arrived: bool, once: bool) -> None:
-        """Die; what was on its way has arrived or has not. The next run may be one that ends."""
+        """Die; what was in flight has arrived or has not. The next run may be one that ends."""
         if arrived:
             self.reader.lose_answers()
         self.reader.crash(once=False)

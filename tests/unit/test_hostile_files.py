@@ -61,7 +61,7 @@ def follow(*paths: Path, scope: Scope = files.DEFAULT_SCOPE, once: bool = False)
 def test_a_link_out_of_the_directory_is_told_and_not_followed(
     logs: Path, log: Path, secret: Path, planted: Callable[[Path, Path], None], *, once: bool
 ) -> None:
-    """Its target and the cure are named; the other logs are read."""
+    """Its target and the hint are named; the other logs are read."""
     planted(log, secret)
     append(logs / "other-activity.log", SECOND)
     reader = follow(logs, once=once)

@@ -26,7 +26,7 @@ HEAD = b'{"the":"same"}\n'
 EMPTY = gzip.compress(b"", mtime=0)
 
 
-# ---- twins
+# ---- equal files
 
 
 def reads_of_twins(logs: Path, count: int, monkeypatch: pytest.MonkeyPatch) -> int:

@@ -103,7 +103,7 @@ def test_what_is_shipped_keeps_all_promises(server: Server) -> None:
     ids=["no pipeline", "stored", "source", "nanoseconds", "runtime field", "flattened field"],
 )
 def test_what_an_admin_may_add_is_no_defect(made: EffectiveIndex) -> None:
-    """A default said aloud, or a field of their own."""
+    """A default set explicitly, or a field of their own."""
     assert violated(made, NEW) == []
 
 

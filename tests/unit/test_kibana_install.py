@@ -238,13 +238,13 @@ def test_no_such_space(url: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("setting", "cure"),
+    ("setting", "hint"),
     [("encryption_key", "xpack.encryptedSavedObjects.encryptionKey"), ("secure", "api_key.enabled")],
 )
-def test_alerting_not_ready(stand_in: StandIn, url: str, setting: str, cure: str) -> None:
+def test_alerting_not_ready(stand_in: StandIn, url: str, setting: str, hint: str) -> None:
     """If Kibana cannot run rules, the dashboards are installed and the error names the setting."""
     setattr(stand_in, setting, False)
-    with pytest.raises(AlertingNotReady, match=re.escape(cure)):
+    with pytest.raises(AlertingNotReady, match=re.escape(hint)):
         install(url, alerts=True)
     assert len(stand_in.objects) == len(ALL)
     assert stand_in.rules == {}

@@ -52,7 +52,7 @@ def of(progress: Progress) -> dict[str, LogProgress]:
 
 
 def test_progress_goes_from_nothing_to_all(world: World, told: list[Progress]) -> None:
-    """While a log is read its lag becomes less, what is delivered more, until nothing is behind or on its way."""
+    """While a log is read its lag becomes less, what is delivered more, until nothing is behind or in flight."""
     size = world.write("one", lines("a", 200)).stat().st_size
     follow(world, told, lambda: told[-1].totals.read == 200)
     seen = [of(progress).get("one-activity.log") for progress in told]
@@ -100,7 +100,7 @@ def test_a_copy_is_no_lag_once_it_is_compared(world: World, told: list[Progress]
 
 
 def test_a_cluster_that_takes_nothing_stops_no_heartbeat(world: World, told: list[Progress]) -> None:
-    """While a batch is tried again and again the lag is told, what is on its way, and since when."""
+    """While a batch is tried again and again the lag is told, what is in flight, and since when."""
     size = world.write("one", lines("a", 100)).stat().st_size
     world.step = faults.status(503)
     follow(world, told, lambda: len(world.heard.of("delivery_failed")) > 5)

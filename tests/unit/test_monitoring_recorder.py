@@ -94,7 +94,7 @@ def test_a_lag_goes_with_its_log_through_a_rename(numbers: MetricsRecorder, cloc
 
 
 def test_two_logs_of_one_path_are_one(numbers: MetricsRecorder, clock: Clock) -> None:
-    """What was truncated is still on its way beside what is there now: both lags count, under one name."""
+    """What was truncated is still in flight beside what is there now: both lags count, under one name."""
     numbers.heartbeat(progress(log("a.log", 0, 100)))
     clock.now += 7
     numbers.heartbeat(progress(log("a.log", 0, 100), log("a.log", 0, 20, inode=2)))
@@ -233,7 +233,7 @@ def test_a_main_loop_that_cannot_tell_how_far_it_is_is_alive(numbers: MetricsRec
 
 @pytest.mark.parametrize("fault", Fault)
 def test_a_fault_makes_it_unready(numbers: MetricsRecorder, clock: Clock, fault: Fault) -> None:
-    """What somebody has to mend does at once, what may pass by itself after a while; and neither once it is over."""
+    """What needs a fix does at once, what may pass by itself after a while; and neither once it is over."""
     numbers.delivery_failed(fault, "status 403: index read-only", 1.0)
     at_once = problems(numbers) == [Problem.DELIVERY]
     assert at_once == (fault in {Fault.CLUSTER_STATE, Fault.REFUSED, Fault.DISK})

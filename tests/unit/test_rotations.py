@@ -134,7 +134,7 @@ class Rotations(Followed):
 
     @rule(arrived=st.booleans())
     def crash(self, *, arrived: bool) -> None:
-        """Die; what was on its way has arrived or has not."""
+        """Die; what was in flight has arrived or has not."""
         if arrived:
             self.reader.lose_answers()
         self.reader.crash()

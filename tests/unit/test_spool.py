@@ -148,7 +148,7 @@ def test_a_log_that_waits_for_room_is_lag_and_is_named(
         for run in reader.tail.read():
             for fragment in run.fragments:
                 local.spool(fragment)
-            reader._on_their_way.append(run)
+            reader._in_flight.append(run)
             reader.arrive()
     assert reader.delivered == expected(FIRST)
     assert reader.told.finished == []

@@ -103,7 +103,7 @@ def test_with_once_a_log_and_its_archive_side_by_side_are_sent_once(logs: Path, 
 def test_an_archive_found_before_its_log_is_delivered_costs_no_more_than_itself(
     logs: Path, log: Path, *, once: bool
 ) -> None:
-    """What is on its way is not known to be delivered; the index has each line once nevertheless."""
+    """What is in flight is not known to be delivered; the index has each line once nevertheless."""
     append(rotated(log), FIRST)
     rotated(log).with_name(rotated(log).name + ".gz").write_bytes(gzip.compress(FIRST))
     reader = Reader(logs, once=once)

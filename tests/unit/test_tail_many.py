@@ -73,7 +73,7 @@ def test_logs_that_always_have_more_let_the_others_have_their_turn(
         for path in busy:
             append(path, lines(1000 + 10 * turn, 10, path.stem))
         few.now += 0.1
-        few._on_their_way += few.tail.read()
+        few._in_flight += few.tail.read()
         few.arrive()
         if turn % 10 == 0:
             few.tail.scan()
@@ -87,7 +87,7 @@ def test_logs_whose_turn_is_longest_ago_come_first(few: Reader, logs: Path) -> N
         grow(logs, turn)
         few.tail.scan()
         few.now += 0.1
-        few._on_their_way += few.tail.read()
+        few._in_flight += few.tail.read()
         few.arrive()
     late = [path.name for path in names(logs) if not set(expected(path.read_bytes())) & set(few.delivered)]
     assert late == []
@@ -101,7 +101,7 @@ def test_an_archive_has_its_turn_beside_logs_that_always_grow(few: Reader, logs:
         grow(logs, turn)
         few.tail.scan()
         few.now += 0.1
-        few._on_their_way += few.tail.read()
+        few._in_flight += few.tail.read()
         few.arrive()
     assert expected(kept) <= few.delivered
 
@@ -177,7 +177,7 @@ def test_a_log_that_is_deleted_while_it_is_not_open_is_told(few: Reader, logs: P
         path for path in names(logs) if path.stat().st_ino not in {key[1] for key in few.tail.registry.open}
     ]
     lost = append(closed[0], THIRD)
-    few._on_their_way = []
+    few._in_flight = []
     few.tail.scan()
     few.restart()
     few.tail._most = 1

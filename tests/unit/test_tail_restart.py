@@ -14,7 +14,7 @@ from tests.unit.conftest import Reader, append, expected, lines
 
 
 def die(reader: Reader, log: Path, *, answers_lost: bool) -> None:
-    """Deliver a part, and die with the rest on its way, which has arrived or not."""
+    """Deliver a part, and die with the rest in flight, which has arrived or not."""
     append(log, FIRST)
     reader.look()
     append(log, SECOND)
@@ -41,7 +41,7 @@ def test_what_was_on_its_way_comes_once_after_a_crash(
 def test_a_crash_and_a_rotation_together_lose_nothing(
     reader: Reader, log: Path, *, change: Callable[[Path], Path], answers_lost: bool
 ) -> None:
-    """What was on its way when the indexer died is found in the rotated file."""
+    """What was in flight when the indexer died is found in the rotated file."""
     die(reader, log, answers_lost=answers_lost)
     change(log)
     append(log, THIRD)
@@ -50,10 +50,10 @@ def test_a_crash_and_a_rotation_together_lose_nothing(
 
 
 @pytest.mark.parametrize("change", [rename, copy_truncate, lambda log: compress(rename(log))])
-def test_a_rotation_while_lines_are_on_their_way_loses_nothing(
+def test_a_rotation_while_lines_are_in_flight_loses_nothing(
     reader: Reader, log: Path, change: Callable[[Path], Path]
 ) -> None:
-    """What is on its way may be sent once more from the copy; what is appended is sent once."""
+    """What is in flight may be sent once more from the copy; what is appended is sent once."""
     append(log, FIRST)
     reader.look(deliver=False)
     append(log, SECOND)

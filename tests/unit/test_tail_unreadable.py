@@ -35,7 +35,7 @@ def test_a_file_that_cannot_be_opened_is_told_and_tried_again(
 def test_a_file_that_cannot_be_read_on_is_told_and_gone_on_with(
     reader: Reader, log: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """From where it was; what is on its way is waited for."""
+    """From where it was; what is in flight is waited for."""
     append(log, FIRST)
     reader.look(deliver=False)
     append(log, SECOND)
@@ -149,7 +149,7 @@ def test_a_line_beyond_the_limit_comes_in_pieces_and_holds_back_nothing(logs: Pa
     content = append(log, lines(0, 1) + long + b"\n" + SECOND)
     reader = Reader(logs, limit=1000)
     reader.look(deliver=False)
-    fragments = [fragment for run in reader._on_their_way for fragment in run.fragments]
+    fragments = [fragment for run in reader._in_flight for fragment in run.fragments]
     assert b"".join(fragment.data for fragment in fragments) == long
     assert [fragment.first for fragment in fragments] == [True] + [False] * (len(fragments) - 1)
     [identity] = [fragment.id for fragment in fragments if fragment.id is not None]

@@ -175,7 +175,7 @@ def somebody_elses(_: trustme.CA) -> trustme.LeafCert:
 
 
 @pytest.mark.parametrize(
-    ("leaf", "wrong", "cure"),
+    ("leaf", "wrong", "hint"),
     [
         (
             other_name,
@@ -188,14 +188,14 @@ def somebody_elses(_: trustme.CA) -> trustme.LeafCert:
     ],
 )
 def test_a_certificate_that_is_not_in_order_is_said(
-    leaf: Any, wrong: str, cure: str, ca: trustme.CA, ca_file: Path, monkeypatch: pytest.MonkeyPatch
+    leaf: Any, wrong: str, hint: str, ca: trustme.CA, ca_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Which fault it is, and what to do; nothing was sent, and no secret is in the sentence."""
     monkeypatch.setenv("INDEXER_BEARER_TOKEN", "s3cret")
     with serving(leaf(ca)) as server:
         said = refused(Connection([server.url()], ca_certs=ca_file))
     assert f"its certificate is not trusted: {wrong}" in said
-    assert cure in said
+    assert hint in said
     assert "s3cret" not in said
     assert server.seen == []
 
@@ -316,14 +316,14 @@ def test_renewed_certificates_need_no_restart(demanding: Guarded, ca: trustme.CA
         [demanding.url()], ca_certs=file, client_cert=certificate(expired(ca), mine), request_timeout=5
     )
     with connect(connection) as client:
-        for mend in (
+        for fix in (
             lambda: ca.cert_pem.write_to_path(file),
             lambda: certificate(ca.issue_cert("indexer"), mine),
         ):
             for _ in range(2):  # nothing has changed, nothing is read
                 with pytest.raises(elastic_transport.ConnectionError):
                     client.info()
-            mend()
+            fix()
         with pytest.raises(elastic_transport.ConnectionError):
             client.info()
         client.info()

@@ -315,7 +315,7 @@ def test_a_stop_ends_the_wait() -> None:
 
 @pytest.mark.parametrize(("ago", "live"), [(0, True), (LIVE - 10, True), (LIVE + 10, False), (1e6, False)])
 def test_a_file_that_was_written_lately_is_live(tmp_path: Path, ago: float, *, live: bool) -> None:
-    """Its lines may be on their way."""
+    """Its lines may be in flight."""
     path = tmp_path / "a.log"
     path.write_bytes(b'{"n":1}\n')
     written = time.time() - ago
