@@ -31,6 +31,8 @@ from tests.support.fakes import ALIAS, FakeElasticsearch
 from tests.support.observed import Heard, Stop, in_files
 
 REJECTED = f"{ALIAS}-rejected"
+TIMEOUT = 30
+"""Seconds after which a test that waits for another thread has failed."""
 
 
 class Crash(BaseException):

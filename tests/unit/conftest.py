@@ -7,14 +7,17 @@ from pathlib import Path
 
 import pytest
 
+from indexer import delivery
 from indexer.events import Events, Recognition
 from indexer.reading import log as log_module
+from indexer.reading import reader as reader_module
 from indexer.reading.batch import AckPosition, ReadBatch
 from indexer.reading.files import FileFacts
 from indexer.reading.holes import QUIET
 from indexer.reading.identity import FileRecord
 from indexer.reading.sources import FileSource, open_log
 from indexer.reading.tail import QUIET_EVERY, Tail
+from tests.support.world import World
 
 LIMIT = 1024 * 1024
 Delivered = Counter[tuple[str, bytes]]
@@ -239,3 +242,16 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> Opened:
     opened = Opened()
     monkeypatch.setattr(log_module, "open_log", opened)
     return opened
+
+
+@pytest.fixture
+def small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Small blocks, and a checkpoint at each opportunity, so that a short log has many of both."""
+    monkeypatch.setattr(reader_module, "BLOCK", 300)
+    monkeypatch.setattr(delivery, "CHECKPOINT_EVERY", 0.0)
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    """An indexer with one sender, nothing to read yet."""
+    return World(tmp_path)

@@ -61,7 +61,7 @@ def test_files_that_begin_alike_cost_what_their_number_says(
     assert many < 8 * few
 
 
-def test_twins_are_delivered_each(logs: Path) -> None:
+def test_equal_files_are_delivered_once(logs: Path) -> None:
     """However many: what is not compared is sent, and the index knows what it has."""
     contents = [HEAD + b'{"n":%d}\n' % number * (number + 1) for number in range(300)]
     for number, content in enumerate(contents):

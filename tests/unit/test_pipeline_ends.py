@@ -4,36 +4,19 @@ import errno
 import os
 import threading
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
-from indexer import delivery, pipeline
+from indexer import pipeline
 from indexer.events import Fault, Totals
-from indexer.reading import reader
 from indexer.reading.batch import OversizedFragment
 from indexer.writing.checkpoint import Checkpoint
 from indexer.writing.spool import DeadLetterFiles
 from tests.support import faults
 from tests.support.observed import Stop
-from tests.support.world import World, lines, there_is
+from tests.support.world import TIMEOUT, World, lines, there_is
 
-TIMEOUT = 30
-"""Seconds after which a test that waits for another thread has failed."""
-
-
-@pytest.fixture(autouse=True)
-def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Small blocks, and a checkpoint at each opportunity, so that a short log has many of both."""
-    monkeypatch.setattr(reader, "BLOCK", 300)
-    monkeypatch.setattr(delivery, "CHECKPOINT_EVERY", 0.0)
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> World:
-    """An indexer with one sender, nothing to read yet."""
-    return World(tmp_path)
-
+pytestmark = pytest.mark.usefixtures("small_steps")
 
 # ---- when the state cannot be written
 

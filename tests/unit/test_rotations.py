@@ -183,7 +183,7 @@ TestRotations.settings = settings(
 
 
 def test_a_backup_that_the_archive_beside_it_goes_on_from_is_one_with_it() -> None:
-    """Found together, the shorter one is opened first, and is no twin of the longer one."""
+    """Found together, the shorter one is opened first, and is not taken for the longer one."""
     history = Rotations()
     history.append(count=1)
     history.back_up(number=0)
