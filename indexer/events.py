@@ -6,9 +6,10 @@ Events come per file, per block or per batch, never per line.
 
 import contextlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from enum import StrEnum
 from functools import partial
+from operator import add, sub
 
 
 class Recognition(StrEnum):
@@ -54,24 +55,10 @@ class Totals:
     bytes: int = 0
 
     def __add__(self, other: "Totals") -> "Totals":
-        return Totals(
-            self.read + other.read,
-            self.created + other.created,
-            self.duplicates + other.duplicates,
-            self.rejected + other.rejected,
-            self.blank + other.blank,
-            self.bytes + other.bytes,
-        )
+        return Totals(*map(add, astuple(self), astuple(other)))
 
     def __sub__(self, other: "Totals") -> "Totals":
-        return Totals(
-            self.read - other.read,
-            self.created - other.created,
-            self.duplicates - other.duplicates,
-            self.rejected - other.rejected,
-            self.blank - other.blank,
-            self.bytes - other.bytes,
-        )
+        return Totals(*map(sub, astuple(self), astuple(other)))
 
 
 @dataclass(frozen=True, slots=True)
