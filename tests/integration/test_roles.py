@@ -96,7 +96,7 @@ def test_a_role_of_somebody_else_is_not_replaced_unless_that_is_wanted(
 
 def test_without_security_there_are_no_roles(bare: Lab) -> None:
     """A sentence says so, whatever the server's version answers."""
-    with pytest.raises(NoSecurity, match="switched off"):
+    with pytest.raises(NoSecurity, match="Security is off"):
         install(bare.cluster)
 
 
