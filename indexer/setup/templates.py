@@ -124,8 +124,9 @@ def examine(cluster: Cluster, indices: Indices | None = None) -> list[Step]:
 
     Raises AliasIsIndex, NoWriteIndex, NoAlias and what the client raises.
     """
+    requests = _requests(cluster, indices)  # first: the alias is asked for by HEAD, whose refusal says no reason
     write = require_alias(cluster)
-    return [_step(cluster.client, it, write) for it in _requests(cluster, indices)]
+    return [_step(cluster.client, it, write) for it in requests]
 
 
 def examine_templates(cluster: Cluster, indices: Indices | None = None) -> list[Step]:
