@@ -124,7 +124,8 @@ def examine(cluster: Cluster, indices: Indices | None = None) -> list[Step]:
 
     Raises AliasIsIndex, NoWriteIndex, NoAlias and what the client raises.
     """
-    requests = _requests(cluster, indices)  # first: the alias is asked for by HEAD, whose refusal says no reason
+    # The alias is looked up by HEAD, and the refusal of a HEAD has no reason: GET first.
+    requests = _requests(cluster, indices)
     write = require_alias(cluster)
     return [_step(cluster.client, it, write) for it in requests]
 
