@@ -13,7 +13,7 @@ demo: .venv/installed ## an embedded Elasticsearch, a sample log indexed, what i
 	$(BIN)/indexer demo
 
 # Two at once: most tests wait for a server half of their time.
-PYTEST := $(BIN)/pytest --numprocesses 2 --dist worksteal
+PYTEST := $(BIN)/pytest --numprocesses $(or $(PROCESSES),2) --dist worksteal
 
 # The container tests are one stack, so one process; they are skipped where there is no Docker.
 test: .venv/installed ## all tests; `.ci/docker make test` provides Docker for the container tests

@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import threading
+import time
 import zlib
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler
@@ -83,8 +84,13 @@ def put(client: Elasticsearch, index: str, documents: dict[str, bytes]) -> None:
 
 @pytest.fixture
 def good(lab: Lab) -> Lab:
-    """A laboratory in which all is well: one log, indexed, its refused lines kept."""
-    totals = lab.run(lab.log(joined(LINES))).totals
+    """A laboratory in which all is well: one log, indexed, its refused lines kept.
+
+    The log is an hour old: of a live one, missing lines would be waited for.
+    """
+    log = lab.log(joined(LINES))
+    os.utime(log, (time.time() - 3600,) * 2)
+    totals = lab.run(log).totals
     assert (totals.created, totals.rejected) == (len(LINES) - 2, 2)
     return lab
 
