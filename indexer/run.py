@@ -25,7 +25,7 @@ from indexer.setup.rollover import start_rollover_loop
 from indexer.writing import checkpoint
 from indexer.writing.bulk import Sender
 from indexer.writing.checkpoint import Checkpoint
-from indexer.writing.dead_letters import PROMPT, DeadLetterStore
+from indexer.writing.dead_letters import dead_letter_store
 from indexer.writing.spool import DeadLetterFiles
 from indexer.writing.target import Target
 
@@ -86,12 +86,13 @@ def run(options: RunOptions, events: Events, stop: threading.Event) -> Report:
             start_rollover_loop(connection, options.rollover_policy, broadcast, stop)
         if not once and not files.find(logs.paths, scope).found:
             broadcast.waiting(f"No log file at {', '.join(map(globbing.as_text, logs.paths))} yet.")
-        spool = DeadLetterFiles(state.directory, options.delivery.max_spool_bytes)
+        limits = options.delivery
+        spool = DeadLetterFiles(state.directory, limits.max_spool_bytes)
         spool.sweep(state)
         tail = Tail(
             logs.paths,
             start.files,
-            limit=options.delivery.max_line_bytes,
+            limit=limits.max_line_bytes,
             once=once,
             events=broadcast,
             scope=scope,
@@ -102,29 +103,15 @@ def run(options: RunOptions, events: Events, stop: threading.Event) -> Report:
         pipeline = Pipeline(
             tail=tail,
             sender=sender,
-            dead_letters=_dead_letters(options, client, spool, sender, broadcast, stop),
+            dead_letters=dead_letter_store(cluster, sender, spool, limits.batch_bytes, broadcast, stop),
             delivery=delivering.Delivery(tail, target, state, start, broadcast),
             events=broadcast,
-            batch_bytes=options.delivery.batch_bytes,
-            senders=options.delivery.senders,
+            batch_bytes=limits.batch_bytes,
+            senders=limits.senders,
         )
-        totals = pipeline.run(stop, options.delivery.poll_interval, once=once) - start.totals
+        totals = pipeline.run(stop, limits.poll_interval, once=once) - start.totals
         broadcast.stopped(totals)
         return Report(totals, tail.failures if once else {})
-
-
-def _dead_letters(
-    options: RunOptions,
-    client: Elasticsearch,
-    spool: DeadLetterFiles,
-    sender: Sender,
-    events: Events,
-    stop: threading.Event,
-) -> DeadLetterStore:
-    connection = options.connection
-    prompt = client.options(request_timeout=min(connection.request_timeout, PROMPT))
-    size = options.delivery.batch_bytes
-    return DeadLetterStore(prompt, connection.rejected, spool, size, events, stop, sender.accepts_probe)
 
 
 @contextmanager

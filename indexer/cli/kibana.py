@@ -43,14 +43,20 @@ def install(
     Example: indexer kibana install --kibana-url https://kibana.example:5601 --space audit --alerts
     """
     from indexer.kibana.install import install as install_dashboards  # noqa: PLC0415
-    from indexer.kibana.install import naming  # noqa: PLC0415
 
-    if not dry_run:
+    if dry_run:
+        _print_objects(connection, kibana, export_rows if alerts else None)
+    else:
         show(install_dashboards(connection, kibana, alerts=alerts, export_rows=export_rows), json)
-        return
+
+
+def _print_objects(connection: Connection, kibana: Kibana, export_rows: int | None) -> None:
+    """Print the file to import; on standard error, unless `export_rows` is None, the rules to create."""
     from indexer.kibana.dashboards import saved_objects  # noqa: PLC0415
+    from indexer.kibana.install import naming  # noqa: PLC0415
     from indexer.kibana.rules import rules  # noqa: PLC0415
     from indexer.kibana.saved_objects import ndjson  # noqa: PLC0415
+    from indexer.show import as_json  # noqa: PLC0415
 
     names = naming(connection, kibana)
     write_data(ndjson(saved_objects(names)).decode().removesuffix("\n"))
@@ -58,11 +64,7 @@ def install(
         "Nothing was changed. To import this file in Kibana: Stack Management, Saved Objects, Import.",
         error=True,
     )
-    if alerts:
-        from indexer.show import as_json  # noqa: PLC0415
-
-        for rule in rules(names, export_rows):
-            request = as_json(rule.with_connector("ID OF A SERVER LOG CONNECTOR"))
-            say(f"POST /api/alerting/rule/{rule.id}", error=True)
-            for line in request.splitlines():
-                say(line, error=True)
+    for rule in () if export_rows is None else rules(names, export_rows):
+        say(f"POST /api/alerting/rule/{rule.id}", error=True)
+        for line in as_json(rule.with_connector("ID OF A SERVER LOG CONNECTOR")).splitlines():
+            say(line, error=True)

@@ -55,14 +55,11 @@ class Scanner:
 
     def _note_missing(self, found: Mapping[Key, FileFacts], now: float) -> None:
         for key, file in list(self.registry.files.items()):
-            log, name = file.log, file.facts.name if file.record is None else file.record.path
-            if (
-                file.state in OPEN
-                and log is not None
-                and (key in found or not self.look.hides(log.facts.name))
-            ):
-                log.found_as(found.get(key), now)
-            if key in found or file.state in DRAINING or self.look.hides(name):
+            if key not in found and self.look.hides(file.facts.name):
+                continue
+            if file.state in OPEN:
+                file.opened_log.found_as(found.get(key), now)
+            if key in found or file.state in DRAINING:
                 continue
             if file.state in OPEN:
                 self.registry.detach_former(file)
@@ -106,7 +103,7 @@ class Scanner:
         if file.state is not rests:
             return True
         if record.path != facts.name:
-            file.record = record.at(facts)
+            file.found, file.record = facts, record.at(facts)
         return False
 
     def directories_changed(self) -> bool:

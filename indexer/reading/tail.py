@@ -96,12 +96,6 @@ class Tail:
         file.opened_log.acknowledge(position)
         self._close_if_delivered(file)
 
-    def close(self) -> None:
-        """Close all files."""
-        for file in list(self.registry.open.values()):
-            file.opened_log.source.close()
-        self.registry.open.clear()
-
     # ---- which files there are
 
     def scan(self) -> None:
@@ -128,12 +122,12 @@ class Tail:
                     # Fewer than allowed: the files take turns, and leave some descriptors, such as for the checkpoint.
                     self._most = max(1, len(self.registry.open) - SPARED)
                     self._scanner.waiting[file.facts.key] = file
-                elif isinstance(error, FileNotFoundError):
-                    self._renamed[file.facts.key] = file.facts, error
-                    self.registry.move(file, FileEvent.STOPPED)
-                else:
-                    self.registry.move(file, FileEvent.STOPPED)
+                    continue
+                self.registry.move(file, FileEvent.STOPPED)
+                if not isinstance(error, FileNotFoundError):
                     self.registry.fail(file, error)
+                elif self._once:  # else the next scan finds it
+                    self._renamed[file.facts.key] = file.facts, error
                 continue
             self._identify(file)
             if self._once:
@@ -142,10 +136,8 @@ class Tail:
             self._find_renamed()
 
     def _find_renamed(self) -> None:
-        """Files are not where they were found. With `once`, scan again; else the next scan finds them."""
+        """Scan again for files that are no longer where they were found."""
         renamed, self._renamed = self._renamed, {}
-        if not self._once:
-            return
         self.scan()
         for key, (facts, error) in renamed.items():
             file = self.registry.files.get(key)

@@ -15,11 +15,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 
-from elasticsearch import Elasticsearch
-
 from indexer.elastic.alias import backing
 from indexer.elastic.client import connect
-from indexer.elastic.cluster import connected
+from indexer.elastic.cluster import Cluster, connected
 from indexer.errors import StateUnusable, Stopped
 from indexer.events import Events
 from indexer.reading import files
@@ -32,7 +30,7 @@ from indexer.verify.hits import Held
 from indexer.verify.lookup import Lookup
 from indexer.writing.batches import Batch, Body
 from indexer.writing.bulk import Sender
-from indexer.writing.dead_letters import PROMPT, DeadLetterStore
+from indexer.writing.dead_letters import DeadLetterStore, dead_letter_store
 from indexer.writing.spool import DeadLetterFiles
 from indexer.writing.target import GRACE, Target
 
@@ -69,7 +67,7 @@ class Verifier:
             target = Target(cluster, backing(cluster), None)
             lookup = Lookup(cluster, raw, self.state)
             lookup.refresh()
-            repairer = self._repair(cluster.client, target) if repair else None
+            repairer = self._repair(cluster, target) if repair else None
             tail = Tail(
                 logs.paths, [], limit=delivery.max_line_bytes, once=True, events=self.events, scope=scope
             )
@@ -81,24 +79,16 @@ class Verifier:
             total += checker.look_again()
         return total + Verification(connection.alias, unreadable=tail.failures)
 
-    def _repair(self, client: Elasticsearch, target: Target) -> "Repair":
+    def _repair(self, cluster: Cluster, target: Target) -> "Repair":
         """For sending missing lines. Raises StateUnusable."""
         directory = self.state.state_dir
         try:
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
             raise StateUnusable(path=directory, reason=error.strerror) from None
-        sender = Sender(client, target, self.events, self.stop)
-        rejects = DeadLetterStore(
-            client.options(request_timeout=min(self.connection.request_timeout, PROMPT)),
-            self.connection.rejected,
-            DeadLetterFiles(directory),
-            self.delivery.batch_bytes,
-            self.events,
-            self.stop,
-            takes=sender.accepts_probe,
-        )
-        return Repair(sender, rejects)
+        sender = Sender(cluster.client, target, self.events, self.stop)
+        files, limit = DeadLetterFiles(directory), self.delivery.batch_bytes
+        return Repair(sender, dead_letter_store(cluster, sender, files, limit, self.events, self.stop))
 
 
 def _go_on(stop: threading.Event) -> None:
@@ -110,23 +100,25 @@ def _go_on(stop: threading.Event) -> None:
 def _lines(tail: Tail) -> Iterator[Line]:
     """All lines of all files except blank ones."""
     while not tail.exhausted:
-        for run in tail.read():
-            yield from _lines_of(run)
-            tail.acknowledge(run.position)
+        for batch in tail.read():
+            yield from _lines_of(batch)
+            tail.acknowledge(batch.position)
 
 
-def _lines_of(run: ReadBatch) -> Iterator[Line]:
-    file = run.file
+def _lines_of(batch: ReadBatch) -> Iterator[Line]:
+    file = batch.file
     live = _is_live(file)
-    for identity, entry in zip(run.entries.ids, run.entries.entries, strict=True):
-        yield Line(identity, entry, file, int(identity[8:20], 16), None, run.final, live)
-    for refused in run.entries.rejections:
+    for identity, entry in zip(batch.entries.ids, batch.entries.entries, strict=True):
+        yield Line(identity, entry, file, int(identity[8:20], 16), None, batch.final, live)
+    for refused in batch.entries.rejections:
         yield Line(
-            refused.id.encode(), refused.line, file, refused.offset, Reason(refused.kind), run.final, live
+            refused.id.encode(), refused.line, file, refused.offset, Reason(refused.kind), batch.final, live
         )
-    for piece in run.fragments:
-        if piece.id is not None:
-            yield Line(piece.id.encode(), None, file, piece.start, Reason.LINE_TOO_LONG, run.final, live)
+    for fragment in batch.fragments:
+        if fragment.id is not None:
+            yield Line(
+                fragment.id.encode(), None, file, fragment.start, Reason.LINE_TOO_LONG, batch.final, live
+            )
 
 
 def _is_live(path: str) -> bool:

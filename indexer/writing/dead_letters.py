@@ -1,7 +1,7 @@
 """Rejected lines (dead letters) are kept with their bytes: in the index `<alias>-rejected`, or in files (`spool.py`).
 
 Long lines go to files, up to `--max-spool-bytes`; beyond it to the index, and a log with a line too long for memory
-waits (`reading/log.py`).
+waits (`reading/reader.py`).
 
 Short lines go to files too if the index takes none (it is red, full, blocked) while the alias takes entries: a few rejected
 lines do not hold back the entries. If the cluster takes nothing, rejected lines wait as entries do.
@@ -15,11 +15,13 @@ from collections.abc import Callable, Iterator, Sequence
 import orjson
 from elasticsearch import Elasticsearch
 
+from indexer.elastic.cluster import Cluster
 from indexer.events import Events, Fault
 from indexer.reading.entries import Rejection
 from indexer.writing import answers
 from indexer.writing.answers import Row, Verdict
 from indexer.writing.batches import Body, Pair, size_of
+from indexer.writing.bulk import Sender
 from indexer.writing.request import Backoff, BulkFailed, post
 from indexer.writing.spool import DeadLetterFiles, described
 
@@ -34,6 +36,20 @@ REST = 60.0
 LARGEST = 1024 * 1024
 """Bytes of the longest line that goes to the index first: its document takes many times that in memory, in the indexer and
 in the server (measured: 100 MB for a line of 10 MB)."""
+
+
+def dead_letter_store(
+    cluster: Cluster,
+    sender: Sender,
+    files: DeadLetterFiles,
+    limit: int,
+    events: Events,
+    stop: threading.Event,
+) -> "DeadLetterStore":
+    """The store beside a sender; `limit` is the largest bulk request in bytes."""
+    connection = cluster.connection
+    prompt = cluster.client.options(request_timeout=min(connection.request_timeout, PROMPT))
+    return DeadLetterStore(prompt, connection.rejected, files, limit, events, stop, sender.accepts_probe)
 
 
 class DeadLetterStore:

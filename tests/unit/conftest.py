@@ -134,7 +134,9 @@ class Reader:
 
     def close(self) -> None:
         """Let go all files, as the end of a process does."""
-        self.tail.close()
+        for file in self.tail.registry.open.values():
+            file.opened_log.source.close()
+        self.tail.registry.open.clear()
 
     def restart(self, *, once: bool | None = None) -> None:
         """Stop at once, and start again with what is remembered now."""
