@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 import pytest
 
-from indexer import run as running
+from indexer.writing import dead_letters
 from tests.support.lab import LOG, Lab, joined, numbered, until
 from tests.support.real_faults.actions import page, short_by_one, status, truncated
 from tests.support.real_faults.laboratory import FaultyLab, behind_proxy
@@ -338,7 +338,7 @@ def test_a_failing_index_of_rejected_lines_holds_nothing_up(
 ) -> None:
     """Their lines are in files, entries go on, and the next rejected line is not waited for."""
     fault(lab)
-    monkeypatch.setattr(running, "PROMPT", 6.0)
+    monkeypatch.setattr(dead_letters, "PROMPT", 6.0)
     lab.log(joined([*LINES, *numbered(500, start=10)]))
     with lab.following(batch_bytes=2000) as following:
         following.until(lambda: following.heard.totals.read == 506)
