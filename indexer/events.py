@@ -145,6 +145,15 @@ class Events:
     def delivery_recovered(self) -> None:
         """A batch was delivered after one or more failures. Called by the thread that reported these."""
 
+    def sealing(self, every: float) -> None:
+        """What is delivered is sealed, every so many seconds. Once per run."""
+
+    def sealed(self, leaves: int, lines: int, size: int, note: str) -> None:
+        """A checkpoint over `size` leaves is in the index: `leaves` and `lines` more than the one before."""
+
+    def sealing_failed(self, reason: str, wait: float) -> None:
+        """A sealing failed, and is tried again after `wait` seconds."""
+
     def waiting(self, sentence: str) -> None:
         """Nothing can be sent until somebody acts. Repeated with each check."""
 

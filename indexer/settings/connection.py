@@ -145,3 +145,8 @@ class Connection:
     def rejected(self) -> str:
         """The index that keeps rejected lines."""
         return f"{self.alias}-rejected"
+
+    @property
+    def seals(self) -> str:
+        """The index of the seals."""
+        return f"{self.alias}-seals"
