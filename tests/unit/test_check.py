@@ -118,9 +118,12 @@ def test_who_may_do_what_the_writer_may_is_fine() -> None:
     ("privilege", "on"),
     [
         ("monitor", ""),
+        ("read_ilm", ""),
         ("create_doc", ALIAS),
         ("create_doc", f"{ALIAS}-0*"),
         ("create_doc", f"{ALIAS}-rejected"),
+        ("create_doc", f"{ALIAS}-seals"),
+        ("indices:data/read/mget*", f"{ALIAS}-seals"),
         ("view_index_metadata", ALIAS),
         ("indices:data/read/mget*", f"{ALIAS}-0*"),
     ],
