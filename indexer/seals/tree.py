@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
+from itertools import islice
 
 EMPTY = sha256(b"").digest()
 """The root of a tree without leaves."""
@@ -49,14 +50,16 @@ class Frontier:
         return root
 
 
-def inclusion_path(leaves: Sequence[Hash], index: int) -> list[Hash]:
-    """The siblings of a leaf's ancestors, from its own upwards (section 2.1.1)."""
-    if len(leaves) < 2:
-        return []
-    half = _split(len(leaves))
-    if index < half:
-        return [*inclusion_path(leaves[:half], index), _root(leaves[half:])]
-    return [*inclusion_path(leaves[half:], index - half), _root(leaves[:half])]
+def inclusion_path(leaves: Iterable[Hash], index: int, size: int) -> list[Hash]:
+    """The siblings of a leaf's ancestors in a tree of `size` leaves, from its own upwards (section 2.1.1).
+
+    The leaves are taken one after the other, so that no more than a path is held in memory.
+    """
+    siblings = _siblings(index, size)
+    coming, roots = iter(leaves), {}
+    for start, end in sorted([*siblings, (index, index + 1)]):
+        roots[start] = Frontier().append(islice(coming, end - start)).root
+    return [roots[start] for start, _ in siblings]
 
 
 def root_of_path(leaf: Hash, index: int, size: int, path: Sequence[Hash]) -> Hash | None:
@@ -71,8 +74,19 @@ def root_of_path(leaf: Hash, index: int, size: int, path: Sequence[Hash]) -> Has
     return right and node_hash(sibling, right)
 
 
-def _root(leaves: Sequence[Hash]) -> Hash:
-    return Frontier().append(leaves).root
+def _siblings(index: int, size: int) -> list[tuple[int, int]]:
+    """The subtrees beside the way from a leaf to the root, each as the range of its leaves."""
+    found: list[tuple[int, int]] = []
+    start, end = 0, size
+    while end - start > 1:
+        middle = start + _split(end - start)
+        if index < middle:
+            found.append((middle, end))
+            end = middle
+        else:
+            found.append((start, middle))
+            start = middle
+    return found[::-1]
 
 
 def _split(size: int) -> int:
