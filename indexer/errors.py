@@ -19,7 +19,7 @@
     ├── Stopped                 a signal ended a command early
     └── EmbeddedFailed          the embedded Elasticsearch did not start
 
-Exit codes: 0 done, 1 failed, 2 wrong usage (typer's), 3 done, but some lines were rejected.
+Exit codes: 0 done, 1 failed, 2 wrong usage (typer's), 3 done, but not for every line (rejected, or not known).
 """
 
 from typing import ClassVar

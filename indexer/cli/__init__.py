@@ -4,7 +4,7 @@ Everything but typer is imported where it is used, so that `indexer --help` is q
 """
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Annotated, Any
 
@@ -14,6 +14,7 @@ from indexer import __version__
 from indexer.cli import (
     check,
     demo,
+    export,
     kibana,
     rejected,
     report,
@@ -91,11 +92,12 @@ _seal = _group("Seals: signed proof of what was delivered.")
 _kibana = _group("Dashboards, saved searches and alerts in Kibana.")
 _zoomdata = _group("Zoomdata's connection to the index, and the activity types that it logs.")
 
-_COMMANDS = {
+_COMMANDS: dict[typer.Typer, dict[str, Callable[..., None]]] = {
     app: {
         "run": run.run,
         "status": status.status,
         "verify": verify.verify,
+        "export": export.export,
         "summary": summary.summary,
         "report": report.report,
         "check": check.check,
@@ -111,7 +113,14 @@ _COMMANDS = {
         "roles": roles.roles,
     },
     _rejected: {"list": rejected.list_, "replay": rejected.replay},
-    _seal: {"key": seal.key},
+    _seal: {
+        "key": seal.key,
+        "now": seal.now,
+        "status": seal.status,
+        "prove": seal.prove,
+        "check": seal.check,
+        "adopt": seal.adopt,
+    },
     _kibana: {"install": kibana.install},
     _zoomdata: {"connect": zoomdata.connect, "remove": zoomdata.remove, "logging": zoomdata.logging},
 }

@@ -34,7 +34,9 @@ def last_seals(client: Elasticsearch, index: str) -> tuple[LastSeal, ...]:
 
     Raises what the client raises.
     """
-    newest = {"top_hits": {"size": 1, "sort": [{"size": "desc"}], "_source": ["log", "sealed", "every", "size"]}}
+    newest = {
+        "top_hits": {"size": 1, "sort": [{"size": "desc"}], "_source": ["log", "sealed", "every", "size"]}
+    }
     answer = client.search(
         index=index,
         ignore_unavailable=True,
@@ -44,7 +46,9 @@ def last_seals(client: Elasticsearch, index: str) -> tuple[LastSeal, ...]:
     )
     logs = answer["aggregations"]["logs"]["buckets"] if "aggregations" in answer else []
     continued = _continued(client, index) if len(logs) > 1 else set()
-    found = [_last_seal(it["newest"]["hits"]["hits"][0]["_source"]) for it in logs if it["key"] not in continued]
+    found = [
+        _last_seal(it["newest"]["hits"]["hits"][0]["_source"]) for it in logs if it["key"] not in continued
+    ]
     return tuple(sorted(found, key=lambda it: it.sealed, reverse=True))
 
 

@@ -26,12 +26,12 @@ class Journal:
         What comes next gets a position behind `sealed` in any case, even if the checkpoint is older.
         """
         self._directory = directory
-        for start, path in self._files():
+        for start, path in _files(directory):
             if delivered is not None and start >= delivered > 0:
                 path.unlink()
             elif delivered is not None and start + path.stat().st_size > delivered:
                 os.truncate(path, delivered - start)
-        files = self._files()
+        files = _files(directory)
         end = files[-1][0] + files[-1][1].stat().st_size if files else 0
         self.end = max(end, delivered or 0, sealed)
         """The position behind the last chunk."""
@@ -61,31 +61,37 @@ class Journal:
 
         Raises OSError. What is damaged is left out.
         """
-        last = min(end, start + most)
-        for first, path in self._files():
-            if first >= last:
-                return
-            with path.open("rb") as file:
-                file.seek(max(0, start - first))
-                at = max(start, first)
-                for line in file:
-                    at += len(line)
-                    if at > end:
-                        return
-                    chunk = _chunk(line)
-                    if chunk is not None:
-                        yield chunk, at
-                    if at >= last:
-                        return
+        return read(self._directory, start, end, most)
 
     def drop(self, position: int) -> None:
         """Remove files whose chunks all lie before a position. Raises OSError."""
-        for start, path in self._files():
+        for start, path in _files(self._directory):
             if start + path.stat().st_size <= position and start != self._start:
                 path.unlink()
 
-    def _files(self) -> list[tuple[int, Path]]:
-        return sorted((int(path.name[-16:]), path) for path in self._directory.glob("journal-*"))
+
+def read(directory: Path, start: int, end: int, most: int) -> Iterator[tuple[Chunk, int]]:
+    """Read a journal that another process may be writing, as `Journal.read` does. Raises OSError."""
+    last = min(end, start + most)
+    for first, path in _files(directory):
+        if first >= last:
+            return
+        with path.open("rb") as file:
+            file.seek(max(0, start - first))
+            at = max(start, first)
+            for line in file:
+                at += len(line)
+                if at > end:
+                    return
+                chunk = _chunk(line)
+                if chunk is not None:
+                    yield chunk, at
+                if at >= last:
+                    return
+
+
+def _files(directory: Path) -> list[tuple[int, Path]]:
+    return sorted((int(path.name[-16:]), path) for path in directory.glob("journal-*"))
 
 
 def _chunk(line: bytes) -> Chunk | None:

@@ -15,6 +15,7 @@ from typing import Any
 
 import orjson
 
+from indexer.seals.leaves import Head, read_leaf
 from indexer.seals.tree import Frontier, leaf_hash
 from indexer.writing.checkpoint import write_durably
 
@@ -22,6 +23,8 @@ NAME = "state.json"
 DIRECTORY = "seals"
 REQUEST = "request"
 CHECKPOINTS = ".checkpoints"
+LARGEST_HEAD = 8 * 1024 * 1024
+"""Bytes: some 300,000 open files."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,3 +107,15 @@ def leaves(directory: Path, state: SealState, first: int, offset: int) -> Iterat
         file.seek(offset)
         for _ in range(first, state.tree.size):
             yield file.readline().removesuffix(b"\n")
+
+
+def newest_head(directory: Path, state: SealState) -> Head | None:
+    """What ended the newest sealing; None if it is not there. Raises OSError."""
+    with leaves_file(directory, state.log).open("rb") as file:
+        file.seek(max(0, state.bytes - LARGEST_HEAD))
+        *_, last = file.read(min(state.bytes, LARGEST_HEAD)).removesuffix(b"\n").split(b"\n")
+    try:
+        leaf, _ = read_leaf(last)
+    except ValueError:
+        return None
+    return leaf if isinstance(leaf, Head) else None

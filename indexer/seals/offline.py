@@ -1,0 +1,99 @@
+"""The seal log of a state directory that no indexer uses: opened and sealed by a command."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+
+from indexer.elastic.cluster import Cluster
+from indexer.errors import Fatal, StateUnusable, WrongUsage
+from indexer.events import Events
+from indexer.seals import state as states
+from indexer.seals import store
+from indexer.seals.keys import read_signer
+from indexer.seals.leaves import Chunk, now
+from indexer.seals.sealer import Sealer
+from indexer.settings import Seals
+from indexer.writing.checkpoint import Checkpoint, StateDirectory
+
+
+class SealingFailed(Fatal):
+    """Nothing could be sealed now."""
+
+    sentence = "Nothing was sealed: {reason}."
+    hint = "Nothing is lost; run the same command again."
+
+
+@dataclass(slots=True)
+class OfflineLog:
+    """A seal log whose state directory this process has locked."""
+
+    _state: StateDirectory
+    _checkpoint: Checkpoint
+    _sealer: Sealer
+
+    def deliver(self, chunks: Sequence[Chunk]) -> None:
+        """Add chunks to what is pending, durably. Raises StateUnusable."""
+        with _usable(self._state):
+            self._sealer.journal.append(chunks)
+        self.save()
+
+    def save(self) -> None:
+        """Write the position of the journal into the checkpoint. Raises StateUnusable."""
+        with _usable(self._state):
+            self._checkpoint = replace(self._checkpoint, journal=self._sealer.journal.end)
+            self._state.save(self._checkpoint)
+        files = self._checkpoint.files
+        unread = {f"{it.generation:08x}": it.offset for it in files if not it.ended}
+        self._sealer.saved(self._sealer.journal.end, unread)
+
+    def seal(self) -> None:
+        """Seal all that is pending. Raises SealingFailed, StateUnusable, Fatal."""
+        started = now()
+        try:
+            with _usable(self._state):
+                self._sealer.seal()
+                if self._sealer.sealed < started:  # that was the end of an earlier sealing
+                    self._sealer.seal()
+        except store.NotStored as reason:
+            raise SealingFailed(reason=reason) from None
+
+
+def open_log(cluster: Cluster, state: StateDirectory, seals: Seals, events: Events) -> OfflineLog:
+    """Open the seal log, or begin one. Raises WrongUsage, KeyUnusable, StateUnusable, SealingFailed."""
+    if seals.seal_key_file is None:
+        what = f"No indexer uses {state.directory}, so this command has to sign itself"
+        raise WrongUsage(what=what, remedy="Give the private key with --seal-key-file")
+    signer = read_signer(seals.seal_key_file)
+    found, _ = state.load()
+    if found.alias not in {None, cluster.alias}:
+        reason = f"its checkpoint belongs to alias {found.alias!r}, and this is {cluster.alias!r}"
+        raise StateUnusable(path=state.directory, reason=reason)
+    with _usable(state):
+        known = states.load(state.directory / states.DIRECTORY)
+        head = states.newest_head(state.directory / states.DIRECTORY, known) if known else None
+        try:
+            sealer = Sealer(
+                cluster,
+                state.directory,
+                signer,
+                events,
+                every=head.every if head else seals.interval,
+                retain=store.retention(cluster) or (head.retain if head else None),
+                anchor=seals.seal_anchor,
+                delivered=found.journal,
+                switched_off=found.journal is None and found.totals.read > 0,
+            )
+            sealer.prepare()
+        except store.NotStored as reason:
+            raise SealingFailed(reason=reason) from None
+    log = OfflineLog(state, replace(found, alias=cluster.alias), sealer)
+    log.save()
+    return log
+
+
+@contextmanager
+def _usable(state: StateDirectory) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise StateUnusable(path=state.directory, reason=error.strerror or error) from None
