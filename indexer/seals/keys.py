@@ -55,7 +55,11 @@ def create_key(path: Path, signed_by: Path | None = None) -> VerifierKey:
     line = f"{signer.key}\n"
     pem = private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     _write(path, pem, 0o600)
-    _write(public, (older.sign(line) if older else line).encode(), 0o644)
+    try:
+        _write(public, (older.sign(line) if older else line).encode(), 0o644)
+    except Fatal:
+        path.unlink()  # else the command could not be repeated
+        raise
     return signer.key
 
 
@@ -104,13 +108,18 @@ def _read(path: Path) -> bytes:
 
 
 def _write(path: Path, data: bytes, mode: int) -> None:
-    """Write a new file durably. Raises KeyExists, KeyUnusable."""
+    """Write a new file durably, or leave none. Raises KeyExists, KeyUnusable."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     try:
-        with os.fdopen(os.open(path, flags, mode), "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
+        descriptor = os.open(path, flags, mode)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError:
+            path.unlink()
+            raise
     except FileExistsError:
         raise KeyExists(path=path) from None
     except OSError as error:

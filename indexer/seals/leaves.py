@@ -1,5 +1,6 @@
 """Leaves: what is sealed, one JSON object each. The formats stand in mappings/seals.md, field by field."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -11,6 +12,13 @@ import orjson
 from indexer.seals.lines import Lines
 
 VERSION = 1
+FURTHEST = 2**63
+"""Larger than any number in a leaf."""
+SHOWN = 100
+"""Characters of a wrong value that an error names."""
+_ANY = re.compile(r".*", re.DOTALL)
+_GENERATION = re.compile(r"[0-9a-f]{8}")
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", re.ASCII)
 
 
 class Kind(StrEnum):
@@ -151,10 +159,12 @@ def read_leaf(data: bytes) -> tuple[Leaf, str]:
     try:
         stored = orjson.loads(data)
         if stored["v"] != VERSION:
-            raise ValueError(f"it is of version {stored['v']}, and this program knows version {VERSION}")
+            raise ValueError(f"it is of version {stored['v']!r}, and this program knows version {VERSION}")
         leaf = _READERS[stored["kind"]](stored)
-        sealed = str(stored["sealed"])
+        sealed = _text(stored["sealed"], _TIME)
         datetime.fromisoformat(sealed)
+    except orjson.JSONDecodeError:
+        raise ValueError("it is not JSON") from None
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"it is not a leaf: {error!r}") from None
     if isinstance(leaf, Chunk) and leaf.lines and leaf.lines.count != leaf.entries + leaf.rejected:
@@ -162,36 +172,48 @@ def read_leaf(data: bytes) -> tuple[Leaf, str]:
     return leaf, sealed
 
 
+def _text(value: Any, form: re.Pattern[str] = _ANY) -> str:
+    if not isinstance(value, str) or not form.fullmatch(value):
+        raise ValueError(f"{str(value)[:SHOWN]!r} cannot stand in a leaf")
+    return value
+
+
+def _number(value: Any) -> int:
+    if type(value) is not int or not 0 <= value < FURTHEST:
+        raise ValueError(f"{str(value)[:SHOWN]!r} is not a number of a leaf")
+    return value
+
+
 def _chunk(stored: dict[str, Any]) -> Chunk:
     return Chunk(
-        file=f"{int(stored['file'], 16):08x}",
-        path=str(stored["path"]),
-        start=int(stored["from"]),
-        end=int(stored["to"]),
-        entries=int(stored.get("entries", 0)),
-        rejected=int(stored.get("rejected", 0)),
-        blank=int(stored.get("blank", 0)),
-        lines=Lines.unpack(stored["lines"]) if stored["kind"] == Kind.LINES else None,
-        duplicates=int(stored.get("duplicates", 0)),
-        index=str(stored.get("index", "")),
+        file=_text(stored["file"], _GENERATION),
+        path=_text(stored["path"]),
+        start=_number(stored["from"]),
+        end=_number(stored["to"]),
+        entries=_number(stored.get("entries", 0)),
+        rejected=_number(stored.get("rejected", 0)),
+        blank=_number(stored.get("blank", 0)),
+        lines=Lines.unpack(_text(stored["lines"])) if stored["kind"] == Kind.LINES else None,
+        duplicates=_number(stored.get("duplicates", 0)),
+        index=_text(stored.get("index", "")),
     )
 
 
 def _start(stored: dict[str, Any]) -> Start:
     return Start(
-        log=str(stored["log"]),
-        version=str(stored["version"]),
-        alias=str(stored["alias"]),
-        reason=str(stored["reason"]),
-        before={str(index): int(count) for index, count in stored["before"].items()},
-        previous=[str(note) for note in stored["previous"]],
+        log=_text(stored["log"]),
+        version=_text(stored["version"]),
+        alias=_text(stored["alias"]),
+        reason=_text(stored["reason"]),
+        before={index: _number(count) for index, count in stored["before"].items()},
+        previous=list(map(_text, stored["previous"])),
     )
 
 
 def _head(stored: dict[str, Any]) -> Head:
-    ends = {str(file): int(end) for file, end in stored["open"].items()}
+    ends = {_text(file, _GENERATION): _number(end) for file, end in stored["open"].items()}
     retain = stored["retain"]
-    return Head(int(stored["every"]), None if retain is None else str(retain), ends)
+    return Head(_number(stored["every"]), None if retain is None else _text(retain), ends)
 
 
 _READERS: dict[str, Callable[[dict[str, Any]], Leaf]] = {

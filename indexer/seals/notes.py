@@ -16,6 +16,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 
 ED25519 = b"\1"
 _NAME = re.compile(r"[^\s+]+")
+_KEY = re.compile(r"(?P<name>[^\s+]+)\+[0-9a-f]{8}\+(?P<data>[A-Za-z0-9+/]{44})")
+_CONTROL = re.compile(r"[\0-\x09\x0b-\x1f]")
 _SIGNATURE = re.compile(r"— ([^\s+]+) ([A-Za-z0-9+/]+=*)")
 MOST_SIGNATURES = 100
 """More are not looked at."""
@@ -44,12 +46,12 @@ class VerifierKey:
     @classmethod
     def parse(cls, text: str) -> "VerifierKey":
         """Read a verifier key. Raises ValueError."""
-        name, key_id, encoded = text.strip().split("+", 2)
-        data = base64.b64decode(encoded, validate=True)
-        key = cls(name, data[1:])
-        if not is_name(name) or data[:1] != ED25519 or len(key.public) != 32 or key.id.hex() != key_id:
-            raise ValueError("not the verifier key of an Ed25519 key")
-        return key
+        found = _KEY.fullmatch(text.strip())
+        if found is not None and is_name(found["name"]):
+            key = cls(found["name"], base64.b64decode(found["data"])[1:])
+            if str(key) == text.strip():
+                return key
+        raise ValueError("it is not the verifier key of an Ed25519 key")
 
     def verify(self, text: str, signature: bytes) -> bool:
         """Tell whether this key has signed a text."""
@@ -80,13 +82,13 @@ class Signer:
 
 def is_name(text: str) -> bool:
     """Tell whether a text may be the name of a key."""
-    return _NAME.fullmatch(text) is not None and text.isprintable()
+    return _NAME.fullmatch(text) is not None and text.isprintable()  # no half surrogate pair, either
 
 
 def open_note(note: str, keys: Sequence[VerifierKey]) -> tuple[str, VerifierKey]:
     """Return a note's text, and the first of these keys that has signed it. Raises InvalidNote."""
     text, blank, signatures = note.rpartition("\n\n")
-    if not blank or not signatures.endswith("\n"):
+    if not blank or not signatures.endswith("\n") or _CONTROL.search(note):
         raise InvalidNote("it is not a signed note")
     text += "\n"
     known = {(key.name, key.id): key for key in keys}
