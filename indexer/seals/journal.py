@@ -27,7 +27,7 @@ class Journal:
         """
         self._directory = directory
         for start, path in _files(directory):
-            if delivered is not None and start >= delivered > 0:
+            if delivered is not None and start >= delivered:
                 path.unlink()
             elif delivered is not None and start + path.stat().st_size > delivered:
                 os.truncate(path, delivered - start)
