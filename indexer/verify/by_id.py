@@ -5,7 +5,6 @@ entries contain. Parsing would lose the bytes (`hits.py`).
 """
 
 import base64
-import json
 import re
 import secrets
 from collections.abc import Iterator, Sequence
@@ -26,7 +25,7 @@ _HEAD = re.compile(
     rb'"hits":\{"total":\{"value":(?P<total>\d{1,18}),"relation":"eq"\},"max_score":[^,]+,"hits":\['
 )
 _HIT = re.compile(
-    rb',?\{"_index":"(?P<index>[^"]+)",(?:"_type":"[^"]+",)?"_id":"(?P<id>(?:[^"\\]++|\\.)*+)"(?:,"_score":[^,"]+)?'
+    rb',?\{"_index":"(?P<index>[^"]+)",(?:"_type":"[^"]+",)?"_id":"(?P<id>[0-9a-f]+)"(?:,"_score":[^,"]+)?'
     rb'(?:,"_[a-z_]+":(?:"(?:[^"\\]++|\\.)*+"|\[(?:"(?:[^"\\]++|\\.)*+",?)*+\]))*?,"_source":',
     re.DOTALL,
 )
@@ -74,7 +73,10 @@ class Documents:
             sort=["_doc"],
             allow_partial_search_results=False,
         )
-        return split(bytes(answer.body), self._name.encode())
+        found = split(answer.body, self._name.encode())
+        if not {document.id for document in found} <= set(ids):
+            raise InvalidAnswer("its answer has other entries than were asked for")
+        return found
 
     def _copies(self, identity: bytes) -> Iterator[Document]:
         for index in backing(self.cluster).indices:
@@ -112,8 +114,7 @@ def split(answer: bytes, name: bytes) -> list[Document]:
         before, sort = _HIT.match(hit), hit.rfind(_SORT)
         if before is None or sort < before.end():
             raise InvalidAnswer("a hit of its answer has no entry")
-        identity = before["id"]
-        if b"\\" in identity:
-            identity = json.loads(b'"%b"' % identity).encode(errors="surrogatepass")
-        found.append(Document(identity, before["index"].decode(), hit[before.end() : sort]))
+        found.append(
+            Document(before["id"], before["index"].decode(errors="replace"), hit[before.end() : sort])
+        )
     return found

@@ -1,0 +1,256 @@
+"""Tree, notes, packed lines and journal of the seals, with whatever values."""
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Sequence
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from indexer.seals import journal as journals
+from indexer.seals.heads import TreeHead
+from indexer.seals.journal import Journal, joined
+from indexer.seals.leaves import Chunk
+from indexer.seals.lines import Lines
+from indexer.seals.notes import InvalidNote, Signer, VerifierKey, open_note
+from indexer.seals.tree import Frontier, inclusion_path, leaf_hash, root_of_path
+
+HASHES = [leaf_hash(bytes([number])) for number in range(70)]
+NAMES = st.from_regex(r"[a-z./]{1,20}", fullmatch=True)
+SIGNERS = st.builds(
+    Signer.of, NAMES, st.binary(min_size=32, max_size=32).map(Ed25519PrivateKey.from_private_bytes)
+)
+TEXTS = st.text(st.characters(exclude_categories=["C"]), max_size=40).map(lambda text: text + "\n")
+
+
+def by_the_book(leaves: Sequence[bytes]) -> bytes:
+    """RFC 6962, section 2.1, as it is written there."""
+    if len(leaves) == 1:
+        return leaves[0]
+    half = 1
+    while half * 2 < len(leaves):
+        half *= 2
+    return hashlib.sha256(b"\1" + by_the_book(leaves[:half]) + by_the_book(leaves[half:])).digest()
+
+
+# ---- the tree
+
+
+@given(st.integers(1, 70), st.data())
+def test_a_tree_grown_in_parts_has_the_root_of_the_book(size: int, data: st.DataObject) -> None:
+    part = data.draw(st.integers(0, size))
+    grown = Frontier().append(HASHES[:part]).append(HASHES[part:size])
+    assert grown.root == by_the_book(HASHES[:size])
+    assert (grown.size, len(grown.hashes)) == (size, size.bit_count())
+
+
+@given(st.integers(1, 70), st.data())
+def test_a_path_leads_to_the_root_from_its_leaf_alone(size: int, data: st.DataObject) -> None:
+    """From another leaf, place or size it does not, nor if it is longer, shorter or changed."""
+    index = data.draw(st.integers(0, size - 1))
+    path, root = inclusion_path(iter(HASHES), index, size), by_the_book(HASHES[:size])
+    assert root_of_path(HASHES[index], index, size, path) == root
+    assert root_of_path(leaf_hash(b"another"), index, size, path) != root
+    assert root_of_path(HASHES[index], index, size, [*path, root]) != root
+    assert root_of_path(HASHES[index], size, size, path) != root
+    if path:
+        assert root_of_path(HASHES[index], index, size, path[:-1]) != root
+        at = data.draw(st.integers(0, len(path) - 1))
+        assert root_of_path(HASHES[index], index, size, [*path[:at], root, *path[at + 1 :]]) != root
+    other = data.draw(st.integers(0, 69))
+    if other != index:
+        assert root_of_path(HASHES[index], other, size, path) != root
+
+
+# ---- notes
+
+
+@given(SIGNERS, TEXTS)
+def test_what_is_signed_is_opened(signer: Signer, text: str) -> None:
+    note = signer.sign(text)
+    assert open_note(note, [signer.key]) == (text, signer.key)
+    assert VerifierKey.parse(str(signer.key)) == signer.key
+
+
+@given(SIGNERS, SIGNERS, TEXTS, st.data())
+def test_what_is_changed_is_not_opened(signer: Signer, other: Signer, text: str, data: st.DataObject) -> None:
+    """Neither with another key, nor with another character anywhere in the text."""
+    note = signer.sign(text)
+    if other.key != signer.key:
+        with pytest.raises(InvalidNote):
+            open_note(note, [other.key])
+    at = data.draw(st.integers(0, len(text) - 1))
+    changed = note[:at] + chr(ord(note[at]) ^ 1) + note[at + 1 :]
+    with pytest.raises(InvalidNote):
+        open_note(changed, [signer.key])
+
+
+@given(SIGNERS, SIGNERS, TEXTS)
+def test_signatures_of_others_do_not_disturb(signer: Signer, other: Signer, text: str) -> None:
+    line = other.sign(text).rpartition("\n\n")[2]
+    assert open_note(signer.sign(text) + line, [signer.key])[1] == signer.key
+
+
+@given(
+    st.text(st.characters(exclude_characters="\n"), min_size=1),
+    st.integers(0, 10**18 - 1),
+    st.binary(min_size=32, max_size=32),
+)
+def test_a_head_is_read_as_it_was_written(origin: str, size: int, root: bytes) -> None:
+    head = TreeHead(origin, size, root)
+    assert TreeHead.parse(head.text) == head
+
+
+# ---- lines
+
+
+@st.composite
+def sealed_lines(draw: st.DrawFn) -> tuple[list[bytes], list[bytes]]:
+    """Ids of one file, and what stands there."""
+    rows = draw(st.lists(st.tuples(st.binary(min_size=10, max_size=10), st.binary(max_size=9)), max_size=9))
+    return [b"0a1b2c3d" + place.hex().encode() for place, _ in rows], [data for _, data in rows]
+
+
+@given(sealed_lines(), sealed_lines())
+def test_lines_are_unpacked_as_they_were_packed(
+    some: tuple[list[bytes], list[bytes]], more: tuple[list[bytes], list[bytes]]
+) -> None:
+    lines = Lines.of(*some) + Lines.of(*more)
+    again = Lines.unpack(lines.pack())
+    assert again == lines
+    assert list(again) == [
+        (bytes.fromhex(each[8:].decode()), hashlib.sha256(data).digest()[:16])
+        for each, data in zip(some[0] + more[0], some[1] + more[1], strict=True)
+    ]
+
+
+# ---- the journal
+
+
+def chunk(number: int, size: int = 10, file: str = "0000000a") -> Chunk:
+    """Number `number` of those of `size` bytes that follow each other in a file."""
+    lines = Lines(bytes(6) + number.to_bytes(4), bytes(16))
+    return Chunk(file, "/log", number * size, (number + 1) * size, 1, 0, 0, lines)
+
+
+def numbers(chunks: Sequence[tuple[Chunk, int]]) -> list[int]:
+    return [each.start // 10 for each, _ in chunks]
+
+
+class Written:
+    """A journal, its checkpoint and what is sealed, as `run` uses them."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.journal = Journal(directory, None, 0)
+        self.saved = 0
+        self.acknowledged: list[int] = []
+        """Chunks that are under the checkpoint."""
+        self.unsaved: list[int] = []
+        self.sealed: list[int] = []
+        self.consumed = 0
+        self.next = 0
+
+    def append(self, count: int) -> None:
+        """Chunks are delivered."""
+        fresh = list(range(self.next, self.next + count))
+        self.next += count
+        self.journal.append([chunk(number) for number in fresh])
+        self.unsaved += fresh
+
+    def save(self) -> None:
+        """The checkpoint is written."""
+        self.saved = self.journal.end
+        self.acknowledged += self.unsaved
+        self.unsaved = []
+
+    def seal(self, most: int) -> None:
+        """As a sealing does: take what is under the checkpoint, then drop it."""
+        end = self.saved
+        taken = list(self.journal.read(self.consumed, end, most))
+        self.sealed += numbers(taken)
+        self.consumed = taken[-1][1] if taken else max(end, self.consumed)
+        self.journal.drop(self.consumed)
+
+    def crash(self, lost: int) -> None:
+        """What no checkpoint covers may be incomplete."""
+        files = sorted(self.directory.glob("journal-*"))
+        end = int(files[-1].name[-16:]) + files[-1].stat().st_size if files else 0
+        unsynced = end - self.saved
+        if files:
+            size = files[-1].stat().st_size
+            os.truncate(files[-1], size - min(lost, max(0, unsynced), size))
+        self.journal = Journal(self.directory, self.saved, self.consumed)
+        self.unsaved = []
+
+
+STEPS = st.one_of(
+    st.tuples(st.just("append"), st.integers(1, 4)),
+    st.tuples(st.just("save"), st.just(0)),
+    st.tuples(st.just("seal"), st.integers(1, 2000)),
+    st.tuples(st.just("crash"), st.integers(0, 2000)),
+)
+
+
+@given(st.lists(STEPS, max_size=25), st.integers(200, 2000))
+@settings(deadline=None)
+def test_a_crash_neither_loses_nor_doubles_a_chunk(steps: list[tuple[str, int]], file_bytes: int) -> None:
+    """Sealed is what the checkpoint covers, in order, once, wherever the file is cut behind it."""
+    before = journals.FILE_BYTES
+    journals.FILE_BYTES = file_bytes
+    try:
+        with tempfile.TemporaryDirectory() as name:
+            written = Written(Path(name))
+            for step, amount in steps:
+                if step == "save":
+                    written.save()
+                else:
+                    getattr(written, step)(amount)
+            written.save()
+            while written.consumed < written.saved:
+                written.seal(10_000)
+            assert written.sealed == written.acknowledged
+    finally:
+        journals.FILE_BYTES = before
+
+
+@given(st.integers(1, 6), st.integers(0, 3000), st.integers(0, 3000), st.integers(0, 3000))
+def test_a_journal_is_opened_with_whatever_checkpoint(
+    count: int, cut: int, delivered: int, sealed: int
+) -> None:
+    """Also with one from a backup: what comes next has a position behind all of them, and can be read."""
+    with tempfile.TemporaryDirectory() as name:
+        directory = Path(name)
+        Journal(directory, None, 0).append([chunk(number) for number in range(count)])
+        (file,) = directory.iterdir()
+        os.truncate(file, min(cut, file.stat().st_size))
+        journal = Journal(directory, delivered, sealed)
+        start = journal.end
+        assert start >= max(delivered, sealed)
+        journal.append([chunk(90)])
+        assert numbers(list(journal.read(start, journal.end, 10_000))) == [90]
+        assert Journal(directory, journal.end, sealed).end == journal.end
+
+
+@given(st.lists(st.tuples(st.sampled_from("ab"), st.booleans()), max_size=12), st.integers(1, 4))
+def test_neighbouring_chunks_share_a_leaf(kinds: list[tuple[str, bool]], most: int) -> None:
+    """No line is lost, none changes its place; where chunks do not follow each other, a new leaf begins."""
+    at = dict.fromkeys("ab", 0)
+    chunks = []
+    for file, gap in kinds:
+        at[file] += gap
+        chunks.append(chunk(at[file], file=f"0000000{file}"))
+        at[file] += 1
+    result = list(joined(chunks, most))
+    ranges = [(each.file, each.start, each.end) for each in result]
+    assert sum(end - start for _, start, end in ranges) == 10 * len(chunks)
+    places = sorted((each.file, place) for each in chunks for place, _ in each.lines or ())
+    assert sorted((each.file, place) for each in result for place, _ in each.lines or ()) == places
+    assert all(each.lines is not None and each.lines.count == each.entries <= most + 1 for each in result)
+    for before, after in pairwise(result):
+        assert before.file != after.file or not before.joins(after) or (before.lines or Lines()).count >= most
