@@ -3,11 +3,14 @@
 import threading
 import time
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+from indexer.elastic.alias import place
 from indexer.events import Events, Progress, Totals
 from indexer.reading.batch import AckPosition
 from indexer.reading.tail import Tail
+from indexer.seals.leaves import Chunk
+from indexer.seals.sealing import Sealing
 from indexer.writing.batches import Batch
 from indexer.writing.checkpoint import Checkpoint, StateDirectory
 from indexer.writing.target import Target
@@ -18,15 +21,26 @@ AHEAD = 8
 """Batches for each sender that may be delivered before an older one is."""
 
 
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """What is acknowledged once a batch is delivered."""
+
+    position: AckPosition
+    chunk: Chunk | None
+    """What is sealed then."""
+
+
 @dataclass(slots=True, eq=False)
 class InFlightBatch:
     """A batch between its hand-over to a sender and its acknowledgement."""
 
-    batch: Batch[AckPosition]
+    batch: Batch[Ticket]
     started: float
     done: threading.Event = field(default_factory=threading.Event)
     totals: Totals | None = None
     """What became of it; None if the indexer stopped before."""
+    index: str = ""
+    """The oldest index that may hold one of its entries."""
     failure: BaseException | None = None
 
 
@@ -34,13 +48,22 @@ class Delivery:
     """Acknowledges batches in the order in which they were read, so that what a checkpoint says has no gap."""
 
     def __init__(
-        self, tail: Tail, target: Target, state: StateDirectory, start: Checkpoint, events: Events
+        self,
+        tail: Tail,
+        target: Target,
+        state: StateDirectory,
+        start: Checkpoint,
+        events: Events,
+        sealing: Sealing | None = None,
     ) -> None:
-        """`start` is the checkpoint that this run goes on from."""
+        """`start` is the checkpoint that this run goes on from; without `sealing`, nothing is sealed."""
         self._tail = tail
         self._target = target
         self._state = state
         self._start = start
+        self._sealing = sealing
+        self._index = ""
+        """That of the batch acknowledged last: the next one may begin with lines that went there."""
         self._events = events
         self.in_flight: deque[InFlightBatch] = deque()
         self.totals = start.totals
@@ -55,7 +78,7 @@ class Delivery:
 
     # ---- in flight
 
-    def add(self, batch: Batch[AckPosition]) -> InFlightBatch:
+    def add(self, batch: Batch[Ticket]) -> InFlightBatch:
         """Note that a batch is handed to a sender."""
         in_flight = InFlightBatch(batch, time.monotonic())
         self.in_flight.append(in_flight)
@@ -87,11 +110,21 @@ class Delivery:
             if oldest.totals is None:
                 return
             self.in_flight.popleft()
-            for position in oldest.batch.tickets:
-                self._tail.acknowledge(position)
+            for ticket in oldest.batch.tickets:
+                self._tail.acknowledge(ticket.position)
+            if self._sealing is not None:
+                self._seal(self._sealing, oldest, oldest.totals.duplicates)
             self.totals += oldest.totals
             self._unsaved = True
             self._events.batch_acknowledged(oldest.totals, time.monotonic() - oldest.started)
+
+    def _seal(self, sealing: Sealing, delivered: InFlightBatch, duplicates: int) -> None:
+        index = min(self._index or delivered.index, delivered.index, key=place)
+        self._index = delivered.index
+        for ticket in delivered.batch.tickets:
+            if ticket.chunk is not None:
+                sealing.add(replace(ticket.chunk, index=index, duplicates=duplicates))
+                duplicates = 0
 
     # ---- remembered
 
@@ -105,11 +138,14 @@ class Delivery:
         self._saved_at = time.monotonic()
         start = self._start
         write_index = self._target.settled or start.write_index
-        checkpoint = Checkpoint(start.cluster, start.alias, write_index, self.totals, self._tail.records())
+        files = self._tail.records()
         try:
-            self._state.save(checkpoint)
+            journal = self._sealing.sync() if self._sealing else None
+            self._state.save(Checkpoint(start.cluster, start.alias, write_index, self.totals, files, journal))
         except OSError as error:
             self._events.checkpoint_failed(self.directory, error.strerror or str(error))
             return
         self._unsaved = False
+        if self._sealing is not None and journal is not None:
+            self._sealing.saved(journal, files)
         self._events.checkpoint_written()

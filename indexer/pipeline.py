@@ -11,11 +11,12 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 
-from indexer.delivery import Delivery, InFlightBatch
+from indexer.delivery import Delivery, InFlightBatch, Ticket
 from indexer.errors import StateUnusable, Stopped
 from indexer.events import Events, Fault, Totals
-from indexer.reading.batch import AckPosition, OversizedFragment, ReadBatch
+from indexer.reading.batch import OversizedFragment, ReadBatch
 from indexer.reading.tail import Tail
+from indexer.seals.sealing import Sealing
 from indexer.writing.batches import Batch, Batcher
 from indexer.writing.bulk import Sender
 from indexer.writing.dead_letters import DeadLetterStore
@@ -52,14 +53,16 @@ class Pipeline:
         events: Events,
         batch_bytes: int,
         senders: int,
+        sealing: Sealing | None = None,
     ) -> None:
         self._tail = tail
         self._sender = sender
         self._dead_letters = dead_letters
         self._delivery = delivery
+        self._sealing = sealing
         self._events = events
         self._senders = senders
-        self._batcher: Batcher[AckPosition] = Batcher(batch_bytes)
+        self._batcher: Batcher[Ticket] = Batcher(batch_bytes)
         self._queue: queue.SimpleQueue[InFlightBatch | None] = queue.SimpleQueue()
         self._progress = threading.Condition()
         self._scan_at = float("-inf")
@@ -133,7 +136,8 @@ class Pipeline:
         self._heartbeat()
         for fragment in read.fragments:
             self._insist(partial(self._spool, fragment))
-        for batch in self._batcher.add(read.entries, read.position, read.file):
+        ticket = Ticket(read.position, self._sealing.chunk(read) if self._sealing else None)
+        for batch in self._batcher.add(read.entries, ticket, read.file):
             self._dispatch(batch)
 
     def _spool(self, fragment: OversizedFragment) -> None:
@@ -167,7 +171,7 @@ class Pipeline:
 
     # ---- writing
 
-    def _dispatch(self, batch: Batch[AckPosition]) -> None:
+    def _dispatch(self, batch: Batch[Ticket]) -> None:
         """Hand a batch to a sender when there is room."""
         self._settle()
         self._delivery.save_if_due()
@@ -187,7 +191,7 @@ class Pipeline:
         """The loop of a sender thread."""
         while (in_flight := self._queue.get()) is not None:
             try:
-                in_flight.totals = self._deliver(in_flight.batch)
+                self._deliver(in_flight)
             except Stopped:
                 pass
             except BaseException as failure:  # noqa: BLE001 - raised again by the thread that waits for it
@@ -196,15 +200,17 @@ class Pipeline:
             with self._progress:
                 self._progress.notify_all()
 
-    def _deliver(self, batch: Batch[AckPosition]) -> Totals:
+    def _deliver(self, in_flight: InFlightBatch) -> None:
+        batch = in_flight.batch
         outcome, rejections = self._sender.deliver(batch)
         if rejections:
             self._dead_letters.keep(rejections)
         batch.rejections = []
-        positions = batch.tickets
+        positions = [ticket.position for ticket in batch.tickets]
         blank = sum(position.blank for position in positions)
         rejected = len(rejections) + sum(position.too_long for position in positions)
-        return Totals(
+        in_flight.index = outcome.index
+        in_flight.totals = Totals(
             read=outcome.created + outcome.duplicates + rejected + blank,
             created=outcome.created,
             duplicates=outcome.duplicates,

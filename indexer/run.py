@@ -20,7 +20,10 @@ from indexer.events import Broadcast, Events, Totals
 from indexer.pipeline import Pipeline
 from indexer.reading import files, globbing
 from indexer.reading.tail import Tail
-from indexer.settings import Connection, Delivery, LogFiles, Monitoring, RolloverPolicy, State
+from indexer.seals import require_seals
+from indexer.seals.sealer import Sealer
+from indexer.seals.sealing import Sealing
+from indexer.settings import FOREVER, Connection, Delivery, LogFiles, Monitoring, RolloverPolicy, Seals, State
 from indexer.setup.rollover import start_rollover_loop
 from indexer.writing import checkpoint
 from indexer.writing.bulk import Sender
@@ -31,6 +34,9 @@ from indexer.writing.target import Target
 
 PROBE_EVERY = 2.0
 """Seconds between probes of a cluster that is not ready."""
+LAST_SEALING = 2.0
+LAST_SEALING_ONCE = 60.0
+"""Seconds that a last sealing may take after a signal, and at the end of `--once`."""
 PROBE_TIMEOUT = 4.0
 """Seconds for the answer to a probe, at most: a stop waits as long."""
 
@@ -48,6 +54,7 @@ class RunOptions:
     rollover_policy: RolloverPolicy | None = None
     """Roll the alias over and delete old indices."""
     monitoring: Monitoring | None = None
+    seals: Seals = field(default_factory=Seals)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,18 +107,57 @@ def run(options: RunOptions, events: Events, stop: threading.Event) -> Report:
         )
         target = Target(cluster, alias, start.write_index)
         sender = Sender(client, target, broadcast, stop)
+        sealing = _sealing(options, cluster, state, start, broadcast)
         pipeline = Pipeline(
             tail=tail,
             sender=sender,
             dead_letters=dead_letter_store(cluster, sender, spool, limits.batch_bytes, broadcast, stop),
-            delivery=delivering.Delivery(tail, target, state, start, broadcast),
+            delivery=delivering.Delivery(tail, target, state, start, broadcast, sealing),
             events=broadcast,
             batch_bytes=limits.batch_bytes,
             senders=limits.senders,
+            sealing=sealing,
         )
         totals = pipeline.run(stop, limits.poll_interval, once=once) - start.totals
+        if sealing is not None:
+            sealing.finish(LAST_SEALING_ONCE if once else LAST_SEALING)
         broadcast.stopped(totals)
         return Report(totals, tail.failures if once else {})
+
+
+def _sealing(
+    options: RunOptions,
+    cluster: Cluster,
+    state: checkpoint.StateDirectory,
+    start: Checkpoint,
+    events: Events,
+) -> Sealing | None:
+    """Begin sealing, if a key is given. Raises NoSeals, KeyUnusable, StateUnusable."""
+    settings = options.seals
+    if settings.seal_key_file is None:
+        return None
+    require_seals()
+    from indexer.seals.keys import read_signer  # noqa: PLC0415 - it costs time and some megabytes
+
+    signer = read_signer(settings.seal_key_file)
+    policy = options.rollover_policy
+    try:
+        sealer = Sealer(
+            cluster,
+            state.directory,
+            signer,
+            events,
+            every=settings.interval,
+            retain=policy.retain if policy and policy.retain != FOREVER else None,
+            anchor=settings.seal_anchor,
+            delivered=start.journal,
+            switched_off=start.journal is None and start.totals.read > 0,
+        )
+    except OSError as error:
+        raise StateUnusable(path=state.directory, reason=error.strerror) from None
+    sealing = Sealing(sealer, events, settings.interval)
+    sealing.start()
+    return sealing
 
 
 @contextmanager

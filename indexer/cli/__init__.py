@@ -19,6 +19,7 @@ from indexer.cli import (
     report,
     roles,
     run,
+    seal,
     status,
     streams,
     summary,
@@ -86,6 +87,7 @@ app = _group(
 )
 _template = _group("Set up Elasticsearch: templates, lifecycle policy, first index and alias.")
 _rejected = _group("Lines that Elasticsearch or the reader rejected.")
+_seal = _group("Seals: signed proof of what was delivered.")
 _kibana = _group("Dashboards, saved searches and alerts in Kibana.")
 _zoomdata = _group("Zoomdata's connection to the index, and the activity types that it logs.")
 
@@ -109,6 +111,7 @@ _COMMANDS = {
         "roles": roles.roles,
     },
     _rejected: {"list": rejected.list_, "replay": rejected.replay},
+    _seal: {"key": seal.key},
     _kibana: {"install": kibana.install},
     _zoomdata: {"connect": zoomdata.connect, "remove": zoomdata.remove, "logging": zoomdata.logging},
 }
@@ -118,6 +121,7 @@ for _to, _named in _COMMANDS.items():
 for _name, _to in {
     "template": _template,
     "rejected": _rejected,
+    "seal": _seal,
     "kibana": _kibana,
     "zoomdata": _zoomdata,
 }.items():

@@ -18,6 +18,7 @@ from indexer.settings import (
     Monitoring,
     Panel,
     RolloverPolicy,
+    Seals,
     State,
     options,
 )
@@ -35,6 +36,7 @@ def run(
     delivery: Delivery,
     monitoring: Monitoring,
     rollover_policy: RolloverPolicy,
+    seals: Seals,
     once: Annotated[
         bool, typer.Option("--once", help="Index the existing log files, archives included, then stop.")
     ] = False,
@@ -70,7 +72,7 @@ def run(
         # In the environment it is the address of the indexer that follows, such as in the same container.
         monitoring = replace(monitoring, monitoring_address=None)
     policy = rollover_policy if rollover else None
-    chosen = RunOptions(logs, connection, state, delivery, once, policy, monitoring)
+    chosen = RunOptions(logs, connection, state, delivery, once, policy, monitoring, seals)
     with progress(logs.paths, level=level) if once else nullcontext(Logs(logger(level))) as listener:
         report = run_indexer(chosen, listener, stop)
     if once:

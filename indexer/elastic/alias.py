@@ -48,7 +48,7 @@ def write_index(cluster: Cluster) -> str | None:
 def find_backing(cluster: Cluster) -> Backing | None:
     """Look up the alias; None if it does not exist. Raises AliasIsIndex, NoWriteIndex and what the client raises."""
     held = indices_of(cluster)
-    alias, indices = cluster.alias, sorted(held, key=_place)
+    alias, indices = cluster.alias, sorted(held, key=place)
     if not held:
         if cluster.client.indices.exists(index=alias):  # an index of that name, or a data stream
             raise AliasIsIndex(alias=alias, url=cluster.url)
@@ -72,8 +72,8 @@ def indices_of(cluster: Cluster) -> dict[str, Any]:
         return {index: its["aliases"][alias] for index, its in answer.items() if alias in its["aliases"]}
 
 
-def _place(index: str) -> tuple[int, str]:
-    """The rollover number that an index's name ends in, or 0, and its name."""
+def place(index: str) -> tuple[int, str]:
+    """Where an index stands in the order of rollovers: the number that an index's name ends in, or 0, and its name."""
     found = re.fullmatch(r".*-(\d{6,})", index)
     return (int(found[1]) if found else 0, index)
 

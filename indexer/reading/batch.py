@@ -57,6 +57,8 @@ class ReadBatch:
 
     position: AckPosition
     file: str
+    generation: int
+    """The first part of the lines' ids."""
     entries: Entries
     fragments: Sequence[OversizedFragment]
     final: bool

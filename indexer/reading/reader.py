@@ -255,7 +255,9 @@ class LogReader:
     ) -> ReadBatch:
         too_long = sum(fragment.id is not None for fragment in fragments)
         position = AckPosition(self.number, end, size, entries.blank, too_long)
-        return ReadBatch(position, self.facts.name, entries, fragments, size > 0 or self.rotated)
+        return ReadBatch(
+            position, self.facts.name, self._known().generation, entries, fragments, size > 0 or self.rotated
+        )
 
 
 def _digest(entries: Entries, fragments: Sequence[OversizedFragment], before: int | None) -> int | None:

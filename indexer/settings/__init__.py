@@ -4,6 +4,7 @@ log_files.py    LogFiles: which log files to read
 connection.py   Connection: Elasticsearch, and our credentials there
 running.py      State, Delivery, Monitoring: a run
 indices.py      RolloverPolicy, Indices: the indices behind the alias
+seals.py        Seals: the key, and how often
 kibana.py       Kibana
 zoomdata.py     Zoomdata, Reader
 environment.py  secrets, and other variables that are not options
@@ -27,6 +28,7 @@ from indexer.settings.running import (
     Monitoring,
     State,
 )
+from indexer.settings.seals import Seals
 from indexer.settings.zoomdata import Reader, Zoomdata
 
 __all__ = [
@@ -48,6 +50,7 @@ __all__ = [
     "Panel",
     "Reader",
     "RolloverPolicy",
+    "Seals",
     "SecretUnusable",
     "State",
     "Zoomdata",

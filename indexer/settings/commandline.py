@@ -27,6 +27,7 @@ class Panel(StrEnum):
     DELIVERY = "Delivery"
     INDEX = "Index"
     LIFECYCLE = "Lifecycle"
+    SEALS = "Seals"
     MONITORING = "Monitoring"
 
 

@@ -32,14 +32,15 @@ def milliseconds(span: str) -> int:
     return int(found[1]) * MILLISECONDS[found[2]]
 
 
-def _age(value: str | None) -> str | None:
+def age(value: str | None) -> str | None:
+    """Only checked; Elasticsearch parses it. Raises typer.BadParameter."""
     if value is not None:
         milliseconds(value)
     return value
 
 
 def _retention(value: str) -> str | None:
-    return value if value == FOREVER else _age(value)
+    return value if value == FOREVER else age(value)
 
 
 def _size(value: str) -> str:
@@ -64,9 +65,7 @@ class RolloverPolicy:
     ] = "50gb"
     rollover_age: Annotated[
         str,
-        option(
-            "DURATION", "Roll over when the write index reaches this age.", Panel.LIFECYCLE, callback=_age
-        ),
+        option("DURATION", "Roll over when the write index reaches this age.", Panel.LIFECYCLE, callback=age),
     ] = "30d"
     retain: Annotated[
         str,
@@ -95,7 +94,7 @@ class Indices(RolloverPolicy):
             "How long after its rollover to merge an index into one segment and lower its recovery priority, "
             "such as 7d.",
             Panel.LIFECYCLE,
-            callback=_age,
+            callback=age,
         ),
     ] = None
     lifecycle: Annotated[

@@ -15,7 +15,7 @@ import elastic_transport
 import elasticsearch
 from elasticsearch import Elasticsearch
 
-from indexer.elastic.alias import Backing
+from indexer.elastic.alias import Backing, place
 from indexer.elastic.failures import describe
 from indexer.errors import Fatal, Stopped
 from indexer.events import Events, Fault
@@ -65,11 +65,17 @@ class Outcome:
 
     created: int = 0
     duplicates: int = 0
+    index: str = ""
+    """The oldest index that may hold one of them."""
     refused: list[tuple[Pair, str, str]] = field(default_factory=list)
     """Entries that are rejected, each with the error's type and reason."""
     suspects: list[Suspect] = field(default_factory=list)
     sent_at: float = 0.0
     """When the last request was sent."""
+
+    def held_by(self, index: str) -> None:
+        """Note that an index may hold entries of the batch."""
+        self.index = min(self.index or index, index, key=place)
 
 
 class Sender:
@@ -156,6 +162,8 @@ class Sender:
                     body = EMPTY
                 continue
             suspects = len(outcome.suspects)
+            if body.count:
+                outcome.held_by(index)
             body, worst, outgrown = self._tally(answer, body, index, outcome)
             for part in (outgrown[: len(outgrown) // 2], outgrown[len(outgrown) // 2 :]):
                 self._send(Body.of(part), index, backoff, outcome)
@@ -229,6 +237,8 @@ class Sender:
         except (elasticsearch.ApiError, elastic_transport.TransportError) as error:
             raise LookupFailed.of(error) from None
         outcome.duplicates += sum(identity in known for identity, _ in pairs)
+        if known:
+            outcome.held_by(indices[0])
         return Body.of([pair for pair in pairs if pair[0] not in known]) if known else body
 
     def _tally(

@@ -10,6 +10,7 @@ Version 2 is a JSON object, indented for people to read:
     write_index  the write index, if it was older than the grace period; else null
     totals       lines read, created, duplicates, rejected, blank, and bytes of log, since the state began
     files        one object a file, the fields of `reading.identity.FileRecord`
+    journal      position in the journal of the seals (seals/journal.py), or null; missing before 0.2
 
 Version 1, of release 0.1, is read too: it has no write index, and `twin` is a number that entered the generation of a file
 whose first line another file had too.
@@ -52,6 +53,8 @@ class Checkpoint:
     write_index: str | None = None
     totals: Totals = field(default_factory=Totals)
     files: Sequence[FileRecord] = ()
+    journal: int | None = None
+    """Position in the journal of the seals; None while nothing is sealed."""
 
     def to_json(self, written: datetime) -> bytes:
         """The bytes of the file."""
@@ -72,6 +75,7 @@ class Checkpoint:
                 _kind(stored["write_index"], str | None, "write_index") if version == VERSION else None,
                 _build(Totals, stored["totals"]),
                 [_record(each, version) for each in stored["files"]],
+                _kind(stored.get("journal"), int | None, "journal"),
             )
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"not a checkpoint: {error!r}") from error

@@ -155,8 +155,8 @@ def stop_acknowledges_what_is_on_its_way(patch: Patch) -> None:
     def drain(self: Pipeline) -> None:
         original(self)
         for in_flight in self._delivery.in_flight:
-            for position in in_flight.batch.tickets:
-                self._tail.acknowledge(position)
+            for ticket in in_flight.batch.tickets:
+                self._tail.acknowledge(ticket.position)
 
     patch.setattr(Pipeline, "_drain", drain)
 

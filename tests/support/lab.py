@@ -10,7 +10,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Self
@@ -23,7 +23,8 @@ from indexer.elastic.client import connect
 from indexer.elastic.cluster import Cluster
 from indexer.events import Broadcast, Events
 from indexer.run import Report, RunOptions, run
-from indexer.settings import Connection, Delivery, LogFiles, Monitoring, RolloverPolicy, State
+from indexer.seals.keys import create_key
+from indexer.settings import Connection, Delivery, LogFiles, Monitoring, RolloverPolicy, Seals, State
 from indexer.setup.templates import install
 from indexer.verify.findings import Verification
 from indexer.verify.log_files import Verifier
@@ -122,6 +123,7 @@ class Lab:
     client: Elasticsearch
     logs: Path
     state: State
+    seals: Seals = field(default_factory=Seals)
 
     @property
     def cluster(self) -> Cluster:
@@ -164,13 +166,21 @@ class Lab:
         """Call what the command calls."""
         named = [str(path) for path in paths] or [str(self.logs)]
         logs, delivery_options = LogFiles(named), Delivery(**delivery)
-        return run(RunOptions(logs, self.connection, self.state, delivery_options, **how), events, stop)
+        options = RunOptions(logs, self.connection, self.state, delivery_options, seals=self.seals, **how)
+        return run(options, events, stop)
 
     def verify(self, *paths: Path | str, repair: bool = False, **delivery: Any) -> Verification:
         """`indexer verify`, in this process."""
         named = [str(path) for path in paths] or [str(self.logs)]
         verifier = Verifier(self.connection, Delivery(**delivery), self.state, Events(), threading.Event())
         return verifier.verify(LogFiles(named), repair=repair)
+
+    def sealing(self, every: str = "1h") -> "Lab":
+        """The same laboratory, with a key: what is delivered is sealed."""
+        key = self.state.state_dir.parent / "seal.key"
+        if not key.exists():
+            create_key(key)
+        return replace(self, seals=Seals(seal_key_file=key, seal_every=every))
 
     def install(self) -> None:
         """`indexer template install`."""

@@ -33,7 +33,7 @@ def entries(count: int, start: int = 0) -> list[bytes]:
     ]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FaultyLab(Lab):
     """Its `connection` goes through the proxy, its `client` does not."""
 
@@ -114,7 +114,7 @@ def behind_proxy(lab: Lab, monkeypatch: pytest.MonkeyPatch, **connection: Any) -
     monkeypatch.setattr(run, "PROBE_EVERY", 0.01)
     with Proxy(lab.connection.elasticsearch_url[0]) as proxy:
         through = replace(lab.connection, elasticsearch_url=[proxy.url], **connection)
-        yield FaultyLab(through, lab.client, lab.logs, lab.state, lab.connection, proxy)
+        yield FaultyLab(through, lab.client, lab.logs, lab.state, real=lab.connection, proxy=proxy)
 
 
 def first(count: int, action: Action, of: Callable[[Request], bool] = lambda _: True) -> Rule:

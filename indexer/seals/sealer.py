@@ -1,0 +1,218 @@
+"""Sealing in a running indexer: chunks become leaves, leaves go into the index, and a checkpoint is signed over them.
+
+A sealing has four steps, and each is durable before the next begins, so that a crash repeats a step and never half of one:
+
+    extend  all chunks that the checkpoint of the delivery covers become leaves in the local file, then a head
+    store   the leaves are created in the index; the first one alone, because it tells whether this log was continued by
+            somebody else (a state directory restored from a backup, or copied): then a new log begins
+    sign    the checkpoint is signed, created in the index, and appended to the anchors
+    drop    the chunks are removed from the journal
+
+Leaves are signed once they are in the index, so no two checkpoints of a log ever contradict each other. Whatever fails is
+tried again; the delivery neither waits for it nor notices.
+"""
+
+import os
+import secrets
+import threading
+from collections.abc import Mapping
+from dataclasses import replace
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import indexer
+from indexer.elastic.cluster import Cluster
+from indexer.events import Events
+from indexer.seals import state as states
+from indexer.seals import store
+from indexer.seals.heads import TreeHead
+from indexer.seals.journal import Journal, joined
+from indexer.seals.leaves import Head, Start, checkpoint_document, now
+from indexer.seals.state import SealState
+
+if TYPE_CHECKING:
+    from indexer.seals.notes import Signer
+
+MOST_LINES = 8192
+"""Lines of a leaf, about."""
+AT_ONCE = 1024 * 1024
+"""Bytes of the journal that become leaves together: what sealing takes of the memory."""
+
+
+class Sealer:
+    """One seal log. `seal` may be called by one thread while another one calls `saved`."""
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        directory: Path,
+        signer: "Signer",
+        events: Events,
+        *,
+        every: float,
+        retain: str | None = None,
+        anchor: Path | None = None,
+        delivered: int | None,
+        switched_off: bool = False,
+    ) -> None:
+        """Open the log in a state directory. Raises OSError.
+
+        every         seconds between sealings
+        retain        how long an index is kept, if lifecycle management does not decide it
+        anchor        a directory to which checkpoints are written, too
+        delivered     the journal's position in the checkpoint of the delivery
+        switched_off  lines were delivered without being sealed since
+        """
+        self._cluster = cluster
+        self._directory = directory / states.DIRECTORY
+        self._directory.mkdir(mode=0o700, exist_ok=True)
+        self._signer = signer
+        self._events = events
+        self._every = every
+        self._retain = retain
+        self._anchors = [self._directory, *([anchor] if anchor else [])]
+        self._state = states.load(self._directory)
+        self._reason = self._reason_to_begin(switched_off=switched_off)
+        self.journal = Journal(self._directory, delivered, self._state.consumed if self._state else 0)
+        self._delivered = self.journal.end if delivered is None else delivered
+        self._open: Mapping[str, int] = {}
+        self._lines = 0
+        """Lines that became leaves since the last checkpoint."""
+        self._before: Mapping[str, int] | None = None
+        self._lock = threading.Lock()
+
+    def _reason_to_begin(self, *, switched_off: bool) -> str:
+        """Why a new log has to begin; empty if the one of the state goes on."""
+        if self._state is None:
+            return "state lost"
+        if self._state.key != str(self._signer.key):
+            return "key changed"
+        return "switched off" if switched_off else ""
+
+    # ---- the delivery's side
+
+    def saved(self, position: int, open_files: Mapping[str, int]) -> None:
+        """The checkpoint of the delivery is saved, and covers the journal up to a position."""
+        with self._lock:
+            self._delivered, self._open = position, open_files
+
+    @property
+    def pending(self) -> int:
+        """Bytes of the journal that may be sealed."""
+        return max(0, self._delivered - (self._state.consumed if self._state else 0))
+
+    @property
+    def sealed(self) -> str:
+        """When the newest checkpoint was signed, ISO 8601; empty if there is none."""
+        return self._state.sealed if self._state and self._state.signed else ""
+
+    def asked(self) -> bool:
+        """Tell whether `indexer seal now` waits for a sealing; it is answered by the next one."""
+        return (self._directory / states.REQUEST).exists()
+
+    # ---- sealing
+
+    def prepare(self) -> None:
+        """Before anything is delivered: count what a new log finds in the indices. Raises NotStored, OSError."""
+        if self._reason and self._before is None:
+            self._before = store.counts(self._cluster)
+
+    def seal(self) -> None:
+        """Seal what is pending, and assert that there is nothing else. Raises NotStored, OSError, Fatal."""
+        state = self._begun(self._reason) if self._reason or self._state is None else self._state
+        if state.complete or state.tree.size == 1:
+            state = self._extended(state)
+        state = self._stored(state)
+        self._sign(state)
+        self.journal.drop(state.consumed)
+        (self._directory / states.REQUEST).unlink(missing_ok=True)
+
+    def _begun(self, reason: str) -> SealState:
+        """Begin a new log; what is not signed yet goes into it."""
+        old = self._state
+        previous = store.newest_checkpoints(self._cluster)
+        if reason == "state lost" and not previous:
+            reason = "new"
+        before: Mapping[str, int] = {}
+        if reason in {"new", "switched off"}:
+            before = self._before if self._before is not None else store.counts(self._cluster)
+        log, sealed = secrets.token_hex(8), now()
+        start = Start(
+            log,
+            indexer.__version__,
+            self._cluster.alias,
+            reason,
+            before,
+            [it["note"] for it in previous.values()],
+        )
+        state = SealState(log, str(self._signer.key), old.consumed if old else 0, sealed=sealed)
+        unsigned = states.leaves(self._directory, old, old.signed, old.signed_bytes) if old else ()
+        state = states.append(self._directory, state, chain([start.leaf(sealed)], unsigned))
+        self._save(state)
+        self._reason = ""
+        return state
+
+    def _extended(self, state: SealState) -> SealState:
+        """Make leaves of the chunks that may be sealed, and a head."""
+        retain = self._retain or store.retention(self._cluster)
+        with self._lock:
+            end, open_files = self._delivered, self._open
+        lines, sealed = 0, max(now(), state.sealed)  # a clock may be set back; a log's times never are
+        while state.consumed < end:
+            taken = list(self.journal.read(state.consumed, end, AT_ONCE))
+            chunks = list(joined((chunk for chunk, _ in taken), MOST_LINES))
+            lines += sum(chunk.lines.count for chunk in chunks if chunk.lines is not None)
+            state = states.append(self._directory, state, [chunk.leaf(sealed) for chunk in chunks])
+            state = replace(state, consumed=taken[-1][1] if taken else end)
+        head = Head(round(self._every), retain, open_files)
+        state = states.append(self._directory, state, [head.leaf(sealed)])
+        state = replace(state, sealed=sealed)
+        self._save(state)
+        self._lines += lines
+        return state
+
+    def _stored(self, state: SealState) -> SealState:
+        """Create the leaves in the index that are not there."""
+        if state.stored and not store.fetch(self._cluster, [store.leaf_id(state.log, state.stored - 1)]):
+            state = replace(state, stored=0, stored_bytes=0)  # the index was lost; its leaves are here
+        leaves = states.leaves(self._directory, state, state.stored, state.stored_bytes)
+        numbered = (
+            (store.leaf_id(state.log, number), leaf) for number, leaf in enumerate(leaves, state.stored)
+        )
+        for group in store.bodies(numbered):
+            if not store.create(self._cluster, group):  # somebody has continued this log
+                return self._stored(self._begun("state older than the index"))
+            size = sum(len(leaf) + 1 for _, leaf in group)
+            state = replace(state, stored=state.stored + len(group), stored_bytes=state.stored_bytes + size)
+            self._save(state)
+        return state
+
+    def _sign(self, state: SealState) -> None:
+        """Sign a checkpoint over all leaves, and hand it to everybody."""
+        head = TreeHead(f"{self._signer.key.name}/{state.log}", state.tree.size, state.tree.root)
+        note = self._signer.sign(head.text)
+        document = checkpoint_document(state.log, head.size, round(self._every), note, state.sealed)
+        store.create(self._cluster, [(store.checkpoint_id(state.log, head.size), document)])
+        self._save(replace(state, signed=head.size, signed_bytes=state.bytes, note=note))
+        lines, self._lines = self._lines, 0
+        self._events.sealed(head.size - state.signed, lines, head.size, note)
+        for anchor in self._anchors:
+            try:
+                _append(anchor / f"{state.log}{states.CHECKPOINTS}", note)
+            except OSError as error:  # the checkpoint is in the index, and the next one is tried here again
+                reason = f"cannot write the checkpoint to {anchor}: {error.strerror or error}"
+                self._events.sealing_failed(reason, self._every)
+
+    def _save(self, state: SealState) -> None:
+        states.save(self._directory, state)
+        self._state = state
+
+
+def _append(path: Path, note: str) -> None:
+    """Add a checkpoint to a file durably. Raises OSError."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
+    with os.fdopen(os.open(path, flags, 0o644), "w", encoding="utf-8") as file:
+        file.write(note)
+        file.flush()
+        os.fsync(file.fileno())
