@@ -41,6 +41,13 @@ class Fault(StrEnum):
 
 MOST_UNREADABLE = 1000
 """Unreadable paths that are reported: more are not needed to notice the problem."""
+SEAL_GRACE = 60.0
+"""Seconds that a sealing may take."""
+
+
+def overdue_after(every: float) -> float:
+    """Seconds since the newest signed checkpoint after which sealing is overdue, where one is due each `every` seconds."""
+    return 2 * every + SEAL_GRACE
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,15 +152,6 @@ class Events:
     def delivery_recovered(self) -> None:
         """A batch was delivered after one or more failures. Called by the thread that reported these."""
 
-    def sealing(self, every: float) -> None:
-        """What is delivered is sealed, every so many seconds. Once per run."""
-
-    def sealed(self, leaves: int, lines: int, size: int, note: str) -> None:
-        """A checkpoint over `size` leaves is in the index: `leaves` and `lines` more than the one before."""
-
-    def sealing_failed(self, reason: str, wait: float) -> None:
-        """A sealing failed, and is tried again after `wait` seconds."""
-
     def waiting(self, sentence: str) -> None:
         """Nothing can be sent until somebody acts. Repeated with each check."""
 
@@ -180,6 +178,15 @@ class Events:
 
     def rollover_managed(self, policy: str) -> None:
         """The server's lifecycle management rolls over and deletes, with this policy."""
+
+    def sealing(self, every: float) -> None:
+        """Sealing is on: a signed checkpoint is due each `every` seconds. Once per run."""
+
+    def sealed(self, leaves: int, lines: int, size: int, note: str) -> None:
+        """A checkpoint over the first `size` leaves was signed and is in the index: `note`. `leaves` and `lines` are new in it."""
+
+    def sealing_failed(self, reason: str, wait: float) -> None:
+        """A sealing failed; it is tried again after `wait` seconds. Nothing is lost."""
 
     def listener_failed(self, listener: str, reason: str) -> None:
         """A listener raised an exception; other listeners are not affected."""

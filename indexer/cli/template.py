@@ -90,7 +90,9 @@ def remove(
     dry_run: DryRun = False,
     delete_data: Annotated[
         bool,
-        typer.Option("--delete-data", help="Delete the indices too, with all entries and rejected lines."),
+        typer.Option(
+            "--delete-data", help="Delete the indices too, with all entries, rejected lines and seals."
+        ),
     ] = False,
     confirm: Annotated[
         str | None,
@@ -185,6 +187,8 @@ def _print_calls(calls: Sequence["Call"], json: bool) -> None:
 def _confirm(alias: str, confirmed: str | None) -> None:
     """Ask for the alias. Any other input is wrong usage."""
     if confirmed is None and sys.stdin.isatty():
-        confirmed = typer.prompt(f"All entries will be deleted. Type the alias ({alias}) to continue")
+        confirmed = typer.prompt(
+            f"All entries and seals will be deleted. Type the alias ({alias}) to continue"
+        )
     if confirmed != alias:
         raise typer.BadParameter(f"--delete-data has to be confirmed with the alias: --confirm {alias}")

@@ -2,6 +2,7 @@
 
 logs.py           log messages; a repeated fault is logged once, then counted
 recorder.py       counts events and takes Snapshots, the input of health and metrics
+sealing.py        what a run has sealed
 snapshot.py       Snapshot: all metrics at one moment
 cluster_probe.py  checks regularly what no event reports: the cluster, the number of mapped fields, free disk space
 health.py         Snapshot → alive, ready, problems

@@ -18,6 +18,7 @@ import orjson
 from indexer.elastic.bounded import Bare
 from indexer.elastic.failures import FORM_ERRORS
 from indexer.events import LogProgress, Totals
+from indexer.monitoring.sealing import Sealing
 from indexer.writing.checkpoint import write_durably
 
 NAME = "monitoring.json"
@@ -55,6 +56,8 @@ class RunningIndexer:
     """Since the last written checkpoint."""
     logs: Mapping[str, LogProgress]
     """By path."""
+    sealing: Sealing | None = None
+    """None if sealing is off."""
 
 
 def announce(state: Path, address: str, instance: str) -> None:
@@ -117,6 +120,7 @@ def _read(address: str, page: Mapping[str, Any]) -> RunningIndexer:
         acknowledged=now["acknowledged"],
         checkpoint=now["checkpoint_age"],
         logs={log["path"]: _log(log) for log in now["logs"]},
+        sealing=Sealing(**sealing) if (sealing := now.get("sealing")) else None,
     )
 
 

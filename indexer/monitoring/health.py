@@ -10,6 +10,7 @@ from enum import StrEnum
 from itertools import islice
 
 from indexer.events import Fault
+from indexer.monitoring.sealing import Sealing
 from indexer.monitoring.snapshot import Repeated, Snapshot
 
 ALIVE_WITHIN = 60.0
@@ -39,6 +40,8 @@ class Problem(StrEnum):
     """The checkpoint cannot be written."""
     LOGS = "logs"
     """A log file or a directory cannot be read."""
+    SEAL = "seal"
+    """A signed checkpoint is overdue."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +92,13 @@ def _problems(now: Snapshot) -> Iterator[HealthProblem]:
     if len(now.unreadable) > MOST_NAMED:
         more = len(now.unreadable) - MOST_NAMED
         yield HealthProblem(Problem.LOGS, f"{more:,} more files or directories cannot be read.")
+    if now.sealing and now.sealing.overdue:
+        yield HealthProblem(Problem.SEAL, _overdue(now.sealing))
+
+
+def _overdue(it: Sealing) -> str:
+    reason = f": {it.problem}" if it.problem else "."
+    return f"Nothing was sealed for {it.waited:.0f} s, though it is due each {it.every:.0f} s{reason}"
 
 
 def _describe(fault: Repeated) -> str:

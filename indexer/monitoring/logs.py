@@ -219,6 +219,22 @@ class Logs(Events):
         """Log the recovery."""
         self._over("checkpoint written again", "checkpoint")
 
+    # ---- sealing
+
+    def sealing(self, every: float) -> None:
+        """Log the interval."""
+        self._log.info("sealing is on", every_seconds=every)
+
+    def sealed(self, leaves: int, lines: int, size: int, note: str) -> None:
+        """Log the signed checkpoint: kept elsewhere, it is an anchor. After failures, with their number."""
+        origin, _, root, _ = note.split("\n", 3)
+        facts = {"origin": origin, "size": size, "root": root, "leaves": leaves, "lines": lines, "note": note}
+        self._over("sealed", "sealing", always=True, **facts)
+
+    def sealing_failed(self, reason: str, wait: float) -> None:
+        """Log the failure, once while it lasts."""
+        self._repeat("sealing", "sealing failed, retrying", reason=reason)
+
     # ---- indices
 
     def index_begun(self, index: str) -> None:

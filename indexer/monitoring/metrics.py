@@ -174,6 +174,31 @@ METRICS: tuple[Metric, ...] = (
         lambda n: n.fields.limit if n.fields else None,
     ),
     Metric(
+        "indexer_last_seal_timestamp_seconds",
+        "Time of the newest signed checkpoint of the seals; no value before the first of this run.",
+        lambda n: _moment(n.sealing.age) if n.sealing else None,
+    ),
+    Metric(
+        "indexer_sealing_interval_seconds",
+        "Time between two sealings; no value if sealing is off.",
+        lambda n: n.sealing.every if n.sealing else None,
+    ),
+    Metric(
+        "indexer_sealed_leaves_total",
+        "Leaves of the seal log that signed checkpoints cover.",
+        lambda n: n.sealing.leaves if n.sealing else 0,
+    ),
+    Metric(
+        "indexer_sealed_lines_total",
+        "Lines that signed checkpoints cover.",
+        lambda n: n.sealing.lines if n.sealing else 0,
+    ),
+    Metric(
+        "indexer_sealing_failures_total",
+        "Sealings that failed and were tried again.",
+        lambda n: n.sealing.failures if n.sealing else 0,
+    ),
+    Metric(
         "indexer_state_free_bytes", "Free bytes on the disk of the state directory.", lambda n: n.free_bytes
     ),
     Metric(

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 from indexer import __version__
 from indexer.events import MOST_UNREADABLE, Events, Fault, LogProgress, Progress, Recognition, Totals
+from indexer.monitoring.sealing import SealingTracker
 from indexer.monitoring.snapshot import Fields, InFlight, Latency, Repeated, Snapshot
 
 BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
@@ -91,6 +92,7 @@ class MetricsRecorder(Events):
         self._unreadable: dict[str, tuple[float, str]] = {}
         self._fields: Fields | None = None
         self._free: int | None = None
+        self._sealing: SealingTracker | None = None
 
     # ---- the run
 
@@ -211,6 +213,25 @@ class MetricsRecorder(Events):
         with self._lock:
             self._listener_failures += 1
 
+    # ---- sealing
+
+    def sealing(self, every: float) -> None:
+        """Record that sealing is on."""
+        with self._lock:
+            self._sealing = SealingTracker(every, self._clock())
+
+    def sealed(self, leaves: int, lines: int, size: int, note: str) -> None:
+        """Count what was sealed."""
+        with self._lock:
+            if self._sealing:
+                self._sealing.sealed(self._clock(), leaves, lines, size)
+
+    def sealing_failed(self, reason: str, wait: float) -> None:
+        """Count the failure, and record its reason."""
+        with self._lock:
+            if self._sealing:
+                self._sealing.failed(reason)
+
     # ---- the cluster probe
 
     def cluster_probed(self, problem: str | None) -> None:
@@ -266,6 +287,7 @@ class MetricsRecorder(Events):
                 },
                 fields=self._fields,
                 free_bytes=self._free,
+                sealing=self._sealing.at(now) if self._sealing else None,
             )
 
     def _repeated(self, now: float) -> tuple[Repeated, ...]:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from indexer.events import LogProgress, Totals
+from indexer.monitoring.sealing import Sealing
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +84,8 @@ class Snapshot:
     fields: Fields | None = None
     free_bytes: int | None = None
     """Free space on the disk of the state directory."""
+    sealing: Sealing | None = None
+    """None if sealing is off."""
 
     @property
     def lag(self) -> int:

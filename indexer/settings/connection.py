@@ -14,7 +14,7 @@ DEFAULT_URL = "http://localhost:9200"
 PLAIN = re.compile(r"""[^\s\\/*?"<>|,#:]+""")
 """Characters of an index name (Elasticsearch guide, "Create index API"). Others may make it a pattern or a list."""
 ALIAS_BYTES = 200
-"""Maximum length. Index names have at most 255 bytes; the rest is for suffixes (`-rejected`, `-000001`, views, …)."""
+"""Maximum length. Index names have at most 255 bytes; the rest is for suffixes (`-rejected`, `-seals`, `-000001`, views, …)."""
 
 
 def _alias(name: str) -> str:
@@ -148,5 +148,5 @@ class Connection:
 
     @property
     def seals(self) -> str:
-        """The index of the seals."""
+        """The index that keeps the seals."""
         return f"{self.alias}-seals"

@@ -167,15 +167,17 @@ def winner_of(templates: Mapping[str, Body], index: str) -> str | None:
 
 
 def of_next(cluster: Cluster, *, lifecycle: bool = False) -> list[Violation]:
-    """What is wrong, or unusual, about the next index and the index of rejected lines.
+    """What is wrong, or unusual, about the next index, and about the templates of rejected lines and seals.
 
     lifecycle   the server is to manage them.
     Raises AliasIsIndex, NoWriteIndex and what the client raises.
     """
-    client, alias, rejected = cluster.client, cluster.alias, cluster.connection.rejected
+    client, alias, connection = cluster.client, cluster.alias, cluster.connection
     write = write_index(cluster)
     upcoming = (next_index(write) if write else None) or alias + FIRST
-    found = [*_templates(client, upcoming, alias), *_templates(client, rejected, rejected)]
+    found = list(_templates(client, upcoming, alias))
+    for index in (connection.rejected, connection.seals):
+        found += _templates(client, index, index)
     if any(it.severity is Severity.BROKEN for it in found):
         return found
     made = EffectiveIndex.of(simulated(client, upcoming))

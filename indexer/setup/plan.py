@@ -163,7 +163,9 @@ def plan(
         *components,
         Request(Kind.TEMPLATE, alias, read("template") | {"composed_of": parts}),
         Request(Kind.TEMPLATE, connection.rejected, _with_copies(read("rejected"), indices, shards=False)),
+        Request(Kind.TEMPLATE, connection.seals, _with_copies(read("seals"), indices, shards=False)),
         Request(Kind.INDEX, connection.rejected, {}),
+        Request(Kind.INDEX, connection.seals, {}),
         Request(Kind.INDEX, alias + FIRST, {"aliases": {alias: {"is_write_index": True}}}),
     ]
 

@@ -1,4 +1,4 @@
-"""Removing what `indexer template install` created and, if wanted, the entries.
+"""Removing what `indexer template install` created and, if wanted, entries, rejected lines and seals.
 
 Elasticsearch refuses to delete what is in use: the policy of existing indices, a component template that another template
 uses. An admin's own `<alias>@custom` is never removed, nor is anything under our names without our mark (`made_by_us`).
@@ -46,11 +46,11 @@ def _steps(cluster: Cluster, *, data: bool) -> list[Step]:
 
 
 def _indices(cluster: Cluster) -> dict[str, bool]:
-    """The indices behind the alias and that of rejected lines; True for those with our names and our mark."""
-    rejected = cluster.connection.rejected
-    found = existing(cluster.client, dict.fromkeys([*sorted(indices_of(cluster)), rejected]))
+    """The indices behind the alias, of rejected lines and of seals; True for those with our names and our mark."""
+    beside = (cluster.connection.rejected, cluster.connection.seals)
+    found = existing(cluster.client, dict.fromkeys([*sorted(indices_of(cluster)), *beside]))
     return {
-        name: marked and (name == rejected or is_ours(name, cluster.alias)) for name, marked in found.items()
+        name: marked and (name in beside or is_ours(name, cluster.alias)) for name, marked in found.items()
     }
 
 

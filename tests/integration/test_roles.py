@@ -80,7 +80,7 @@ def test_roles_are_created_then_left_alone_then_brought_up_to_date(
     api.held[f"{ALIAS}-writer"]["cluster"] = ["all"]
     assert results(connection_to).count(Result.UPDATED) == 1
     assert api.puts[5:] == [f"{ALIAS}-writer"]
-    assert api.held[f"{ALIAS}-writer"]["cluster"] == ["monitor"]
+    assert api.held[f"{ALIAS}-writer"]["cluster"] == ["monitor", "read_ilm"]
 
 
 def test_a_role_of_somebody_else_is_not_replaced_unless_that_is_wanted(

@@ -229,7 +229,7 @@ def test_removing_takes_what_was_installed_and_leaves_the_entries(lab: Lab) -> N
     """A second time there is nothing to do; install brings it back."""
     lab.run(lab.log(b'{"user":"x"}\n'))
     printed = lab.command("template", "remove", "--dry-run").stdout
-    assert printed.count("-X DELETE") == 5
+    assert printed.count("-X DELETE") == 6
     assert lab.command("template", "remove").returncode == 0
     assert lab.entries() == [b'{"user":"x"}']
     assert {it.held for it in steps(lab) if "template" in it.request.kind} == {None}
@@ -251,29 +251,29 @@ def test_data_is_deleted_only_for_somebody_who_types_the_alias(lab: Lab) -> None
     delete = ["template", "remove", "--delete-data"]
     for wrong in ([], ["--confirm", "another"], ["--confirm", ""]):
         assert lab.command(*delete, *wrong).returncode == 2
-    assert len(client.indices.get(index=f"{alias}*")) == 5
+    assert len(client.indices.get(index=f"{alias}*")) == 6
     assert not [step for step in steps(lab) if step.needed]
     done = lab.command(*delete, "--confirm", alias)
     assert done.returncode == 0
     assert sorted(client.indices.get(index=f"{alias}*")) == [f"{alias}-000009", f"{alias}-restored"]
     assert f"kept       index {alias}-restored" in done.stdout
+    assert f"removed    index {alias}-seals" in done.stdout
 
 
 def test_what_somebody_else_made_under_our_names_is_named_and_kept(bare: Lab) -> None:
-    """The index of rejected lines and the first one; what a later install makes beside them is ours, and goes."""
+    """Rejected lines, seals and the first index; what a later install makes beside them is ours, and goes."""
     alias, client = bare.connection.alias, bare.client
-    client.indices.create(index=bare.connection.rejected)
-    client.indices.create(index=f"{alias}-000001", aliases={alias: {"is_write_index": True}})
+    theirs = [f"{alias}-000001", bare.connection.rejected, bare.connection.seals]
+    client.indices.create(index=theirs[0], aliases={alias: {"is_write_index": True}})
+    for index in theirs[1:]:
+        client.indices.create(index=index)
     delete = ["template", "remove", "--delete-data", "--confirm", alias]
     assert bare.command("template", "install", "--force", "--rollover").returncode == 0
     assert f"{alias}-000002" in client.indices.get(index=f"{alias}-*")
     done = bare.command(*delete)
     assert done.returncode == 0
-    assert sorted(client.indices.get(index=f"{alias}*")) == [f"{alias}-000001", f"{alias}-rejected"]
-    assert all(
-        f"kept       index {it}: not created by our templates" in done.stdout
-        for it in (f"{alias}-000001", f"{alias}-rejected")
-    )
+    assert sorted(client.indices.get(index=f"{alias}*")) == theirs
+    assert all(f"kept       index {it}: not created by our templates" in done.stdout for it in theirs)
 
 
 def test_indices_of_0_1_are_known_without_a_mark(lab: Lab, client: Elasticsearch) -> None:
@@ -294,7 +294,7 @@ def test_the_alias_can_be_typed(lab: Lab) -> None:
         os.write(ours, f"{lab.connection.alias}\n".encode())
         stdout, _ = process.communicate(timeout=30)
     os.close(ours)
-    assert "All entries will be deleted" in stdout
+    assert "All entries and seals will be deleted" in stdout
     assert process.returncode == 0
     assert lab.client.indices.get(index=f"{lab.connection.alias}*").body == {}
 

@@ -37,6 +37,8 @@ def unmarked(index: Body) -> Body:
 
 ENTRIES = made_from("mappings", **{"index.sort.field": ["activityType", "eventDate"]})
 REJECTED = made_from("rejected")
+SEALS = made_from("seals")
+OURS = {FIRST: ENTRIES | BEHIND, IT.rejected: REJECTED, IT.seals: SEALS}
 
 
 class Answer(dict[str, Any]):
@@ -106,7 +108,7 @@ def cluster_of(server: Holding) -> Cluster:
     return Cluster(cast("Elasticsearch", server), IT)
 
 
-@pytest.mark.parametrize("index", [ENTRIES, REJECTED, unmarked(ENTRIES), unmarked(REJECTED)])
+@pytest.mark.parametrize("index", [ENTRIES, REJECTED, SEALS, unmarked(ENTRIES), unmarked(REJECTED)])
 def test_what_our_templates_made_is_known(index: Body) -> None:
     """By the mark; what 0.1 made, by what only its templates give."""
     assert made_by_us(index)
@@ -122,6 +124,7 @@ def test_what_our_templates_made_is_known(index: Body) -> None:
         {"mappings": {"dynamic": "strict"}},
         unmarked(ENTRIES) | {"settings": {"index.sort.field": ["eventDate"]}},
         {"mappings": unmarked(REJECTED)["mappings"] | {"dynamic": "true"}},
+        unmarked(SEALS),
     ],
 )
 def test_what_others_made_is_known(index: Body) -> None:
@@ -129,17 +132,26 @@ def test_what_others_made_is_known(index: Body) -> None:
     assert not made_by_us(index)
 
 
-@pytest.mark.parametrize("name", [FIRST, IT.rejected])
+@pytest.mark.parametrize("name", OURS)
 def test_an_index_that_somebody_else_made_under_our_name_is_named_and_kept(name: str) -> None:
     """Behind the alias or not; the others are deleted."""
-    server = Holding({FIRST: ENTRIES | BEHIND, IT.rejected: REJECTED} | {name: OF_SOMEBODY | BEHIND})
-    (other,) = {FIRST, IT.rejected} - {name}
-    assert [it.path for it in calls(cluster_of(server), data=True)] == [f"/{other}"]
-    server = Holding({FIRST: ENTRIES | BEHIND, IT.rejected: REJECTED, name: OF_SOMEBODY | BEHIND})
+    others = [f"/{other}" for other in OURS if other != name]
+    server = Holding(OURS | {name: OF_SOMEBODY | BEHIND})
+    assert [it.path for it in calls(cluster_of(server), data=True)] == others
     told = {it.what: it for it in remove(cluster_of(server), data=True)}
-    assert server.deleted == [f"/{other}"]
+    assert server.deleted == others
     assert told[f"index {name}"].result is Result.KEPT
     assert "not created by our templates" in told[f"index {name}"].detail
+
+
+def test_without_data_no_index_is_deleted() -> None:
+    """Each is named as kept: entries, rejected lines and seals."""
+    server = Holding(OURS)
+    assert calls(cluster_of(server), data=False) == []
+    told = {it.what: (it.result, it.detail) for it in remove(cluster_of(server), data=False)}
+    kept = (Result.KEPT, "data is never deleted without --delete-data")
+    assert told == {f"index {name}": kept for name in OURS}
+    assert server.deleted == []
 
 
 def test_an_alias_of_the_name_of_an_index_is_none() -> None:

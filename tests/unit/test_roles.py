@@ -16,7 +16,7 @@ def test_roles_are_named_after_the_alias_and_about_its_indices(alias: str) -> No
     assert list(roles(alias)) == [f"{alias}-{end}" for end in ends]
     for body in roles(alias).values():
         names = {name for group in body["indices"] for name in group["names"]}
-        assert names <= {alias, f"{alias}.*", f"{alias}-0*", f"{alias}-rejected"}
+        assert names <= {alias, f"{alias}.*", f"{alias}-0*", f"{alias}-rejected", f"{alias}-seals"}
         assert body["metadata"]["managed_by"] == OURS
 
 
@@ -29,6 +29,9 @@ def test_only_who_needs_it_may_read_change_or_delete() -> None:
     """The writer adds and reads no entry, the reader changes none; only the replayer deletes, and rejected lines alone."""
     ours = {name.removeprefix(f"{ALIAS}-"): body for name, body in roles(ALIAS).items()}
     assert held(ours["writer"]) == {"create_doc", "indices:data/read/mget*", "view_index_metadata"}
+    (seals,) = (group for group in ours["writer"]["indices"] if f"{ALIAS}-seals" in group["names"])
+    assert seals == {"names": [f"{ALIAS}-seals"], "privileges": ["create_doc", "indices:data/read/mget*"]}
+    assert ours["writer"]["cluster"] == ["monitor", "read_ilm"]
     assert held(ours["reader"]) == {"read", "monitor", "view_index_metadata"}
     assert held(ours["setup"]) == {"manage"}
     (kept,) = ours["replayer"]["indices"]

@@ -41,7 +41,9 @@ def test_everything_a_template_names_is_sent_before_it() -> None:
         "PUT /_component_template/zoomdata-activity-views",
         "PUT /_index_template/zoomdata-activity",
         "PUT /_index_template/zoomdata-activity-rejected",
+        "PUT /_index_template/zoomdata-activity-seals",
         "PUT /zoomdata-activity-rejected",
+        "PUT /zoomdata-activity-seals",
         "PUT /zoomdata-activity-000001",
     ]
 
@@ -56,6 +58,7 @@ def test_the_files_are_what_is_sent_to_a_server_that_can_do_everything() -> None
     assert sent["/_component_template/zoomdata-activity-views"] == from_file("views")
     assert sent["/_index_template/zoomdata-activity"] == from_file("template")
     assert sent["/_index_template/zoomdata-activity-rejected"] == from_file("rejected")
+    assert sent["/_index_template/zoomdata-activity-seals"] == from_file("seals")
 
 
 def test_no_file_is_forgotten() -> None:
@@ -136,6 +139,7 @@ def test_leaving_something_out_changes_nothing_else() -> None:
         ("zoomdata-activity-000001", True),
         ("zoomdata-activity-012345", True),
         ("zoomdata-activity-rejected", False),
+        ("zoomdata-activity-seals", False),
         ("zoomdata-activity-test-000001", False),
         ("zoomdata-activity", False),
         ("zoomdata-000001", False),
@@ -143,7 +147,7 @@ def test_leaving_something_out_changes_nothing_else() -> None:
     ],
 )
 def test_the_template_is_for_the_rolled_over_indices_alone(index: str, caught: bool) -> None:  # noqa: FBT001
-    """Neither the rejected lines nor another alias get its mapping."""
+    """Neither the rejected lines nor the seals nor another alias get its mapping."""
     patterns = bodies(NEW)["/_index_template/zoomdata-activity"]["index_patterns"]
     assert any(fnmatch(index, pattern) for pattern in patterns) is caught
 
@@ -154,8 +158,9 @@ def test_an_entry_is_kept_as_it_came_and_safe_when_acknowledged() -> None:
     assert "_source" not in sent
     assert "synthetic" not in sent
     assert "pipeline" not in sent
-    settings = bodies(NEW)["/_component_template/zoomdata-activity-settings"]["template"]["settings"]
-    assert settings["index.translog.durability"] == "request"
+    for path in ("_component_template/zoomdata-activity-settings", "_index_template/zoomdata-activity-seals"):
+        settings = bodies(NEW)[f"/{path}"]["template"]["settings"]
+        assert settings["index.translog.durability"] == "request"
 
 
 def test_everything_says_whose_it_is() -> None:
@@ -268,15 +273,22 @@ def test_an_option_replaces_a_single_value(
     assert changed(indices) == changes
 
 
-def test_the_rejected_lines_get_as_many_copies_as_the_entries() -> None:
-    """The number of replicas is for both; shards are for the entries alone."""
+@pytest.mark.parametrize("name", [DEFAULT.rejected, DEFAULT.seals])
+def test_rejected_lines_and_seals_get_as_many_copies_as_the_entries(name: str) -> None:
+    """The number of replicas is for all; shards are for the entries alone."""
     sent = plan(NEW, DEFAULT, Indices(replicas=2, shards=3))
-    rejected = leaves(
-        next(it.body for it in sent if it.path.startswith("/_index_template/zoomdata-activity-r"))
-    )
-    assert rejected[f"{SETTINGS}.number_of_replicas"] == "2"
-    assert rejected[f"{SETTINGS}.auto_expand_replicas"] == "false"
-    assert f"{SETTINGS}.number_of_shards" not in rejected
+    template = leaves(next(it.body for it in sent if (it.kind, it.name) == (Kind.TEMPLATE, name)))
+    assert template[f"{SETTINGS}.number_of_replicas"] == "2"
+    assert template[f"{SETTINGS}.auto_expand_replicas"] == "false"
+    assert f"{SETTINGS}.number_of_shards" not in template
+
+
+def test_seals_outlive_the_entries() -> None:
+    """Their index has no lifecycle, and every field of a seal is in its mapping: any other is rejected."""
+    (body,) = (it.body for it in plan(NEW, DEFAULT) if (it.kind, it.name) == (Kind.TEMPLATE, DEFAULT.seals))
+    assert "lifecycle" not in json.dumps(body)
+    assert body["template"]["mappings"]["dynamic"] == "strict"
+    assert body["index_patterns"] == [DEFAULT.seals]
 
 
 @pytest.mark.parametrize(
