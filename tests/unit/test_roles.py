@@ -51,11 +51,8 @@ def test_only_the_writer_adds_documents_and_overwrites_none() -> None:
     adds = {"all", "create", "create_doc", "index", "write"}
     holders = {name: held(body) & adds for name, body in roles(ALIAS).items()}
     assert {name: may for name, may in holders.items() if may} == {f"{ALIAS}-writer": {"create_doc"}}
-    assert all(
-        "*" not in privilege.removesuffix("mget*")
-        for body in roles(ALIAS).values()
-        for privilege in held(body)
-    )
+    actions = {it for body in roles(ALIAS).values() for it in held(body) if "*" in it}
+    assert actions == {"indices:data/read/mget*", "indices:admin/refresh*", "indices:monitor/stats*"}
     assert not {"all", "manage", "manage_security"} & {
         it for body in roles(ALIAS).values() for it in body["cluster"]
     }
