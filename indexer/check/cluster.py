@@ -6,6 +6,7 @@ A step may raise Fatal, which the caller turns into a result.
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any
 from urllib.parse import urlsplit
@@ -20,6 +21,7 @@ from indexer.elastic.alias import backing
 from indexer.elastic.client import connect, display_url, translate
 from indexer.elastic.cluster import Cluster
 from indexer.elastic.failures import InvalidAnswer
+from indexer.elastic.last_seals import last_seals
 from indexer.errors import AliasIsIndex, Fatal, NoWriteIndex, Refused
 from indexer.settings import Connection, Indices, Lifecycle
 from indexer.setup import invariants
@@ -228,6 +230,12 @@ def fields(context: CheckContext) -> Iterator[CheckResult]:
     client = context.cluster.client
     yield judgements.fields(counting.fields(client, context.write))
     yield judgements.ignored(counting.ignored(client, context.connection.alias))
+
+
+def seals(context: CheckContext) -> Iterator[CheckResult]:
+    """The alias has seals, and they are recent. Their signatures are not checked."""
+    found = last_seals(context.cluster.client, context.connection.seals)
+    yield from judgements.seals(found, datetime.now(UTC))
 
 
 def _probe(it: Connection) -> Probe:

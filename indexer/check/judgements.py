@@ -1,16 +1,19 @@
 """What the answers of the cluster mean for the indexer. Sends no request."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import Any
 
 from indexer.check.results import CheckResult, Topic, fail, ok, warn
 from indexer.elastic.fields import Fields, Ignored
+from indexer.elastic.last_seals import LastSeal
 from indexer.elastic.server import NEXT, OLDEST, Feature, Server
 from indexer.setup import invariants
 from indexer.setup.invariants import Severity
 from indexer.setup.plan import Body, Kind
 from indexer.setup.roles import WRITER
 from indexer.setup.templates import Step
+from indexer.show import duration
 from indexer.writing import answers
 from indexer.writing.answers import Answer, Verdict
 
@@ -159,6 +162,21 @@ def ignored(it: Ignored) -> CheckResult:
     entries = _several(it.entries, "entry has", "entries have")
     where = f" ({names})" if names else ""
     return ok(Topic.FIELDS, f"{entries} values that are stored, but not searchable{where}")
+
+
+def seals(found: Sequence[LastSeal], now: datetime) -> Iterator[CheckResult]:
+    """How old the newest signed checkpoint of each seal log is. No seals are no fault: sealing is an option."""
+    if not found:
+        what = "nothing is sealed; to change that: `indexer seal key FILE`, then `indexer run --seal-key-file FILE`"
+        yield ok(Topic.SEALS, what)
+    for it in found:
+        due = f"it is due each {duration(timedelta(seconds=it.every))}"
+        age = f"seal log {it.log} was sealed {duration(now - it.sealed)} ago, {due}"
+        if it.overdue(now):
+            hint = "Start its indexer with --seal-key-file; if it runs, its log says why sealing fails."
+            yield warn(Topic.SEALS, age, hint)
+        else:
+            yield ok(Topic.SEALS, f"{age}; {_several(it.size, 'leaf', 'leaves')}")
 
 
 def _some(names: Sequence[str]) -> str:

@@ -19,7 +19,7 @@ def saved_objects(naming: Naming) -> list[SavedObject]:
     views = read("data-views")
     objects = [data_view(naming, view) for view in views.values()]
     searches = {
-        name: saved_search(naming, name, search, views["entries"])
+        name: saved_search(naming, name, search, views[search.get("of", "entries")])
         for name, search in read("searches").items()
     }
     objects += searches.values()

@@ -148,5 +148,5 @@ class Connection:
 
     @property
     def seals(self) -> str:
-        """The index of the seals."""
+        """The index that keeps the seals."""
         return f"{self.alias}-seals"

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from elasticsearch import AuthorizationException
@@ -12,10 +12,12 @@ from indexer.elastic import fields as counting
 from indexer.elastic.alias import backing
 from indexer.elastic.cluster import Cluster, connected
 from indexer.elastic.fields import Fields, Ignored
+from indexer.elastic.last_seals import LastSeal, last_seals
 from indexer.errors import Fatal
 from indexer.events import Totals
 from indexer.monitoring import discovery
 from indexer.monitoring.discovery import RunningIndexer
+from indexer.monitoring.sealing import Sealing
 from indexer.reading import files
 from indexer.reading.files import Scope
 from indexer.settings import Connection, LogFiles, State
@@ -75,6 +77,8 @@ class Status:
     """Mapped fields of the write index and their limit; None if the cluster could not be asked."""
     ignored: Ignored | None = None
     """Entries with ignored values; None without the privilege `read`."""
+    seals: tuple[LastSeal, ...] | None = None
+    """The newest signed checkpoints; None without the privilege `read`, or if the cluster could not be asked."""
     running: RunningIndexer | None = None
     """The indexer that runs with this state directory and answers: then totals and logs are its own."""
     indexer_problem: str | None = None
@@ -111,6 +115,8 @@ class Status:
             yield Table(
                 "Not searchable yet, until the next refresh", ("Index", "More entries, at most"), fresh, ""
             )
+        if self.seals is not None:
+            yield _seals(self.seals, datetime.now(UTC))
         if self.fields is not None:
             yield Table("Fields", ("What", "Count", "Of", "Share"), tuple(self._growth(self.fields)), "")
 
@@ -119,8 +125,9 @@ class Status:
         rows: tuple[tuple[Cell, ...], ...] = ()
         if it is not None:
             times = _span(it.uptime), _span(it.acknowledged), _span(it.checkpoint)
-            rows = ((it.ready, *times, it.batches, it.bytes, it.retries),)
-        columns = ("Ready", "Up", "Acknowledged", "Checkpoint", "In flight", "Bytes", "Retries")
+            sealed = _sealed(it.sealing)
+            rows = ((it.ready, *times, sealed, it.batches, it.bytes, it.retries),)
+        columns = ("Ready", "Up", "Acknowledged", "Checkpoint", "Sealed", "In flight", "Bytes", "Retries")
         reason = self.indexer_problem or "No indexer serves its status (`indexer run --monitoring-address`)."
         nothing = f"{reason} The numbers are those of the last checkpoint."
         yield Table("The running indexer", columns, rows, nothing)
@@ -134,6 +141,22 @@ class Status:
             entries = sum(index.entries for index in self.indices)
             share = Share(self.ignored.entries, entries)
             yield "entries with values that searches do not find", self.ignored.entries, entries, share
+
+
+def _sealed(sealing: Sealing | None) -> Cell:
+    """When the running indexer sealed last."""
+    if sealing is None:
+        return "off"
+    return "not yet" if sealing.age is None else _span(sealing.age)
+
+
+def _seals(seals: Iterable[LastSeal], now: datetime) -> Table:
+    rows = tuple(
+        (it.log, it.sealed, _span(it.every), it.size, "overdue" if it.overdue(now) else "in time")
+        for it in seals
+    )
+    nothing = "Nothing is sealed. `indexer run --seal-key-file FILE` seals."
+    return Table("Seals", ("Seal log", "Last sealed (UTC)", "Due each", "Leaves", "State"), rows, nothing)
 
 
 def _span(seconds: float | None) -> timedelta | None:
@@ -245,8 +268,11 @@ def _with_cluster(known: Status, cluster: Cluster, kept: int) -> Status:
         if name in stats
     )
     rejected = stats.get(connection.rejected, {}).get("primaries", {}).get("docs", {}).get("count", 0)
-    ignored = None
-    with suppress(AuthorizationException):  # it needs one more privilege
+    ignored = seals = None
+    with suppress(AuthorizationException):  # they need one more privilege
         ignored = counting.ignored(client, connection.alias)
+        seals = last_seals(client, connection.seals)
     fields = counting.fields(client, behind.write)
-    return replace(known, indices=indices, rejected=rejected + kept, fields=fields, ignored=ignored)
+    return replace(
+        known, indices=indices, rejected=rejected + kept, fields=fields, ignored=ignored, seals=seals
+    )

@@ -90,6 +90,7 @@ def latest_status(logs: LogFiles, connection: Connection, state: State) -> Itera
             problem=cluster.problem,
             fields=cluster.fields,
             ignored=cluster.ignored,
+            seals=cluster.seals,
         )
 
     repeat("watch", ask, CLUSTER_EVERY, failed, stop).start()

@@ -26,6 +26,7 @@ CLUSTER = (
     Topic.WRITE,
     Topic.LIFECYCLE,
     Topic.FIELDS,
+    Topic.SEALS,
 )
 """What nothing can be said of without a server that answers."""
 
@@ -140,7 +141,7 @@ def test_what_is_not_installed_is_said_with_the_command(bare: Lab) -> None:
     findings = found(bare)
     assert wrong(findings) == {Topic.TEMPLATE, Topic.ALIAS}
     assert "indexer template install" in of(findings, Topic.ALIAS, Level.FAILED).cure
-    assert {Topic.INDEX, Topic.WRITE, Topic.FIELDS} <= by_state(findings, Level.NOT_TRIED)
+    assert {Topic.INDEX, Topic.WRITE, Topic.FIELDS, Topic.SEALS} <= by_state(findings, Level.NOT_TRIED)
 
 
 def test_a_template_that_drifted_is_said_field_by_field(lab: Lab) -> None:

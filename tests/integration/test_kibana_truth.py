@@ -23,6 +23,7 @@ from indexer.setup.templates import install
 from tests.conftest import TestServer, delete_all
 from tests.support import kibana_counted as counted
 from tests.support import kibana_lens as lens
+from tests.support import seal_documents as documents
 from tests.support.kibana_lens import Range, Row
 
 END = datetime(2026, 5, 11, 6, 30, tzinfo=UTC)
@@ -32,7 +33,9 @@ OBJECTS = {it.id.removeprefix("zoomdata-activity-"): it for it in saved_objects(
 PICTURES = [name for name, it in OBJECTS.items() if it.type == "lens"]
 SEARCHES = [name.removeprefix("search-") for name, it in OBJECTS.items() if it.type == "search"]
 OF_REJECTED = ["delivery-rejected", "delivery-rejected-over-time", "delivery-reasons"]
-OF_NOW = ["delivery-age"]
+OF_NOW = ["delivery-age", "delivery-sealed-age"]
+TIMES = {"": "eventDate", "-rejected": "@timestamp", "-seals": "sealed"}
+"""The time field of each data view, by the end of its name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,25 +46,49 @@ class Week:
     alias: str
     log: list[counted.Entry]
     rejected: list[dict[str, Any]]
+    seals: list[documents.Document]
 
-    def ask(self, saved: SavedObject, time_field: str = "eventDate", within: Range = WEEK) -> list[Row]:
+    def ask(self, saved: SavedObject, within: Range = WEEK) -> list[Row]:
         """The rows of a visualization."""
-        return lens.rows(saved.attributes, self.answer(saved, time_field, within))
+        return lens.rows(saved.attributes, self.answer(saved, within))
 
-    def answer(self, saved: SavedObject, time_field: str = "eventDate", within: Range = WEEK) -> Any:
+    def answer(self, saved: SavedObject, within: Range = WEEK) -> Any:
         """The answer to the search of a visualization."""
-        body = lens.search(saved.attributes, time_field, within)
+        body = lens.search(saved.attributes, TIMES[view_of(saved)], within)
         return self.client.search(index=self.index(saved), **body)
 
     def index(self, saved: SavedObject) -> str:
         """The index of the data view that an object refers to, under this test's alias."""
-        view = saved.references[0]["id"]
-        return self.alias + str(view).removeprefix("zoomdata-activity")
+        return self.alias + view_of(saved)
+
+
+def view_of(saved: SavedObject) -> str:
+    """The end of the name of the data view that an object refers to."""
+    return str(saved.references[0]["id"]).removeprefix("zoomdata-activity")
+
+
+def sealed() -> Iterator[tuple[str, documents.Document]]:
+    """A week of seals, with their ids: a sealing each six hours, of ten files, and two losses."""
+    size = 0
+    for number in range(28):
+        at = END - timedelta(hours=6 * number, minutes=20)
+        counts = {"entries": 100 + 7 * number, "rejected": number % 3}
+        leaves = [
+            documents.lines(f"/logs/{file}.log", at, number, number + 1, **counts)
+            for file in range(10)
+            if number % (file + 1) == 0
+        ]
+        leaves += [documents.lost("/logs/0.log", at, number, number + 1)] if number in {3, 9} else []
+        leaves += [documents.head(at)]
+        for leaf in leaves:
+            yield documents.leaf_id(size), leaf
+            size += 1
+        yield documents.checkpoint_id(size), documents.checkpoint(at, size)
 
 
 @pytest.fixture(scope="module")
 def week(server: TestServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Week]:
-    """A week of the sample company with invalid lines, indexed by the indexer."""
+    """A week of the sample company with invalid lines, indexed by the indexer, and seals written by hand."""
     directory = tmp_path_factory.mktemp("week")
     connection = Connection(
         elasticsearch_url=[server.url], alias=f"kibana-{directory.name[-6:]}-{id(server):x}"
@@ -72,10 +99,13 @@ def week(server: TestServer, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         install(Cluster(client, connection))
         state = State(directory / "state")
         run(RunOptions(LogFiles([str(log)]), connection, state, once=True), Events(), threading.Event())
+        seals = dict(sealed())
+        assert set(documents.create(client, connection.seals, seals)) == {201}
         client.indices.refresh(index=f"{connection.alias}*")
         hits = client.search(index=connection.rejected, size=100)["hits"]["hits"]
         lines = [orjson.loads(line) for line in sample.entries(ENTRIES, end=END)]
-        yield Week(client, connection.alias, lines, [hit["_source"] for hit in hits])
+        kept = [hit["_source"] for hit in hits]
+        yield Week(client, connection.alias, lines, kept, list(seals.values()))
         delete_all(client, f"{connection.alias}*")
 
 
@@ -89,7 +119,7 @@ def assert_same(found: list[Row], wanted: list[Row]) -> None:
 
 def test_every_picture_is_counted() -> None:
     """Each visualization and each search has values to compare with, and no others."""
-    assert sorted(PICTURES) == sorted([*counted.PICTURES, *OF_REJECTED, *OF_NOW])
+    assert sorted(PICTURES) == sorted([*counted.PICTURES, *counted.OF_SEALS, *OF_REJECTED, *OF_NOW])
     assert sorted(SEARCHES) == sorted(counted.SEARCHES)
 
 
@@ -102,54 +132,69 @@ def test_picture(week: Week, name: str) -> None:
     assert_same(found, counted.PICTURES[name](week.log))
 
 
+@pytest.mark.parametrize("name", counted.OF_SEALS)
+def test_picture_of_seals(week: Week, name: str) -> None:
+    """A visualization of seals has the values of the documents, and is not empty."""
+    found = week.ask(OBJECTS[name])
+    assert any(row[-1] for row in found)
+    assert_same(found, counted.OF_SEALS[name](week.seals))
+
+
 @pytest.mark.parametrize("name", [it for it in PICTURES if 'otherBucket":true' in str(OBJECTS[it].line)])
 def test_others(week: Week, name: str) -> None:
     """The top values and the others together are all entries."""
     saved = OBJECTS[name]
-    time_field = "@timestamp" if name in OF_REJECTED else "eventDate"
-    answer = week.answer(saved, time_field, _lately() if name in OF_REJECTED else WEEK)
+    answer = week.answer(saved, _lately() if name in OF_REJECTED else WEEK)
     buckets = answer["aggregations"][lens.columns(saved.attributes)[0][0]]["buckets"]
     shown = sum(bucket["doc_count"] for bucket in buckets)
     assert shown + lens.others(saved.attributes, answer) == answer["hits"]["total"]["value"]
 
 
 def test_age_of_the_newest(week: Week) -> None:
-    """The age of entries is relative to now, at any time."""
-    for minutes in (0, 3, 12, 45, 600):
+    """The age of entries and of signed checkpoints is relative to now, at any time."""
+    checkpoints = counted.of_kind(week.seals, "checkpoint")
+    for minutes in (0, 3, 12, 45, 90, 600):
         now = END + timedelta(minutes=minutes)
-        within = Range((now - timedelta(days=7)).isoformat(), now.isoformat())
-        found = week.ask(OBJECTS["delivery-age"], within=within)
-        assert found == counted.ages(week.log, round(now.timestamp() * 1000))
+        within, at = (
+            Range((now - timedelta(days=7)).isoformat(), now.isoformat()),
+            round(now.timestamp() * 1000),
+        )
+        found = week.ask(OBJECTS["delivery-age"], within)
+        assert found == counted.ages(week.log, at)
         assert any(row[-1] for row in found)
+        sealed = week.ask(OBJECTS["delivery-sealed-age"], within)
+        assert sealed == counted.ages(checkpoints, at, counted.SEALED_AGES)
+        assert sum(row[-1] for row in sealed) > 20
 
 
 def test_rejected(week: Week) -> None:
     """Rejected lines by type, reason and file."""
     lately, kept = _lately(), week.rejected
-    assert week.ask(OBJECTS["delivery-rejected"], "@timestamp", lately) == [(len(sample.broken()),)]
+    assert week.ask(OBJECTS["delivery-rejected"], lately) == [(len(sample.broken()),)]
     reasons = counted.grouped(
         [it | {"reason.keyword": it["reason"]} for it in kept],
         [counted.top(10, "type"), counted.top(10, "reason.keyword"), counted.top(3, "file")],
         counted.count,
         counted.largest("size"),
     )
-    assert_same(week.ask(OBJECTS["delivery-reasons"], "@timestamp", lately), reasons)
-    over_time = week.ask(OBJECTS["delivery-rejected-over-time"], "@timestamp", lately)
+    assert_same(week.ask(OBJECTS["delivery-reasons"], lately), reasons)
+    over_time = week.ask(OBJECTS["delivery-rejected-over-time"], lately)
     assert sum(row[-1] for row in over_time) == len(kept)
     assert {row[0] for row in over_time} == {it["type"] for it in kept}
 
 
 @pytest.mark.parametrize("name", SEARCHES)
 def test_search(week: Week, name: str) -> None:
-    """A saved search finds the entries of the log, newest first, and each column has values."""
+    """A saved search finds the entries of the log, or the seals, newest first, and each column has values."""
     saved = OBJECTS[f"search-{name}"]
-    body = lens.hits(saved.attributes, "eventDate", WEEK)
-    answer = week.client.search(index=week.alias, **body)["hits"]
-    wanted = counted.SEARCHES[name](week.log)
+    time_field = TIMES[view_of(saved)]
+    body = lens.hits(saved.attributes, time_field, WEEK)
+    answer = week.client.search(index=week.index(saved), **body)["hits"]
+    wanted = counted.SEARCHES[name](week.seals if time_field == "sealed" else week.log)
     assert wanted
     assert answer["total"]["value"] == len(wanted)
-    newest = sorted((it["eventDate"] for it in wanted), reverse=True)[: body["size"]]
-    assert [hit["fields"]["eventDate"][0] for hit in answer["hits"]] == newest
+    newest = sorted((it[time_field] for it in wanted), reverse=True)[: body["size"]]
+    assert [hit["fields"][time_field][0] for hit in answer["hits"]] == newest
     shown = {field for hit in answer["hits"] for field in [*hit["fields"], *hit]}
     assert set(saved.attributes["columns"]) <= shown
 

@@ -2,26 +2,38 @@
 
 import itertools
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from subprocess import CompletedProcess
 
 import pytest
-from elasticsearch import Elasticsearch
+from elasticsearch import AuthorizationException, Elasticsearch
 
 from indexer.elastic.client import connect, translate_errors
 from indexer.errors import NotSecure, Unreachable
 from indexer.events import Fault
 from indexer.settings import Connection, State
 from tests.conftest import delete_all
+from tests.support import seal_documents as documents
 from tests.support.guarded import Guarded
 from tests.support.http_server import address, relaying, serving
 from tests.support.lab import Lab, joined, numbered
 from tests.support.secured import Secured
 
+CHANGES: tuple[Callable[[Elasticsearch, str], object], ...] = (
+    lambda it, index: it.index(
+        index=index, id=documents.leaf_id(0), document=documents.head(datetime.now(UTC))
+    ),
+    lambda it, index: it.update(index=index, id=documents.leaf_id(0), doc={"every": 1}),
+    lambda it, index: it.delete(index=index, id=documents.leaf_id(0)),
+    lambda it, index: it.indices.put_settings(index=index, settings={"index.blocks.write": True}),
+    lambda it, index: it.indices.delete(index=index),
+)
+"""What changes or deletes seals."""
 BROKEN = b'{"n":1,"n":2}'
 """Elasticsearch refuses it: the same key twice."""
 
@@ -39,6 +51,10 @@ class Company:
     def connection(self, user: str) -> Connection:
         """As that user."""
         return self.secured.connection(user, self.lab.connection.alias, self.directory / user)
+
+    def as_one(self, task: str) -> Elasticsearch:
+        """A client of whoever holds the role of that task."""
+        return connect(self.connection(self.people[task]))
 
     def command(self, user: str, *arguments: Path | str) -> CompletedProcess[str]:
         """The real command as that user."""
@@ -117,6 +133,44 @@ def test_each_role_is_enough_for_its_task_and_for_no_other(company: Company) -> 
         assert "refuses user 'nobody': " in told.stderr
         assert "privilege" in told.stderr
         assert "is missing" in told.stderr
+
+
+def test_seals_are_added_by_the_writer_and_read_by_the_reader(company: Company) -> None:
+    """The writer gets a document by its id and finds none by a search; nobody but set-up may change or delete them."""
+    alias, index = company.lab.connection.alias, company.lab.connection.seals
+    company.does("setup", "template", "install")
+    now = datetime.now(UTC)
+    seals = {
+        documents.leaf_id(0): documents.head(now),
+        documents.checkpoint_id(1): documents.checkpoint(now, 1),
+    }
+    with company.as_one("writer") as writer:
+        assert documents.create(writer, index, seals) == [201, 201]
+        assert documents.create(writer, index, seals) == [409, 409]
+        got = writer.mget(index=index, ids=[*seals, "none"])["docs"]
+        assert [it["found"] for it in got] == [True, True, False]
+        assert got[0]["_source"] == seals[documents.leaf_id(0)]
+        for what in CHANGES:
+            with pytest.raises(AuthorizationException):
+                what(writer, index)
+        with pytest.raises(AuthorizationException):
+            writer.search(index=index)
+    company.lab.client.indices.refresh(index=index)
+    with company.as_one("reader") as reader:
+        point = reader.open_point_in_time(index=index, keep_alive="1m")["id"]
+        scanned = reader.search(pit={"id": point}, sort="_shard_doc")["hits"]["hits"]
+        assert {hit["_id"]: hit["_source"] for hit in scanned} == seals
+        reader.close_point_in_time(id=point)
+        for what in CHANGES:
+            with pytest.raises(AuthorizationException):
+                what(reader, index)
+        with pytest.raises(AuthorizationException):
+            reader.create(index=index, id="new", document={})
+    assert documents.LOG in company.does("reader", "status")
+    with company.as_one("setup") as setup, pytest.raises(AuthorizationException):
+        setup.search(index=index)
+    removed = company.does("setup", "template", "remove", "--delete-data", "--confirm", alias)
+    assert f"removed    index {index}" in removed
 
 
 def _afresh(company: Company, log: Path) -> str:

@@ -40,7 +40,7 @@ def top(**more: Any) -> Tamper:
     return lambda body: body.update(more)
 
 
-ENTRIES, REJECTED = "", "-rejected"
+ENTRIES, REJECTED, SEALS = "", "-rejected", "-seals"
 TAMPERED: dict[str, tuple[str, Tamper]] = {
     "pipeline": (ENTRIES, part("settings", **{"index.default_pipeline": "x"})),
     "replicas": (ENTRIES, part("settings", **{"index.number_of_replicas": 3})),
@@ -96,6 +96,10 @@ TAMPERED: dict[str, tuple[str, Tamper]] = {
     "rejected: priority": (REJECTED, top(priority=3)),
     "rejected: components": (REJECTED, lambda body: body.update(composed_of=[])),
     "rejected: auto create": (REJECTED, top(allow_auto_create=True)),
+    "seals: pipeline": (SEALS, part("settings", **{"index.default_pipeline": "x"})),
+    "seals: dynamic": (SEALS, part("mappings", dynamic=True)),
+    "seals: codec": (SEALS, part("settings", **{"index.codec": None})),
+    "seals: priority": (SEALS, top(priority=3)),
 }
 UNKNOWN = {
     "7.": {

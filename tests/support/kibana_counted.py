@@ -4,7 +4,7 @@ A visualization is identified by the end of its id. Rows have the form of `tests
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from ipaddress import IPv4Address, ip_address
@@ -146,15 +146,35 @@ def cached(entries: Entries) -> list[tuple[str, list[Entry]]]:
     return [("the cache", of(entries, "RDD_CACHE")), ("the source", of(entries, "RDD"))]
 
 
-def ages(entries: Entries, now: int) -> list[Row]:
+AGES = {
+    "up to 1 minute": 1,
+    "1 to 5 minutes": 5,
+    "5 to 15 minutes": 15,
+    "15 minutes to 1 hour": 60,
+    "1 hour to 1 day": 24 * 60,
+}
+SEALED_AGES = {
+    "up to 1 hour": 60,
+    "1 to 2 hours": 120,
+    "2 hours to 1 day": 24 * 60,
+    "1 day to 7 days": 7 * 24 * 60,
+}
+"""The highest age of each row, in minutes."""
+
+
+def ages(entries: Entries, now: int, rows: Mapping[str, int] = AGES) -> list[Row]:
     """Entries by their age."""
-    names = ("up to 1 minute", "1 to 5 minutes", "5 to 15 minutes", "15 minutes to 1 hour", "1 hour to 1 day")
-    limits = (-1, 1, 5, 15, 60, 24 * 60)
+    limits = (-1, *rows.values())
     old = [(now - moment(it)) / 60_000 for it in entries]
     return [
         (name, sum(low < age <= high for age in old))
-        for name, low, high in zip(names, limits, limits[1:], strict=False)
+        for name, low, high in zip(rows, limits, limits[1:], strict=False)
     ]
+
+
+def of_kind(seals: Entries, *kinds: str) -> list[Entry]:
+    """The seals of these kinds; their time is that of an entry."""
+    return [it | {"eventDate": it["sealed"]} for it in seals if it["kind"] in kinds]
 
 
 EXPORTS = ("RAW_DATA_EXPORT", "RAW_DATA_EXPORT_CSV")
@@ -250,10 +270,23 @@ PICTURES: dict[str, Callable[[Entries], list[Row]]] = {
         too_long(log), [top(8, "activityType"), every(3)], count
     ),
 }
+OF_SEALS: dict[str, Callable[[Entries], list[Row]]] = {
+    "delivery-sealed": lambda seals: [(total("entries")(of_kind(seals, "lines")),)],
+    "delivery-unsealable": lambda seals: [(len(of_kind(seals, "lost")),)],
+    "delivery-sealed-over-time": lambda seals: grouped(
+        of_kind(seals, "lines"), [top(8, "path"), every(3)], total("entries")
+    ),
+    "delivery-sealed-files": lambda seals: grouped(
+        of_kind(seals, "lines", "lost"),
+        [top(15, "path"), top(2, "kind")],
+        *(total("entries"), total("rejected"), count),
+    ),
+}
 SEARCHES: dict[str, Callable[[Entries], list[Entry]]] = {
     "everything": list,
     "deletions": lambda log: [it for it in log if it["status"] == "DELETED"],
     "failed-log-ins": lambda log: of(log, LOG_IN, status="FAILED"),
     "exports": lambda log: of(log, *EXPORTS),
     "ignored": too_long,
+    "checkpoints": lambda seals: of_kind(seals, "checkpoint"),
 }

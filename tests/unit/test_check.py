@@ -1,6 +1,7 @@
 """`indexer check`: the order of its steps, and what answers mean."""
 
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from indexer.check import Step, judgements
 from indexer.check.cluster import CheckContext
 from indexer.check.results import CheckResult, Level, Topic, fail, ok
 from indexer.elastic.fields import Fields, Ignored
+from indexer.elastic.last_seals import LastSeal
 from indexer.elastic.server import Server
 from indexer.errors import NotInstalled, Refused
 from indexer.settings import Connection
@@ -123,7 +125,8 @@ def test_who_may_do_what_the_writer_may_is_fine() -> None:
         ("create_doc", f"{ALIAS}-0*"),
         ("create_doc", f"{ALIAS}-rejected"),
         ("create_doc", f"{ALIAS}-seals"),
-        ("indices:data/read/mget*", f"{ALIAS}-seals"),
+        ("read", f"{ALIAS}-seals"),
+        ("indices:monitor/stats*", f"{ALIAS}-rejected"),
         ("view_index_metadata", ALIAS),
         ("indices:data/read/mget*", f"{ALIAS}-0*"),
     ],
@@ -253,6 +256,30 @@ def test_ignored_values_are_counted_and_named_where_the_server_can() -> None:
     told = judgements.ignored(Ignored(1, {"ip": 1}))
     assert (told.state, "ip in 1" in told.what) == (Level.OK, True)
     assert judgements.ignored(Ignored(0, {})).state is Level.OK
+
+
+NOW = datetime(2026, 11, 29, 12, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "state"),
+    [(-5, Level.OK), (0, Level.OK), (1260, Level.OK), (1261, Level.WARNING), (10**8, Level.WARNING)],
+)
+def test_seals_are_overdue_after_two_intervals_and_a_minute(seconds: int, state: Level) -> None:
+    """The age is said next to the interval; nothing is wrong with entries, so it is a warning."""
+    seal = LastSeal("0123456789abcdef", NOW - timedelta(seconds=seconds), 600, 1234)
+    (finding,) = judgements.seals([seal], NOW)
+    assert finding.state is state
+    assert "0123456789abcdef" in finding.what
+    assert "10 min 0 s" in finding.what
+
+
+def test_seals_of_each_log_are_judged_apart() -> None:
+    """One that is sealed does not hide another that is not; none at all is no fault."""
+    fresh, old = (LastSeal(log, NOW - timedelta(hours=age), 600, 1) for log, age in (("a", 0), ("b", 2)))
+    assert [it.state for it in judgements.seals([fresh, old], NOW)] == [Level.OK, Level.WARNING]
+    (none,) = judgements.seals([], NOW)
+    assert (none.state, "indexer seal key FILE" in none.what) == (Level.OK, True)
 
 
 MANAGED = {"managed": True, "policy": "p", "step": "check-rollover-ready"}

@@ -21,7 +21,11 @@ LINES = {(it.type, it.id): orjson.loads(it.line) for it in OBJECTS}
 LENS = [it for it in OBJECTS if it.type == "lens"]
 SHOWN = [it for it in OBJECTS if it.type == "dashboard"]
 NOW = "2026-05-11T06:30:00Z"
-NUMBERS = {"duration", "requestTime", "requestSize", "responseSize", "count", "responseCode", "size"}
+NUMBERS = {
+    *("duration", "requestTime", "requestSize", "responseSize", "count", "responseCode", "size"),
+    *("entries", "rejected"),
+}
+TIMES = {"eventDate", "@timestamp", "sealed"}
 
 
 def texts(value: Any) -> list[str]:
@@ -34,14 +38,20 @@ def texts(value: Any) -> list[str]:
     return own + [text for each in value.values() for text in texts(each)]
 
 
+def time_of(view: str) -> str:
+    """The time field of a data view."""
+    name: str = LINES["index-pattern", view]["attributes"]["timeFieldName"]
+    return name
+
+
 def titled(saved: SavedObject) -> str:
     return saved.id
 
 
 def test_objects() -> None:
-    """Two data views, the searches, and four dashboards with an introduction each; ids and titles are unique."""
+    """Three data views, the searches, and four dashboards with an introduction each; ids and titles are unique."""
     kinds = [it.type for it in OBJECTS]
-    assert (kinds.count("index-pattern"), kinds.count("dashboard"), kinds.count("visualization")) == (2, 4, 4)
+    assert (kinds.count("index-pattern"), kinds.count("dashboard"), kinds.count("visualization")) == (3, 4, 4)
     assert len(LINES) == len(OBJECTS)
     assert {it.id for it in SHOWN} == {f"zoomdata-activity-{name}" for name in DASHBOARDS}
     assert len({(it.type, it.title) for it in OBJECTS}) == len(OBJECTS)
@@ -97,7 +107,7 @@ def assert_column(column: dict[str, Any], all_of_them: dict[str, Any]) -> None:
     match column["operationType"]:
         case "date_histogram":
             assert (column["dataType"], column["scale"]) == ("date", "interval")
-            assert column["sourceField"] in {"eventDate", "@timestamp"}
+            assert column["sourceField"] in TIMES
             assert re.fullmatch(r"auto|\d+[hd]", column["params"]["interval"])
         case "terms":
             types = {"ip": "ip", "responseCode": "number"}
@@ -160,7 +170,8 @@ def test_queries(saved: SavedObject) -> None:
         source = orjson.loads(saved.attributes["kibanaSavedObjectMeta"]["searchSourceJSON"])
         asked = source["query"]
         assert [it["name"] for it in saved.references] == [source["indexRefName"]]
-        assert saved.attributes["sort"] == [["eventDate", "desc"]]
+        ((field, order),) = saved.attributes["sort"]
+        assert (field, order) == (time_of(saved.references[0]["id"]), "desc")
     assert asked["language"] == "kuery"
     assert query(asked["query"], NOW)
 
@@ -229,7 +240,7 @@ def test_installs_beside_each_other(naming: Naming, prefix: str) -> None:
     assert len(links) == 12
     assert {link.decode() for link in links} <= {it.id for it in objects}
     titles = [it.title for it in objects if it.type == "index-pattern"]
-    assert titles == [naming.alias, f"{naming.alias}-rejected"]
+    assert titles == [naming.alias, f"{naming.alias}-rejected", f"{naming.alias}-seals"]
 
 
 def test_formats() -> None:
@@ -285,7 +296,7 @@ def test_a_panel_over_fields_that_no_entry_has_yet_is_empty_and_no_error(panel: 
     """Each field of a panel is in the mapping."""
     read = {
         name: orjson.loads(Path(__file__).parents[2].joinpath("mappings", f"{name}.json").read_bytes())
-        for name in ("mappings", "rejected")
+        for name in ("mappings", "rejected", "seals")
     }
     mapped = set().union(*(body["template"]["mappings"]["properties"] for body in read.values()))
     layers = LINES[panel.type, panel.id]["attributes"]["state"]["datasourceStates"]["indexpattern"]["layers"]

@@ -163,6 +163,36 @@ def test_a_checkpoint_that_fails_is_said_once_and_when_it_is_over(logs: Logs, sa
     assert said[1]["times"] == 4
 
 
+NOTE = "audit/0123456789abcdef\n7\nqqqq=\n\n— audit c2lnbmF0dXJl\n"
+
+
+def test_each_signed_checkpoint_is_said_whole(logs: Logs, said: list[Said], clock: Clock) -> None:
+    """It is an anchor wherever the log is kept; a failure is a warning, said once until it is over."""
+    logs.sealing(3600.0)
+    logs.sealed(3, 5000, 7, NOTE)
+    for clock.now in (0.0, 5.0, 10.0):
+        logs.sealing_failed("No answer from Elasticsearch.", 5.0)
+    logs.sealed(1, 0, 8, NOTE.replace("7", "8"))
+    logs.sealed(1, 0, 9, NOTE.replace("7", "9"))
+    begin, first, failed, recovered, last = said
+    assert begin == {"level": "info", "event": "sealing is on", "every_seconds": 3600.0}
+    counts = {"size": 7, "leaves": 3, "lines": 5000}
+    names = {"origin": "audit/0123456789abcdef", "root": "qqqq=", "note": NOTE}
+    assert first == {"level": "info", "event": "sealed"} | counts | names
+    assert (failed["level"], failed["event"]) == ("warning", "sealing failed, retrying")
+    assert failed["reason"] == "No answer from Elasticsearch."
+    assert (recovered["size"], recovered["times"], recovered["lasted_seconds"]) == (8, 3, 10)
+    assert (last["event"], last["size"], "times" in last) == ("sealed", 9, False)
+
+
+def test_a_signed_checkpoint_is_one_line_of_json(capsys: pytest.CaptureFixture[str]) -> None:
+    """With its note as it was signed, so that a log collector keeps it."""
+    Logs(logger()).sealed(3, 5000, 7, NOTE)
+    (line,) = capsys.readouterr().err.splitlines()
+    told = json.loads(line)
+    assert (told["event"], told["note"]) == ("sealed", NOTE)
+
+
 def test_a_state_directory_that_others_may_write_to_is_a_warning(logs: Logs, said: list[Said]) -> None:
     """With its mode and what to do."""
     logs.state_open_to_others("/state (drwxrwxrwx)")

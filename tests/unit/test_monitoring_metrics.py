@@ -15,6 +15,7 @@ from indexer.events import LogProgress, Totals
 from indexer.monitoring.health import Problem
 from indexer.monitoring.metrics import BUILD, LATENCY, METRICS, MOST_LOGS, exposition, table
 from indexer.monitoring.recorder import BOUNDS, MetricsRecorder
+from indexer.monitoring.sealing import Sealing
 from indexer.monitoring.snapshot import Fields, InFlight, Latency, Snapshot
 
 ROOT = Path(__file__).parents[2]
@@ -40,6 +41,7 @@ NOW = replace(
     logs=(numbers("a.log", 100, 60, 40, 3.0), numbers("b.log", 50, 0, 0, 0.0, copy=True)),
     fields=Fields(15, 2000),
     free_bytes=123,
+    sealing=Sealing(600.0, waited=9.0, age=9.0, size=70, leaves=5, lines=5000, failures=2),
 )
 UNITS = (
     "_total",
@@ -87,6 +89,10 @@ def test_each_number_is_a_sample() -> None:
     assert (found["indexer_mapped_fields", ""], found["indexer_mapped_fields_limit", ""]) == (15, 2000)
     acknowledged = found["indexer_last_acknowledgement_timestamp_seconds", ""]
     assert acknowledged - found["indexer_last_checkpoint_timestamp_seconds", ""] == pytest.approx(1, abs=0.1)
+    assert acknowledged - found["indexer_last_seal_timestamp_seconds", ""] == pytest.approx(5, abs=0.1)
+    sealing = ("interval_seconds", "failures_total")
+    assert [found[f"indexer_sealing_{it}", ""] for it in sealing] == [600, 2]
+    assert [found[f"indexer_sealed_{it}_total", ""] for it in ("leaves", "lines")] == [5, 5000]
     assert [found[f"{LATENCY}_bucket", bound] for bound in ("0.005", "0.01", "60.0", "+Inf")] == [1, 3, 3, 4]
     assert (found[f"{LATENCY}_count", ""], found[f"{LATENCY}_sum", ""]) == (4, 70.0)
     assert found["indexer_ready", ""] == 1
@@ -96,20 +102,21 @@ def test_each_number_is_a_sample() -> None:
 
 
 def test_what_is_not_known_has_no_sample() -> None:
-    """No number is made up: before the first acknowledgement, or where fields may not be counted."""
-    names = {
-        name
-        for name, _ in samples(
-            replace(NOW, acknowledged=None, fields=None, checkpoint_age=None, free_bytes=None)
-        )
-    }
+    """No number is made up: before the first acknowledgement, where fields may not be counted, or nothing is sealed."""
+    unknown = replace(NOW, acknowledged=None, fields=None, checkpoint_age=None, free_bytes=None, sealing=None)
+    names = {name for name, _ in samples(unknown)}
     assert not names & {
         "indexer_last_acknowledgement_timestamp_seconds",
         "indexer_last_checkpoint_timestamp_seconds",
         "indexer_mapped_fields",
         "indexer_mapped_fields_limit",
         "indexer_state_free_bytes",
+        "indexer_last_seal_timestamp_seconds",
+        "indexer_sealing_interval_seconds",
     }
+    not_yet = samples(replace(NOW, sealing=Sealing(600.0, waited=9.0)))
+    assert ("indexer_last_seal_timestamp_seconds", "") not in not_yet
+    assert not_yet["indexer_sealing_interval_seconds", ""] == 600
 
 
 def test_an_unready_indexer_says_why() -> None:

@@ -10,6 +10,7 @@ from indexer.events import Broadcast, Fault, LogProgress, Progress, Recognition,
 from indexer.monitoring import health, recorder
 from indexer.monitoring.health import Problem, assess
 from indexer.monitoring.recorder import BOUNDS, KINDS, OTHER, UNREADABLE_FOR, LagTracker, MetricsRecorder
+from indexer.monitoring.sealing import Sealing
 from indexer.monitoring.snapshot import Fields, InFlight, Repeated
 
 
@@ -297,6 +298,46 @@ def test_a_cluster_that_is_gone_is_seen_with_nothing_to_send(numbers: MetricsRec
     assert problems(numbers) == [Problem.CLUSTER]
     numbers.cluster_probed(None)
     assert problems(numbers) == []
+
+
+def test_what_is_sealed_is_counted(numbers: MetricsRecorder, clock: Clock) -> None:
+    """From the moment on at which sealing is on; a success ends the reason of a failure."""
+    assert numbers.snapshot().sealing is None
+    numbers.sealing(600.0)
+    clock.now += 30
+    assert numbers.snapshot().sealing == Sealing(600.0, waited=30)
+    numbers.sealing_failed("No answer.", 5.0)
+    numbers.sealing_failed("Refused.", 5.0)
+    assert numbers.snapshot().sealing == Sealing(600.0, waited=30, failures=2, problem="Refused.")
+    numbers.sealed(3, 5000, 3, "note")
+    numbers.sealed(2, 0, 5, "note")
+    clock.now += 7
+    wanted = Sealing(600.0, waited=7, age=7, size=5, leaves=5, lines=5000, failures=2)
+    assert numbers.snapshot().sealing == wanted
+
+
+def test_a_signed_checkpoint_that_does_not_come_makes_it_unready(
+    numbers: MetricsRecorder, clock: Clock
+) -> None:
+    """Two intervals and a minute after the start, or after the last one; where sealing is off none is waited for."""
+    clock.now += 1_000_000
+    numbers.heartbeat(progress())
+    assert problems(numbers) == []
+    numbers.sealing(600.0)
+    for sealed in (False, True):
+        if sealed:
+            numbers.sealed(1, 0, 1, "note")
+            assert problems(numbers) == []
+        clock.now += 2 * 600 + 60
+        numbers.heartbeat(progress())
+        assert problems(numbers) == []
+        clock.now += 1
+        (finding,) = assess(numbers.snapshot()).problems
+        assert finding.kind is Problem.SEAL
+        assert finding.sentence == "Nothing was sealed for 1261 s, though it is due each 600 s."
+    numbers.sealing_failed("The index x-seals is blocked.", 5.0)
+    (finding,) = assess(numbers.snapshot()).problems
+    assert finding.sentence.endswith("due each 600 s: The index x-seals is blocked.")
 
 
 def test_all_problems_are_told(numbers: MetricsRecorder, clock: Clock) -> None:

@@ -168,6 +168,13 @@ def test_a_running_indexer_is_found(tmp_path: Path, server: Server, numbers: Met
     assert it is not None
     assert (it.ready, it.problems, it.totals) == (True, (), PROGRESS.totals)
     assert (it.address, it.batches, it.bytes) == (server.url, 2, 300)
+    assert it.sealing is None
+    numbers.sealing(600.0)
+    numbers.sealed(3, 5000, 7, "note")
+    it = discovery.ask(tmp_path)
+    assert it is not None
+    assert it.sealing is not None
+    assert (it.sealing.every, it.sealing.size, it.sealing.overdue) == (600.0, 7, False)
     assert it.logs == {"a.log": LogProgress("a.log", (0, 0, 0), copy=False, size=100, delivered=60, lag=40)}
 
 

@@ -3,8 +3,9 @@
 import socket
 from collections.abc import Iterator
 from dataclasses import fields
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import orjson
 import pytest
@@ -95,6 +96,23 @@ def test_a_running_indexer_tells_more_than_its_checkpoint(
     shown = {table.title: table.rows for table in status.tables()}
     assert [row[0] for row in shown["The running indexer"]] == [False]
     assert shown["Not ready"] == (("It is about to connect.",),)
+
+
+def test_a_running_indexer_tells_whether_and_when_it_sealed(
+    where: State, connection: Connection, numbers: MetricsRecorder
+) -> None:
+    """In a column of its own: off, not yet, or how long ago."""
+
+    def told() -> Any:
+        status = local_status(LogFiles([]), connection, where)
+        (table,) = (it for it in status.tables() if it.title == "The running indexer")
+        return dict(zip(table.columns, table.rows[0], strict=True))["Sealed"]
+
+    assert told() == "off"
+    numbers.sealing(600.0)
+    assert told() == "not yet"
+    numbers.sealed(3, 5000, 7, "note")
+    assert timedelta(0) < told() < timedelta(minutes=1)
 
 
 def test_an_indexer_that_was_not_stopped_should_run(where: State, connection: Connection) -> None:

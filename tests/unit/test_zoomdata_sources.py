@@ -41,13 +41,13 @@ def test_a_source_reads_the_alias_or_the_view_that_zoomdata_lists() -> None:
 
 
 def test_without_aliases_everything_is_read_by_a_pattern_and_a_view_cannot_be() -> None:
-    """The pattern excludes rejected lines; a pattern cannot replace a view."""
-    listed = ["logs-000001", "logs-rejected"]
+    """The pattern excludes rejected lines and seals; a pattern cannot replace a view."""
+    listed = ["logs-000001", "logs-rejected", "logs-seals"]
     entity = data_entity("c1", ALL, listed)
     assert entity is not None
     assert entity["index"] == {"connectionId": "c1", "patternType": "NATIVE", "pattern": "logs-0*"}
     assert data_entity("c1", VIS, listed) is None
-    assert data_entity("c1", ALL, ["logs-rejected", "other-000001"]) is None
+    assert data_entity("c1", ALL, ["logs-rejected", "logs-seals", "other-000001"]) is None
 
 
 def test_a_source_over_the_alias_leaves_the_fields_to_zoomdata() -> None:
