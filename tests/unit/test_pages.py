@@ -25,6 +25,7 @@ PAGES = {
         OPERATOR,
         ADMIN,
         KIBANA,
+        "mappings/seals.md",
         "mappings/zoomdata.md",
         "mappings/alerts/README.md",
     )
