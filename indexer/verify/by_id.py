@@ -1,13 +1,12 @@
 """Entries and rejected lines by id, byte for byte, without knowing what they should be.
 
-The query is named with a random number, so that each hit ends with that name: an answer is split there, whatever the
-entries contain. Parsing would lose the bytes (`hits.py`).
+Answers are split as those of a scan are (`scan.py`).
 """
 
 import base64
 import re
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -19,18 +18,12 @@ from indexer.elastic.alias import backing
 from indexer.elastic.cluster import Cluster
 from indexer.elastic.failures import InvalidAnswer
 from indexer.errors import Fatal
-from indexer.writing.target import GONE
+from indexer.verify.scan import split_hits
+from indexer.writing.target import GONE, IndexUnavailable, delivered
 
 _HEAD = re.compile(
     rb'"hits":\{"total":\{"value":(?P<total>\d{1,18}),"relation":"eq"\},"max_score":[^,]+,"hits":\['
 )
-_HIT = re.compile(
-    rb',?\{"_index":"(?P<index>[^"]+)",(?:"_type":"[^"]+",)?"_id":"(?P<id>[0-9a-f]+)"(?:,"_score":[^,"]+)?'
-    rb'(?:,"_[a-z_]+":(?:"(?:[^"\\]++|\\.)*+"|\[(?:"(?:[^"\\]++|\\.)*+",?)*+\]))*?,"_source":',
-    re.DOTALL,
-)
-_SORT = b',"sort":['
-_END = b"]}}"
 
 
 class Document(NamedTuple):
@@ -54,35 +47,38 @@ class Documents:
     """Of the query: no entry that is stored already can contain it."""
 
     def entries(self, ids: Sequence[bytes]) -> list[Document]:
-        """Each copy of some entries."""
+        """Each copy of some entries, searchable or not. Raises Fatal."""
+        found = self._searchable(ids)
+        seen = {document.id for document in found}
+        return found + list(self._now([identity for identity in ids if identity not in seen]))
+
+    def _searchable(self, ids: Sequence[bytes]) -> list[Document]:
         if not ids:
             return []
-        with suppress(InvalidAnswer):  # too long: search for fewer
-            return self._search(ids)
-        half = len(ids) // 2
-        if half:
-            return self.entries(ids[:half]) + self.entries(ids[half:])
-        return list(self._copies(ids[0]))
-
-    def _search(self, ids: Sequence[bytes]) -> list[Document]:
         wanted = {"values": [each.decode() for each in ids], "_name": self._name}
-        answer = self.raw.search(
-            index=self.cluster.alias,
-            query={"ids": wanted},
-            size=2 * len(ids),
-            sort=["_doc"],
-            allow_partial_search_results=False,
-        )
-        found = split(answer.body, self._name.encode())
-        if not {document.id for document in found} <= set(ids):
-            raise InvalidAnswer("its answer has other entries than were asked for")
-        return found
+        with suppress(InvalidAnswer):  # too long: search for fewer
+            answer = self.raw.search(
+                index=self.cluster.alias,
+                query={"ids": wanted},
+                size=2 * len(ids),
+                sort=["_doc"],
+                allow_partial_search_results=False,
+            )
+            return documents(answer.body, self._name.encode(), ids)
+        half = len(ids) // 2
+        return self._searchable(ids[:half]) + self._searchable(ids[half:]) if half else []
 
-    def _copies(self, identity: bytes) -> Iterator[Document]:
-        for index in backing(self.cluster).indices:
-            with suppress(elasticsearch.NotFoundError):
-                source = self.raw.get_source(index=index, id=identity.decode()).body
-                yield Document(identity, index, source)
+    def _now(self, ids: Sequence[bytes]) -> Iterator[Document]:
+        """Sends a request for each copy."""
+        for index in backing(self.cluster).indices if ids else ():
+            try:
+                there = delivered(self.cluster.client, [index], ids)
+            except IndexUnavailable as reason:
+                raise Fatal(what=f"Cannot look up every line: {reason}.") from None
+            for identity in sorted(there):
+                with suppress(elasticsearch.NotFoundError):  # the index was deleted meanwhile
+                    source = self.raw.get_source(index=index, id=identity.decode()).body
+                    yield Document(identity, index, source)
 
     def rejected(self, ids: Sequence[bytes]) -> list[Document]:
         """Those of some lines that the index keeps as rejected. Raises Fatal."""
@@ -101,20 +97,13 @@ class Documents:
         return found
 
 
-def split(answer: bytes, name: bytes) -> list[Document]:
-    """The hits of an answer, all of which end with the name of the query. Raises InvalidAnswer."""
+def documents(answer: bytes, name: bytes, ids: Collection[bytes]) -> list[Document]:
+    """Each hit of an answer about some ids, all of which end with the name of the query. Raises InvalidAnswer."""
     head = _HEAD.search(answer)
     if head is None:
         raise InvalidAnswer("its answer has no hits")
-    *hits, end = answer[head.end() :].split(b',"matched_queries":["%b"]}' % name)
-    if end != _END or len(hits) != int(head["total"]):
-        raise InvalidAnswer("its answer does not have all hits")
-    found: list[Document] = []
-    for hit in hits:
-        before, sort = _HIT.match(hit), hit.rfind(_SORT)
-        if before is None or sort < before.end():
-            raise InvalidAnswer("a hit of its answer has no entry")
-        found.append(
-            Document(before["id"], before["index"].decode(errors="replace"), hit[before.end() : sort])
-        )
-    return found
+    page, _ = split_hits(answer[head.end() :], name)
+    if len(page.ids) != int(head["total"]) or not set(page.ids) <= set(ids):
+        raise InvalidAnswer("its answer does not have the entries that were asked for")
+    rows = zip(page.ids, page.indices, page.sources, strict=True)
+    return [Document(identity, index.decode(errors="replace"), data) for identity, index, data in rows]

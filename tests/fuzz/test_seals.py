@@ -19,7 +19,7 @@ from indexer.seals.leaves import read_leaf
 from indexer.seals.notes import VerifierKey, open_note
 from indexer.seals.proofs import Proof, check, check_file
 from indexer.seals.state import SealState, load
-from indexer.verify.by_id import split
+from indexer.verify.by_id import Document, documents
 from tests.fuzz.foreign import corpus, foreign
 
 VALUES = [
@@ -111,21 +111,16 @@ def test_files_are_used_or_said_to_be_unusable(data: bytes) -> None:
 def test_an_answer_is_split_at_its_hits(sources: list[bytes], data: bytes, at: int) -> None:
     """Or refused; whatever the entries contain, and wherever it is changed."""
     name = b"0123456789abcdef"
-    hits = b",".join(
-        b'{"_index":"i","_id":"%028d","_score":null,"_source":%b,"sort":[0],"matched_queries":["%b"]}'
-        % (n, source, name)
-        for n, source in enumerate(sources)
-    )
-    answer = b'{"took":1,"hits":{"total":{"value":%d,"relation":"eq"},"max_score":null,"hits":[%b]}}' % (
-        len(sources),
-        hits,
-    )
-    assert [(found.id, found.data) for found in split(answer, name)] == [
-        (b"%028d" % n, source) for n, source in enumerate(sources)
+    ids = [b"%028d" % number for number in range(len(sources))]
+    form = b'{"_index":"i","_id":"%b","_score":null,"_source":%b,"sort":[0],"matched_queries":["%b"]}'
+    hits = b",".join(form % (identity, source, name) for identity, source in zip(ids, sources, strict=True))
+    head = b'{"took":1,"hits":{"total":{"value":%d,"relation":"eq"},"max_score":null,"hits":['
+    answer = head % len(sources) + hits + b"]}}"
+    assert documents(answer, name, ids) == [
+        Document(identity, "i", source) for identity, source in zip(ids, sources, strict=True)
     ]
     with suppress(InvalidAnswer):
-        for found in split(answer[:at] + data + answer[at:], name):
-            assert found.where
+        assert {found.id for found in documents(answer[:at] + data + answer[at:], name, ids)} <= set(ids)
 
 
 @pytest.mark.parametrize("name", corpus("seals"))
