@@ -10,7 +10,7 @@ from indexer.events import Events
 from indexer.seals import state as states
 from indexer.seals import store
 from indexer.seals.keys import read_signer
-from indexer.seals.leaves import Chunk, now
+from indexer.seals.leaves import Chunk
 from indexer.seals.sealer import Sealer
 from indexer.settings import Seals
 from indexer.writing.checkpoint import Checkpoint, StateDirectory
@@ -48,12 +48,9 @@ class OfflineLog:
 
     def seal(self) -> None:
         """Seal all that is pending. Raises SealingFailed, StateUnusable, Fatal."""
-        started = now()
         try:
             with _usable(self._state):
                 self._sealer.seal()
-                if self._sealer.sealed < started:  # that was the end of an earlier sealing
-                    self._sealer.seal()
         except store.NotStored as reason:
             raise SealingFailed(reason=reason) from None
 

@@ -123,12 +123,16 @@ class Sealer:
     def seal(self) -> None:
         """Seal what is pending, and assert that there is nothing else. Raises NotStored, OSError, Fatal."""
         state = self._begun(self._reason) if self._reason or self._state is None else self._state
-        if state.complete or state.tree.size == 1:
-            state = self._extended(state)
-        state = self._stored(state)
-        self._sign(state)
-        self.journal.drop(state.consumed)
+        if not state.complete and state.tree.size > 1:  # an earlier sealing was interrupted
+            state = self._finished(state)
+        self._finished(self._extended(state))
         (self._directory / states.REQUEST).unlink(missing_ok=True)
+
+    def _finished(self, state: SealState) -> SealState:
+        """Store, sign and drop what was extended."""
+        state = self._sign(self._stored(state))
+        self.journal.drop(state.consumed)
+        return state
 
     def _begun(self, reason: str) -> SealState:
         """Begin a new log; what is not signed yet goes into it."""
@@ -191,13 +195,14 @@ class Sealer:
             self._save(state)
         return state
 
-    def _sign(self, state: SealState) -> None:
+    def _sign(self, state: SealState) -> SealState:
         """Sign a checkpoint over all leaves, and hand it to everybody."""
         head = TreeHead(f"{self._signer.key.name}/{state.log}", state.tree.size, state.tree.root)
         note = self._signer.sign(head.text)
         document = checkpoint_document(state.log, head.size, round(self._every), note, state.sealed)
         store.create(self._cluster, [(store.checkpoint_id(state.log, head.size), document)])
-        self._save(replace(state, signed=head.size, signed_bytes=state.bytes, note=note))
+        signed = replace(state, signed=head.size, signed_bytes=state.bytes, note=note)
+        self._save(signed)
         lines, self._lines = self._lines, 0
         self._events.sealed(head.size - state.signed, lines, head.size, note)
         for anchor in self._anchors:
@@ -206,6 +211,7 @@ class Sealer:
             except OSError as error:  # the checkpoint is in the index, and the next one is tried here again
                 reason = f"cannot write the checkpoint to {anchor}: {error.strerror or error}"
                 self._events.sealing_failed(reason, self._every)
+        return signed
 
     def _save(self, state: SealState) -> None:
         states.save(self._directory, state)
