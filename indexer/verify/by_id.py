@@ -50,7 +50,7 @@ class Documents:
         """Each copy of some entries, searchable or not. Raises Fatal."""
         found = self._searchable(ids)
         seen = {document.id for document in found}
-        return found + list(self._now([identity for identity in ids if identity not in seen]))
+        return found + list(self.now([identity for identity in ids if identity not in seen]))
 
     def _searchable(self, ids: Sequence[bytes]) -> list[Document]:
         if not ids:
@@ -68,8 +68,8 @@ class Documents:
         half = len(ids) // 2
         return self._searchable(ids[:half]) + self._searchable(ids[half:]) if half else []
 
-    def _now(self, ids: Sequence[bytes]) -> Iterator[Document]:
-        """Sends a request for each copy."""
+    def now(self, ids: Sequence[bytes]) -> Iterator[Document]:
+        """Each copy of some entries, searchable or not; sends a request for each copy. Raises Fatal."""
         for index in backing(self.cluster).indices if ids else ():
             try:
                 there = delivered(self.cluster.client, [index], ids)

@@ -1,22 +1,19 @@
 """Looking up lines in all indices behind the alias and among the rejected lines."""
 
-import base64
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
-import elasticsearch
 from elasticsearch import Elasticsearch
 
-from indexer.elastic.alias import backing
 from indexer.elastic.cluster import Cluster
 from indexer.elastic.failures import InvalidAnswer
-from indexer.errors import Fatal, StateUnusable
+from indexer.errors import StateUnusable
 from indexer.settings import State
+from indexer.verify.by_id import Document, Documents
 from indexer.verify.findings import Line
 from indexer.verify.hits import Held, read_hits
 from indexer.writing.spool import DeadLetterFiles
-from indexer.writing.target import GONE, IndexUnavailable, delivered
 
 MOST_HITS = 10_000
 """The limit of one search, by default (Elasticsearch guide, `index.max_result_window`)."""
@@ -66,18 +63,8 @@ class Lookup:
 
     def now(self, lines: Sequence[Line]) -> list[Held]:
         """All copies of some lines, searchable or not; sends a request for each copy."""
-        return list(self._copies({line.id: line for line in lines})) if lines else []
-
-    def _copies(self, wanted: Mapping[bytes, Line]) -> Iterator[Held]:
-        for index in backing(self.cluster).indices:
-            try:
-                ids = delivered(self.cluster.client, [index], list(wanted))
-            except IndexUnavailable as reason:
-                raise Fatal(what=f"Cannot look up every line: {reason}.") from None
-            for identity in sorted(ids):
-                with suppress(elasticsearch.NotFoundError):  # the index was deleted meanwhile
-                    source = self.raw.get_source(index=index, id=identity.decode()).body
-                    yield Held(identity, index, wanted[identity].is_same(source))
+        wanted = {line.id: line for line in lines}
+        return [_compared(wanted, found) for found in self._documents.now(list(wanted))]
 
     def rejected(self, lines: Sequence[Line]) -> list[Held]:
         """What is stored of some lines as rejected. Raises StateUnusable."""
@@ -99,18 +86,16 @@ class Lookup:
 
     def _in_index(self, lines: Sequence[Line]) -> Iterator[Held]:
         short = {line.id: line for line in lines if line.data is not None}
-        if not short:
-            return
-        index = self.cluster.connection.rejected
-        ids = [identity.decode() for identity in short]
-        client = self.cluster.client.options(ignore_status=404)
-        answer = client.mget(index=index, ids=ids, source_includes=["bytes"])
-        for doc in answer.get("docs", []):
-            if doc.get("error", {}).get("type", GONE) != GONE:
-                raise Fatal(what=f"Cannot look up rejected lines in {index}: {doc['error']['type']}.")
-            if doc.get("found"):
-                line = short[doc["_id"].encode()]
-                yield Held(line.id, index, line.is_same(base64.b64decode(doc["_source"]["bytes"])))
+        for found in self._documents.rejected(list(short)):
+            yield _compared(short, found)
+
+    @property
+    def _documents(self) -> Documents:
+        return Documents(self.cluster, self.raw)
+
+
+def _compared(lines: Mapping[bytes, Line], found: Document) -> Held:
+    return Held(found.id, found.where, lines[found.id].is_same(found.data))
 
 
 def _with_ids(ids: Sequence[bytes]) -> dict[str, object]:

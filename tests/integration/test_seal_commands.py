@@ -96,6 +96,21 @@ def test_after_now_an_indexer_goes_on_with_the_same_log(lab: Lab) -> None:
     assert status(lab)["pending"] == 0
 
 
+def test_after_an_outage_all_is_sealed_in_one_go(lab: Lab) -> None:
+    """What waited for the index of the seals, and what came since."""
+    lab.log(joined(numbered(10)))
+    lab.client.indices.put_settings(index=lab.connection.seals, settings={"index.blocks.write": True})
+    lab.run()
+    lab.append(numbered(5, 10))
+    lab.run()
+    waiting = status(lab, code=1)
+    assert (waiting["signed"], waiting["pending"]) == (0, 5)
+    lab.client.indices.put_settings(index=lab.connection.seals, settings={"index.blocks.write": None})
+    assert with_key(lab, "seal", "now").returncode == 0
+    found = status(lab)
+    assert (found["pending"], found["signed"], found["log"]) == (0, found["leaves"], waiting["log"])
+
+
 def test_now_needs_the_key_where_no_indexer_runs(lab: Lab) -> None:
     done = lab.command("seal", "now")
     assert done.returncode == 2
@@ -410,6 +425,16 @@ def test_adopted_entries_are_told_to_have_been_there(unsealed: Lab) -> None:
     lines = leaves["lines"]
     assert (lines["entries"], lines["rejected"], lines["duplicates"]) == (1001, 1, 1000)
     assert lines["index"] == f"{unsealed.connection.alias}-000001"
+
+
+def test_adopted_entries_agree_with_their_seals(unsealed: Lab) -> None:
+    adopted(unsealed)
+    key = public_key(unsealed)
+    done = unsealed.command("verify", "--seals", "--public-key", key, "--json")
+    assert done.returncode == 0, done.stdout
+    found = orjson.loads(done.stdout)
+    names = ("read", "present", "rejected", "before_seals", "missing", "extra")
+    assert [found[name] for name in names] == [1002, 1000, 2, 0, 0, 0]
 
 
 def test_adoption_has_the_state_to_itself(unsealed: Lab) -> None:
