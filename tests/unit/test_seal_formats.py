@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -170,6 +171,44 @@ def test_a_proof_is_written_so_and_holds() -> None:
         SEALED,
         "zoomdata-indexer/00000000",
     )
+
+
+def proven(number: int = 1, **change: Any) -> Proof:
+    """The proof of a leaf of the example, with the second entry, changed."""
+    path = inclusion_path(map(leaf_hash, LEAVES), number, 4)
+    return replace(Proof(IDS[1].decode(), ENTRIES[1], LEAVES[number], number, path, NOTE), **change)
+
+
+FOREIGN = SIGNER.sign(TreeHead("somebody/else", 4, Frontier().append(map(leaf_hash, LEAVES)).root).text)
+ALIEN = Signer.of(SIGNER.key.name, Ed25519PrivateKey.from_private_bytes(bytes(32))).sign("x\n1\ny\n")
+
+
+@pytest.mark.parametrize(
+    ("proof", "reason"),
+    [
+        (proven(entry=ENTRIES[0]), "the entry is not among the lines of its leaf"),
+        (proven(id=IDS[1][:-1].decode() + "0"), "the entry is not among the lines of its leaf"),
+        (proven(id="0" + IDS[1][1:].decode()), "its leaf is not about the file that the id names"),
+        (proven(number=2), "its leaf is not about the file that the id names"),
+        (proven(number=3), "its leaf is not about the file that the id names"),
+        (proven(leaf=LEAVES[1] + b" "), "its leaf is not under the signed checkpoint"),
+        (proven(index=0), "its leaf is not under the signed checkpoint"),
+        (proven(index=4), "its leaf is not under the signed checkpoint"),
+        (proven(path=[]), "its leaf is not under the signed checkpoint"),
+        (
+            proven(note=NOTE.replace("\n4\n", "\n5\n")),
+            "its signature by zoomdata-indexer/00000000 is not valid",
+        ),
+        (proven(note=FOREIGN), "its checkpoint is of somebody/else"),
+        (proven(note=SIGNER.sign("text\n")), "it is not a checkpoint"),
+        (proven(note=ALIEN), "none of the keys given has signed it"),
+        (proven(note="x"), "it is not a signed note"),
+    ],
+    ids=lambda value: "" if isinstance(value, Proof) else value,
+)
+def test_a_changed_proof_does_not_hold(proof: Proof, reason: str) -> None:
+    with pytest.raises(ValueError, match=reason):
+        check(proof, [SIGNER.key])
 
 
 def test_journal_and_state_are_written_so(tmp_path: Path) -> None:
