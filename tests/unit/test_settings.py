@@ -275,7 +275,8 @@ def taking_an_alias() -> list[list[str]]:
     def found(command: Any, words: list[str]) -> list[list[str]]:
         below = getattr(command, "commands", {}).items()
         mine = any("--alias" in parameter.opts for parameter in command.params)
-        required = [f"{it.opts[0]}=x" for it in command.params if it.required and it.opts[0][0] == "-"]
+        needed = (it.opts[0] for it in command.params if it.required)
+        required = [f"{each}=x" if each[0] == "-" else "x" for each in needed]
         return [[*words, *required]] * mine + [
             each for name, sub in below for each in found(sub, [*words, name])
         ]
