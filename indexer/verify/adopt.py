@@ -7,6 +7,7 @@ rejected lines, and that no leaf has yet. They become leaves of this state direc
 import threading
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 from zlib import crc32
 
 from indexer.elastic.alias import place as age_order
@@ -105,9 +106,9 @@ class Adoption:
 
     def _adopt(self, tail: Tail, log: OfflineLog, witness: "_Witness") -> Adopted:
         total = Adopted(self.connection.alias)
-        for chunks in _groups(tail):
+        for group in _groups(tail):
             self._go_on()
-            vouched, counts = witness.vouched(chunks)
+            vouched, counts = witness.vouched(group)
             total += counts
             if vouched:
                 log.deliver(vouched)
@@ -116,13 +117,22 @@ class Adoption:
         return total
 
 
-def _groups(tail: Tail) -> Iterator[list[Chunk]]:
+class _Read(NamedTuple):
+    """Lines that were read together."""
+
+    chunk: Chunk
+    refused: frozenset[bytes]
+    """The ids of those that the reader rejects."""
+
+
+def _groups(tail: Tail) -> Iterator[list[_Read]]:
     """The lines of all files, some chunks at a time."""
     recorder = Recorder()
-    group: list[Chunk] = []
+    group: list[_Read] = []
     while not tail.exhausted:
         for read in tail.read():
-            group.append(recorder.chunk(read))
+            refused = [*(it.id for it in read.entries.rejections), *(it.id for it in read.fragments if it.id)]
+            group.append(_Read(recorder.chunk(read), frozenset(map(str.encode, refused))))
             tail.acknowledge(read.position)
             if len(group) >= AT_ONCE:
                 yield group
@@ -138,8 +148,9 @@ class _Witness:
     local: DeadLetterFiles
     """Rejected lines in the state directory."""
 
-    def vouched(self, chunks: Sequence[Chunk]) -> tuple[list[Chunk], Adopted]:
+    def vouched(self, group: Sequence[_Read]) -> tuple[list[Chunk], Adopted]:
         """What of some chunks may be sealed, and how many lines are. Raises Fatal, OSError, and what the client raises."""
+        chunks = [read.chunk for read in group]
         wanted = {
             f"{chunk.file}{place.hex()}".encode(): digest
             for chunk in chunks
@@ -152,7 +163,7 @@ class _Witness:
         absent = [identity for identity in left if identity not in entries]
         kept = {it.id for it in self.documents.rejected(absent) if digest_of(it.data) == wanted[it.id]}
         kept |= {identity for identity in absent if self._in_file(identity.decode())}
-        found = [part for chunk in chunks if (part := _part(chunk, entries, kept)) is not None]
+        found = [part for read in group if (part := _part(read, entries, kept)) is not None]
         adopted = len(entries) + len(kept)
         alias = self.documents.cluster.alias
         return found, Adopted(alias, len(wanted), adopted, len(wanted) - len(left), len(left) - adopted)
@@ -176,27 +187,25 @@ class _Witness:
         return checksum is not None and expected in {checksum, crc32(b"\r", checksum)}
 
 
-def _part(chunk: Chunk, entries: Mapping[bytes, str], kept: Collection[bytes]) -> Chunk | None:
+def _part(read: _Read, entries: Mapping[bytes, str], kept: Collection[bytes]) -> Chunk | None:
     """A chunk with those of its lines that are vouched for; None if it has none."""
-    places, digests, indices, rejected = bytearray(), bytearray(), [], 0
-    for number, (place, digest) in enumerate(chunk.lines or ()):
+    chunk, ids = read.chunk, []
+    places, digests = bytearray(), bytearray()
+    for place, digest in chunk.lines or ():
         identity = f"{chunk.file}{place.hex()}".encode()
-        if identity in entries:
-            indices.append(entries[identity])
-        elif identity not in kept:
-            continue
-        rejected += number >= chunk.entries
-        places += place
-        digests += digest
-    lines = Lines(bytes(places), bytes(digests))
-    if not lines.count:
+        if identity in entries or identity in kept:
+            ids.append(identity)
+            places += place
+            digests += digest
+    if not ids:
         return None
-    oldest = min(indices, key=age_order, default="")
+    indices = [entries[identity] for identity in ids if identity in entries]
+    rejected = len(read.refused.intersection(ids))
     return replace(
         chunk,
-        entries=lines.count - rejected,
+        entries=len(ids) - rejected,
         rejected=rejected,
-        lines=lines,
+        lines=Lines(bytes(places), bytes(digests)),
         duplicates=len(indices),
-        index=oldest,
+        index=min(indices, key=age_order, default=""),
     )

@@ -1,8 +1,10 @@
 """The formats of the seals, byte for byte, as mappings/seals.md writes them down: whoever reads them years later relies on it."""
 
+import base64
 import hashlib
 import re
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -26,43 +28,45 @@ SIGNER = Signer.of("zoomdata-indexer/00000000", Ed25519PrivateKey.from_private_b
 KEY = "zoomdata-indexer/00000000+66ff3f4e+AQOhB7/zzhC+HXDdGOdLwJln5NYwm6UNXx3chmQSVTG4"
 LOG = "0123456789abcdef"
 SEALED = "2026-11-29T09:00:00.000Z"
-ENTRIES = [b'{"n":1}', b'{"n":2}']
-IDS = [b"d44b3b7e000000000000d44b3b7e", b"d44b3b7e000000000008ff6668bd"]
+ENTRIES = [b'{"n":1}', b'{"n":2}', b'{"n":3}']
+IDS = [b"d44b3b7e000000000000d44b3b7e", b"d44b3b7e000000000008ff6668bd", b"d44b3b7e000000000010e67d59fc"]
 LINES = Lines.of(IDS, ENTRIES)
-PACKED = "AAAAAAAAAAAAAAAI1P9LZjtofr0rNv0zFHn0dD0vF4D8tXwb6tskkuAGkVd6moj3eXW0SQ=="
+PACKED = (
+    "AAAAAAAAAAAAAAAAAAAAAAgI1P/mS2Z9O2hZfr38KzYh/TNdFHnd9HRVPS9nF4DK/LUlfBuQ6tvvJJLU4AbqkVcQepqbiPdOeXVWtEnL"
+)
 START = Start(LOG, "0.2.0", "zoomdata-activity", "new", {"zoomdata-activity-000001": 7}, [])
-CHUNK = Chunk("d44b3b7e", "/logs/activity.log", 0, 16, 2, 0, 0, LINES, 0, "zoomdata-activity-000001")
-LOST = Chunk("d44b3b7e", "/logs/activity.log", 16, 24, 0, 0, 0, None)
-HEAD = Head(3600, "400d", {"d44b3b7e": 24})
+CHUNK = Chunk("d44b3b7e", "/logs/activity.log", 0, 24, 3, 0, 0, LINES, 0, "zoomdata-activity-000001")
+LOST = Chunk("d44b3b7e", "/logs/activity.log", 24, 32, 0, 0, 0, None)
+HEAD = Head(3600, "400d", {"d44b3b7e": 32})
 LEAVES = [
     (
         b'{"v":1,"kind":"start","log":"0123456789abcdef","version":"0.2.0","alias":"zoomdata-activity","reason":"new",'
         b'"before":{"zoomdata-activity-000001":7},"previous":[],"sealed":"2026-11-29T09:00:00.000Z"}'
     ),
-    b'{"v":1,"kind":"lines","file":"d44b3b7e","path":"/logs/activity.log","from":0,"to":16,"entries":2,"rejected":0,'
+    b'{"v":1,"kind":"lines","file":"d44b3b7e","path":"/logs/activity.log","from":0,"to":24,"entries":3,"rejected":0,'
     b'"blank":0,"duplicates":0,"index":"zoomdata-activity-000001","lines":"%b","sealed":"2026-11-29T09:00:00.000Z"}'
     % PACKED.encode(),
-    b'{"v":1,"kind":"lost","file":"d44b3b7e","path":"/logs/activity.log","from":16,"to":24,"sealed":"2026-11-29T09:00:00.000Z"}',
-    b'{"v":1,"kind":"head","every":3600,"retain":"400d","open":{"d44b3b7e":24},"sealed":"2026-11-29T09:00:00.000Z"}',
+    b'{"v":1,"kind":"lost","file":"d44b3b7e","path":"/logs/activity.log","from":24,"to":32,"sealed":"2026-11-29T09:00:00.000Z"}',
+    b'{"v":1,"kind":"head","every":3600,"retain":"400d","open":{"d44b3b7e":32},"sealed":"2026-11-29T09:00:00.000Z"}',
 ]
 HASHES = [
     "5f50bb9a220ff6851d48a3e6d8d667772b3b4c73aa7ccb495d55c1e9284de698",
-    "c30e902620f54ceae8f3075f78daa3acfe16e90c8c6c98a139a5dd9b6d4bc702",
-    "a830fa64f96ac00c8faca5372a90346253c28a484a8b6b9c25dad7941f89a1bf",
-    "cab9aa05bce4f0d183a096bcec8fa0ac0a5b8c6625c41bb070fe3a4ad72f8401",
+    "60776c100bb5c7a6af009e7c694ddc8a440c1ddefbde37167281a3228f5e3624",
+    "934dc6d3e6908f8040628cf2530e112894c612a753ab77633b3e590245a1a86e",
+    "48438e38a9b8107181f3d0b4f17aec9ef9fa0858f8d066c3c1d9552dab47097d",
 ]
 NOTE = """\
 zoomdata-indexer/00000000/0123456789abcdef
 4
-/9cLJv5t/S5bWB73L2MJzs5g7p312+jIh+SNDF1Mbv0=
+8hrWNVl8Yv9y6KCnoTSnshU1O7e1X02ftkgiwovEnLo=
 
-— zoomdata-indexer/00000000 Zv8/Tg650kp07yKNfw4zQTZWTUIGzLPeyVLQaS1wEr9bxLkFiOKDIsH4pGLshFqKE9Qy7HH5jIn5mgzhRKywuTNKzQI=
+— zoomdata-indexer/00000000 Zv8/TrTyWB5x0flGy6o63nGPUlkA4W1Blw1c/qze3rF62JI41w7tv8kRlu4vUM4v6TgoURGK12JW38rRT+MjGclb2wE=
 """
 PROOF = f"""\
 c2sp.org/tlog-proof@v1
 index 1
 X1C7miIP9oUdSKPm2NZndys7THOqfMtJXVXB6ShN5pg=
-z0766weKrHDmKUzVNxJ6Fw45xwVwFLYzoWxuVYyJ7HY=
+8D2KXWOuia6s69ZIlh36d6MoBRhl9El5wMlnEMr6P4A=
 
 {NOTE}"""
 
@@ -81,14 +85,14 @@ ROOTS = [
 
 
 def test_lines_are_packed_by_columns() -> None:
-    """Place and digest of both lines, a byte of each at a time."""
-    rows = [
-        bytes.fromhex(each[8:].decode()) + hashlib.sha256(entry).digest()[:16]
-        for each, entry in zip(IDS, ENTRIES, strict=True)
-    ]
-    assert LINES.pack() == PACKED
-    assert orjson.loads(LEAVES[1])["lines"] == PACKED
-    assert list(LINES) == [(row[:10], row[10:]) for row in rows]
+    """Offsets as differences, checksums and digests; a byte of each line at a time."""
+    steps = [(0).to_bytes(6), (8).to_bytes(6), (8).to_bytes(6)]
+    digests = [hashlib.sha256(entry).digest()[:16] for entry in ENTRIES]
+    places = [bytes.fromhex(each[8:].decode()) for each in IDS]
+    rows = [step + place[6:] + digest for step, place, digest in zip(steps, places, digests, strict=True)]
+    assert base64.b64decode(PACKED) == bytes(chain.from_iterable(zip(*rows, strict=True)))
+    assert LINES.pack() == PACKED == orjson.loads(LEAVES[1])["lines"]
+    assert list(LINES) == list(zip(places, digests, strict=True))
     assert Lines.unpack(PACKED) == LINES
 
 

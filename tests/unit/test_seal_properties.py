@@ -109,23 +109,21 @@ def test_a_head_is_read_as_it_was_written(origin: str, size: int, root: bytes) -
 # ---- lines
 
 
-@st.composite
-def sealed_lines(draw: st.DrawFn) -> tuple[list[bytes], list[bytes]]:
-    """Ids of one file, and what stands there."""
-    rows = draw(st.lists(st.tuples(st.binary(min_size=10, max_size=10), st.binary(max_size=9)), max_size=9))
-    return [b"0a1b2c3d" + place.hex().encode() for place, _ in rows], [data for _, data in rows]
+ROWS = st.lists(
+    st.tuples(st.integers(0, 2**48 - 1), st.integers(0, 2**32 - 1), st.binary(max_size=9)), max_size=9
+)
 
 
-@given(sealed_lines(), sealed_lines())
-def test_lines_are_unpacked_as_they_were_packed(
-    some: tuple[list[bytes], list[bytes]], more: tuple[list[bytes], list[bytes]]
-) -> None:
-    lines = Lines.of(*some) + Lines.of(*more)
-    again = Lines.unpack(lines.pack())
-    assert again == lines
-    assert list(again) == [
-        (bytes.fromhex(each[8:].decode()), hashlib.sha256(data).digest()[:16])
-        for each, data in zip(some[0] + more[0], some[1] + more[1], strict=True)
+@given(ROWS)
+def test_lines_are_unpacked_as_they_were_packed(rows: list[tuple[int, int, bytes]]) -> None:
+    """Those of a file, in the order of their offsets."""
+    rows.sort()
+    ids = [b"0a1b2c3d%012x%08x" % (offset, checksum) for offset, checksum, _ in rows]
+    lines = Lines.of(ids, [data for _, _, data in rows])
+    assert Lines.unpack(lines.pack()) == lines
+    assert list(lines) == [
+        (offset.to_bytes(6) + checksum.to_bytes(4), hashlib.sha256(data).digest()[:16])
+        for offset, checksum, data in rows
     ]
 
 
