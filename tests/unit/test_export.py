@@ -6,12 +6,14 @@ from pathlib import Path
 from typing import cast
 from zlib import crc32
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from indexer.reading.entries import entry_id, entry_in
 from indexer.seals.leaves import Chunk
 from indexer.seals.lines import Lines
+from indexer.verify import sealed_lines
 from indexer.verify.by_id import Document, Documents
 from indexer.verify.export import BETWEEN, LOST, OVERLAP, Export, _Writer
 from indexer.verify.sealed_lines import SealedFile, in_portions
@@ -118,8 +120,9 @@ def test_lost_digests_are_told() -> None:
     assert rebuilt(held, chunks[:2])[1].first == result.first
 
 
-def test_a_line_without_end_stays_without() -> None:
-    """And is left out once it is there with its end."""
+def test_a_line_without_end_stays_without(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And is left out once it is there with its end, however few lines are looked up at a time."""
+    monkeypatch.setattr(sealed_lines, "AT_ONCE", 1)
     held = Held()
     before, part = sealed(held, [b"{}"]), sealed(held, [b"{1}"], 3, complete=False)
     assert rebuilt(held, [before, part])[0] == b"{}\n{1}"
@@ -129,6 +132,24 @@ def test_a_line_without_end_stays_without() -> None:
     whole = sealed(held, [b"{1}{2}"], 3)
     found, result = rebuilt(held, [before, part, whole])
     assert (found, result.byte_for_byte) == (b"{}\n{1}{2}\n", True)
+
+
+def test_a_line_that_got_its_end_later_has_it() -> None:
+    """With the same bytes, and in whatever order the leaves came."""
+    held = Held()
+    whole, part = sealed(held, [b"{}", b"{1}"]), sealed(held, [b"{1}"], 3, complete=False)
+    assert rebuilt(held, [whole, part])[0] == b"{}\n{1}\n"
+
+
+def test_a_changed_entry_is_not_exported() -> None:
+    held = Held()
+    chunks = [sealed(held, [b"{}", b"{1}"])]
+    held.all[min(held.all)] = b"{2}"
+    found, result = rebuilt(held, chunks)
+    assert found == b"{1}\n"
+    assert [gap.reason for gap in result.first] == [
+        "the line is sealed with other bytes than the index holds"
+    ]
 
 
 def test_two_files_that_began_alike_are_told() -> None:
