@@ -1,5 +1,6 @@
 """The seal log of a state directory that no indexer uses: opened and sealed by a command."""
 
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -13,7 +14,7 @@ from indexer.seals.keys import read_signer
 from indexer.seals.leaves import Chunk
 from indexer.seals.sealer import Sealer
 from indexer.settings import Seals
-from indexer.writing.checkpoint import Checkpoint, StateDirectory
+from indexer.writing.checkpoint import NAME, Checkpoint, StateDirectory
 
 
 class SealingFailed(Fatal):
@@ -21,6 +22,13 @@ class SealingFailed(Fatal):
 
     sentence = "Nothing was sealed: {reason}."
     hint = "Nothing is lost; run the same command again."
+
+
+class OtherUser(Fatal):
+    """What this process writes could not be read by the indexer."""
+
+    sentence = "The state in {path} belongs to user {uid}, who could not go on with what user {mine} writes."
+    hint = "Run this command as that user."
 
 
 @dataclass(slots=True)
@@ -56,7 +64,7 @@ class OfflineLog:
 
 
 def open_log(cluster: Cluster, state: StateDirectory, seals: Seals, events: Events) -> OfflineLog:
-    """Open the seal log, or begin one. Raises WrongUsage, KeyUnusable, StateUnusable, SealingFailed."""
+    """Open the seal log, or begin one. Raises WrongUsage, KeyUnusable, StateUnusable, OtherUser, SealingFailed."""
     if seals.seal_key_file is None:
         what = f"No indexer uses {state.directory}, so this command has to sign itself"
         raise WrongUsage(what=what, remedy="Give the private key with --seal-key-file")
@@ -66,6 +74,7 @@ def open_log(cluster: Cluster, state: StateDirectory, seals: Seals, events: Even
         reason = f"its checkpoint belongs to alias {found.alias!r}, and this is {cluster.alias!r}"
         raise StateUnusable(path=state.directory, reason=reason)
     with _usable(state):
+        _require_owner(state)
         known = states.load(state.directory / states.DIRECTORY)
         head = states.newest_head(state.directory / states.DIRECTORY, known) if known else None
         try:
@@ -86,6 +95,13 @@ def open_log(cluster: Cluster, state: StateDirectory, seals: Seals, events: Even
     log = OfflineLog(state, replace(found, alias=cluster.alias), sealer)
     log.save()
     return log
+
+
+def _require_owner(state: StateDirectory) -> None:
+    """Raises OtherUser, OSError."""
+    written = state.directory / NAME
+    if written.exists() and written.stat().st_uid != os.geteuid():
+        raise OtherUser(path=state.directory, uid=written.stat().st_uid, mine=os.geteuid())
 
 
 @contextmanager

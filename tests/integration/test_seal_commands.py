@@ -117,6 +117,19 @@ def test_now_needs_the_key_where_no_indexer_runs(lab: Lab) -> None:
     assert "Give the private key with --seal-key-file" in done.stderr
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
+def test_now_leaves_the_state_of_another_user_alone(lab: Lab) -> None:
+    """The indexer, which runs as that user, could not go on with it."""
+    lab.log(joined(numbered(10)))
+    lab.run()
+    os.chown(lab.state.state_dir / "checkpoint.json", 12345, -1)
+    before = (lab.state.state_dir / "seals" / "state.json").read_bytes()
+    done = with_key(lab, "seal", "now")
+    assert done.returncode == 1
+    assert "belongs to user 12345" in done.stderr
+    assert (lab.state.state_dir / "seals" / "state.json").read_bytes() == before
+
+
 def test_now_says_that_a_running_indexer_does_not_seal(lab: Lab) -> None:
     with replace(lab, seals=replace(lab.seals, seal_key_file=None)).following() as run:
         run.until((lab.state.state_dir / "lock").exists)
