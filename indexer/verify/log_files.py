@@ -5,6 +5,9 @@ behind the alias. It is present if it is there once with the same bytes. A line 
 rejected, has to be among the rejected lines with its bytes. Missing lines of a file that is being written may be in flight:
 they are looked up again at the end. Memory is bounded: a few portions at a time, each of some thousand lines and no more
 bytes than a bulk request.
+
+Where it is faster, the whole alias is scanned first (`whole_index.py`), and only lines that it does not hold once with the
+same bytes are looked up.
 """
 
 import threading
@@ -12,12 +15,14 @@ import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 
 from indexer.elastic.alias import backing
 from indexer.elastic.client import connect
 from indexer.elastic.cluster import Cluster, connected
+from indexer.elastic.failures import InvalidAnswer
 from indexer.errors import StateUnusable, Stopped
 from indexer.events import Events
 from indexer.reading import files
@@ -26,8 +31,12 @@ from indexer.reading.entries import EXPLANATION, Reason, Rejection
 from indexer.reading.tail import Tail
 from indexer.settings import Connection, Delivery, LogFiles, State
 from indexer.verify.findings import Kind, Line, Verification, classify, report
+from indexer.verify.found import Found
 from indexer.verify.hits import Held
 from indexer.verify.lookup import Lookup
+from indexer.verify.partitions import NoRoom
+from indexer.verify.scan import Scan
+from indexer.verify.whole_index import Compared, Expected, Known, compare, scan_is_faster
 from indexer.writing.batches import Batch, Body
 from indexer.writing.bulk import Sender
 from indexer.writing.dead_letters import DeadLetterStore, dead_letter_store
@@ -53,12 +62,16 @@ class Verifier:
     state: State
     events: Events
     stop: threading.Event
+    known: Known | None = None
+    """Tells which entries that are in no file may be in the index; None if nothing can tell."""
 
-    def verify(self, logs: LogFiles, *, repair: bool = False) -> Verification:
-        """Compare log files with the alias; with `repair`, index what is missing. Raises Fatal."""
+    def verify(self, logs: LogFiles, *, repair: bool = False, scan: bool | None = None) -> Verification:
+        """Compare log files with the alias; with `repair`, index what is missing. Raises Fatal.
+
+        `scan`: whether to scan the whole alias first; None to choose what is faster.
+        """
         connection, delivery = self.connection, self.delivery
-        scope = logs.scope(self.connection, self.state)
-        files.require(logs.paths, scope)
+        files.require(logs.paths, logs.scope(connection, self.state))
         expects = 2 * (delivery.batch_bytes + delivery.max_line_bytes)
         with (
             connected(connection, expects=expects) as cluster,
@@ -68,16 +81,46 @@ class Verifier:
             lookup = Lookup(cluster, raw, self.state)
             lookup.refresh()
             repairer = self._repair(cluster, target) if repair else None
-            tail = Tail(
-                logs.paths, [], limit=delivery.max_line_bytes, once=True, events=self.events, scope=scope
-            )
-            tail.pause = partial(_go_on, self.stop)
-            tail.scan()
             checker = Checker(lookup, repairer, self.stop)
-            portions = _portions(_lines(tail), delivery.batch_bytes)
-            total = sum(_checked(portions, checker, delivery.senders), Verification(connection.alias))
+            if scan is None:
+                scan = self._scan_is_faster(logs, cluster)
+            compared = self._compared(logs, lookup) if scan else None
+            tail = self._tail(logs, Events() if scan else self.events)
+            total, lines, vanished = Verification(connection.alias), _lines(tail), dict[str, str]()
+            if compared is not None:
+                total, lines, vanished = compared.verification, compared.select(lines), compared.vanished
+            portions = _portions(lines, delivery.batch_bytes)
+            total = sum(_checked(portions, checker, delivery.senders), total)
             total += checker.look_again()
-        return total + Verification(connection.alias, unreadable=tail.failures)
+        return total + Verification(connection.alias, unreadable=tail.failures | vanished)
+
+    def _tail(self, logs: LogFiles, events: Events) -> Tail:
+        """For reading all lines of the files, from their beginning."""
+        scope, limit = logs.scope(self.connection, self.state), self.delivery.max_line_bytes
+        tail = Tail(logs.paths, [], limit=limit, once=True, events=events, scope=scope)
+        tail.pause = partial(_go_on, self.stop)
+        tail.scan()
+        return tail
+
+    def _scan_is_faster(self, logs: LogFiles, cluster: Cluster) -> bool:
+        if files.STANDARD_INPUT in logs.paths:  # cannot be read twice
+            return False
+        found = files.find(logs.paths, logs.scope(self.connection, self.state)).found
+        return scan_is_faster(found, int(cluster.client.count(index=cluster.alias)["count"]))
+
+    def _compared(self, logs: LogFiles, lookup: Lookup) -> Compared | None:
+        """Scan the whole alias; None if all lines have to be looked up. Raises Fatal."""
+        with suppress(NoRoom, InvalidAnswer), Expected() as expected, Found() as found:
+            tail = self._tail(logs, self.events)
+            for batch in _batches(tail):
+                expected.add(batch)
+            lookup.refresh()
+            documents = int(lookup.cluster.client.count(index=lookup.alias)["count"])
+            for page in Scan(lookup.cluster, lookup.raw, self.stop).pages(lookup.alias):
+                found.add(page)
+                self.events.entries_scanned(found.count, documents)
+            return compare(expected, found, Verification(lookup.alias, unreadable=tail.failures), self.known)
+        return None
 
     def _repair(self, cluster: Cluster, target: Target) -> "Repair":
         """For sending missing lines. Raises StateUnusable."""
@@ -97,12 +140,18 @@ def _go_on(stop: threading.Event) -> None:
         raise Stopped
 
 
-def _lines(tail: Tail) -> Iterator[Line]:
-    """All lines of all files except blank ones."""
+def _batches(tail: Tail) -> Iterator[ReadBatch]:
+    """All files to their ends."""
     while not tail.exhausted:
         for batch in tail.read():
-            yield from _lines_of(batch)
+            yield batch
             tail.acknowledge(batch.position)
+
+
+def _lines(tail: Tail) -> Iterator[Line]:
+    """All lines of all files except blank ones."""
+    for batch in _batches(tail):
+        yield from _lines_of(batch)
 
 
 def _lines_of(batch: ReadBatch) -> Iterator[Line]:

@@ -39,19 +39,24 @@ NUMBER_FORMED = LINES[6]
 
 
 def check(lab: Lab, *arguments: Path | str) -> dict[str, Any]:
-    """`indexer verify --json`: its exit code says whether files and index agree."""
+    """`indexer verify --json`: its exit code says whether files and index agree. A scan gives the same result."""
     done = lab.command("verify", "--json", *(arguments or [lab.logs]))
     assert done.returncode in {0, 1}, done.stderr
     assert done.stdout, done.stderr
     result: dict[str, Any] = orjson.loads(done.stdout)
     assert result["agrees"] is (done.returncode == 0)
+    if "--repair" not in arguments:
+        assert orjson.loads(orjson.dumps(lab.verify(*arguments, scan=True))) == result
     return result
 
 
 def compare(lab: Lab, *paths: Path | str, repair: bool = False, **how: Any) -> Verification:
-    """`indexer verify` in this process, with another connection or state if one is given."""
+    """`indexer verify` in this process, with another connection or state if one is given. A scan gives the same result."""
     fields = {name: how.pop(name) for name in ("connection", "state") if name in how}
-    return replace(lab, **fields).verify(*paths, repair=repair, **how)
+    lab = replace(lab, **fields)
+    if not repair and "scan" not in how:
+        assert lab.verify(*paths, scan=True, **how) == lab.verify(*paths, scan=False, **how)
+    return lab.verify(*paths, repair=repair, **how)
 
 
 def counts(result: dict[str, Any] | Verification) -> dict[str, int]:
@@ -372,9 +377,16 @@ def test_what_agrees_is_compared_in_few_requests(lab: Lab) -> None:
         relay(handler)
 
     with serving(listen) as server:
-        result = compare(lab, connection=replace(lab.connection, elasticsearch_url=[address(server)]))
+        behind = replace(lab.connection, elasticsearch_url=[address(server)])
+        result = compare(lab, connection=behind, scan=False)
+        assert sorted(asked) == sorted(["_search", "_refresh", lab.connection.alias])
+        asked.clear()
+        assert compare(lab, connection=behind, scan=True) == result
     assert counts(result) == {"read": 2001, "present": 2001}
-    assert sorted(asked) == sorted(["_search", "_refresh", lab.connection.alias])
+    pages = ["_search"] * asked.count("_search")
+    assert len(pages) <= 6
+    expected = [lab.connection.alias, "_refresh", "_refresh", "_count", "_pit", *pages, "_pit"]
+    assert sorted(asked) == sorted(expected)
 
 
 def test_entries_with_ignored_fields_are_compared(lab: Lab) -> None:

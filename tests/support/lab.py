@@ -166,11 +166,13 @@ class Lab:
         logs, delivery_options = LogFiles(named), Delivery(**delivery)
         return run(RunOptions(logs, self.connection, self.state, delivery_options, **how), events, stop)
 
-    def verify(self, *paths: Path | str, repair: bool = False, **delivery: Any) -> Verification:
-        """`indexer verify`, in this process."""
+    def verify(
+        self, *paths: Path | str, repair: bool = False, scan: bool | None = None, **delivery: Any
+    ) -> Verification:
+        """`indexer verify`, in this process; `scan` is that of the Verifier."""
         named = [str(path) for path in paths] or [str(self.logs)]
         verifier = Verifier(self.connection, Delivery(**delivery), self.state, Events(), threading.Event())
-        return verifier.verify(LogFiles(named), repair=repair)
+        return verifier.verify(LogFiles(named), repair=repair, scan=scan)
 
     def install(self) -> None:
         """`indexer template install`."""

@@ -107,7 +107,7 @@ def test_a_report_counts_each_kind_and_tells_defects() -> None:
     )
 
 
-@pytest.mark.parametrize("kind", Kind)
+@pytest.mark.parametrize("kind", [kind for kind in Kind if kind is not Kind.EXTRA])
 def test_only_defects_disagree(kind: Kind) -> None:
     """A rejected or unfinished line is where it should be."""
     assert report("a", judged(kind), {}, repaired=0).agrees is (kind not in DEFECTS)
@@ -118,12 +118,13 @@ def test_what_is_repaired_agrees_and_what_is_unreadable_does_not() -> None:
     assert report("a", judged(Kind.MISSING), {}, repaired=1).agrees
     assert not report("a", judged(Kind.MISSING, Kind.MISSING), {}, repaired=1).agrees
     assert not Verification("a", unreadable={"a.log": "why"}).agrees
+    assert not Verification("a", extra=1).agrees
 
 
 def test_a_sum_adds_every_count_and_keeps_the_first_findings_of_each_kind() -> None:
     """However many portions a file is compared in, the report stays small."""
     kinds = [kind for kind in Kind for _ in range(SHOWN)]
-    part = report("a", judged(*kinds), {}, repaired=2)
+    part = report("a", judged(*kinds), {}, repaired=2) + Verification("a", extra=1)
     whole = sum([part, part, Verification("a", unreadable={"b.log": "why"})], Verification("a"))
     names = ("read", *Kind, "repaired")
     assert [getattr(whole, name) for name in names] == [2 * getattr(part, name) for name in names]
