@@ -1,6 +1,5 @@
 """What a scan finds, as records: of each entry its id, the digest of its bytes and its index."""
 
-from collections.abc import Sequence
 from typing import Self
 
 from indexer.verify.partitions import DIGEST_SIZE, Records, digests, to_binary
@@ -74,8 +73,3 @@ class Found:
 
 def _text(name: bytes) -> str:
     return name.decode(errors="replace")
-
-
-def where(found: Found, values: Sequence[bytes]) -> tuple[str, ...]:
-    """The indices of some records, sorted."""
-    return tuple(sorted(map(found.index_of, values)))

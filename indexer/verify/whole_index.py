@@ -13,7 +13,7 @@ from indexer.reading.batch import ReadBatch
 from indexer.reading.entries import OFFSET
 from indexer.reading.files import FileFacts
 from indexer.verify.findings import SHOWN, Defect, Kind, Line, Verification
-from indexer.verify.found import Found, where
+from indexer.verify.found import Found
 from indexer.verify.partitions import DIGEST_SIZE, Records, digests, parts, to_binary
 
 FEW = 20_000
@@ -96,8 +96,8 @@ def compare(
 ) -> Compared | None:
     """Compare the lines of the files with what a scan found; None if too many lines are left. Raises NoRoom.
 
-    The result is added to `start`.
-    With `known`, entries of the same generations that are in no file are extra, except those that it returns.
+    The result is added to `start`. With `known`, entries of the same generations that are in no file are extra, except
+    those that it returns.
     """
     absent: set[bytes] = set()
     left: Counter[bytes] = Counter()
@@ -118,7 +118,7 @@ def compare(
             unknown = unexpected.keys() - known(list(unexpected))
             extra += len(unknown)
             for name in sorted(unknown)[: SHOWN - len(defects)]:
-                places = where(found, unexpected[name])
+                places = tuple(sorted(map(found.index_of, unexpected[name])))
                 file = expected.files[name[GENERATION]]
                 defects.append(Defect(Kind.EXTRA, file, int(name[OFFSET], 16), name.decode(), places))
     result = Verification(start.alias, present, present, extra=extra, findings=tuple(defects))

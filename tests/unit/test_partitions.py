@@ -7,7 +7,7 @@ from collections import defaultdict
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from indexer.verify import partitions
@@ -23,6 +23,7 @@ def grouped(added: list[tuple[bytes, bytes]]) -> dict[bytes, list[bytes]]:
     return dict(found)
 
 
+@settings(deadline=None)  # each example reads all parts
 @given(RECORDS, RECORDS, st.integers(1, 200))
 def test_each_record_is_in_one_part_with_all_of_its_id(
     one: list[tuple[bytes, bytes]], other: list[tuple[bytes, bytes]], buffered: int
