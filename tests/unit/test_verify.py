@@ -1,6 +1,7 @@
 """The pure parts of `indexer verify`: judging, summing up, looking again, never holding much."""
 
 import os
+import sys
 import threading
 import time
 import zlib
@@ -10,6 +11,7 @@ from typing import cast
 
 import pytest
 
+from indexer.cli.progress_bar import ProgressBar
 from indexer.errors import Stopped
 from indexer.events import Events
 from indexer.reading.tail import Tail
@@ -323,3 +325,19 @@ def test_a_file_that_was_written_lately_is_live(tmp_path: Path, ago: float, *, l
     tail = Tail([str(path)], [], limit=10**6, once=True, events=Events())
     tail.scan()
     assert [it.live for it in _lines(tail)] == [live]
+
+
+# ---- progress
+
+
+def test_a_terminal_shows_how_far_a_scan_is(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In entries of the index: the bytes of the files are read by then."""
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "200")
+    with ProgressBar("Verifying", 100) as bar:
+        bar.block_read("a.log", 100)
+        bar.entries_scanned(1200, 4000)
+    assert "1,200 of 4,000 entries of the index" in capsys.readouterr().err
