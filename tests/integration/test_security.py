@@ -108,6 +108,8 @@ def test_each_role_is_enough_for_its_task_and_for_no_other(company: Company) -> 
 
     lab.client.indices.refresh(index=f"{alias}*")
     assert '"agrees": true' in company.does("reader", "verify", "--json", log)
+    reader = replace(lab, connection=company.connection(company.people["reader"]))
+    assert reader.verify(log, scan=True).agrees
     assert '"rejected": 2' in company.does("reader", "status", "--json", log)
     assert "VIS" in company.does("reader", "summary")
     assert "duplicate" in company.does("reader", "rejected", "list").lower()
