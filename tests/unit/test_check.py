@@ -126,6 +126,8 @@ def test_who_may_do_what_the_writer_may_is_fine() -> None:
         ("create_doc", f"{ALIAS}-rejected"),
         ("create_doc", f"{ALIAS}-seals"),
         ("indices:data/read/mget*", f"{ALIAS}-seals"),
+        ("indices:data/read/search*", f"{ALIAS}-seals"),
+        ("indices:monitor/stats*", f"{ALIAS}-rejected"),
         ("view_index_metadata", ALIAS),
         ("indices:data/read/mget*", f"{ALIAS}-0*"),
     ],
