@@ -208,7 +208,7 @@ def _start(state: checkpoint.StateDirectory, cluster: Cluster, events: Events) -
         if ours is not None and theirs is not None and ours != theirs:
             reason = f"its checkpoint belongs to {what} {theirs!r}, and this is {ours!r}"
             raise StateUnusable(path=state.directory, reason=reason)
-    return Checkpoint(uuid or found.cluster, alias, found.write_index, found.totals, found.files)
+    return replace(found, cluster=uuid or found.cluster, alias=alias)
 
 
 def _cluster_uuid(client: Elasticsearch) -> str | None:

@@ -5,7 +5,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated
 
@@ -82,6 +82,19 @@ def progress(paths: Sequence[str], doing: str = "Indexing", level: str = "info")
     total = None if STANDARD_INPUT in paths else sum(facts.size for facts in files.find(paths).found)
     with ProgressBar(doing, total) as bar:
         yield Broadcast(bar, monitoring.Logs(monitoring.logger("warning")))
+
+
+@contextmanager
+def counting(doing: str) -> "Iterator[Callable[[int, int], None]]":
+    """Give the listener for documents read, so many of so many: a progress bar on a terminal, elsewhere nothing."""
+    from rich.console import Console  # noqa: PLC0415
+    from rich.progress import MofNCompleteColumn, Progress  # noqa: PLC0415
+
+    console = Console(stderr=True, color_system=None if plain() else "auto")
+    columns = (*Progress.get_default_columns(), MofNCompleteColumn())
+    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
+        task = bar.add_task(doing, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
 def stop_on_signals() -> threading.Event:

@@ -69,6 +69,15 @@ class Lines:
             digests[k::DIGEST] = data[(PLACE + k) * count : (PLACE + k + 1) * count]
         return cls(bytes(places), bytes(digests))
 
+    def ids(self, generation: int) -> bytes:
+        """The ids, 14 bytes a line."""
+        rows = bytearray(self.count * _ID)
+        for k, byte in enumerate(generation.to_bytes(_ID - PLACE)):
+            rows[k::_ID] = bytes([byte]) * self.count
+        for k in range(PLACE):
+            rows[_ID - PLACE + k :: _ID] = self.places[k::PLACE]
+        return bytes(rows)
+
     def __iter__(self) -> Iterator[tuple[bytes, bytes]]:
         """Each line's place and digest."""
         for at in range(self.count):

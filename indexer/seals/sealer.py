@@ -77,6 +77,8 @@ class Sealer:
         self.journal = Journal(self._directory, delivered, self._state.consumed if self._state else 0)
         self._delivered = self.journal.end if delivered is None else delivered
         self._open: Mapping[str, int] = {}
+        self.announced: Mapping[str, int] = {}
+        """The files that the newest head says are not read to their end, as in `Head.open`."""
         self._lines = 0
         """Lines that became leaves since the last checkpoint."""
         self._before: Mapping[str, int] | None = None
@@ -169,6 +171,7 @@ class Sealer:
         state = states.append(self._directory, state, [head.leaf(sealed)])
         state = replace(state, sealed=sealed)
         self._save(state)
+        self.announced = open_files
         self._lines += lines
         return state
 

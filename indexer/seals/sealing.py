@@ -1,7 +1,7 @@
 """Sealing beside the delivery: chunks go into the journal with each checkpoint, and a thread of its own seals them.
 
-Sealed is every `every` seconds, also if nothing came; when much is pending; soon after a file was read that was not read
-before, so that an audit knows it; when `indexer seal now` asks for it; and at the end.
+Sealed is every `every` seconds, also if nothing came; when much is pending; soon after lines were read that do not lie behind
+what the newest head announces, so that an audit can tell them from inserted ones; when `indexer seal now` asks for it; and at the end.
 """
 
 import threading
@@ -23,7 +23,7 @@ from indexer.seals.store import NotStored
 LOOK_EVERY = 0.5
 """Seconds between two looks whether a sealing is due."""
 SOON = 5.0
-"""Seconds between two sealings for new files, at least."""
+"""Seconds between two sealings for such lines, at least."""
 MUCH = 8 * 1024 * 1024
 """Bytes of the journal that are sealed without waiting: some 200,000 lines."""
 MOST_HELD = 100_000
@@ -42,8 +42,8 @@ class Sealing:
         self._every = every
         self._recorder = Recorder()
         self._held: list[Chunk] = []
-        self._known: set[str] = set()
-        self._new_file = threading.Event()
+        self._unannounced = threading.Event()
+        """Lines were delivered that the newest head does not announce."""
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._work, name="sealer", daemon=True)
         self._sealed_at = time.monotonic() - _seconds_since(sealer.sealed)
@@ -72,9 +72,8 @@ class Sealing:
     def add(self, chunk: Chunk) -> None:
         """A chunk is delivered."""
         self._held.append(chunk)
-        if chunk.file not in self._known:
-            self._known.add(chunk.file)
-            self._new_file.set()
+        if chunk.start < self._sealer.announced.get(chunk.file, chunk.end + 1):
+            self._unannounced.set()
 
     def sync(self) -> int:
         """Write what is delivered into the journal; return the position for the checkpoint. Raises OSError."""
@@ -108,13 +107,13 @@ class Sealing:
         return (
             since >= self._every
             or self._sealer.pending >= MUCH
-            or (self._new_file.is_set() and since >= SOON and self._sealer.pending > 0)
+            or (self._unannounced.is_set() and since >= SOON and self._sealer.pending > 0)
             or self._sealer.asked()
         )
 
     def _try(self) -> bool:
         """Seal; tell whether it succeeded."""
-        self._new_file.clear()
+        self._unannounced.clear()
         try:
             self._sealer.seal()
         except (NotStored, Fatal) as error:

@@ -23,11 +23,14 @@ from indexer.elastic.client import connect
 from indexer.elastic.cluster import Cluster
 from indexer.events import Broadcast, Events
 from indexer.run import Report, RunOptions, run
-from indexer.seals.keys import create_key
+from indexer.seals.keys import create_key, read_verifiers
 from indexer.settings import Connection, Delivery, LogFiles, Monitoring, RolloverPolicy, Seals, State
 from indexer.setup.templates import install
 from indexer.verify.findings import Verification
 from indexer.verify.log_files import Verifier
+from indexer.verify.seal_findings import SealVerification
+from indexer.verify.seal_logs import anchors_in
+from indexer.verify.sealed_index import SealVerifier
 from indexer.writing.replay import Listing, listing
 from tests.support.observed import Heard
 
@@ -181,6 +184,18 @@ class Lab:
         if not key.exists():
             create_key(key)
         return replace(self, seals=Seals(seal_key_file=key, seal_every=every))
+
+    def verify_seals(
+        self, *anchors: Path, keys: Sequence[Path] = (), state: Path | None = None
+    ) -> SealVerification:
+        """`indexer verify --seals`, in this process; `state` is that of the machine that verifies, another one by default."""
+        assert self.seals.seal_key_file is not None
+        public = keys or [self.seals.seal_key_file.with_name(f"{self.seals.seal_key_file.name}.pub")]
+        elsewhere = State(state or self.state.state_dir.parent / "elsewhere")
+        stop = threading.Event()
+        return SealVerifier(
+            self.connection, elsewhere, read_verifiers(public), anchors_in(anchors), lambda *_: None, stop
+        ).verify()
 
     def install(self) -> None:
         """`indexer template install`."""
