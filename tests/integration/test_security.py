@@ -192,6 +192,8 @@ def test_the_writer_may_seal(company: Company) -> None:
         assert start["before"] == ({} if start["previous"] else dict.fromkeys(start["before"], 0))
     (newest,) = orjson.loads(company.does("reader", "status", "--json"))["seals"]
     assert newest["log"] == start["log"]
+    verified = company.does("reader", "verify", "--seals", "--public-key", f"{key}.pub", "--json")
+    assert '"agrees": true' in verified
     with company.as_one("writer") as writer, pytest.raises(AuthorizationException):
         writer.search(index=lab.connection.alias)
 
