@@ -5,7 +5,7 @@ from typing import Any
 
 from indexer.reading.batch import ReadBatch
 from indexer.seals.leaves import Chunk
-from indexer.seals.lines import Lines
+from indexer.seals.lines import Lines, full_digest
 
 
 class Recorder:
@@ -18,7 +18,6 @@ class Recorder:
     def chunk(self, read: ReadBatch) -> Chunk:
         """The chunk of these lines. Their digests are those of the bytes that are sent, or kept."""
         entries, position = read.entries, read.position
-        lines = Lines.of(entries.ids, entries.entries)
         refused = [(it.id.encode(), sha256(it.line).digest()) for it in entries.rejections]
         for fragment in read.fragments:
             if fragment.first:
@@ -27,7 +26,11 @@ class Recorder:
             if fragment.id is not None:
                 refused.append((fragment.id.encode(), self._long.pop(fragment.name).digest()))
         if refused:
-            lines += Lines.joined([it for it, _ in refused], b"".join(digest for _, digest in refused))
+            accepted = zip(entries.ids, map(full_digest, entries.entries), strict=True)
+            both = sorted([*accepted, *refused])  # ids of one file sort by offset
+            lines = Lines.joined([it for it, _ in both], b"".join(digest for _, digest in both))
+        else:
+            lines = Lines.of(entries.ids, entries.entries)
         return Chunk(
             f"{read.generation:08x}",
             read.file,

@@ -112,6 +112,6 @@ def test_what_repeats_takes_no_longer_than_it_is_long(start: bytes, fragment: by
     """A megabyte of it is read within a second or some, also where nothing of it ends."""
     data = answer([(IDS[0], start + fragment * (1_000_000 // len(fragment)))], 1)
     for cut in (data, data[:-20]):
-        started = time.monotonic()
+        started = time.thread_time()  # whatever else the machine does
         read_hits(cut, {IDS[0]: b"{}"})
-        assert time.monotonic() - started < 10
+        assert time.thread_time() - started < 10

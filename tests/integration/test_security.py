@@ -155,8 +155,6 @@ def test_seals_are_added_by_the_writer_and_read_by_the_reader(company: Company) 
         for what in CHANGES:
             with pytest.raises(AuthorizationException):
                 what(writer, index)
-        with pytest.raises(AuthorizationException):
-            writer.open_point_in_time(index=index, keep_alive="1m")
     company.lab.client.indices.refresh(index=index)
     with company.as_one("reader") as reader:
         point = reader.open_point_in_time(index=index, keep_alive="1m")["id"]
