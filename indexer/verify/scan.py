@@ -20,7 +20,7 @@ from elasticsearch import Elasticsearch
 
 from indexer.elastic.client import connect
 from indexer.elastic.cluster import Cluster
-from indexer.elastic.failures import InvalidAnswer
+from indexer.elastic.failures import InvalidAnswer, reading_answer
 from indexer.errors import Stopped
 
 SLICES = 2
@@ -77,12 +77,19 @@ def split(answer: bytes, name: bytes) -> Answer:
     head = _HEAD.match(answer)
     if head is None:
         raise InvalidAnswer("its answer is no page of a point in time")
+    page, after = split_hits(answer[head.end() :], name)
+    total = head["total"]
+    return Answer(page, None if total is None else int(total), after, head["pit"].decode())
+
+
+def split_hits(hits: bytes, name: bytes) -> tuple[Page, int | None]:
+    """The hits of an answer from the first one on, and the place of the last one. Raises InvalidAnswer."""
     page = Page([], [], [])
     sort = start = 0
-    *hits, end = answer[head.end() :].split(b',"matched_queries":["%b"]}' % name)
+    *each, end = hits.split(b',"matched_queries":["%b"]}' % name)
     if end != b"]}}":
         raise InvalidAnswer("its answer does not end after a hit")
-    for hit in hits:
+    for hit in each:
         before, sort = _HIT.match(hit), hit.rfind(_SORT)
         if before is None or sort < (start := before.end()):
             raise InvalidAnswer("a hit of its answer has no entry or no place")
@@ -90,15 +97,15 @@ def split(answer: bytes, name: bytes) -> Answer:
         page.indices.append(index)
         page.ids.append(identity if b"\\" not in identity else _unescaped(identity))
         page.sources.append(hit[start:sort])
-    after = int(hits[-1][sort + len(_SORT) : -1]) if hits else None
-    total = head["total"]
-    return Answer(page, None if total is None else int(total), after, head["pit"].decode())
+    with reading_answer():
+        return page, int(each[-1][sort + len(_SORT) : -1]) if each else None
 
 
 def _unescaped(text: bytes) -> bytes:
-    """The text of a JSON string."""
-    value: str = json.loads(b'"%b"' % text)
-    return value.encode(errors="surrogatepass")
+    """The text of a JSON string. Raises InvalidAnswer."""
+    with reading_answer():
+        value: str = json.loads(b'"%b"' % text)
+        return value.encode(errors="surrogatepass")
 
 
 @dataclass(frozen=True, slots=True)

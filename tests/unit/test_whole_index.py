@@ -35,7 +35,7 @@ def batch(
     fragments = [OversizedFragment(file, "", 0, b"", first=False, id=it.decode()) for it in too_long]
     fragments += [OversizedFragment(file, "", 0, b"", first=True, id=None)]
     lines = Entries([it for it, _ in entries], [data for _, data in entries], rejections)
-    return ReadBatch(AckPosition(1, START, 0, 0, 0), file, lines, fragments, final=True)
+    return ReadBatch(AckPosition(1, START, 0, 0, 0), file, 0, lines, fragments, final=True)
 
 
 def page(*hits: tuple[bytes, bytes, bytes]) -> Page:
