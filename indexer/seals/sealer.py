@@ -15,7 +15,8 @@ tried again; the delivery neither waits for it nor notices.
 import os
 import secrets
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
@@ -28,7 +29,7 @@ from indexer.seals import state as states
 from indexer.seals import store
 from indexer.seals.heads import TreeHead
 from indexer.seals.journal import Journal, joined
-from indexer.seals.leaves import Head, Start, checkpoint_document, now
+from indexer.seals.leaves import Head, Start, checkpoint_document, now, read_leaf
 from indexer.seals.state import SealState
 
 if TYPE_CHECKING:
@@ -154,7 +155,7 @@ class Sealer:
         )
         state = SealState(log, str(self._signer.key), old.consumed if old else 0, sealed=sealed)
         unsigned = states.leaves(self._directory, old, old.signed, old.signed_bytes) if old else ()
-        state = states.append(self._directory, state, chain([start.leaf(sealed)], unsigned))
+        state = states.append(self._directory, state, chain([start.leaf(sealed)], _again(unsigned, sealed)))
         self._save(state)
         self._reason = ""
         return state
@@ -216,6 +217,13 @@ class Sealer:
     def _save(self, state: SealState) -> None:
         states.save(self._directory, state)
         self._state = state
+
+
+def _again(leaves: Iterable[bytes], sealed: str) -> Iterator[bytes]:
+    """Leaves that are sealed at another time: those of a log are in the order of their times. What is damaged is left out."""
+    for leaf in leaves:
+        with suppress(ValueError):
+            yield read_leaf(leaf)[0].leaf(sealed)
 
 
 def _append(path: Path, note: str) -> None:
