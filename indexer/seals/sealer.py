@@ -182,7 +182,9 @@ class Sealer:
 
     def _stored(self, state: SealState) -> SealState:
         """Create the leaves in the index that are not there."""
-        if state.stored and not store.fetch(self._cluster, [store.leaf_id(state.log, state.stored - 1)]):
+        # The first leaf, too: an index that was lost while leaves were created holds the later ones again.
+        ends = {store.leaf_id(state.log, number) for number in (0, state.stored - 1)}
+        if state.stored and len(store.fetch(self._cluster, sorted(ends))) < len(ends):
             state = replace(state, stored=0, stored_bytes=0)  # the index was lost; its leaves are here
         leaves = states.leaves(self._directory, state, state.stored, state.stored_bytes)
         numbered = (
