@@ -89,7 +89,7 @@ class World:
             (state, "append", self._durable(state.append)),
             (state, "save", self._durable(state.save)),
             (journal.Journal, "append", self._durable(journal.Journal.append)),
-            (Sealing, "_work", lambda its: self._seal_when_due(its)),
+            (Sealing, "_work", self._when_due()),
         ):
             patch.setattr(module, name, value)
 
@@ -108,13 +108,18 @@ class World:
 
         return changed
 
-    def _seal_when_due(self, its: Sealing) -> None:
-        assert self.stage.current is not None
-        subject = cast("Subject", self.stage.current.owner)
-        while True:
-            self.stage.pause("seal", lambda: subject.sealing_is_due)
-            subject.sealing_is_due = False
-            its._try()
+    def _when_due(self) -> Callable[[Sealing], None]:
+        """What a sealer does: a history says when."""
+
+        def work(its: Sealing) -> None:
+            assert self.stage.current is not None
+            subject = cast("Subject", self.stage.current.owner)
+            while True:
+                self.stage.pause("seal", lambda: subject.sealing_is_due)
+                subject.sealing_is_due = False
+                its._try()
+
+        return work
 
     def _open(self, facts: FileFacts) -> FileSource:
         source = open_log(facts)
