@@ -186,7 +186,10 @@ class Subject:
         """It waits for more to read, and nothing is in flight; or it is at its end."""
         if not self.runs:
             return True
-        if any(it.owner is self and it.name == "sealer" and it.at != "seal" for it in self._stage.actors):
+        if any(
+            it.owner is self and it.name == "sealer" and (it.at != "seal" or it.able)
+            for it in self._stage.actors
+        ):
             return False
         if self.once or self._pipeline is None or self._tail is None or self._reader is None:
             return False
