@@ -57,8 +57,8 @@ def leaves_of(cluster: Cluster, file: str, start: int = 0, end: int | None = Non
     ]
     if end is not None:
         within.append({"range": {"from": {"lte": end}}})
-    with _point_in_time(cluster) as pit:
-        after: list[Any] | None = None
+    with _point_in_time(cluster) as opened:
+        pit, after = opened, None
         while pit is not None:
             answer = cluster.client.search(
                 pit={"id": pit, "keep_alive": KEPT_ALIVE},
