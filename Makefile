@@ -79,7 +79,7 @@ image: ## build the container image (BASE=… TAG=…)
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed: make PYTHON=...")'
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --upgrade pip
-	$(BIN)/pip install --quiet --editable '.[embedded,report]' --group dev
+	$(BIN)/pip install --quiet --editable '.[embedded,report,seal]' --group dev
 	touch $@
 
 clean: ## remove the virtual environment, caches and builds

@@ -137,6 +137,9 @@ class Events:
     def block_read(self, path: str, size: int) -> None:
         """`size` bytes of a file on disk were read; of an archive, compressed bytes."""
 
+    def entries_scanned(self, count: int, total: int) -> None:
+        """`count` of about `total` entries of the index were compared with the log files."""
+
     def answered(self, seconds: float) -> None:
         """A bulk request of entries was answered after so many seconds, with any status."""
 

@@ -49,6 +49,10 @@ class ProgressBar(Events):
         """Advance the bar."""
         self._progress.update(self._task, advance=size)
 
+    def entries_scanned(self, count: int, total: int) -> None:
+        """Show how far the index was read."""
+        self._progress.update(self._task, note=f"{count:,} of {total:,} entries of the index")
+
     def batch_acknowledged(self, totals: Totals, seconds: float) -> None:
         """Show the number of lines."""
         self._entries += totals.read

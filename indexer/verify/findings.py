@@ -31,9 +31,11 @@ class Kind(StrEnum):
     """Among the rejected lines, with the same bytes."""
     UNFINISHED = "unfinished"
     """A last line without line end that is not indexed yet: it may be incomplete."""
+    EXTRA = "extra"
+    """An entry in the index that no file and no seal names; not a line."""
 
 
-DEFECTS = (Kind.MISSING, Kind.DIFFERENT, Kind.DOUBLED)
+DEFECTS = (Kind.MISSING, Kind.DIFFERENT, Kind.DOUBLED, Kind.EXTRA)
 
 
 class Line(NamedTuple):  # one for each line of the files: a tuple is made in half the time of a dataclass
@@ -65,7 +67,7 @@ class Line(NamedTuple):  # one for each line of the files: a tuple is made in ha
 
 @dataclass(frozen=True, slots=True)
 class Defect:
-    """A line that is missing, different or doubled."""
+    """A line that is missing, different or doubled, or an extra entry."""
 
     kind: Kind
     file: str
@@ -88,7 +90,7 @@ def classify(line: Line, copies: Sequence[Held], kept: Sequence[Held]) -> Kind:
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """The result; `read` is the sum of the six kinds."""
+    """The result; `read` is the sum of the six kinds of lines."""
 
     alias: str
     read: int = 0
@@ -99,6 +101,8 @@ class Verification:
     doubled: int = 0
     rejected: int = 0
     unfinished: int = 0
+    extra: int = 0
+    """Entries of these files in the index that no file and no seal names; 0 where no seal can tell."""
     repaired: int = 0
     """Missing lines that were indexed, or stored as rejected, now."""
     findings: tuple[Defect, ...] = ()
@@ -106,16 +110,19 @@ class Verification:
     unreadable: dict[str, str] = field(default_factory=dict)
     """Files that could not be read to their end, with the reason."""
     agrees: bool = field(init=False)
-    """Every line is in the index or among the rejected lines, once and unchanged."""
+    """Every line is in the index or among the rejected lines, once and unchanged, and no entry is extra."""
 
     def __post_init__(self) -> None:
-        whole = self.missing == self.repaired and not (self.different or self.doubled or self.unreadable)
+        wrong = self.different or self.doubled or self.extra or self.unreadable
+        whole = self.missing == self.repaired and not wrong
         object.__setattr__(self, "agrees", whole)
 
     def tables(self) -> Iterable[Table]:
         """For people to read."""
         names = ("read", *Kind, "repaired")
-        counts = tuple((str(name), int(getattr(self, name))) for name in names)
+        counts = tuple(
+            (str(name), int(getattr(self, name))) for name in names if name != Kind.EXTRA or self.extra
+        )
         yield Table(f"Lines of the files compared with {self.alias}", ("What", "Lines"), counts, "")
         if self.findings:
             rows = tuple(
@@ -135,6 +142,7 @@ class Verification:
             self.doubled + other.doubled,
             self.rejected + other.rejected,
             self.unfinished + other.unfinished,
+            self.extra + other.extra,
             self.repaired + other.repaired,
             _first_few([*self.findings, *other.findings]),
             self.unreadable | other.unreadable,

@@ -9,7 +9,7 @@ import tempfile
 from array import array
 from binascii import unhexlify
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from os import SEEK_END
 from typing import Self
 
@@ -72,7 +72,8 @@ class Records:
 
     def close(self) -> None:
         """Delete them."""
-        self._file.close()
+        with suppress(OSError):  # on a full disk: what is not written yet
+            self._file.close()
 
     def add(self, ids: bytes, values: Sequence[bytes]) -> None:
         """Add records; `ids` are joined."""

@@ -9,7 +9,7 @@ import json
 import re
 import secrets
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -120,7 +120,7 @@ class Scan:
     _name: str = field(default_factory=lambda: secrets.token_hex(16))
     """Of the query: no entry that is stored already can contain it."""
 
-    def pages(self, index: str) -> Iterator[Page]:
+    def pages(self, index: str) -> Generator[Page, None, None]:
         """Read each hit once, a few pages ahead. Raises InvalidAnswer, Stopped and what the client raises."""
         with self._point_in_time(index) as pit, ThreadPoolExecutor(self.slices) as pool:
             slices = [self._slice(pit, number) for number in range(self.slices)]

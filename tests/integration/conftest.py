@@ -7,7 +7,7 @@ import pytest
 from elasticsearch import Elasticsearch
 
 from indexer.settings import Connection, State
-from indexer.verify import log_files
+from indexer.verify import checker
 from indexer.writing.target import GRACE, Target
 from tests.support.lab import Lab
 from tests.support.real_faults.laboratory import FaultyLab, behind_proxy
@@ -17,7 +17,7 @@ SHORT_GRACE = 0.5
 
 
 def set_grace(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
-    monkeypatch.setattr(log_files, "AGAIN_AFTER", seconds * 1.4)
+    monkeypatch.setattr(checker, "AGAIN_AFTER", seconds * 1.4)
     monkeypatch.setitem(Target.__init__.__kwdefaults__, "grace", seconds)  # type: ignore[arg-type]
 
 

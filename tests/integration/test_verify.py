@@ -5,12 +5,15 @@ import os
 import shutil
 import signal
 import subprocess
+import tempfile
 import threading
 import time
 import zlib
+from collections.abc import Sequence
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
+from random import Random
 from typing import TYPE_CHECKING, Any, cast
 
 import orjson
@@ -19,13 +22,16 @@ from elasticsearch import Elasticsearch
 
 from indexer.elastic.alias import backing
 from indexer.events import Events
-from indexer.settings import State
+from indexer.settings import Delivery, LogFiles, State
+from indexer.verify import whole_index
+from indexer.verify.checker import Repair
 from indexer.verify.findings import SHOWN, Line, Verification
-from indexer.verify.log_files import Repair
+from indexer.verify.log_files import Verifier
 from indexer.writing.bulk import Sender
 from indexer.writing.target import Target
 from tests.support.http_server import address, answer, relaying, serving
 from tests.support.lab import LOG, Lab, joined, numbered, read_terminal, until
+from tests.support.observed import Heard
 
 if TYPE_CHECKING:
     from indexer.writing.dead_letters import DeadLetterStore
@@ -39,19 +45,24 @@ NUMBER_FORMED = LINES[6]
 
 
 def check(lab: Lab, *arguments: Path | str) -> dict[str, Any]:
-    """`indexer verify --json`: its exit code says whether files and index agree."""
+    """`indexer verify --json`: its exit code says whether files and index agree. A scan gives the same result."""
     done = lab.command("verify", "--json", *(arguments or [lab.logs]))
     assert done.returncode in {0, 1}, done.stderr
     assert done.stdout, done.stderr
     result: dict[str, Any] = orjson.loads(done.stdout)
     assert result["agrees"] is (done.returncode == 0)
+    if "--repair" not in arguments:
+        assert orjson.loads(orjson.dumps(lab.verify(*arguments, scan=True))) == result
     return result
 
 
 def compare(lab: Lab, *paths: Path | str, repair: bool = False, **how: Any) -> Verification:
-    """`indexer verify` in this process, with another connection or state if one is given."""
+    """`indexer verify` in this process, with another connection or state if one is given. A scan gives the same result."""
     fields = {name: how.pop(name) for name in ("connection", "state") if name in how}
-    return replace(lab, **fields).verify(*paths, repair=repair, **how)
+    lab = replace(lab, **fields)
+    if not repair and "scan" not in how:
+        assert lab.verify(*paths, scan=True, **how) == lab.verify(*paths, scan=False, **how)
+    return lab.verify(*paths, repair=repair, **how)
 
 
 def counts(result: dict[str, Any] | Verification) -> dict[str, int]:
@@ -372,9 +383,16 @@ def test_what_agrees_is_compared_in_few_requests(lab: Lab) -> None:
         relay(handler)
 
     with serving(listen) as server:
-        result = compare(lab, connection=replace(lab.connection, elasticsearch_url=[address(server)]))
+        behind = replace(lab.connection, elasticsearch_url=[address(server)])
+        result = compare(lab, connection=behind, scan=False)
+        assert sorted(asked) == sorted(["_search", "_refresh", lab.connection.alias])
+        asked.clear()
+        assert compare(lab, connection=behind, scan=True) == result
     assert counts(result) == {"read": 2001, "present": 2001}
-    assert sorted(asked) == sorted(["_search", "_refresh", lab.connection.alias])
+    pages = ["_search"] * asked.count("_search")
+    assert len(pages) <= 6
+    expected = [lab.connection.alias, "_refresh", "_refresh", "_count", "_pit", *pages, "_pit"]
+    assert sorted(asked) == sorted(expected)
 
 
 def test_entries_with_ignored_fields_are_compared(lab: Lab) -> None:
@@ -436,6 +454,125 @@ def test_entries_that_no_search_sees_yet_are_present(lab: Lab) -> None:
     assert seen() == 0
     assert counts(check(lab)) == AGREES
     assert seen() == AGREES["present"]
+
+
+# ---- a scan of the whole alias
+
+
+@pytest.fixture
+def damaged(lab: Lab, request: pytest.FixtureRequest) -> Lab:
+    """Logs in three indices with random damage of every kind, and entries that the logs do not have."""
+    random = Random(request.param)
+    logs = [[*numbered(700, start=1000 * number), GARBAGE, b'{"n":'] for number in range(3)]
+    for number, lines in enumerate(logs):
+        log = lab.log(joined(lines), f"{number}-activity.log")
+        os.utime(log, (time.time() - random.choice([0, 3600]),) * 2)
+        lab.run(log)
+        lab.client.indices.rollover(alias=lab.connection.alias)
+    indices = [f"{lab.connection.alias}-{number:06}" for number in range(1, 5)]
+    for lines, index in zip(logs, indices, strict=False):
+        for line in random.sample(lines[:-2], 60):
+            name = identity(line, lines)
+            match random.randrange(4):
+                case 0:
+                    lab.client.delete(index=index, id=name)
+                case 1:
+                    put(lab.client, index, {name: line + b" "})
+                case 2:
+                    put(lab.client, random.choice(indices), {name: line})
+                case 3:
+                    put(lab.client, random.choice(indices), {name[:-1] + "g": line, "f" + name[1:]: line})
+        put(lab.client, lab.connection.alias, {identity(lines[-2], lines): b"{}"})
+        if random.random() < 0.5:
+            lab.client.delete(index=lab.connection.rejected, id=identity(lines[-1], lines))
+    lab.append([b'{"n":7}'], "2-activity.log").open("ab").write(b'{"n":8}')
+    return lab
+
+
+@pytest.mark.parametrize("damaged", range(3), indirect=True)
+def test_a_scan_finds_the_same_as_looking_up(damaged: Lab) -> None:
+    """Of every kind of damage; also of one of the files alone, and of files with which no entry agrees."""
+    found = compare(damaged)
+    assert min(found.missing, found.different, found.doubled, found.unfinished) > 0
+    compare(damaged, damaged.logs / "1-activity.log")
+    other = damaged.log(joined([b"{}", *numbered(100)]), "other-activity.log")
+    assert compare(damaged, other).missing == 101
+
+
+@pytest.mark.parametrize("damaged", [0], indirect=True)
+def test_a_repair_after_a_scan_is_that_of_looking_up(damaged: Lab) -> None:
+    """What is missing is indexed, and nothing else."""
+    found = compare(damaged)
+    repaired = compare(damaged, scan=True, repair=True)
+    assert (repaired.missing, repaired.repaired) == (found.missing, found.missing)
+    again = compare(damaged)
+    assert (again.missing, again.different, again.doubled) == (0, found.different, found.doubled)
+
+
+def test_without_room_or_with_too_much_left_all_lines_are_looked_up(
+    good: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The result is the same."""
+    good.client.delete(index=first_index(good), id=identity(LINES[3]))
+    expected = compare(good)
+    with monkeypatch.context() as patch:
+        patch.setattr(tempfile, "tempdir", str(good.logs / "none"))
+        assert compare(good, scan=True) == expected
+    monkeypatch.setattr(whole_index, "MOST_LEFT", 2)
+    assert compare(good, scan=True) == expected
+
+
+def test_a_file_that_is_gone_after_the_scan_is_not_called_good(good: Lab) -> None:
+    """Lines of it that were still to be looked up are not passed over."""
+    relay = relaying(good.connection.elasticsearch_url[0])
+
+    def remove(handler: BaseHTTPRequestHandler) -> None:
+        if handler.command == "DELETE":  # the point in time
+            (good.logs / LOG).unlink()
+        relay(handler)
+
+    good.log(b'{"n":"other"}\n', "other-activity.log")
+    with serving(remove) as server:
+        behind = replace(good.connection, elasticsearch_url=[address(server)])
+        result = compare(good, connection=behind, scan=True)
+    assert not result.agrees
+    assert "2 of its lines were gone" in result.unreadable[str(good.logs / LOG)]
+    assert result.present == AGREES["present"]
+
+
+def test_entries_that_no_file_has_are_extra_where_seals_tell(good: Lab) -> None:
+    """Without seals nothing is said of them."""
+    log = good.logs / LOG
+    inserted = identity(LINES[3])[:20] + "00000000"
+    put(good.client, first_index(good), {inserted: b"{}", "0" * 28: b"{}", "own": b"{}"})
+    assert compare(good).extra == 0
+    asked: list[bytes] = []
+
+    def known(ids: Sequence[bytes]) -> Sequence[bytes]:
+        asked.extend(ids)
+        return ids if len(asked) > 1 else []
+
+    verifier = Verifier(good.connection, Delivery(), good.state, Events(), threading.Event(), known)
+    result = verifier.verify(LogFiles([str(log)]), scan=True)
+    assert (result.extra, result.agrees) == (1, False)
+    assert [(it.kind.value, it.id, it.file, it.where) for it in result.findings] == [
+        ("extra", inserted, str(log), (first_index(good),))
+    ]
+    assert verifier.verify(LogFiles([str(log)]), scan=True).agrees
+
+
+def test_many_lines_are_scanned_for_and_few_are_looked_up(good: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the size of the files beside that of the alias; a listener hears how far the scan is."""
+    heard = Heard()
+    verifier = Verifier(good.connection, Delivery(), good.state, heard, threading.Event())
+    logs = LogFiles([str(good.logs)])
+    assert counts(verifier.verify(logs)) == AGREES
+    assert heard.of("entries_scanned") == []
+    monkeypatch.setattr(whole_index, "FEW", -1)
+    monkeypatch.setattr(whole_index, "LINE_BYTES", 10)
+    assert counts(verifier.verify(logs)) == AGREES
+    assert heard.of("entries_scanned")[-1] == (AGREES["present"],) * 2
+    assert sum(size for _, size in heard.of("block_read")) == 2 * (good.logs / LOG).stat().st_size
 
 
 # ---- repair

@@ -24,9 +24,9 @@ from indexer.reading.sources import FileSource, open_log
 from indexer.reading.tail import Tail
 from indexer.settings import Connection
 from indexer.verify import log_files
+from indexer.verify.checker import Checker, Repair, portions
 from indexer.verify.findings import Line
 from indexer.verify.hits import Held
-from indexer.verify.log_files import Checker, Repair
 from indexer.verify.lookup import Lookup
 from indexer.writing import bulk, checkpoint, target
 from indexer.writing.bulk import Sender
@@ -207,7 +207,7 @@ class Subject:
         tail = self._follow([], events, once=True)
         tail.scan()
         with suppress(Stopped):
-            for portion in log_files._portions(log_files._lines(tail), BATCH):
+            for portion in portions(log_files._lines(tail), BATCH):
                 checker.check(portion)
             checker.look_again()
 

@@ -172,11 +172,13 @@ class Lab:
         options = RunOptions(logs, self.connection, self.state, delivery_options, seals=self.seals, **how)
         return run(options, events, stop)
 
-    def verify(self, *paths: Path | str, repair: bool = False, **delivery: Any) -> Verification:
-        """`indexer verify`, in this process."""
+    def verify(
+        self, *paths: Path | str, repair: bool = False, scan: bool | None = None, **delivery: Any
+    ) -> Verification:
+        """`indexer verify`, in this process; `scan` is that of the Verifier."""
         named = [str(path) for path in paths] or [str(self.logs)]
         verifier = Verifier(self.connection, Delivery(**delivery), self.state, Events(), threading.Event())
-        return verifier.verify(LogFiles(named), repair=repair)
+        return verifier.verify(LogFiles(named), repair=repair, scan=scan)
 
     def sealing(self, every: str = "1h") -> "Lab":
         """The same laboratory, with a key: what is delivered is sealed."""

@@ -79,5 +79,6 @@ def create(client: Elasticsearch, index: str, documents: Mapping[str, Document],
     """Create documents by their ids in one request; the status of each."""
     pairs = [orjson.dumps(it) for id_, body in documents.items() for it in ({"create": {"_id": id_}}, body)]
     operations: Any = b"".join(line + b"\n" for line in pairs)  # as bytes they go out as they are
-    answer: Any = client.bulk(index=index, operations=operations, **how).body  # as bytes too
-    return [item["create"]["status"] for item in orjson.loads(answer)["items"]]
+    answer: Any = client.bulk(index=index, operations=operations, **how).body
+    items = orjson.loads(answer) if isinstance(answer, bytes) else answer
+    return [item["create"]["status"] for item in items["items"]]

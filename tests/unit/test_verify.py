@@ -1,6 +1,7 @@
 """The pure parts of `indexer verify`: judging, summing up, looking again, never holding much."""
 
 import os
+import sys
 import threading
 import time
 import zlib
@@ -10,11 +11,21 @@ from typing import cast
 
 import pytest
 
+from indexer.cli.progress_bar import ProgressBar
 from indexer.errors import Stopped
 from indexer.events import Events
 from indexer.reading.tail import Tail
 from indexer.settings import Connection
-from indexer.verify import log_files
+from indexer.verify import checker as checking
+from indexer.verify.checker import (
+    AGAIN_AFTER,
+    ASKED_AT_ONCE,
+    Checker,
+    Repair,
+    _size,
+    checked,
+    portions,
+)
 from indexer.verify.findings import (
     DEFECTS,
     SHOWN,
@@ -26,17 +37,7 @@ from indexer.verify.findings import (
     report,
 )
 from indexer.verify.hits import Held
-from indexer.verify.log_files import (
-    AGAIN_AFTER,
-    ASKED_AT_ONCE,
-    LIVE,
-    Checker,
-    Repair,
-    _checked,
-    _lines,
-    _portions,
-    _size,
-)
+from indexer.verify.log_files import LIVE, _lines
 from indexer.verify.lookup import Lookup
 from tests.support.observed import Stop
 
@@ -107,7 +108,7 @@ def test_a_report_counts_each_kind_and_tells_defects() -> None:
     )
 
 
-@pytest.mark.parametrize("kind", Kind)
+@pytest.mark.parametrize("kind", [kind for kind in Kind if kind is not Kind.EXTRA])
 def test_only_defects_disagree(kind: Kind) -> None:
     """A rejected or unfinished line is where it should be."""
     assert report("a", judged(kind), {}, repaired=0).agrees is (kind not in DEFECTS)
@@ -118,12 +119,13 @@ def test_what_is_repaired_agrees_and_what_is_unreadable_does_not() -> None:
     assert report("a", judged(Kind.MISSING), {}, repaired=1).agrees
     assert not report("a", judged(Kind.MISSING, Kind.MISSING), {}, repaired=1).agrees
     assert not Verification("a", unreadable={"a.log": "why"}).agrees
+    assert not Verification("a", extra=1).agrees
 
 
 def test_a_sum_adds_every_count_and_keeps_the_first_findings_of_each_kind() -> None:
     """However many portions a file is compared in, the report stays small."""
     kinds = [kind for kind in Kind for _ in range(SHOWN)]
-    part = report("a", judged(*kinds), {}, repaired=2)
+    part = report("a", judged(*kinds), {}, repaired=2) + Verification("a", extra=1)
     whole = sum([part, part, Verification("a", unreadable={"b.log": "why"})], Verification("a"))
     names = ("read", *Kind, "repaired")
     assert [getattr(whole, name) for name in names] == [2 * getattr(part, name) for name in names]
@@ -138,9 +140,9 @@ def test_a_sum_adds_every_count_and_keeps_the_first_findings_of_each_kind() -> N
 def test_portions_are_bounded_in_lines_and_in_bytes() -> None:
     """Only a line that is longer than the limit makes a larger one."""
     lines = [line(number) for number in range(ASKED_AT_ONCE + 1)]
-    assert [len(portion) for portion in _portions(lines, limit=10**9)] == [ASKED_AT_ONCE, 1]
+    assert [len(portion) for portion in portions(lines, limit=10**9)] == [ASKED_AT_ONCE, 1]
     sizes = [[40], [30], [50], [200], [10], [10]]
-    parts = _portions([line(n, data=b"x" * size) for n, (size,) in enumerate(sizes)], limit=100)
+    parts = portions([line(n, data=b"x" * size) for n, (size,) in enumerate(sizes)], limit=100)
     assert [[len(it.data or b"") for it in part] for part in parts] == [[40, 30, 50], [200], [10, 10]]
 
 
@@ -194,20 +196,20 @@ def test_look_ups_do_not_pile_up() -> None:
     """However slow the server is, no more portions are held than can be asked for, and one to go on with."""
     index = Counting(portions=500, before_answers=4)
     checker = Checker(cast("Lookup", index), None, threading.Event())
-    found = list(_checked(index.portions(), checker, 3))
+    found = list(checked(index.portions(), checker, 3))
     assert sum(found, Verification("")).present == 500
     assert index.most_waiting <= 5
 
 
-def test_a_stop_ends_it_between_two_portions() -> None:
+def test_a_stop_ends_it_between_twoportions() -> None:
     """What was not compared is not reported."""
     index = Counting(portions=500, before_answers=1)
     stop = threading.Event()
-    checked = _checked(index.portions(), Checker(cast("Lookup", index), None, stop), 1)
-    next(checked)
+    found = checked(index.portions(), Checker(cast("Lookup", index), None, stop), 1)
+    next(found)
     stop.set()
     with pytest.raises(Stopped):
-        list(checked)
+        list(found)
 
 
 def test_files_are_let_go_once_they_are_read(tmp_path: Path) -> None:
@@ -296,7 +298,7 @@ def test_what_is_on_its_way_is_not_repaired() -> None:
 
 def test_no_more_waits_than_there_is_room_for(monkeypatch: pytest.MonkeyPatch) -> None:
     """The oldest lines are missing at once then; all are counted."""
-    monkeypatch.setattr(log_files, "PUT_OFF", 10 * _size(line()))
+    monkeypatch.setattr(checking, "PUT_OFF", 10 * _size(line()))
     index = Arriving(*range(100))
     checker = Checker(cast("Lookup", index), None, index.stop)
     for number in range(0, 100, 5):
@@ -323,3 +325,19 @@ def test_a_file_that_was_written_lately_is_live(tmp_path: Path, ago: float, *, l
     tail = Tail([str(path)], [], limit=10**6, once=True, events=Events())
     tail.scan()
     assert [it.live for it in _lines(tail)] == [live]
+
+
+# ---- progress
+
+
+def test_a_terminal_shows_how_far_a_scan_is(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In entries of the index: the bytes of the files are read by then."""
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "200")
+    with ProgressBar("Verifying", 100) as bar:
+        bar.block_read("a.log", 100)
+        bar.entries_scanned(1200, 4000)
+    assert "1,200 of 4,000 entries of the index" in capsys.readouterr().err
