@@ -90,7 +90,7 @@ class Chunk:
             blank=self.blank,
             duplicates=self.duplicates,
             index=self.index,
-            lines=self.lines.pack(),
+            lines=self.lines.blocks,
         )
 
 
@@ -193,7 +193,7 @@ def _chunk(stored: dict[str, Any]) -> Chunk:
         entries=_number(stored.get("entries", 0)),
         rejected=_number(stored.get("rejected", 0)),
         blank=_number(stored.get("blank", 0)),
-        lines=Lines.unpack(_text(stored["lines"])) if stored["kind"] == Kind.LINES else None,
+        lines=Lines.parse(map(_text, stored["lines"])) if stored["kind"] == Kind.LINES else None,
         duplicates=_number(stored.get("duplicates", 0)),
         index=_text(stored.get("index", "")),
     )

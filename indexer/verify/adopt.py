@@ -190,12 +190,11 @@ class _Witness:
 def _part(read: _Read, entries: Mapping[bytes, str], kept: Collection[bytes]) -> Chunk | None:
     """A chunk with those of its lines that are vouched for; None if it has none."""
     chunk, ids = read.chunk, []
-    places, digests = bytearray(), bytearray()
+    digests = bytearray()
     for place, digest in chunk.lines or ():
         identity = f"{chunk.file}{place.hex()}".encode()
         if identity in entries or identity in kept:
             ids.append(identity)
-            places += place
             digests += digest
     if not ids:
         return None
@@ -205,7 +204,7 @@ def _part(read: _Read, entries: Mapping[bytes, str], kept: Collection[bytes]) ->
         chunk,
         entries=len(ids) - rejected,
         rejected=rejected,
-        lines=Lines(bytes(places), bytes(digests)),
+        lines=Lines.joined(ids, bytes(digests)),
         duplicates=len(indices),
         index=min(indices, key=age_order, default=""),
     )

@@ -44,23 +44,23 @@ LEAVES = [
         b'"before":{"zoomdata-activity-000001":7},"previous":[],"sealed":"2026-11-29T09:00:00.000Z"}'
     ),
     b'{"v":1,"kind":"lines","file":"d44b3b7e","path":"/logs/activity.log","from":0,"to":24,"entries":3,"rejected":0,'
-    b'"blank":0,"duplicates":0,"index":"zoomdata-activity-000001","lines":"%b","sealed":"2026-11-29T09:00:00.000Z"}'
+    b'"blank":0,"duplicates":0,"index":"zoomdata-activity-000001","lines":["%b"],"sealed":"2026-11-29T09:00:00.000Z"}'
     % PACKED.encode(),
     b'{"v":1,"kind":"lost","file":"d44b3b7e","path":"/logs/activity.log","from":24,"to":32,"sealed":"2026-11-29T09:00:00.000Z"}',
     b'{"v":1,"kind":"head","every":3600,"retain":"400d","open":{"d44b3b7e":32},"sealed":"2026-11-29T09:00:00.000Z"}',
 ]
 HASHES = [
     "5f50bb9a220ff6851d48a3e6d8d667772b3b4c73aa7ccb495d55c1e9284de698",
-    "60776c100bb5c7a6af009e7c694ddc8a440c1ddefbde37167281a3228f5e3624",
+    "dd89878d2909e8a477c0e44b9df4ee6e76cffde827d0b40c85104e93d04d53b2",
     "934dc6d3e6908f8040628cf2530e112894c612a753ab77633b3e590245a1a86e",
     "48438e38a9b8107181f3d0b4f17aec9ef9fa0858f8d066c3c1d9552dab47097d",
 ]
 NOTE = """\
 zoomdata-indexer/00000000/0123456789abcdef
 4
-8hrWNVl8Yv9y6KCnoTSnshU1O7e1X02ftkgiwovEnLo=
+2KFzM+AveSaOOJpyPp+kSBzfo8rJPzaj3STb8q6VZ0s=
 
-— zoomdata-indexer/00000000 Zv8/TrTyWB5x0flGy6o63nGPUlkA4W1Blw1c/qze3rF62JI41w7tv8kRlu4vUM4v6TgoURGK12JW38rRT+MjGclb2wE=
+— zoomdata-indexer/00000000 Zv8/Tt8BmAfv/qrezpVz3PO08bCLmP5HhlLzeFQ5JNvqwqSPzpN4qzO0xo7gaYvk3d9UsZl2HjTI5md441b4wwlGpwk=
 """
 PROOF = f"""\
 c2sp.org/tlog-proof@v1
@@ -91,9 +91,9 @@ def test_lines_are_packed_by_columns() -> None:
     places = [bytes.fromhex(each[8:].decode()) for each in IDS]
     rows = [step + place[6:] + digest for step, place, digest in zip(steps, places, digests, strict=True)]
     assert base64.b64decode(PACKED) == bytes(chain.from_iterable(zip(*rows, strict=True)))
-    assert LINES.pack() == PACKED == orjson.loads(LEAVES[1])["lines"]
+    assert LINES.blocks == (PACKED,) == tuple(orjson.loads(LEAVES[1])["lines"])
     assert list(LINES) == list(zip(places, digests, strict=True))
-    assert Lines.unpack(PACKED) == LINES
+    assert Lines.parse([PACKED]) == LINES
 
 
 @pytest.mark.parametrize(

@@ -120,7 +120,7 @@ def test_lines_are_unpacked_as_they_were_packed(rows: list[tuple[int, int, bytes
     rows.sort()
     ids = [b"0a1b2c3d%012x%08x" % (offset, checksum) for offset, checksum, _ in rows]
     lines = Lines.of(ids, [data for _, _, data in rows])
-    assert Lines.unpack(lines.pack()) == lines
+    assert Lines.parse(lines.blocks) == lines
     assert list(lines) == [
         (offset.to_bytes(6) + checksum.to_bytes(4), hashlib.sha256(data).digest()[:16])
         for offset, checksum, data in rows
@@ -132,7 +132,7 @@ def test_lines_are_unpacked_as_they_were_packed(rows: list[tuple[int, int, bytes
 
 def chunk(number: int, size: int = 10, file: str = "0000000a") -> Chunk:
     """Number `number` of those of `size` bytes that follow each other in a file."""
-    lines = Lines(bytes(6) + number.to_bytes(4), bytes(16))
+    lines = Lines.joined([b"%028x" % number], bytes(16))
     return Chunk(file, "/log", number * size, (number + 1) * size, 1, 0, 0, lines)
 
 
