@@ -105,7 +105,7 @@ def journal_is_skipped(patch: pytest.MonkeyPatch) -> None:
     original = Sealer._extended
 
     def extended(self: Sealer, state: SealState) -> SealState:
-        return original(self, replace(state, consumed=self._delivered))
+        return original(self, replace(state, consumed=self.delivered))
 
     patch.setattr(Sealer, "_extended", extended)
 
