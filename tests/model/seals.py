@@ -12,6 +12,8 @@ from pathlib import Path
 from indexer.seals.keys import PUBLIC, read_verifiers
 from indexer.seals.lines import DIGEST, digest_of
 from indexer.verify.scan import Page
+from indexer.verify.seal_findings import Kind
+from indexer.verify.seal_judge import Judge
 from indexer.verify.seal_logs import SealReader, check_logs
 from tests.model.audit import Ids
 from tests.model.base import WHICH
@@ -19,8 +21,9 @@ from tests.model.history import MAYBE, one, step
 from tests.model.machine import Machine
 from tests.model.stage import EPOCH
 
-ID = 14
-"""Bytes of an id in a leaf."""
+ID, NUMBER = 14, 4
+"""Bytes of an id in a leaf, and of the number of a part or an index."""
+Lines = dict[bytes, list[bytes]]
 
 
 class Sealing(Machine):
@@ -101,32 +104,39 @@ class Sealing(Machine):
         self._check_seals(required)
 
     def _check_seals(self, required: Ids) -> None:
-        digests: dict[int, list[tuple[bytes, bytes]]] = defaultdict(list)
+        if self._lost and self._restored:
+            return  # a log that a restored state has left behind is gone with its index
+        sealed: Lines = defaultdict(list)
 
-        def sink(part: int, ids: bytes, sums: bytes) -> None:
+        def sink(part: int, ids: bytes, digests: bytes) -> None:
             for row in range(len(ids) // ID):
-                lines = ids[row * ID : (row + 1) * ID], sums[row * DIGEST : (row + 1) * DIGEST]
-                digests[part].append(lines)
+                digest = digests[row * DIGEST : (row + 1) * DIGEST]
+                sealed[ids[row * ID : (row + 1) * ID]].append(digest + part.to_bytes(NUMBER))
 
         documents = self.server.documents.get(self.seals_index, {})
         reader = SealReader(sink)
         reader.read(Page([], [it.encode() for it in documents], list(documents.values())))
         keys = read_verifiers([self.key.with_name(self.key.name + PUBLIC)])
         notes = [note for subject in self.subjects for note in subject.notes]
-        moment = datetime.fromtimestamp(EPOCH + self.stage.now, UTC)
-        problems = check_logs(reader.logs, keys, self.server.alias, notes, moment)
+        now = datetime.fromtimestamp(EPOCH + self.stage.now, UTC)
+        problems = check_logs(reader.logs, keys, self.server.alias, notes, now)
         problems += [f"{log.id}: {it}" for log in reader.logs.values() for it in log.problems]
-        # A log that a restored state has left behind cannot be brought back once the index is lost.
-        assert (self._lost and self._restored) or not problems, problems
-        sealed = {
-            line
-            for number, part in enumerate(reader.parts)
-            if part.number < reader.logs[part.log].signed
-            for line in digests[number]
-        }
-        missing = [
-            identity
-            for identity, (_, data) in required.items()
-            if (bytes.fromhex(identity), digest_of(data)) not in sealed
-        ]
-        assert (self._lost and self._restored) or not missing, f"not sealed: {missing}"
+        assert not problems, problems
+        behind = self.server.behind
+
+        def index_of(value: bytes) -> str:
+            return behind[int.from_bytes(value[DIGEST:])]
+
+        judge = Judge(reader.logs, reader.parts, behind, index_of, lambda _id: None, now)
+        found: Lines = defaultdict(list)
+        for index, identity, source in self.server.holdings():
+            number = behind.index(index).to_bytes(NUMBER)
+            found[bytes.fromhex(identity)].append(digest_of(source) + number)
+        kept = {bytes.fromhex(identity): [digest_of(line)] for identity, line in self.audit.kept().items()}
+        judge.compare(sealed, found, kept)
+        unsealed = {it.id.hex() for it in judge.unknown} & required.keys()
+        assert not unsealed, f"not sealed: {unsealed}"
+        problems = judge.settle(f"{self.server.alias}-rejected")
+        assert self.audit.deleted or not problems, problems
+        assert self.audit.deleted or not judge.counts[Kind.MISSING], judge.findings
+        assert not judge.counts[Kind.DIFFERENT] + judge.counts[Kind.DOUBLED], judge.findings
