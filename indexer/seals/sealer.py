@@ -82,7 +82,6 @@ class Sealer:
         """The files that the newest head says are not read to their end, as in `Head.open`."""
         self._lines = 0
         """Lines that became leaves since the last checkpoint."""
-        self._before: Mapping[str, int] | None = None
         self._lock = threading.Lock()
 
     def _reason_to_begin(self, *, switched_off: bool) -> str:
@@ -122,9 +121,9 @@ class Sealer:
     # ---- sealing
 
     def prepare(self) -> None:
-        """Before anything is delivered: count what a new log finds in the indices. Raises NotStored, OSError."""
-        if self._reason and self._before is None:
-            self._before = store.counts(self._cluster)
+        """Before anything is delivered: begin a new log, if one has to, with what it finds. Raises NotStored, OSError."""
+        if self._reason:
+            self._begun(self._reason)
 
     def seal(self) -> None:
         """Seal what is pending, and assert that there is nothing else. Raises NotStored, OSError, Fatal."""
@@ -148,7 +147,7 @@ class Sealer:
             reason = "new"
         before: Mapping[str, int] = {}
         if not previous or reason == "switched off":
-            before = self._before if self._before is not None else store.counts(self._cluster)
+            before = store.counts(self._cluster)
         log = secrets.token_hex(8)
         sealed = (
             old.sealed if old and not old.complete else now()
