@@ -70,6 +70,20 @@ def lost_while_sealing(machine: Sealing) -> None:
     machine.lose_seals()
 
 
+def killed_before_sealing(machine: Sealing) -> None:
+    """A first run ends after a delivery, and before any sealing."""
+    machine.append()
+    machine.do_all()
+    machine.wait(2.0)
+    machine.kill(0)
+    machine.start()
+
+
+def read_again_in_several_batches(machine: Sealing) -> None:
+    """A second indexer finds all in the index already; what it reads at once it sends in parts."""
+    machine.append(kinds=["refused", "entry", "blank", "refused", "BOM", "BOM", "BOM"])
+
+
 def led(history: Led) -> None:
     """Let it happen; at its end, all has to be sealed."""
     machine = Sealing()
@@ -81,7 +95,16 @@ def led(history: Led) -> None:
         machine.close()
 
 
-@pytest.mark.parametrize("history", [given_up_unsigned, restored, lost_while_sealing])
+@pytest.mark.parametrize(
+    "history",
+    [
+        given_up_unsigned,
+        restored,
+        lost_while_sealing,
+        killed_before_sealing,
+        read_again_in_several_batches,
+    ],
+)
 def test_what_shows_seldom(history: Led) -> None:
     """Led up to step by step: what random histories meet too seldom."""
     led(history)
