@@ -11,6 +11,7 @@ from pathlib import Path
 
 from indexer.seals.keys import PUBLIC, read_verifiers
 from indexer.seals.lines import DIGEST, digest_of
+from indexer.seals.state import DIRECTORY
 from indexer.verify.scan import Page
 from indexer.verify.seal_findings import Kind
 from indexer.verify.seal_judge import Judge
@@ -84,6 +85,11 @@ class Sealing(Machine):
         """Its name."""
         return self.server.cluster.connection.seals
 
+    @property
+    def stored(self) -> dict[str, bytes]:
+        """The documents in it."""
+        return self.server.documents.get(self.seals_index, {})
+
     def _backup(self, which: int) -> Path:
         return self.directory / f"backup-{which}"
 
@@ -94,7 +100,7 @@ class Sealing(Machine):
         self.settle()
         required = self.required()
         for which, subject in enumerate(self.subjects):
-            if not subject.follows:
+            if (subject.state / DIRECTORY).exists() and not subject.follows:
                 self.start(which)
         self.catch_up()
         self.wait(2.0)
@@ -113,7 +119,7 @@ class Sealing(Machine):
                 digest = digests[row * DIGEST : (row + 1) * DIGEST]
                 sealed[ids[row * ID : (row + 1) * ID]].append(digest + part.to_bytes(NUMBER))
 
-        documents = self.server.documents.get(self.seals_index, {})
+        documents = self.stored
         reader = SealReader(sink)
         reader.read(Page([], [it.encode() for it in documents], list(documents.values())))
         keys = read_verifiers([self.key.with_name(self.key.name + PUBLIC)])

@@ -30,11 +30,13 @@ def test_every_history_ends_with_all_lines_sealed(first: int) -> None:
 
 
 def given_up_unsigned(machine: Sealing) -> None:
-    """A first sealing ends between its leaves and their checkpoint, and its state is gone."""
-    machine.pass_time(oldest_first, 6.0)
+    """A first sealing ends between its leaves and their checkpoint, and an older state is restored."""
+    machine.wait(2.0)
     machine.keep_directory(0)
-    machine.crash_while_sealing(0, 12, again=False)
+    machine.seal(0)
+    machine.stage.run(lambda: len(machine.stored) == 2, oldest_first, 50)
     machine.set_directory_back(0)
+    machine.wait(2.0)
 
 
 def sealed_again(machine: Sealing) -> None:
@@ -66,7 +68,7 @@ def lost_while_sealing(machine: Sealing) -> None:
     machine.do_all()
     machine.wait(2.0)
     machine.seal(0)
-    machine.stage.run(lambda: machine.seals_index in machine.server.documents, oldest_first, 50)
+    machine.stage.run(lambda: len(machine.stored) == 1, oldest_first, 50)
     machine.lose_seals()
 
 
@@ -82,6 +84,11 @@ def killed_before_sealing(machine: Sealing) -> None:
 def read_again_in_several_batches(machine: Sealing) -> None:
     """A second indexer finds all in the index already; what it reads at once it sends in parts."""
     machine.append(kinds=["refused", "entry", "blank", "refused", "BOM", "BOM", "BOM"])
+    machine.do_all()
+    machine.start(1)
+    machine.wait(2.0)
+    machine.seal(1)
+    machine.do_all()
 
 
 def led(history: Led) -> None:
