@@ -180,8 +180,12 @@ class Sealer:
         return state
 
     def _stored(self, state: SealState) -> SealState:
-        """Create the leaves in the index that are not there."""
-        if state.stored and not store.fetch(self._cluster, [store.leaf_id(state.log, state.stored - 1)]):
+        """Create the leaves in the index that are not there.
+
+        An index that does not exist is never created by a leaf: without its template it would get a mapping of its own.
+        """
+        newest = store.leaf_id(state.log, max(0, state.stored - 1))
+        if not store.fetch(self._cluster, [newest]):
             state = replace(state, stored=0, stored_bytes=0)  # the index was lost; its leaves are here
         leaves = states.leaves(self._directory, state, state.stored, state.stored_bytes)
         numbered = (

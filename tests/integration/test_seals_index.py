@@ -93,6 +93,26 @@ def test_it_is_shown_compared_and_made_again(lab: Lab) -> None:
     assert client.indices.get_mapping(index=index)[index]["mappings"]["dynamic"] == "strict"
 
 
+def test_sealing_does_not_make_it(lab: Lab) -> None:
+    """Switched on before `template install`, or after a deletion: sealing says what to do, and afterwards seals all."""
+    index, client, sealing = lab.connection.seals, lab.client, lab.sealing()
+    for count in (3, 6):
+        client.indices.delete(index=index)
+        client.indices.delete_index_template(name=index)
+        lab.append(numbered(3, start=count - 3))
+        with sealing.following() as running:
+            running.until_created(3)
+            running.until(lambda running=running: running.heard.of("sealing_failed"))  # type: ignore[misc]
+        reason, _ = running.heard.of("sealing_failed")[0]
+        assert reason == f"there is no index {index}: run `indexer template install`"
+        assert not client.indices.exists(index=index)
+        lab.install()
+        sealing.run()
+        assert client.indices.get_mapping(index=index)[index]["mappings"]["dynamic"] == "strict"
+        result = sealing.verify_seals()
+        assert (result.present, result.agrees) == (count, True)
+
+
 def test_the_newest_signed_checkpoint_of_each_seal_log_is_found(lab: Lab) -> None:
     """A seal log that a newer one names as its previous one is over; without the index there is nothing."""
     index = lab.connection.seals
