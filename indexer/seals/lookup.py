@@ -1,6 +1,7 @@
 """Looking up leaves in the seals index: those of one file, and those of a log in their order."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +15,8 @@ from indexer.seals.store import fetch, leaf_id
 
 AT_ONCE = 16
 """Leaves in one answer: each has some 300 kB, if it is full."""
+KEPT_ALIVE = "5m"
+"""How long a point in time lives without a request."""
 EXPECTS = 64 * 1024 * 1024
 """Bytes to allow for such an answer."""
 
@@ -54,24 +57,38 @@ def leaves_of(cluster: Cluster, file: str, start: int = 0, end: int | None = Non
     ]
     if end is not None:
         within.append({"range": {"from": {"lte": end}}})
-    after: list[Any] | None = None
-    while True:
-        answer = cluster.client.search(
-            index=cluster.connection.seals,
-            ignore_unavailable=True,
-            query={"bool": {"filter": within}},
-            sort=[{"from": "asc"}, {"to": "asc"}, {"sealed": "asc"}],
-            size=AT_ONCE,
-            search_after=after,
-            allow_partial_search_results=False,
-        )
-        with reading_answer():
-            hits = answer["hits"]["hits"]
-        for hit in hits:
-            yield _found(hit, cluster.connection.seals)
-        if len(hits) < AT_ONCE:
-            return
-        after = hits[-1]["sort"]
+    with _point_in_time(cluster) as opened:
+        pit, after = opened, None
+        while pit is not None:
+            answer = cluster.client.search(
+                pit={"id": pit, "keep_alive": KEPT_ALIVE},
+                query={"bool": {"filter": within}},
+                sort=[{"from": "asc"}, {"to": "asc"}],
+                size=AT_ONCE,
+                search_after=after,
+                allow_partial_search_results=False,
+            )
+            with reading_answer():
+                hits, pit = answer["hits"]["hits"], str(answer["pit_id"])
+            for hit in hits:
+                yield _found(hit, cluster.connection.seals)
+            if len(hits) < AT_ONCE:
+                return
+            after = hits[-1]["sort"]  # with the place in the shard, so that no two leaves have the same
+
+
+@contextmanager
+def _point_in_time(cluster: Cluster) -> Iterator[str | None]:
+    """None if there is no index of seals."""
+    client = cluster.client.options(ignore_status=404)
+    answer = client.open_point_in_time(index=cluster.connection.seals, keep_alive=KEPT_ALIVE)
+    if "id" not in answer:
+        yield None
+        return
+    try:
+        yield str(answer["id"])
+    finally:
+        client.close_point_in_time(id=answer["id"])
 
 
 def _found(hit: dict[str, Any], index: str) -> FoundLeaf:

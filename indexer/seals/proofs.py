@@ -147,12 +147,14 @@ class ProofFails(Fatal):
     """A proof does not hold, or is not a proof."""
 
     sentence = "The proof in {path} does not hold: {reason}."
+    hint = "`indexer seal prove` makes a new one; give the key that was in use then with --public-key."
 
 
 class ProofUnusable(Fatal):
     """The file of a proof cannot be read or written."""
 
     sentence = "Cannot use {path}: {reason}."
+    hint = "Give another file."
 
 
 def write_proof(path: Path, proof: Proof) -> None:

@@ -32,7 +32,8 @@ from indexer.verify.found import Found
 from indexer.verify.lookup import Lookup
 from indexer.verify.partitions import NoRoom
 from indexer.verify.scan import Scan
-from indexer.verify.whole_index import Compared, Expected, Known, compare, scan_is_faster
+from indexer.verify.sealed_ids import sealed_ids
+from indexer.verify.whole_index import Compared, Expected, compare, scan_is_faster
 from indexer.writing.bulk import Sender
 from indexer.writing.dead_letters import dead_letter_store
 from indexer.writing.spool import DeadLetterFiles
@@ -51,8 +52,6 @@ class Verifier:
     state: State
     events: Events
     stop: threading.Event
-    known: Known | None = None
-    """Tells which entries that are in no file may be in the index; None if nothing can tell."""
 
     def verify(self, logs: LogFiles, *, repair: bool = False, scan: bool | None = None) -> Verification:
         """Compare log files with the alias; with `repair`, index what is missing. Raises Fatal.
@@ -105,10 +104,12 @@ class Verifier:
                 expected.add(batch)
             lookup.refresh()
             documents = int(lookup.cluster.client.count(index=lookup.alias)["count"])
-            for page in Scan(lookup.cluster, lookup.raw, self.stop).pages(lookup.alias):
+            scan = Scan(lookup.cluster, lookup.raw, self.stop)
+            for page in scan.pages(lookup.alias):
                 found.add(page)
                 self.events.entries_scanned(found.count, documents)
-            return compare(expected, found, Verification(lookup.alias, unreadable=tail.failures), self.known)
+            with sealed_ids(lookup.cluster, scan) as known:
+                return compare(expected, found, Verification(lookup.alias, unreadable=tail.failures), known)
         return None
 
     def _repair(self, cluster: Cluster, target: Target) -> Repair:

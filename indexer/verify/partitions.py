@@ -61,6 +61,7 @@ class Records:
         self._buffered = 0
         self._blocks = [array("Q") for _ in range(PARTS)]
         """Of each part, the offset and size of its blocks in the file, in turns."""
+        self._last: tuple[int, dict[bytes, list[bytes]]] | None = None
         with _using_file():
             self._file = tempfile.TemporaryFile()  # noqa: SIM115 - closed on exit
 
@@ -86,6 +87,13 @@ class Records:
         if self._buffered >= BUFFERED:
             self._write()
 
+    def holds(self, identity: bytes) -> bool:
+        """Tell whether there is a record with this id; ids that are asked for one after the other are best of one part."""
+        number = part_of(identity)
+        if self._last is None or self._last[0] != number:
+            self._last = number, self.part(number)
+        return identity in self._last[1]
+
     def part(self, number: int) -> dict[bytes, list[bytes]]:
         """The values of each id in a part, of which there are PARTS."""
         data = b"".join([*self._read(number), self._buffers[number]])
@@ -110,6 +118,11 @@ class Records:
             for offset, size in zip(blocks[::2], blocks[1::2], strict=True):
                 self._file.seek(offset)
                 yield self._file.read(size)
+
+
+def part_of(identity: bytes) -> int:
+    """The number of the part that an id belongs to."""
+    return (identity[12] & 3) << 8 | identity[13]
 
 
 @contextmanager

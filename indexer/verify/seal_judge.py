@@ -1,7 +1,7 @@
 """Sealed lines against the entries found: a decision for each id. Pure; what is on disk or in the cluster comes as values."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -45,14 +45,21 @@ class Judge:
         self,
         logs: Mapping[str, SealLog],
         parts: Sequence[Part],
-        indices: Sequence[str],
+        indices: Collection[str],
+        index_of: Callable[[bytes], str],
         locally: Callable[[str], bytes | None],
         now: datetime,
     ) -> None:
-        """`indices` are those that were scanned, `locally` the digest of a line that is kept as rejected on this machine."""
+        """Take what is sealed, and what can be asked.
+
+        indices   those behind the alias
+        index_of  the index of a value that was found
+        locally   the digest of a line that is kept as rejected on this machine
+        """
         self._logs = logs
         self._parts = parts
         self._indices = indices
+        self._index_of = index_of
         self._locally = locally
         self._retention = Retention.of(logs, parts, indices, now)
         self._open = open_ends(logs)
@@ -98,7 +105,7 @@ class Judge:
         copies: Sequence[bytes],
         kept: Sequence[bytes],
     ) -> None:
-        where = tuple(self._indices[int.from_bytes(value[DIGEST:])] for value in copies)
+        where = tuple(map(self._index_of, copies))
         if copies:
             kind = Kind.PRESENT if len(copies) == 1 else Kind.DOUBLED
             if not all(value[:DIGEST] in digests for value in copies):
@@ -127,7 +134,7 @@ class Judge:
 
     def _not_sealed(self, identity: bytes, copies: Sequence[bytes]) -> None:
         for value in copies:
-            entry = Entry(identity, value[:DIGEST], self._indices[int.from_bytes(value[DIGEST:])])
+            entry = Entry(identity, value[:DIGEST], self._index_of(value))
             if self._expected(entry):
                 self.counts[Kind.UNSEALED] += 1
             else:
@@ -143,11 +150,10 @@ class Judge:
 
     # ---- the whole
 
-    def foreign(self, identity: str, index: str) -> None:
-        """A document of the alias whose id is not that of an entry."""
-        self.counts[Kind.EXTRA] += 1
-        if len(self.findings[Kind.EXTRA]) < SHOWN:
-            self.findings[Kind.EXTRA].append(Finding(Kind.EXTRA, "", 0, identity, (index,)))
+    def foreign(self, count: int, named: Sequence[tuple[str, str]]) -> None:
+        """Documents of the alias whose id is not that of an entry; some of them by index and id."""
+        self.counts[Kind.EXTRA] += count
+        self.findings[Kind.EXTRA] += [Finding(Kind.EXTRA, "", 0, it, (index,)) for index, it in named[:SHOWN]]
 
     def sealed_since(self, digests: Mapping[bytes, bytes], logs: Mapping[str, SealLog]) -> None:
         """Newer seals were read: `digests` are those of remembered entries by id."""
@@ -176,7 +182,7 @@ class Judge:
             for index, count in self.early.items()
         ]
         replayed = begin.before.get(rejected, 0) if begin else 0
-        for index in self._indices:
+        for index in sorted({*self._indices, *self._unknown}):
             unknown, allowed = self._unknown[index], self._older(begin, index)
             older = min(unknown, allowed)
             replayed_here = min(replayed, unknown - older)
@@ -233,7 +239,7 @@ class Retention:
 
     @classmethod
     def of(
-        cls, logs: Mapping[str, SealLog], parts: Iterable[Part], indices: Sequence[str], now: datetime
+        cls, logs: Mapping[str, SealLog], parts: Iterable[Part], indices: Collection[str], now: datetime
     ) -> "Retention":
         """That of the newest head. An index is rolled over after its last entry, which is sealed an interval later, at most."""
         newest = max((log.newest for log in logs.values() if log.newest), key=lambda it: it[1], default=None)

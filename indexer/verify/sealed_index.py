@@ -22,6 +22,7 @@ from indexer.errors import Stopped
 from indexer.seals.lines import DIGEST, digest_of
 from indexer.seals.notes import VerifierKey
 from indexer.settings import Connection, State
+from indexer.verify.found import Found
 from indexer.verify.partitions import PARTS, Records, to_binary
 from indexer.verify.scan import Page, Scan
 from indexer.verify.seal_findings import DEFECTS, SEALED, Kind, SealedLog, SealVerification
@@ -33,7 +34,7 @@ ANSWER = 32 * 1024 * 1024
 AGAIN_AFTER = 10.0
 """Seconds until seals are read again that may have been on their way."""
 NUMBER = 4
-"""Bytes of the number of a part or an index in a record."""
+"""Bytes of the number of a part in a record."""
 
 Watch = Callable[[int, int], None]
 """Called with how many documents are read, of how many."""
@@ -57,7 +58,7 @@ class SealVerifier:
             connected(self.connection) as cluster,
             connect(self.connection, raw=True, expects=ANSWER) as raw,
             Records(DIGEST + NUMBER) as sealed,
-            Records(DIGEST + NUMBER) as found,
+            Found() as found,
             Records(DIGEST) as kept,
         ):
             return Audit(self, cluster, Scan(cluster, raw, self.stop), sealed, found, kept).carry_out()
@@ -67,7 +68,7 @@ class Audit:
     """One verification."""
 
     def __init__(
-        self, how: SealVerifier, cluster: Cluster, scan: Scan, sealed: Records, found: Records, kept: Records
+        self, how: SealVerifier, cluster: Cluster, scan: Scan, sealed: Records, found: Found, kept: Records
     ) -> None:
         self._how = how
         self._cluster = cluster
@@ -75,8 +76,6 @@ class Audit:
         self._sealed = sealed
         self._found = found
         self._kept = kept
-        self._indices: dict[str, int] = {}
-        self._foreign: list[tuple[str, str]] = []
         self._done = 0
         self._total = 0
 
@@ -86,16 +85,16 @@ class Audit:
         for name in names:
             self._refresh(name)
         logs, reader, problems = self._read_seals(self._add_sealed)
-        self._indices = {index: number for number, index in enumerate(backing(self._cluster).indices)}
-        self._read(self._cluster.alias, self._add_found)
+        found = self._found
+        indices = backing(self._cluster).indices
+        self._read(self._cluster.alias, found.add)
         self._read(self._cluster.connection.rejected, self._add_kept)
-        judge = Judge(logs, reader.parts, list(self._indices), self._locally, datetime.now(UTC))
-        for identity, index in self._foreign:
-            judge.foreign(identity, index)
+        judge = Judge(logs, reader.parts, indices, found.index_of, self._locally, datetime.now(UTC))
+        judge.foreign(found.foreign, found.foreigners)
         for number in range(PARTS):
             if self._how.stop.is_set():
                 raise Stopped
-            judge.compare(self._sealed.part(number), self._found.part(number), self._kept.part(number))
+            judge.compare(self._sealed.part(number), found.records.part(number), self._kept.part(number))
         if judge.unknown:
             logs, problems = self._look_again(judge)
         problems += judge.settle(self._cluster.connection.rejected)
@@ -157,26 +156,6 @@ class Audit:
         return logs, problems
 
     # ---- the entries
-
-    def _add_found(self, page: Page) -> None:
-        numbers = [self._number(index.decode(errors="replace")).to_bytes(NUMBER) for index in page.indices]
-        ids = to_binary(page.ids)
-        if ids is not None:
-            self._found.add(
-                ids, [digest_of(it) + number for it, number in zip(page.sources, numbers, strict=True)]
-            )
-            return
-        for row in zip(page.ids, page.sources, numbers, page.indices, strict=True):
-            identity, source, number, index = row
-            ids = to_binary([identity])
-            if ids is None:
-                self._foreign.append((identity.decode(errors="replace"), index.decode(errors="replace")))
-            else:
-                self._found.add(ids, [digest_of(source) + number])
-
-    def _number(self, index: str) -> int:
-        """The number of an index; one that came behind the alias meanwhile gets the next."""
-        return self._indices.setdefault(index, len(self._indices))
 
     def _add_kept(self, page: Page) -> None:
         for identity, source in zip(page.ids, page.sources, strict=True):

@@ -10,7 +10,7 @@ Version 2 is a JSON object, indented for people to read:
     write_index  the write index, if it was older than the grace period; else null
     totals       lines read, created, duplicates, rejected, blank, and bytes of log, since the state began
     files        one object a file, the fields of `reading.identity.FileRecord`
-    journal      position in the journal of the seals (seals/journal.py), or null; missing before 0.2
+    journal      position in the journal of the seals (seals/journal.py); missing while nothing is sealed
 
 Version 1, of release 0.1, is read too: it has no write index, and `twin` is a number that entered the generation of a file
 whose first line another file had too.
@@ -59,7 +59,10 @@ class Checkpoint:
     def to_json(self, written: datetime) -> bytes:
         """The bytes of the file."""
         stamp = {"version": VERSION, "written": written.isoformat(timespec="milliseconds")}
-        return orjson.dumps(stamp | asdict(self), option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+        stored = asdict(self)
+        if self.journal is None:
+            del stored["journal"]
+        return orjson.dumps(stamp | stored, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
 
     @classmethod
     def from_json(cls, data: bytes) -> "Checkpoint":

@@ -46,6 +46,7 @@ def cost(task: Task) -> list[Aim]:
     ways = {"without seals": ours, "with seals": sealing}
     starts: dict[str, list[Usage]] = {name: [] for name in ways}
     turns: dict[str, list[Usage]] = {name: [] for name in ways}
+    start_afresh(task.bench)
     for _ in range(max(task.rounds, ROUNDS) + 1):
         for name, way in ways.items():
             starts[name].append(way(task.bench, task.nothing))

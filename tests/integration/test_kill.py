@@ -1,4 +1,4 @@
-"""kill -9 at random points, dozens of times: exactly one copy of each line."""
+"""kill -9 at random points, dozens of times: exactly one copy of each line, and each is sealed."""
 
 import random
 import time
@@ -10,7 +10,8 @@ KILLS = 24
 
 
 def test_killed_again_and_again_it_indexes_each_line_once(lab: Lab) -> None:
-    """A writer appends and rotates, the index rolls over, and the indexer never ends in good order."""
+    """A writer appends and rotates, the index rolls over, and the indexer, which seals, never ends in good order."""
+    lab = lab.sealing("1s")
     chance = random.Random(20260511)
     lines = numbered(9000)
     with writing(lab.logs / LOG, lines, rotate_at=60_000) as writer:
@@ -30,6 +31,9 @@ def test_killed_again_and_again_it_indexes_each_line_once(lab: Lab) -> None:
     found = lab.verify()
     assert found.agrees
     assert found.present == len(lines)
+    sealed = lab.verify_seals(lab.state.state_dir)
+    assert (sealed.problems, sealed.read, sealed.present) == ((), len(lines), len(lines))
+    assert sealed.agrees
 
 
 def wait_for_progress(lab: Lab, seen: int, give_up: float) -> None:

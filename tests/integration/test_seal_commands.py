@@ -334,6 +334,21 @@ def test_a_log_that_was_read_in_parts_is_rebuilt(lab: Lab, tmp_path: Path) -> No
     assert (tmp_path / "out.log").read_bytes() == whole
 
 
+def test_a_log_of_many_leaves_is_rebuilt(lab: Lab, tmp_path: Path) -> None:
+    """More than come in one answer, some about the same bytes."""
+    for number in range(18):
+        path = lab.append(numbered(1, number))
+        lab.run()
+    (lab.state.state_dir / "checkpoint.json").unlink()
+    lab.run()
+    content = path.read_bytes()
+    assert exported(lab, tmp_path / "out.log")["byte_for_byte"] is True
+    assert (tmp_path / "out.log").read_bytes() == content
+    done = lab.command("seal", "prove", some_id(lab, 17), "--out", tmp_path / "proof.json")
+    assert done.returncode == 0, done.stderr
+    assert checked(lab, tmp_path / "proof.json").returncode == 0
+
+
 def test_what_is_not_known_is_told(lab: Lab, tmp_path: Path) -> None:
     """Blank lines, what stood before an entry, a line that is gone, and one that was changed."""
     first, second, third, fourth, fifth = numbered(5)

@@ -75,8 +75,8 @@ def checked_by_the_book(lab: Lab) -> int:
 def test_what_is_delivered_is_sealed(lab: Lab) -> None:
     lab.log(b"no entry\n" + joined(numbered(1000)) + b"\n\n")
     lab.run()
-    start, empty, lines, head = leaves(lab)
-    assert empty["kind"] == "head"
+    start, *empty, lines, head = leaves(lab)
+    assert all(leaf["kind"] == "head" for leaf in empty)  # one, if the run takes longer than a look
     assert (start["kind"], start["reason"], start["before"]) == (
         "start",
         "new",
@@ -84,4 +84,4 @@ def test_what_is_delivered_is_sealed(lab: Lab) -> None:
     )
     assert (lines["kind"], lines["entries"], lines["rejected"], lines["blank"]) == ("lines", 1000, 1, 2)
     assert (head["kind"], head["every"]) == ("head", 3600)
-    assert checked_by_the_book(lab) == 4
+    assert checked_by_the_book(lab) == 3 + len(empty)

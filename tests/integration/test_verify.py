@@ -9,7 +9,6 @@ import tempfile
 import threading
 import time
 import zlib
-from collections.abc import Sequence
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
@@ -540,25 +539,11 @@ def test_a_file_that_is_gone_after_the_scan_is_not_called_good(good: Lab) -> Non
     assert result.present == AGREES["present"]
 
 
-def test_entries_that_no_file_has_are_extra_where_seals_tell(good: Lab) -> None:
-    """Without seals nothing is said of them."""
-    log = good.logs / LOG
+def test_without_seals_nothing_is_said_of_entries_that_no_file_has(good: Lab) -> None:
+    """Where there are seals: test_sealed_index.py."""
     inserted = identity(LINES[3])[:20] + "00000000"
     put(good.client, first_index(good), {inserted: b"{}", "0" * 28: b"{}", "own": b"{}"})
-    assert compare(good).extra == 0
-    asked: list[bytes] = []
-
-    def known(ids: Sequence[bytes]) -> Sequence[bytes]:
-        asked.extend(ids)
-        return ids if len(asked) > 1 else []
-
-    verifier = Verifier(good.connection, Delivery(), good.state, Events(), threading.Event(), known)
-    result = verifier.verify(LogFiles([str(log)]), scan=True)
-    assert (result.extra, result.agrees) == (1, False)
-    assert [(it.kind.value, it.id, it.file, it.where) for it in result.findings] == [
-        ("extra", inserted, str(log), (first_index(good),))
-    ]
-    assert verifier.verify(LogFiles([str(log)]), scan=True).agrees
+    assert compare(good).agrees
 
 
 def test_many_lines_are_scanned_for_and_few_are_looked_up(good: Lab, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -256,6 +256,9 @@ class Lab:
             "INDEXER_ALIAS": self.connection.alias,
             "INDEXER_STATE_DIR": str(self.state.state_dir),
         }
+        if self.seals.seal_key_file is not None:
+            ours["INDEXER_SEAL_KEY_FILE"] = str(self.seals.seal_key_file)
+            ours["INDEXER_SEAL_EVERY"] = self.seals.seal_every
         with subprocess.Popen(
             [sys.executable, "-m", "indexer", *map(str, arguments)],
             env=ours | (environment or {}),

@@ -114,13 +114,15 @@ ROWS = st.lists(
 )
 
 
-@given(ROWS)
-def test_lines_are_unpacked_as_they_were_packed(rows: list[tuple[int, int, bytes]]) -> None:
-    """Those of a file, in the order of their offsets."""
+@given(ROWS, st.integers(0, 9))
+def test_lines_are_unpacked_as_they_were_packed(rows: list[tuple[int, int, bytes]], cut: int) -> None:
+    """Those of a file, in the order of their offsets, in two blocks."""
     rows.sort()
     ids = [b"0a1b2c3d%012x%08x" % (offset, checksum) for offset, checksum, _ in rows]
-    lines = Lines.of(ids, [data for _, _, data in rows])
+    data = [each for _, _, each in rows]
+    lines = Lines.of(ids[:cut], data[:cut]) + Lines.of(ids[cut:], data[cut:])
     assert Lines.parse(lines.blocks) == lines
+    assert lines.ids(0x0A1B2C3D) == bytes.fromhex(b"".join(ids).decode())
     assert list(lines) == [
         (offset.to_bytes(6) + checksum.to_bytes(4), hashlib.sha256(data).digest()[:16])
         for offset, checksum, data in rows
