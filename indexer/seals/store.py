@@ -75,14 +75,14 @@ def fetch(cluster: Cluster, ids: Sequence[str]) -> Mapping[str, Any]:
         answer = cluster.client.options(ignore_status=404).mget(index=cluster.connection.seals, ids=ids)
         with reading_answer():
             held = answer.get("docs", [])
-            errors = [it["error"] for it in held if "error" in it]
+            faults = [it["error"] for it in held if "error" in it]
             found = {it["_id"]: it["_source"] for it in held if it.get("found")}
     except (elasticsearch.ApiError, elastic_transport.TransportError) as error:
         raise NotStored(_why(error)) from None
-    for error in errors:
-        if NO_INDEX in str(error):
+    for fault in faults:
+        if NO_INDEX in str(fault):
             raise NotStored(f"there is no index {cluster.connection.seals}: run `indexer template install`")
-        raise NotStored(describe(": ".join(causes(error))))
+        raise NotStored(describe(": ".join(causes(fault))))
     return found
 
 
