@@ -75,12 +75,12 @@ def test_it_makes_keys(stack: Stack) -> None:
 
 
 def test_it_is_small(stack: Stack) -> None:
-    """What is ours, above the base, takes less than 60 MB."""
+    """What is ours, above the base, takes less than 70 MB."""
     whole, base = (
         int(docker("inspect", "--format", "{{.Size}}", name).stdout)
         for name in (stack.images.indexer, stack.base)
     )
-    assert whole - base < 60 * MEGABYTE
+    assert whole - base < 70 * MEGABYTE
 
 
 @pytest.mark.timeout(300)
