@@ -178,10 +178,10 @@ def _text(value: Any, form: re.Pattern[str] = _ANY) -> str:
     return value
 
 
-def _texts(value: Any) -> list[str]:
+def _list(value: Any) -> list[Any]:
     if not isinstance(value, list):
         raise ValueError(f"{str(value)[:SHOWN]!r} is no list")  # noqa: TRY004 - as for any wrong value
-    return list(map(_text, value))
+    return value
 
 
 def _number(value: Any) -> int:
@@ -199,7 +199,7 @@ def _chunk(stored: dict[str, Any]) -> Chunk:
         entries=_number(stored.get("entries", 0)),
         rejected=_number(stored.get("rejected", 0)),
         blank=_number(stored.get("blank", 0)),
-        lines=Lines.parse(_texts(stored["lines"])) if stored["kind"] == Kind.LINES else None,
+        lines=Lines.parse(_list(stored["lines"])) if stored["kind"] == Kind.LINES else None,
         duplicates=_number(stored.get("duplicates", 0)),
         index=_text(stored.get("index", "")),
     )
@@ -212,7 +212,7 @@ def _start(stored: dict[str, Any]) -> Start:
         alias=_text(stored["alias"]),
         reason=_text(stored["reason"]),
         before={index: _number(count) for index, count in stored["before"].items()},
-        previous=_texts(stored["previous"]),
+        previous=list(map(_text, _list(stored["previous"]))),
     )
 
 

@@ -17,7 +17,7 @@ import secrets
 import threading
 from collections.abc import Mapping
 from dataclasses import replace
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 MOST_LINES = 8192
 """Lines of a leaf, about."""
-AT_ONCE = 1024 * 1024
+AT_ONCE = 256 * 1024
 """Bytes of the journal that become leaves together: what sealing takes of the memory."""
 
 
@@ -75,7 +75,8 @@ class Sealer:
         self._state = states.load(self._directory)
         self._reason = self._reason_to_begin(switched_off=switched_off)
         self.journal = Journal(self._directory, delivered, self._state.consumed if self._state else 0)
-        self._delivered = self.journal.end if delivered is None else delivered
+        self.delivered = self.journal.end if delivered is None else delivered
+        """The journal's position that the checkpoint of the delivery covers."""
         self._open: Mapping[str, int] = {}
         self.announced: Mapping[str, int] = {}
         """The files that the newest head says are not read to their end, as in `Head.open`."""
@@ -97,12 +98,17 @@ class Sealer:
     def saved(self, position: int, open_files: Mapping[str, int]) -> None:
         """The checkpoint of the delivery is saved, and covers the journal up to a position."""
         with self._lock:
-            self._delivered, self._open = position, open_files
+            self.delivered, self._open = position, open_files
+
+    @property
+    def consumed(self) -> int:
+        """The journal's position up to which all is sealed."""
+        return self._state.consumed if self._state else 0
 
     @property
     def pending(self) -> int:
         """Bytes of the journal that may be sealed."""
-        return max(0, self._delivered - (self._state.consumed if self._state else 0))
+        return max(0, self.delivered - self.consumed)
 
     @property
     def sealed(self) -> str:
@@ -141,9 +147,12 @@ class Sealer:
         if reason == "state lost" and not previous:
             reason = "new"
         before: Mapping[str, int] = {}
-        if reason in {"new", "switched off"}:
+        if not previous or reason == "switched off":
             before = self._before if self._before is not None else store.counts(self._cluster)
-        log, sealed = secrets.token_hex(8), now()
+        log = secrets.token_hex(8)
+        sealed = (
+            old.sealed if old and not old.complete else now()
+        )  # not later than the leaves that it takes over
         start = Start(
             log,
             indexer.__version__,
@@ -153,7 +162,10 @@ class Sealer:
             [it["note"] for it in previous.values()],
         )
         state = SealState(log, str(self._signer.key), old.consumed if old else 0, sealed=sealed)
-        unsigned = states.leaves(self._directory, old, old.signed, old.signed_bytes) if old else ()
+        leaves = states.leaves(self._directory, old, old.signed, old.signed_bytes) if old else iter(())
+        unsigned = islice(
+            leaves, 0 if old and old.signed else 1, None
+        )  # without the start of a log that has no more
         state = states.append(self._directory, state, chain([start.leaf(sealed)], unsigned))
         self._save(state)
         self._reason = ""
@@ -163,7 +175,7 @@ class Sealer:
         """Make leaves of the chunks that may be sealed, and a head."""
         retain = self._retain or store.retention(self._cluster)
         with self._lock:
-            end, open_files = self._delivered, self._open
+            end, open_files = self.delivered, self._open
         lines, sealed = 0, max(now(), state.sealed)  # a clock may be set back; a log's times never are
         while state.consumed < end:
             taken = list(self.journal.read(state.consumed, end, AT_ONCE))

@@ -42,8 +42,8 @@ class Sealing:
         self._every = every
         self._recorder = Recorder()
         self._held: list[Chunk] = []
-        self._unannounced = threading.Event()
-        """Lines were delivered that the newest head does not announce."""
+        self._soon = 0
+        """Position in the journal up to which there are lines that no head has announced."""
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._work, name="sealer", daemon=True)
         self._sealed_at = time.monotonic() - _seconds_since(sealer.sealed)
@@ -52,9 +52,7 @@ class Sealing:
     def start(self) -> None:
         """Begin; the indices are counted before anything is delivered."""
         self._events.sealing(self._every)
-        with suppress(
-            NotStored
-        ):  # counted later, then: what is delivered meanwhile counts as older than the seals
+        with suppress(NotStored):  # then later: what is delivered meanwhile counts as older than the seals
             self._sealer.prepare()
         self._thread.start()
 
@@ -72,8 +70,6 @@ class Sealing:
     def add(self, chunk: Chunk) -> None:
         """A chunk is delivered."""
         self._held.append(chunk)
-        if chunk.start < self._sealer.announced.get(chunk.file, chunk.end + 1):
-            self._unannounced.set()
 
     def sync(self) -> int:
         """Write what is delivered into the journal; return the position for the checkpoint. Raises OSError."""
@@ -83,6 +79,8 @@ class Sealing:
             except OSError:
                 self._give_up_digests()
                 raise
+            if any(it.start < self._sealer.announced.get(it.file, it.end + 1) for it in self._held):
+                self._soon = self._sealer.journal.end
             self._held = []
         return self._sealer.journal.end
 
@@ -107,13 +105,12 @@ class Sealing:
         return (
             since >= self._every
             or self._sealer.pending >= MUCH
-            or (self._unannounced.is_set() and since >= SOON and self._sealer.pending > 0)
+            or (since >= SOON and self._sealer.consumed < self._soon <= self._sealer.delivered)
             or self._sealer.asked()
         )
 
     def _try(self) -> bool:
         """Seal; tell whether it succeeded."""
-        self._unannounced.clear()
         try:
             self._sealer.seal()
         except (NotStored, Fatal) as error:

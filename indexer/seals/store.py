@@ -13,7 +13,7 @@ from indexer.seals.leaves import Kind
 from indexer.writing.batches import Body, Pair, size_of
 from indexer.writing.request import BulkFailed, post
 
-BODY_BYTES = 1024 * 1024
+BODY_BYTES = 512 * 1024
 """Size of a request, about."""
 MOST_LOGS = 1000
 """Seal logs of one alias whose newest checkpoint is looked up."""
@@ -89,6 +89,7 @@ def fetch(cluster: Cluster, ids: Sequence[str]) -> Mapping[str, Any]:
 def newest_checkpoints(cluster: Cluster) -> dict[str, Any]:
     """The newest checkpoint of each seal log of the alias, as documents, by log id. Raises NotStored."""
     try:
+        cluster.client.options(ignore_status=[403, 404]).indices.refresh(index=cluster.connection.seals)
         answer = cluster.client.options(ignore_status=404).search(
             index=cluster.connection.seals,
             query={"term": {"kind": Kind.CHECKPOINT.value}},

@@ -193,8 +193,7 @@ class Judge:
             if extra:
                 for entry in [it for it in self.unknown if it.index == index][:SHOWN]:
                     self._note(Kind.EXTRA, entry.id, (index,))
-            lacking = allowed - unknown - sum(part.duplicates for part in self._parts)
-            if lacking > 0:
+            if (lacking := self._lacking(begin, index, unknown)) > 0:
                 problems.append(f"{lacking:,} entries of {index} are missing that are older than the seals.")
         return problems
 
@@ -209,6 +208,18 @@ class Judge:
             return 0
         earlier = [note.partition("\n")[0].rpartition("/")[2] for note in begin.previous]
         return max(0, begin.before.get(index, 0) - sum(self._present[index, log] for log in earlier))
+
+    def _lacking(self, begin: Start | None, index: str, unknown: int) -> int:
+        """How many of the entries that were there when that log began are gone, at least.
+
+        Lines that were duplicates may have been among them; so may lines of other logs, which seal them when they want.
+        """
+        if begin is None:
+            return 0
+        others = sum(
+            count for (where, log), count in self._present.items() if where == index and log != begin.log
+        )
+        return begin.before.get(index, 0) - unknown - others - sum(part.duplicates for part in self._parts)
 
     def _note(self, kind: Kind, identity: bytes, where: tuple[str, ...]) -> None:
         if kind not in self.findings or len(self.findings[kind]) >= SHOWN:

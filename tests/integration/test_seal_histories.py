@@ -177,10 +177,10 @@ def test_after_replay_and_repair_it_agrees(lab: Lab) -> None:
     """A line that was refused is sealed as it was read, wherever it is now."""
     index = f"{lab.connection.alias}-000001"
     lab.client.indices.put_mapping(
-        index=index, properties={"user": {"type": "long", "ignore_malformed": False}}
+        index=index, properties={"amount": {"type": "long", "ignore_malformed": False}}
     )
     lab = lab.sealing()
-    lab.log(joined([*numbered(99), b'{"n":99,"user":"x"}']))
+    lab.log(joined([*numbered(99), b'{"n":99,"amount":"x"}']))
     lab.run()
     agreed(lab, present=99, rejected=1)
     lab.client.indices.rollover(alias=lab.connection.alias)
@@ -328,7 +328,7 @@ def test_an_end_at_any_step_of_sealing_loses_and_doubles_nothing(
 
 def test_a_full_disk_delays_sealing_and_nothing_else(lab: Lab, tmp_path: Path) -> None:
     with small_disk(tmp_path / "disk") as disk:
-        lab = replace(lab, state=State(disk.root / "state")).sealing()
+        lab = replace(lab.sealing(), state=State(disk.root / "state"))
         with lab.following(batch_bytes=2000) as following:
             lab.append(numbered(100))
             following.until_created(100)

@@ -37,7 +37,10 @@ def test_only_who_needs_it_may_read_change_or_delete() -> None:
         *counts,
     }
     assert set(rejected["privileges"]) == {"create_doc", *counts}
-    assert seals == {"names": [f"{ALIAS}-seals"], "privileges": ["create_doc", "read"]}
+    assert seals == {
+        "names": [f"{ALIAS}-seals"],
+        "privileges": ["create_doc", "indices:admin/refresh*", "read"],
+    }
     assert ours["writer"]["cluster"] == ["monitor", "read_ilm"]
     assert held(ours["reader"]) == {"read", "monitor", "view_index_metadata"}
     assert held(ours["setup"]) == {"manage"}
