@@ -56,7 +56,7 @@ bench-latency: .venv/installed ## from the writing of a line to its acknowledgem
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 
 lock: .venv/installed ## write the image's lock files (UPGRADE=--upgrade: newest versions)
-	$(LOCK) $(UPGRADE) --output-file compose/requirements.txt pyproject.toml
+	$(LOCK) $(UPGRADE) --extra seal --output-file compose/requirements.txt pyproject.toml
 	$(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"], sep="\n")' \
 		| $(LOCK) $(UPGRADE) --output-file compose/build-requirements.txt -
 

@@ -82,6 +82,7 @@ class Sealer:
         """The files that the newest head says are not read to their end, as in `Head.open`."""
         self._lines = 0
         """Lines that became leaves since the last checkpoint."""
+        self._before: Mapping[str, int] | None = None
         self._lock = threading.Lock()
 
     def _reason_to_begin(self, *, switched_off: bool) -> str:
@@ -121,9 +122,9 @@ class Sealer:
     # ---- sealing
 
     def prepare(self) -> None:
-        """Before anything is delivered: begin a new log, if one has to, with what it finds. Raises NotStored, OSError."""
-        if self._reason:
-            self._begun(self._reason)
+        """Before anything is delivered: count what a new log finds in the indices. Raises NotStored, OSError."""
+        if self._reason and self._before is None:
+            self._before = store.counts(self._cluster)
 
     def seal(self) -> None:
         """Seal what is pending, and assert that there is nothing else. Raises NotStored, OSError, Fatal."""
@@ -147,7 +148,7 @@ class Sealer:
             reason = "new"
         before: Mapping[str, int] = {}
         if not previous or reason == "switched off":
-            before = store.counts(self._cluster)
+            before = self._before if self._before is not None else store.counts(self._cluster)
         log = secrets.token_hex(8)
         sealed = (
             old.sealed if old and not old.complete else now()
@@ -191,10 +192,12 @@ class Sealer:
         return state
 
     def _stored(self, state: SealState) -> SealState:
-        """Create the leaves in the index that are not there."""
-        # The first leaf, too: an index that was lost while leaves were created holds the later ones again.
-        ends = {store.leaf_id(state.log, number) for number in (0, state.stored - 1)}
-        if state.stored and len(store.fetch(self._cluster, sorted(ends))) < len(ends):
+        """Create the leaves in the index that are not there.
+
+        An index that does not exist is never created by a leaf: without its template it would get a mapping of its own.
+        """
+        newest = store.leaf_id(state.log, max(0, state.stored - 1))
+        if not store.fetch(self._cluster, [newest]):
             state = replace(state, stored=0, stored_bytes=0)  # the index was lost; its leaves are here
         leaves = states.leaves(self._directory, state, state.stored, state.stored_bytes)
         numbered = (

@@ -8,7 +8,7 @@ import elasticsearch
 import orjson
 
 from indexer.elastic.cluster import Cluster
-from indexer.elastic.failures import describe, reading_answer, reason_of, summarise
+from indexer.elastic.failures import causes, describe, reading_answer, reason_of, summarise
 from indexer.seals.leaves import Kind
 from indexer.writing.batches import Body, Pair, size_of
 from indexer.writing.request import BulkFailed, post
@@ -17,6 +17,7 @@ BODY_BYTES = 512 * 1024
 """Size of a request, about."""
 MOST_LOGS = 1000
 """Seal logs of one alias whose newest checkpoint is looked up."""
+NO_INDEX = "index_not_found_exception"
 
 
 class NotStored(Exception):  # noqa: N818 - the ordinary course of an outage
@@ -67,15 +68,22 @@ def create(cluster: Cluster, documents: Sequence[tuple[str, bytes]]) -> bool:
 
 
 def fetch(cluster: Cluster, ids: Sequence[str]) -> Mapping[str, Any]:
-    """The documents with these ids that exist, parsed. Raises NotStored."""
+    """The documents with these ids that exist, parsed. Raises NotStored, without the index too."""
     if not ids:
         return {}
     try:
         answer = cluster.client.options(ignore_status=404).mget(index=cluster.connection.seals, ids=ids)
         with reading_answer():
-            return {it["_id"]: it["_source"] for it in answer.get("docs", []) if it.get("found")}
+            held = answer.get("docs", [])
+            faults = [it["error"] for it in held if "error" in it]
+            found = {it["_id"]: it["_source"] for it in held if it.get("found")}
     except (elasticsearch.ApiError, elastic_transport.TransportError) as error:
         raise NotStored(_why(error)) from None
+    for fault in faults:
+        if NO_INDEX in str(fault):
+            raise NotStored(f"there is no index {cluster.connection.seals}: run `indexer template install`")
+        raise NotStored(describe(": ".join(causes(fault))))
+    return found
 
 
 def newest_checkpoints(cluster: Cluster) -> dict[str, Any]:

@@ -52,5 +52,6 @@ def sealed_ids(cluster: Cluster, scan: Scan) -> Iterator[SealedIds | None]:
     if not cluster.client.indices.exists(index=cluster.connection.seals):
         yield None
         return
+    cluster.client.options(ignore_status=403).indices.refresh(index=cluster.connection.seals)
     with Records(0) as records:
         yield SealedIds(cluster, scan, records)

@@ -121,10 +121,10 @@ def show_outdated() -> None:
         ).stdout
         age = f"locked {(time.time() - int(at)) / 86400:.0f} days ago" if at.strip() else "not committed yet"
         requires = "\n".join(PROJECT["build-system"]["requires"])
-        source = "-" if "build" in lock.name else "pyproject.toml"
+        source = ["-"] if "build" in lock.name else ["--extra", "seal", "pyproject.toml"]
         # Whatever index uv is told of; it answers within the bounds of pyproject.toml.
         upgraded = subprocess.run(
-            [*COMPILE, "--upgrade", source],
+            [*COMPILE, "--upgrade", *source],
             check=True,
             stdout=subprocess.PIPE,
             text=True,

@@ -93,6 +93,26 @@ def test_it_is_shown_compared_and_made_again(lab: Lab) -> None:
     assert client.indices.get_mapping(index=index)[index]["mappings"]["dynamic"] == "strict"
 
 
+def test_sealing_does_not_make_it(lab: Lab) -> None:
+    """Switched on before `template install`, or after a deletion: sealing says what to do, and afterwards seals all."""
+    index, client, sealing = lab.connection.seals, lab.client, lab.sealing()
+    for count in (3, 6):
+        client.indices.delete(index=index)
+        client.indices.delete_index_template(name=index)
+        lab.append(numbered(3, start=count - 3))
+        with sealing.following() as running:
+            running.until_created(3)
+            running.until(lambda running=running: running.heard.of("sealing_failed"))  # type: ignore[misc]
+        reason, _ = running.heard.of("sealing_failed")[0]
+        assert reason == f"there is no index {index}: run `indexer template install`"
+        assert not client.indices.exists(index=index)
+        lab.install()
+        sealing.run()
+        assert client.indices.get_mapping(index=index)[index]["mappings"]["dynamic"] == "strict"
+        result = sealing.verify_seals()
+        assert (result.present, result.agrees) == (count, True)
+
+
 def test_the_newest_signed_checkpoint_of_each_seal_log_is_found(lab: Lab) -> None:
     """A seal log that a newer one names as its previous one is over; without the index there is nothing."""
     index = lab.connection.seals
@@ -110,16 +130,18 @@ def test_the_newest_signed_checkpoint_of_each_seal_log_is_found(lab: Lab) -> Non
 
 def test_check_says_how_old_the_seals_are(lab: Lab) -> None:
     """None are no fault, and how to begin is said; overdue ones are a warning for each seal log."""
+    started = datetime.now(UTC)  # not NOW: the ages count, and this test may be the last of many
+    half_an_hour = started - timedelta(minutes=30)
     (none,) = found(lab)
     assert (none.state, "indexer seal key" in none.what) == (Level.OK, True)
-    put(lab, checkpoint(ago(minutes=30), 7, OTHER), checkpoint(ago(minutes=30), 9, every=600))
+    put(lab, checkpoint(half_an_hour, 7, OTHER), checkpoint(half_an_hour, 9, every=600))
     recent, overdue = sorted(found(lab), key=lambda it: it.state is Level.WARNING)
     assert (recent.state, overdue.state) == (Level.OK, Level.WARNING)
-    assert f"seal log {OTHER} was sealed 30 min" in recent.what
-    assert f"seal log {LOG} was sealed 30 min" in overdue.what
+    assert f"seal log {OTHER} was sealed 3" in recent.what
+    assert f"seal log {LOG} was sealed 3" in overdue.what
     assert "it is due each 10 min" in overdue.what
     assert "--seal-key-file" in overdue.cure
-    put(lab, checkpoint(ago(minutes=19), 10, every=600))
+    put(lab, checkpoint(started - timedelta(minutes=18), 10, every=600))
     assert {it.state for it in found(lab)} == {Level.OK}
 
 

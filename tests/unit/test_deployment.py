@@ -22,11 +22,22 @@ COMPOSE = REPOSITORY / "compose"
 PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())
 LOCKED = re.compile(r"^(?P<name>[\w.-]+)==(?P<version>\S+?)(?: ; (?P<marker>.*?))? \\$", re.MULTILINE)
 DECLARED = {
-    "requirements.txt": PROJECT["project"]["dependencies"],
+    "requirements.txt": [
+        *PROJECT["project"]["dependencies"],
+        *PROJECT["project"]["optional-dependencies"]["seal"],
+    ],
     "build-requirements.txt": PROJECT["build-system"]["requires"],
 }
-MANIFEST = list(yaml.safe_load_all((COMPOSE / "kubernetes.yaml").read_text()))
-PODS = [thing["spec"]["template"]["spec"] for thing in MANIFEST if thing["kind"] in {"Job", "StatefulSet"}]
+MANIFEST = [
+    thing
+    for file in ("kubernetes.yaml", "kubernetes-audit.yaml")
+    for thing in yaml.safe_load_all((COMPOSE / file).read_text())
+]
+PODS = {
+    thing["kind"]: thing["spec"].get("jobTemplate", thing)["spec"]["template"]["spec"]
+    for thing in MANIFEST
+    if thing["kind"] in {"Job", "StatefulSet", "CronJob"}
+}
 
 
 @pytest.mark.parametrize("lock", DECLARED)
@@ -74,7 +85,7 @@ def test_no_service_sees_a_secret_that_it_does_not_need(tmp_path: Path) -> None:
         name: {
             secret
             for volume in service.get("volumes", ())
-            if volume.split(":")[1].startswith("/run/secrets")
+            if ":/run/secrets" in volume
             for secret in made[volume.split(":")[0]]
         }
         for name, service in services.items()
@@ -136,7 +147,7 @@ def test_the_manifest_is_valid(thing: dict[str, Any], version: str) -> None:
     kubernetes_validate.validate(thing, version, strict=True)
 
 
-@pytest.mark.parametrize("pod", PODS, ids=["Job", "StatefulSet"])
+@pytest.mark.parametrize("pod", PODS.values(), ids=PODS)
 def test_pods_meet_the_restricted_standard(pod: dict[str, Any]) -> None:
     """What "Pod Security Standards: restricted" (Kubernetes documentation) asks for, and a root that is only read."""
     (container,) = pod["containers"]
@@ -155,9 +166,36 @@ def test_pods_meet_the_restricted_standard(pod: dict[str, Any]) -> None:
     assert mounted == {volume["name"] for volume in pod["volumes"]} | claims
 
 
+def test_a_seal_key_may_be_missing_and_is_for_the_indexer_alone() -> None:
+    """Without the Secret the indexer starts; with it, one line of the ConfigMap names a file that its group may read."""
+    text = (COMPOSE / "kubernetes.yaml").read_text()
+    (name,) = re.findall(r"^  # INDEXER_SEAL_KEY_FILE: (/\S+)$", text, re.MULTILINE)
+    pod = PODS["StatefulSet"]
+    (mount,) = [it for it in pod["containers"][0]["volumeMounts"] if it["name"] == "seal"]
+    assert (Path(name).parent, mount["readOnly"]) == (Path(mount["mountPath"]), True)
+    (secret,) = [it["secret"] for it in pod["volumes"] if it["name"] == "seal"]
+    assert secret == {"secretName": "zoomdata-indexer-seal", "defaultMode": 0o440, "optional": True}
+    assert f"secret generic {secret['secretName']} --from-file={Path(name).name}" in text
+    assert pod["securityContext"]["fsGroup"] == pod["securityContext"]["runAsGroup"]
+    others = str([pod for kind, pod in PODS.items() if kind != "StatefulSet"])
+    assert f"'secretName': '{secret['secretName']}'" not in others
+    assert f"'secret': {{'name': '{secret['secretName']}'" not in others
+
+
+def test_an_audit_has_room_for_its_temporary_files() -> None:
+    """`verify --seals` writes to /tmp, which nobody else of the read-only containers has."""
+    for kind, pod in PODS.items():
+        places = {mount["mountPath"]: mount["name"] for mount in pod["containers"][0]["volumeMounts"]}
+        assert ("/tmp" in places) is (kind == "CronJob")
+    (room,) = [it["emptyDir"] for it in PODS["CronJob"]["volumes"] if it["name"] == "tmp"]
+    assert room["sizeLimit"]
+    services = yaml.safe_load((COMPOSE / "compose.yaml").read_text())["services"]
+    assert [name for name, it in services.items() if "/tmp" in it.get("volumes", ())] == ["operator"]
+
+
 def test_probes_ask_the_port_of_the_image() -> None:
     """The container, its probes and the service mean the port that the image serves."""
-    container = PODS[1]["containers"][0]
+    container = PODS["StatefulSet"]["containers"][0]
     (port,) = container["ports"]
     dockerfile = (COMPOSE / "Dockerfile").read_text()
     assert f"INDEXER_MONITORING_ADDRESS=0.0.0.0:{port['containerPort']}" in dockerfile
