@@ -34,6 +34,7 @@ class Sealing(Machine):
 
     def __init__(self) -> None:
         super().__init__()
+        self.install()
         self._lost = False
         self._restored = False
 
@@ -59,6 +60,11 @@ class Sealing(Machine):
         """The index of the seals is deleted; its leaves are in the state directories."""
         self._lost = True
         self.server.documents.pop(self.seals_index, None)
+
+    @step(1)
+    def install(self) -> None:
+        """There is an index for seals, again."""
+        self.server.documents.setdefault(self.seals_index, {})
 
     @step(1, which=WHICH)
     def keep_directory(self, which: int) -> None:
@@ -98,6 +104,7 @@ class Sealing(Machine):
     def end(self) -> None:
         """All is delivered, once, and sealed."""
         self.settle()
+        self.install()
         required = self.required()
         for which, subject in enumerate(self.subjects):
             if (subject.state / DIRECTORY).exists() and not subject.follows:

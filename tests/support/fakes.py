@@ -192,7 +192,9 @@ class FakeElasticsearch:
         return {"_index": index, "status": 201}
 
     def _documents(self, index: str, ids: Sequence[str]) -> Any:
-        there = self.documents.get(index, {})
+        there = self.documents.get(index)
+        if there is None:
+            return {"docs": [{"error": {"type": "index_not_found_exception"}}] * len(ids)}
         found = [it for it in ids if it in there]
         return {"docs": [{"_id": it, "found": True, "_source": orjson.loads(there[it])} for it in found]}
 
