@@ -63,7 +63,9 @@ class Delivery:
         self._start = start
         self._sealing = sealing
         self._index = ""
-        """That of the batch acknowledged last: the next one may begin with lines that went there."""
+        """The oldest one that may hold lines of the next chunk: it may have begun in the batch acknowledged last, or before."""
+        self._duplicates = 0
+        """Those in batches since the last chunk: a chunk is added with the batch in which it ends."""
         self._events = events
         self.in_flight: deque[InFlightBatch] = deque()
         self.totals = start.totals
@@ -119,12 +121,11 @@ class Delivery:
             self._events.batch_acknowledged(oldest.totals, time.monotonic() - oldest.started)
 
     def _seal(self, sealing: Sealing, delivered: InFlightBatch, duplicates: int) -> None:
-        index = min(self._index or delivered.index, delivered.index, key=place)
-        self._index = delivered.index
-        for ticket in delivered.batch.tickets:
-            if ticket.chunk is not None:
-                sealing.add(replace(ticket.chunk, index=index, duplicates=duplicates))
-                duplicates = 0
+        self._index = min(self._index or delivered.index, delivered.index, key=place)
+        self._duplicates += duplicates
+        for chunk in [it.chunk for it in delivered.batch.tickets if it.chunk is not None]:
+            sealing.add(replace(chunk, index=self._index, duplicates=self._duplicates))
+            self._index, self._duplicates = delivered.index, 0
 
     # ---- remembered
 

@@ -17,7 +17,7 @@ def demo(
         bool, typer.Option("--keep", help="Leave the server running, and print how to stop it.")
     ] = False,
 ) -> None:
-    """Try everything: start an embedded Elasticsearch, index a sample log, verify it, and show what is in it.
+    """Try everything: start an embedded Elasticsearch, index and seal a sample log, verify it, and show what is in it.
 
     Example: indexer demo --keep
     """

@@ -1,4 +1,4 @@
-"""`indexer demo`: starts a server, indexes and verifies a sample log, and shows what is in it."""
+"""`indexer demo`: starts a server, indexes, seals and verifies a sample log, and shows what is in it."""
 
 import tempfile
 import threading
@@ -10,12 +10,13 @@ from pathlib import Path
 
 from indexer.demo import sample
 from indexer.demo.embedded import Embedded
+from indexer.demo.sealing import new_key, show_seals
 from indexer.elastic.cluster import connected
 from indexer.events import Events
 from indexer.report.queries import Period
 from indexer.report.report import ExtraMissing, available, write
 from indexer.run import RunOptions, run
-from indexer.settings import Connection, Delivery, LogFiles, State
+from indexer.settings import Connection, Delivery, LogFiles, Seals, State
 from indexer.setup.templates import install
 from indexer.show import Tabular
 from indexer.status.summary import summarise
@@ -45,8 +46,10 @@ def demonstrate(
         sample.write(log, entries, end=datetime.now(UTC), among=sample.broken())
         say(f"A sample log, one week of a fictitious company: {log} ({log.stat().st_size / 1e6:.0f} MB).")
         state = State(state_dir=log.parent / "state")
-        _index(str(log), connection, state, say, progress)
+        seals = new_key(log.parent, say)
+        _index(str(log), connection, state, seals, say, progress)
         _verify(str(log), connection, state, say, show)
+        show_seals(log, connection, state, seals, say)
         show(listing(connection, state, limit=10))
         with connected(connection) as cluster:
             cluster.client.indices.refresh(index=connection.alias)
@@ -70,12 +73,13 @@ def _index(
     log: str,
     connection: Connection,
     state: State,
+    seals: Seals,
     say: Callable[[str], None],
     progress: Callable[[Sequence[str]], AbstractContextManager[Events]],
 ) -> None:
     started = time.monotonic()
     with progress([log]) as listener:
-        options = RunOptions(LogFiles([log]), connection, state, once=True)
+        options = RunOptions(LogFiles([log]), connection, state, once=True, seals=seals)
         totals = run(options, listener, threading.Event()).totals
     seconds = time.monotonic() - started
     say(
@@ -97,7 +101,7 @@ def _verify(
     seconds = time.monotonic() - started
     say(
         f"Verified in {seconds:.1f} s: {result.present:,} of {result.read:,} lines are indexed once and unchanged; "
-        f"{result.rejected:,} are rejected lines.\n"
+        f"{result.rejected:,} are rejected lines."
     )
 
 

@@ -50,7 +50,7 @@ class Sealing:
         self._failures = 0
 
     def start(self) -> None:
-        """Begin; the indices are counted before anything is delivered."""
+        """Begin; a new log counts what is in the indices before anything is delivered."""
         self._events.sealing(self._every)
         with suppress(NotStored):  # then later: what is delivered meanwhile counts as older than the seals
             self._sealer.prepare()

@@ -1,6 +1,7 @@
 """`indexer demo`."""
 
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -49,6 +50,17 @@ def test_it_indexes_and_verifies(demo: Demonstration) -> None:
         in demo.said
     )
     assert f"Rejected lines: {len(broken())}" in demo.said
+
+
+def test_it_finds_an_altered_entry_without_the_log(demo: Demonstration) -> None:
+    """The index agrees with its seals, then one entry does not, and is put back."""
+    agreed, *found = demo.said[demo.said.index("The log is taken away") :].splitlines()[:4]
+    assert f"{ENTRIES} of {ENTRIES + len(broken())} lines are indexed once and unchanged" in agreed
+    assert found[0].startswith("An entry is altered")
+    assert re.fullmatch(
+        r"  different: \S+/zoomdata-activity\.log, offset [\d,]+, id [0-9a-f]{28}", found[1]
+    ), found
+    assert found[2] == "It is put back, and so is the log: index and seals agree again."
 
 
 def test_it_shows_what_users_did(demo: Demonstration) -> None:

@@ -57,7 +57,7 @@ class Audit:
         self._versions: dict[bytes, list[tuple[int, str]]] = {}
         """What any file has held: offsets and ids."""
         self._finals: set[bytes] = set()
-        self._deleted: set[str] = set()
+        self.deleted: set[str] = set()
         """What was in an index that is deleted."""
 
     # ---- what happens
@@ -73,7 +73,7 @@ class Audit:
 
     def delete(self, index: str) -> None:
         """An administrator deletes an index."""
-        self._deleted |= set(self._server.documents[index])
+        self.deleted |= set(self._server.documents[index])
         self._server.delete(index)
 
     def ids(self, data: bytes, *, final: bool) -> Ids:
@@ -109,7 +109,7 @@ class Audit:
         found = checkpoint.read(state)
         assert found is not None, "no checkpoint, or a damaged one"
         known = {one for index in self._server.behind for one in self._server.documents[index]}
-        known |= self._deleted | set(self.kept())
+        known |= self.deleted | set(self.kept())
         for record in found.files:
             assert record.offset == 0 or self._is_delivered(record, known), (
                 f"the checkpoint claims what is not delivered: {record}"
@@ -135,7 +135,7 @@ class Audit:
             missing={
                 identity: outcome
                 for identity, outcome in required.items()
-                if found.get(identity) != outcome and identity not in self._deleted
+                if found.get(identity) != outcome and identity not in self.deleted
             },
             unexpected={
                 identity: outcome[1]

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from indexer.seals.keys import create_key, read_signer
 from tests.model.audit import REFUSED, Audit, Ids
 from tests.model.disk import Disk, File
 from tests.model.history import one, step
@@ -53,6 +54,9 @@ class Late:
 class Base:
     """The model, and the indexers beside it."""
 
+    seals = False
+    """They seal what they deliver."""
+
     def __init__(self) -> None:
         random.seed(0)
         self.directory = Path(tempfile.mkdtemp(prefix="model-"))
@@ -64,7 +68,11 @@ class Base:
         self.server.refuse = self._refuse
         self.audit = Audit(self.server, LONGEST_LINE)
         self.disk = Disk(self.directory, self.stage.clock, self.audit.note)
-        world = World(self.stage, self.server, self.audit, self.disk.watched)
+        self.key = self.directory / "seal.key"
+        if self.seals:
+            create_key(self.key)
+        signer = read_signer(self.key) if self.seals else None
+        world = World(self.stage, self.server, self.audit, self.disk.watched, signer)
         world.prepare(self.patch)
         self.subjects = [Subject(world, self.directory / name) for name in ("state", "another-state")]
         self.faults: deque[str] = deque()
@@ -177,7 +185,7 @@ class Base:
             answer = FAULTS[what](request, carry_out) if what else carry_out()
         finally:
             self.stage.pause("answer")
-        if not request.target.endswith("-rejected") and subject._pipeline is not None:
+        if request.target in self.server.behind and subject._pipeline is not None:
             subject.created += answer.count(b'"status":201')
         return answer
 
@@ -190,7 +198,7 @@ class Base:
             faults.no_connection(request, carry_out)
         self._arrive_before(actor, request.ids)
         answer = carry_out()
-        if not request.ids:
+        if request.target == self.server.alias:
             self._owner(actor).looked = self.stage.now
         self.stage.pause("told")
         return answer
@@ -282,15 +290,19 @@ class Base:
         self.catch_up()
         for late in list(self.late):
             self.carry_out(late)
+        compared = self.audit.compare(self.required())
+        assert compared.agrees, compared
+        for subject in self.subjects:
+            self._add_up(subject)
+
+    def required(self) -> Ids:
+        """What has to be delivered."""
         required: Ids = {}
         for file in self.disk.in_sight:
             required |= self.audit.ids(file.data, final=not file.live)
         for ids in self.promised.values():
             required |= ids
-        compared = self.audit.compare(required)
-        assert compared.agrees, compared
-        for subject in self.subjects:
-            self._add_up(subject)
+        return required
 
     def _add_up(self, subject: Subject) -> None:
         totals = subject.totals

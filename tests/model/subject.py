@@ -7,8 +7,9 @@ import os
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import pytest
 
@@ -22,6 +23,10 @@ from indexer.reading import identity, log, reader
 from indexer.reading.files import FileFacts
 from indexer.reading.sources import FileSource, open_log
 from indexer.reading.tail import Tail
+from indexer.seals import journal, sealer, sealing, state
+from indexer.seals.notes import Signer
+from indexer.seals.sealer import Sealer
+from indexer.seals.sealing import Sealing
 from indexer.settings import Connection
 from indexer.verify import log_files
 from indexer.verify.checker import Checker, Repair, portions
@@ -34,7 +39,7 @@ from indexer.writing.dead_letters import DeadLetterStore
 from indexer.writing.spool import DeadLetterFiles
 from indexer.writing.target import Target, delivered
 from tests.model.audit import HEAD, Audit
-from tests.model.stage import Actor, Order, Stage, Stop
+from tests.model.stage import EPOCH, Actor, Order, Stage, Stop
 from tests.support.fakes import FakeElasticsearch
 
 BLOCK, TAIL = 100, 80
@@ -42,6 +47,8 @@ BLOCK, TAIL = 100, 80
 BATCH, LONGEST_LINE = 150, 150
 SENDERS = 2
 POLL = 0.5
+EVERY = 1e6
+"""Seconds between sealings: a history says when one is due."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +59,8 @@ class World:
     server: FakeElasticsearch
     audit: Audit
     watched: Sequence[Path]
+    signer: Signer | None
+    """Signs what is delivered."""
 
     def prepare(self, patch: pytest.MonkeyPatch) -> None:
         """Put the stage in the place of threads and time, and sizes in the place of large ones."""
@@ -71,8 +80,46 @@ class World:
             (identity, "HEAD", HEAD),
             (identity, "TAIL", TAIL),
             (os, "fsync", lambda _descriptor: None),
+            (os, "fdatasync", lambda _descriptor: None),
+            (sealer, "threading", stage.threading),
+            (sealing, "threading", stage.threading),
+            (sealing, "time", stage.time),
+            (sealer, "now", self._now),
+            (journal, "now", self._now),
+            (state, "append", self._durable(state.append)),
+            (state, "save", self._durable(state.save)),
+            (journal.Journal, "append", self._durable(journal.Journal.append)),
+            (Sealing, "_work", self._when_due()),
         ):
             patch.setattr(module, name, value)
+
+    def _now(self) -> str:
+        time = datetime.fromtimestamp(EPOCH + self.stage.now, UTC)
+        return time.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+    def _durable(self, change: Callable[..., Any]) -> Callable[..., Any]:
+        """One may die before and after it."""
+
+        def changed(*given: Any) -> Any:
+            self.stage.pause("change")
+            result = change(*given)
+            self.stage.pause("changed")
+            return result
+
+        return changed
+
+    def _when_due(self) -> Callable[[Sealing], None]:
+        """What a sealer does: a history says when."""
+
+        def work(its: Sealing) -> None:
+            assert self.stage.current is not None
+            subject = cast("Subject", self.stage.current.owner)
+            while True:
+                self.stage.pause("seal", lambda: subject.sealing_is_due)
+                subject.sealing_is_due = False
+                its._try()
+
+        return work
 
     def _open(self, facts: FileFacts) -> FileSource:
         source = open_log(facts)
@@ -107,6 +154,9 @@ class Subject:
         """When it last looked at the alias."""
         self.once = False
         """It reads what there is, and ends."""
+        self.sealing_is_due = False
+        self.notes: list[str] = []
+        """The checkpoints that it has handed out."""
         self._world = world
         self._stage = world.stage
         self._stop = Stop(world.stage)
@@ -122,6 +172,11 @@ class Subject:
         return self._reader is not None and not self._reader.done
 
     @property
+    def follows(self) -> bool:
+        """It runs, and waits for more."""
+        return self.runs and not self.once
+
+    @property
     def opened(self) -> set[int]:
         """The inodes that it holds open."""
         return {source.status().st_ino for source in self.windows} if self.runs else set()
@@ -131,6 +186,11 @@ class Subject:
         """It waits for more to read, and nothing is in flight; or it is at its end."""
         if not self.runs:
             return True
+        if any(
+            it.owner is self and it.name == "sealer" and (it.at != "seal" or it.able)
+            for it in self._stage.actors
+        ):
+            return False
         if self.once or self._pipeline is None or self._tail is None or self._reader is None:
             return False
         return self._reader.at == "wait" and self._tail.idle and not self._pipeline._delivery.in_flight
@@ -181,18 +241,39 @@ class Subject:
         start, _ = held.load()
         self._tail = self._follow(start.files, events, once=once)
         target = Target(cluster, behind, start.write_index, clock=self._stage.clock)
+        sealing = self._sealing(held, start, events)
         self._pipeline = Pipeline(
             tail=self._tail,
             sender=Sender(client, target, events, self._stop),
             dead_letters=self._rejects(events),
-            delivery=Delivery(self._tail, target, held, start, events),
+            delivery=Delivery(self._tail, target, held, start, events, sealing),
             events=events,
             batch_bytes=BATCH,
             senders=SENDERS,
+            sealing=sealing,
         )
         self.totals = start.totals
         self._pipeline.run(self._stop, POLL, once=once)
         self.told()
+
+    def _sealing(
+        self, held: checkpoint.StateDirectory, start: checkpoint.Checkpoint, events: Events
+    ) -> Sealing | None:
+        if self._world.signer is None:
+            return None
+        its = Sealer(
+            self._world.server.cluster,
+            held.directory,
+            self._world.signer,
+            events,
+            every=EVERY,
+            retain="400d",
+            delivered=start.journal,
+            switched_off=start.journal is None and start.totals.read > 0,
+        )
+        made = Sealing(its, events, EVERY)
+        made.start()
+        return made
 
     def told(self) -> None:
         """Take over what it has counted."""
@@ -273,6 +354,10 @@ class Listener(Events):
     def batch_acknowledged(self, counts: Totals, seconds: float) -> None:
         """Keep what is counted."""
         self._subject.told()
+
+    def sealed(self, leaves: int, lines: int, size: int, note: str) -> None:
+        """Keep the checkpoint."""
+        self._subject.notes.append(note)
 
     def checkpoint_written(self) -> None:
         """Hold it against what is delivered, and pause."""

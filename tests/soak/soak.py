@@ -2,9 +2,10 @@
 
 One thread plays a Zoomdata that writes and rotates its log in every way, people who rewrite, shrink and restore it, an
 operator who kills, stops and starts two indexers, loses and sets back their states and repairs beside them, and a cluster
-that rolls over, loses its node and comes back. After each round all faults end, the indexers drain, and the alias must
-hold exactly the lines written, each once and unchanged; of those that somebody cut off, no more than one copy. A seed
-repeats a run's decisions (not its timing). Exit code 0 only if every round agrees.
+that rolls over, loses its node or its seals and comes back. After each round all faults end, the indexers drain, and the
+alias must hold exactly the lines written, each once and unchanged; of those that somebody cut off, no more than one copy.
+Then both seal, and the alias must agree with its seals; what was cut off before it was sealed may be without a seal. A
+seed repeats a run's decisions (not its timing). Exit code 0 only if every round agrees.
 """
 
 import argparse
@@ -17,6 +18,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -31,11 +33,14 @@ from elasticsearch import Elasticsearch
 from indexer.demo.embedded import Embedded
 from indexer.elastic.client import connect
 from indexer.elastic.cluster import Cluster
-from indexer.settings import Connection
+from indexer.seals.keys import PUBLIC, create_key, read_verifiers
+from indexer.settings import Connection, State
 from indexer.setup.templates import install
+from indexer.verify.sealed_index import SealVerifier
 
 ROUND = 25
 """Steps between two comparisons."""
+SEAL_EVERY = "10s"
 
 
 def digest(line: bytes) -> bytes:
@@ -217,24 +222,12 @@ class Zoomdata:
 class Operator:
     """Runs the indexer."""
 
-    def __init__(self, connection: Connection, logs: Path, state: Path) -> None:
-        self._command = [
-            sys.executable,
-            "-m",
-            "indexer",
-            "run",
-            "--alias",
-            connection.alias,
-            "--state-dir",
-            str(state),
-        ]
-        self._command += [
-            "--request-timeout",
-            "5",
-            "--elasticsearch-url",
-            connection.elasticsearch_url[0],
-            str(logs),
-        ]
+    def __init__(self, connection: Connection, logs: Path, state: Path, key: Path) -> None:
+        self._logs = str(logs)
+        self._where = ["--alias", connection.alias, "--state-dir", str(state), "--request-timeout", "5"]
+        self._where += ["--elasticsearch-url", connection.elasticsearch_url[0]]
+        self._seals = ["--seal-key-file", str(key), "--seal-every", SEAL_EVERY]
+        self._state = state
         self._log = (state.parent / "indexer.log").open("ab")
         self._process: subprocess.Popen[bytes] | None = None
         self._others: list[subprocess.Popen[bytes]] = []
@@ -254,7 +247,7 @@ class Operator:
     def start(self) -> None:
         """Start it, if it does not run."""
         if self._process is None or self._process.poll() is not None:
-            self._process = subprocess.Popen(self._command, stderr=self._log)
+            self._process = self._begin("run", *self._where, *self._seals, self._logs)
 
     def kill(self) -> None:
         """End it with SIGKILL."""
@@ -284,14 +277,23 @@ class Operator:
 
     def repair(self) -> None:
         """Run `verify --repair` beside it."""
-        command = [*self._command[:3], "verify", "--repair", *self._command[4:]]
-        self._others.append(subprocess.Popen(command, stdout=self._log, stderr=self._log))
+        self._others.append(self._begin("verify", "--repair", *self._where, self._logs))
+
+    def seal(self) -> None:
+        """Seal what it has delivered, if it ever was there."""
+        if (self._state / "seals").exists():
+            process = self._begin("seal", "now", *self._where, *self._seals)
+            assert process.wait(timeout=90) == 0, "it does not seal"
 
     @property
     def repairs(self) -> bool:
         """Such a run is not at its end."""
         self._others = [process for process in self._others if process.poll() is None]
         return bool(self._others)
+
+    def _begin(self, *arguments: str) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-m", "indexer", *arguments]
+        return subprocess.Popen(command, stdout=self._log, stderr=self._log)
 
     def _end(self, number: int) -> None:
         if self._process is not None and self._process.poll() is None:
@@ -327,7 +329,11 @@ def soak(minutes: float, seed: int, say: Callable[[str], None]) -> bool:
     with Embedded() as server:
         connection = Connection(elasticsearch_url=[server.url], alias=f"soak-{secrets.token_hex(4)}")
         zoomdata = Zoomdata(logs, chance)
-        operator, other = (Operator(connection, logs, scratch / state) for state in ("state", "other-state"))
+        key = scratch / "seal.key"
+        create_key(key)
+        operator, other = (
+            Operator(connection, logs, scratch / state, key) for state in ("state", "other-state")
+        )
         with connect(connection) as client, operator, other:
             install(Cluster(client, connection))
 
@@ -337,6 +343,12 @@ def soak(minutes: float, seed: int, say: Callable[[str], None]) -> bool:
                     old = client.indices.rollover(alias=connection.alias)["old_index"]
                     if chance.random() < 0.5:
                         client.indices.add_block(index=old, block="write")
+
+            def lose_seals() -> None:
+                """For a while there is not even an index of them."""
+                client.options(ignore_status=404).indices.delete(index=connection.seals)
+                time.sleep(chance.choice([0, 1, 3]))
+                install(Cluster(client, connection))
 
             def lose_node() -> None:
                 server.kill()
@@ -368,6 +380,7 @@ def soak(minutes: float, seed: int, say: Callable[[str], None]) -> bool:
                 other.kill: 3,
                 other.terminate: 2,
                 roll_over: 5,
+                lose_seals: 1,
                 lose_node: 0.6,
             }
             end = time.monotonic() + 60 * minutes
@@ -378,11 +391,14 @@ def soak(minutes: float, seed: int, say: Callable[[str], None]) -> bool:
                 for step in steps:
                     step()
                     time.sleep(chance.choice([0, 0.01, 0.1, 0.5]))
-                if not settled(zoomdata, (operator, other), client, connection.alias, say):
+                if not (
+                    settled(zoomdata, (operator, other), client, connection.alias, say)
+                    and sealed(zoomdata, (operator, other), client, connection, key, say)
+                ):
                     names = " ".join(getattr(step, "__name__", "?") for step in steps)
                     say(f"round {number} of seed {seed} does not agree; its steps: {names}; see {scratch}")
                     return False
-                say(f"round {number}: {zoomdata.written.total():,} lines, each once")
+                say(f"round {number}: {zoomdata.written.total():,} lines, each once and sealed")
     shutil.rmtree(scratch)
     return True
 
@@ -412,6 +428,28 @@ def settled(
             )
             return False
         time.sleep(0.5)
+
+
+def sealed(
+    zoomdata: Zoomdata,
+    operators: Sequence[Operator],
+    client: Elasticsearch,
+    connection: Connection,
+    key: Path,
+    say: Callable[[str], None],
+) -> bool:
+    """Let the indexers seal, then compare what is sealed with what is indexed."""
+    for operator in operators:
+        operator.seal()
+    keys = read_verifiers([key.with_name(key.name + PUBLIC)])
+    nowhere = State(state_dir=key.with_name("nowhere"))
+    result = SealVerifier(connection, nowhere, keys, (), lambda *_: None, threading.Event()).verify()
+    cut = sum(line in zoomdata.cut for line in indexed(client, connection.alias))
+    defects = result.missing + result.different + result.doubled
+    if result.checkpoints and not (result.problems or defects) and result.extra <= cut:
+        return True
+    say(str(result))
+    return False
 
 
 if __name__ == "__main__":

@@ -105,9 +105,19 @@ class FakeElasticsearch:
             step = self.bulk_steps.popleft() if self.bulk_steps else self.bulk_step
         return Answered(step(request, lambda: self._bulk(request)))
 
-    def mget(self, *, index: str, ids: Sequence[str], source: bool, filter_path: str) -> Any:
-        """Which of the ids an index holds."""
-        assert not source
+    def options(self, **_: object) -> "FakeElasticsearch":
+        """The same client: what is not found is answered as with the status ignored."""
+        return self
+
+    def search(self, *, index: str, **query: Any) -> Any:
+        """The newest checkpoint of each seal log: the only search there is."""
+        assert query["collapse"] == {"field": "log"}
+        return self._ask(Request(index), lambda: self._newest_checkpoints(index))
+
+    def mget(self, *, index: str, ids: Sequence[str], source: bool = True, filter_path: str = "") -> Any:
+        """The documents with these ids; without `source`, which of them an index holds."""
+        if source:
+            return self._ask(Request(index, ids=tuple(ids)), lambda: self._documents(index, ids))
         assert filter_path == FOUND, "the answers here are the filtered ones"
         answer = self._ask(Request(index, ids=tuple(ids)), lambda: self._mget(index, ids))
         data = orjson.dumps(answer)
@@ -181,6 +191,17 @@ class FakeElasticsearch:
         there[identity] = source
         return {"_index": index, "status": 201}
 
+    def _documents(self, index: str, ids: Sequence[str]) -> Any:
+        there = self.documents.get(index, {})
+        found = [it for it in ids if it in there]
+        return {"docs": [{"_id": it, "found": True, "_source": orjson.loads(there[it])} for it in found]}
+
+    def _newest_checkpoints(self, index: str) -> Any:
+        documents = map(orjson.loads, self.documents.get(index, {}).values())
+        checkpoints = sorted((it for it in documents if "note" in it), key=lambda it: int(it["size"]))
+        newest = {it["log"]: it for it in checkpoints}
+        return {"hits": {"hits": [{"_source": it} for it in newest.values()]}}
+
     def _mget(self, index: str, ids: Sequence[str]) -> Any:
         there = self.documents.get(index)
         if there is None:
@@ -202,6 +223,20 @@ class _Indices:
         """Whether there is an index of this name."""
         there = self._server.documents
         return bool(self._server._ask(Request(index), lambda: index in there))
+
+    def refresh(self, *, index: str) -> None:
+        """Everything is found at once, anyway."""
+
+    def stats(self, *, index: str, metric: str) -> Any:
+        """How many documents the indices of an alias hold, or one index."""
+        assert metric == "docs"
+        return self._server._ask(Request(f"{index}/_stats"), lambda: self._stats(index))
+
+    def _stats(self, name: str) -> Any:
+        server = self._server
+        names = server.behind if name == server.alias else [name]
+        counts = {it: len(server.documents[it]) for it in names if it in server.documents}
+        return {"indices": {it: {"primaries": {"docs": {"count": count}}} for it, count in counts.items()}}
 
     def _get_alias(self, name: str) -> Any:
         server = self._server

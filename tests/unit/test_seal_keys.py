@@ -1,5 +1,6 @@
 """Key files: who may read them, what is never overwritten, and what is said of a file that is no key."""
 
+import importlib.util
 import os
 import resource
 import stat
@@ -16,8 +17,10 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
 )
 
+from indexer.demo.sealing import new_key, show_seals
 from indexer.seals.keys import KeyExists, KeyUnusable, create_key, read_signer, read_verifiers
 from indexer.seals.notes import open_note
+from indexer.settings import Connection, State
 
 
 def test_a_key_is_its_owners_alone(tmp_path: Path) -> None:
@@ -133,3 +136,15 @@ def test_a_missing_key_is_said_to_be_missing(tmp_path: Path) -> None:
             read(tmp_path / "none")
     with pytest.raises(KeyUnusable, match="No such file or directory"):
         create_key(tmp_path / "none" / "key")
+
+
+def test_the_demo_says_that_it_cannot_seal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the extra it makes no key, says so, and goes on without seals."""
+    said: list[str] = []
+    assert new_key(tmp_path, said.append).seal_key_file == tmp_path / "seal.key"
+    assert not said
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _name: None)
+    without = new_key(tmp_path, said.append)
+    show_seals(tmp_path / "log", Connection(), State(state_dir=tmp_path), without, said.append)
+    assert len(said) == 1
+    assert "pip install 'zoomdata-indexer[seal]'" in said[0]
