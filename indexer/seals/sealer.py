@@ -82,7 +82,6 @@ class Sealer:
         """The files that the newest head says are not read to their end, as in `Head.open`."""
         self._lines = 0
         """Lines that became leaves since the last checkpoint."""
-        self._before: Mapping[str, int] | None = None
         self._lock = threading.Lock()
 
     def _reason_to_begin(self, *, switched_off: bool) -> str:
@@ -122,9 +121,9 @@ class Sealer:
     # ---- sealing
 
     def prepare(self) -> None:
-        """Before anything is delivered: count what a new log finds in the indices. Raises NotStored, OSError."""
-        if self._reason and self._before is None:
-            self._before = store.counts(self._cluster)
+        """Before anything is delivered: begin a new log, if one has to, with what it finds. Raises NotStored, OSError."""
+        if self._reason:
+            self._begun(self._reason)
 
     def seal(self) -> None:
         """Seal what is pending, and assert that there is nothing else. Raises NotStored, OSError, Fatal."""
@@ -148,11 +147,10 @@ class Sealer:
             reason = "new"
         before: Mapping[str, int] = {}
         if not previous or reason == "switched off":
-            before = self._before if self._before is not None else store.counts(self._cluster)
+            before = store.counts(self._cluster)
         log = secrets.token_hex(8)
-        sealed = (
-            old.sealed if old and not old.complete else now()
-        )  # not later than the leaves that it takes over
+        # Not later than the leaves that it takes over.
+        sealed = old.sealed if old and not old.complete else now()
         start = Start(
             log,
             indexer.__version__,
@@ -163,9 +161,7 @@ class Sealer:
         )
         state = SealState(log, str(self._signer.key), old.consumed if old else 0, sealed=sealed)
         leaves = states.leaves(self._directory, old, old.signed, old.signed_bytes) if old else iter(())
-        unsigned = islice(
-            leaves, 0 if old and old.signed else 1, None
-        )  # without the start of a log that has no more
+        unsigned = islice(leaves, 0 if old and old.signed else 1, None)  # a start begins its own log alone
         state = states.append(self._directory, state, chain([start.leaf(sealed)], unsigned))
         self._save(state)
         self._reason = ""
@@ -196,8 +192,9 @@ class Sealer:
 
         An index that does not exist is never created by a leaf: without its template it would get a mapping of its own.
         """
-        newest = store.leaf_id(state.log, max(0, state.stored - 1))
-        if not store.fetch(self._cluster, [newest]):
+        # The first leaf, too: an index that was lost while leaves were created holds the later ones again.
+        ends = {store.leaf_id(state.log, number) for number in (0, max(0, state.stored - 1))}
+        if len(store.fetch(self._cluster, sorted(ends))) < len(ends):
             state = replace(state, stored=0, stored_bytes=0)  # the index was lost; its leaves are here
         leaves = states.leaves(self._directory, state, state.stored, state.stored_bytes)
         numbered = (
