@@ -227,7 +227,7 @@ class Logs(Events):
 
     def sealed(self, leaves: int, lines: int, size: int, note: str) -> None:
         """Log the signed checkpoint: kept elsewhere, it is an anchor. After failures, with their number."""
-        origin, _, root, _ = note.split("\n", 3)
+        origin, _, root, *_ = [*note.split("\n", 3), "", ""]
         facts = {"origin": origin, "size": size, "root": root, "leaves": leaves, "lines": lines, "note": note}
         self._over("sealed", "sealing", always=True, **facts)
 

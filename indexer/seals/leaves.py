@@ -16,7 +16,6 @@ FURTHEST = 2**63
 """Larger than any number in a leaf."""
 SHOWN = 100
 """Characters of a wrong value that an error names."""
-_ANY = re.compile(r".*", re.DOTALL)
 _GENERATION = re.compile(r"[0-9a-f]{8}")
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", re.ASCII)
 
@@ -161,7 +160,9 @@ def read_leaf(data: bytes) -> tuple[Leaf, str]:
         if stored["v"] != VERSION:
             raise ValueError(f"it is of version {stored['v']!r}, and this program knows version {VERSION}")
         leaf = _READERS[stored["kind"]](stored)
-        sealed = _text(stored["sealed"], _TIME)
+        sealed = _text(stored["sealed"])
+        if not _TIME.fullmatch(sealed):
+            raise ValueError(f"{sealed[:SHOWN]!r} is not a time of a leaf")
         datetime.fromisoformat(sealed)
     except orjson.JSONDecodeError:
         raise ValueError("it is not JSON") from None
@@ -172,10 +173,16 @@ def read_leaf(data: bytes) -> tuple[Leaf, str]:
     return leaf, sealed
 
 
-def _text(value: Any, form: re.Pattern[str] = _ANY) -> str:
-    if not isinstance(value, str) or not form.fullmatch(value):
-        raise ValueError(f"{str(value)[:SHOWN]!r} cannot stand in a leaf")
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f"{str(value)[:SHOWN]!r} is no text")  # noqa: TRY004 - as for any wrong value
     return value
+
+
+def _file(value: Any) -> str:
+    if not _GENERATION.fullmatch(_text(value)):
+        raise ValueError(f"{value[:SHOWN]!r} is not a generation")
+    return str(value)
 
 
 def _list(value: Any) -> list[Any]:
@@ -192,7 +199,7 @@ def _number(value: Any) -> int:
 
 def _chunk(stored: dict[str, Any]) -> Chunk:
     return Chunk(
-        file=_text(stored["file"], _GENERATION),
+        file=_file(stored["file"]),
         path=_text(stored["path"]),
         start=_number(stored["from"]),
         end=_number(stored["to"]),
@@ -217,7 +224,7 @@ def _start(stored: dict[str, Any]) -> Start:
 
 
 def _head(stored: dict[str, Any]) -> Head:
-    ends = {_text(file, _GENERATION): _number(end) for file, end in stored["open"].items()}
+    ends = {_file(file): _number(end) for file, end in stored["open"].items()}
     retain = stored["retain"]
     return Head(_number(stored["every"]), None if retain is None else _text(retain), ends)
 

@@ -23,7 +23,7 @@ LOOK_EVERY = 0.1
 class NotSealedInTime(Fatal):
     """The running indexer does not seal."""
 
-    sentence = "The indexer that uses {path} has not sealed within {seconds:g} s."
+    sentence = "The indexer that uses {path} has not sealed within {seconds} s."
     hint = (
         "Was it started with --seal-key-file? Its log says why a sealing fails; it seals as soon as it can."
     )
@@ -67,7 +67,7 @@ def seal_now(
         done = _load(directory)
         if done is not None and done.signed == done.tree.size and done.sealed > asked:
             return _result(done, by_indexer=True)
-    raise NotSealedInTime(path=directory, seconds=seconds)
+    raise NotSealedInTime(path=directory, seconds=f"{seconds:g}")
 
 
 def _seal_here(connection: Connection, directory: Path, seals: Seals, events: Events) -> Sealed:

@@ -52,7 +52,9 @@ class Sealing:
     def start(self) -> None:
         """Begin; a new log counts what is in the indices before anything is delivered."""
         self._events.sealing(self._every)
-        with suppress(NotStored):  # then later: what is delivered meanwhile counts as older than the seals
+        with suppress(
+            NotStored, OSError, Fatal
+        ):  # then later: what is delivered meanwhile counts as older than the seals
             self._sealer.prepare()
         self._thread.start()
 

@@ -23,7 +23,7 @@ from indexer.seals.tree import Frontier, leaf_hash
 from indexer.verify.scan import Page
 
 _ID = re.compile(rb"(?P<log>[0-9a-f]{16})-(?P<number>\d{12})(?P<checkpoint>-checkpoint)?")
-_NOTE = re.compile(r"[^\n]+\n\d+\n[A-Za-z0-9+/]{43}=\n(?:[^\n]+\n)*\n(?:— [^\n]+\n)+")
+_NOTE = re.compile(r"^[^\n]+\n\d{1,18}\n[A-Za-z0-9+/]{43}=\n\n(?:— [^\n]+\n)+", re.MULTILINE)
 INTERVALS = 2
 """So many intervals old may the newest checkpoint be."""
 
