@@ -227,9 +227,7 @@ class Logs(Events):
 
     def sealed(self, leaves: int, lines: int, size: int, note: str) -> None:
         """Log the signed checkpoint: kept elsewhere, it is an anchor. After failures, with their number."""
-        origin, _, root, *_ = [*note.split("\n", 3), "", ""]
-        facts = {"origin": origin, "size": size, "root": root, "leaves": leaves, "lines": lines, "note": note}
-        self._over("sealed", "sealing", always=True, **facts)
+        self._over("sealed", "sealing", always=True, size=size, leaves=leaves, lines=lines, note=note)
 
     def sealing_failed(self, reason: str, wait: float) -> None:
         """Log the failure, once while it lasts."""

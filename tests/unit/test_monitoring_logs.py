@@ -177,7 +177,7 @@ def test_each_signed_checkpoint_is_said_whole(logs: Logs, said: list[Said], cloc
     begin, first, failed, recovered, last = said
     assert begin == {"level": "info", "event": "sealing is on", "every_seconds": 3600.0}
     counts = {"size": 7, "leaves": 3, "lines": 5000}
-    names = {"origin": "audit/0123456789abcdef", "root": "qqqq=", "note": NOTE}
+    names = {"note": NOTE}
     assert first == {"level": "info", "event": "sealed"} | counts | names
     assert (failed["level"], failed["event"]) == ("warning", "sealing failed, retrying")
     assert failed["reason"] == "No answer from Elasticsearch."
