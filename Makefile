@@ -23,7 +23,8 @@ test: .venv/installed ## all tests; `.ci/docker make test` provides Docker for t
 # The servers that Zoomdata's own connectors read.
 # FEWER leaves out what is about this machine and not about the server, and what takes long and the newest server shows.
 MACHINE := commands disk_faults kill resources signals surroundings two_nodes embedded demo logback logrotate archives \
-	hostile_files report_injection outside_delivery monitoring verify follow two_indexers
+	hostile_files report_injection outside_delivery monitoring verify follow two_indexers server_faults templates_tampered \
+	zoomdata seal_commands
 FEWER := $(MACHINE:%=--ignore tests/integration/test_%.py)
 
 test-versions: .venv/installed ## integration tests on Elasticsearch 8.19 and 7.17; need Java 17 (QUICK=1: fewer)
@@ -48,6 +49,7 @@ bench: .venv/installed ## throughput, mapping and verify as ratios measured side
 	$(BIN)/python tests/bench/throughput.py
 	$(BIN)/python tests/bench/mapping.py
 	$(BIN)/python tests/bench/verify.py
+	$(BIN)/python tests/bench/seals.py
 
 bench-latency: .venv/installed ## from the writing of a line to its acknowledgement
 	$(BIN)/python tests/bench/latency.py
