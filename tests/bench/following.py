@@ -1,6 +1,8 @@
 """The indexer as it follows logs, in a process of its own, and when it acknowledges what.
 
-    python following.py URL STATE_DIR polling|inotify MILLISECONDS LOG ...
+    python following.py URL STATE_DIR polling|inotify|sealed MILLISECONDS LOG ...
+
+`sealed` polls, and seals what it delivers.
 
 Says `caught up` on standard output once all that the logs held at first is acknowledged, and again for each number of
 further bytes that comes on standard input. Ends when standard input does, and then prints for each acknowledgement: the
@@ -17,7 +19,8 @@ from noticing import Inotify, Polling
 
 from indexer.events import Events, Totals
 from indexer.run import RunOptions, run
-from indexer.settings import Connection, Delivery, LogFiles, State
+from indexer.seals.keys import create_key
+from indexer.settings import Connection, Delivery, LogFiles, Seals, State
 
 
 class Acknowledgements(Events):
@@ -67,7 +70,12 @@ def main() -> None:
     threading.Thread(target=obey, args=(heard, stop), daemon=True).start()
     connection = Connection(elasticsearch_url=[url])
     delivery = Delivery(poll_interval=stop.seconds)
-    run(RunOptions(LogFiles(logs), connection, State(state_dir=Path(state)), delivery), heard, stop)
+    seals = Seals()
+    if way == "sealed":
+        seals = Seals(seal_key_file=Path(f"{state}.key"), seal_every="2s")
+        create_key(Path(f"{state}.key"))
+    options = RunOptions(LogFiles(logs), connection, State(state_dir=Path(state)), delivery, seals=seals)
+    run(options, heard, stop)
     print(heard)
 
 

@@ -2,7 +2,8 @@
 
     python tests/bench/latency.py [--elasticsearch-url URL] [--rate 1000] [--seconds 8] [--idle 6] [WAY ...]
 
-A way is `polling` or `inotify` with milliseconds: between looks, or for which to gather what follows a report. A
+A way is `polling`, `inotify` or `sealed` with milliseconds: between looks, or for which to gather what follows a report;
+`sealed` polls, and seals every two seconds. A
 process appends lines one by one to a log; beside it lie nine logs that nobody writes to. Another process follows all ten
 as `indexer run` does. Latency runs from right before the line is written until the pipeline acknowledges the batch
 that it is in. CPU is the following process's own, in percent of a core: while one log grows, and while none does.
@@ -34,7 +35,16 @@ from indexer.setup.templates import install
 HERE = Path(__file__).parent
 SHIPPED = f"polling {Delivery().poll_interval * 1000:.0f}"
 WARM_UP = "polling 20"
-WAYS = ("polling 10", "polling 25", "polling 50", "polling 100", "inotify 0", "inotify 10", "inotify 25")
+WAYS = (
+    "polling 10",
+    "polling 25",
+    "polling 50",
+    "polling 100",
+    "inotify 0",
+    "inotify 10",
+    "inotify 25",
+    "sealed 50",
+)
 IDLE_LOGS = 9
 SETTLED = 1.5
 """Seconds after the last acknowledgement in which there is still a checkpoint to write."""
