@@ -11,6 +11,7 @@ import pytest
 
 from indexer.seals.keys import create_key
 from indexer.seals.state import load
+from indexer.settings import Seals
 from tests.support.lab import LOG, Lab, joined, numbered, until
 
 REFUSED = b'{"n":1,,}'
@@ -112,7 +113,7 @@ def test_after_an_outage_all_is_sealed_in_one_go(lab: Lab) -> None:
 
 
 def test_now_needs_the_key_where_no_indexer_runs(lab: Lab) -> None:
-    done = lab.command("seal", "now")
+    done = replace(lab, seals=Seals()).command("seal", "now")
     assert done.returncode == 2
     assert "Give the private key with --seal-key-file" in done.stderr
 
