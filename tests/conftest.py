@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from elasticsearch import Elasticsearch
+from hypothesis import HealthCheck, settings
 
 from indexer.demo.embedded import Embedded
 from indexer.demo.installation import DEFAULT, RELEASES
@@ -19,6 +20,10 @@ from indexer.settings import Connection
 
 pytest_plugins = ["tests.support.secured"]
 pytest.register_assert_rewrite("tests.support")
+
+# The machine may be busy with other tests: how long an example takes tells nothing.
+settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("busy")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -185,7 +185,7 @@ class Base:
             answer = FAULTS[what](request, carry_out) if what else carry_out()
         finally:
             self.stage.pause("answer")
-        if request.target in self.server.behind and subject._pipeline is not None:
+        if not request.target.endswith(("-rejected", "-seals")) and subject._pipeline is not None:
             subject.created += answer.count(b'"status":201')
         return answer
 
