@@ -49,7 +49,7 @@ def state(directory: Path, alias: str) -> Iterator[CheckResult]:
         )
         yield warn(Topic.STATE, f"{directory / checkpoint.NAME} is corrupt", hint)
     for each in checkpoint.open_to_others(directory):
-        hint = "Remove their access: chmod go-w, as its owner. Whoever can write there can make logs be skipped or sent again."
+        hint = "Remove their access: chmod go-w, as its owner. A user who can write there can make logs be skipped or sent again."
         yield warn(Topic.STATE, f"other users can write to {each}", hint)
     free = shutil.disk_usage(_existing(directory)).free
     if free < ROOM:

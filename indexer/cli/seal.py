@@ -17,7 +17,7 @@ def key(
         typer.Option("--signed-by", metavar="PATH", help="The older private key that this one replaces."),
     ] = None,
 ) -> None:
-    """Make a private key in FILE, for `indexer run`, and a public one in FILE.pub, for whoever verifies.
+    """Make a private key in FILE, for `indexer run`, and a public one in FILE.pub, for auditors.
 
     Example: indexer seal key /etc/zoomdata-indexer/seal.key
     """

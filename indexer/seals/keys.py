@@ -30,7 +30,7 @@ class KeyUnusable(Fatal):
     """A key file is missing, unreadable or not a key."""
 
     sentence = "Cannot use the key file {path}: {reason}."
-    hint = "`indexer seal key FILE` makes a private key, and FILE.pub for whoever verifies."
+    hint = "`indexer seal key FILE` makes a private key, and FILE.pub for auditors."
 
 
 class KeyExists(Fatal):

@@ -1,6 +1,6 @@
 """The proof of one line: the entry's bytes, the leaf that has its digest, and the leaf's way to a signed checkpoint.
 
-Whoever has the file and the public key can check it, without access to the index or to the log. Its `proof` is one of C2SP
+The file and the public key are enough to check it, without access to the index or to the log. Its `proof` is one of C2SP
 (c2sp.org/tlog-proof): for that program, the data is the text of `leaf`.
 """
 

@@ -8,7 +8,7 @@ A sealing has four steps, and each is durable before the next begins, so that a 
     sign    the checkpoint is signed, created in the index, and appended to the anchors
     drop    the chunks are removed from the journal
 
-Leaves are signed once they are in the index, so no two checkpoints of a log ever contradict each other. Whatever fails is
+Leaves are signed once they are in the index, so no two checkpoints of a log ever contradict each other. A step that fails is
 tried again; the delivery neither waits for it nor notices.
 """
 

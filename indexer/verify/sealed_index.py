@@ -1,6 +1,6 @@
 """`indexer verify --seals`: the index against its seals, without the log files.
 
-First the seal logs are read and verified, then the alias is scanned: whatever is sealed was in the index before. Sealed lines
+First the seal logs are read and verified, then the alias is scanned: every sealed line was in the index before. Sealed lines
 and entries meet in parts on disk (partitions.py). Entries without a seal may belong to a file that is new: its seal is made
 within seconds, so the seals are read once more for them.
 """
