@@ -142,11 +142,12 @@ class Delivery:
         files = self._tail.records()
         try:
             journal = self._sealing.sync() if self._sealing else None
-            self._state.save(Checkpoint(start.cluster, start.alias, write_index, self.totals, files, journal))
+            saved = Checkpoint(start.cluster, start.alias, write_index, self.totals, files, journal)
+            self._state.save(saved)
         except OSError as error:
             self._events.checkpoint_failed(self.directory, error.strerror or str(error))
             return
         self._unsaved = False
-        if self._sealing is not None and journal is not None:
-            self._sealing.saved(journal, files)
+        if self._sealing is not None:
+            self._sealing.saved(saved)
         self._events.checkpoint_written()

@@ -107,57 +107,55 @@ def run(options: RunOptions, events: Events, stop: threading.Event) -> Report:
         )
         target = Target(cluster, alias, start.write_index)
         sender = Sender(client, target, broadcast, stop)
-        sealing = _sealing(options, cluster, state, start, broadcast)
-        pipeline = Pipeline(
-            tail=tail,
-            sender=sender,
-            dead_letters=dead_letter_store(cluster, sender, spool, limits.batch_bytes, broadcast, stop),
-            delivery=delivering.Delivery(tail, target, state, start, broadcast, sealing),
-            events=broadcast,
-            batch_bytes=limits.batch_bytes,
-            senders=limits.senders,
-            sealing=sealing,
-        )
-        totals = pipeline.run(stop, limits.poll_interval, once=once) - start.totals
-        if sealing is not None:
-            sealing.finish(LAST_SEALING_ONCE if once else LAST_SEALING)
+        with _sealed(options, cluster, state, start, broadcast) as sealing:
+            pipeline = Pipeline(
+                tail=tail,
+                sender=sender,
+                dead_letters=dead_letter_store(cluster, sender, spool, limits.batch_bytes, broadcast, stop),
+                delivery=delivering.Delivery(tail, target, state, start, broadcast, sealing),
+                events=broadcast,
+                batch_bytes=limits.batch_bytes,
+                senders=limits.senders,
+                sealing=sealing,
+            )
+            totals = pipeline.run(stop, limits.poll_interval, once=once) - start.totals
         broadcast.stopped(totals)
         return Report(totals, tail.failures if once else {})
 
 
-def _sealing(
+@contextmanager
+def _sealed(
     options: RunOptions,
     cluster: Cluster,
     state: checkpoint.StateDirectory,
     start: Checkpoint,
     events: Events,
-) -> Sealing | None:
-    """Begin sealing, if a key is given. Raises NoSeals, KeyUnusable, StateUnusable."""
+) -> Iterator[Sealing | None]:
+    """Yield what seals; None without a key. After a run that did not fail, it seals once more.
+
+    Raises NoSeals, KeyUnusable, StateUnusable.
+    """
     settings = options.seals
     if settings.seal_key_file is None:
-        return None
+        yield None
+        return
     require_seals()
     from indexer.seals.keys import read_signer  # noqa: PLC0415 - it costs time and some megabytes
 
     signer = read_signer(settings.seal_key_file)
     policy = options.rollover_policy
+    retain = policy.retain if policy and policy.retain != FOREVER else None
+    every, anchor = settings.interval, settings.seal_anchor
     try:
         sealer = Sealer(
-            cluster,
-            state.directory,
-            signer,
-            events,
-            every=settings.interval,
-            retain=policy.retain if policy and policy.retain != FOREVER else None,
-            anchor=settings.seal_anchor,
-            delivered=start.journal,
-            switched_off=start.journal is None and start.totals.read > 0,
+            cluster, state.directory, signer, events, start, every=every, retain=retain, anchor=anchor
         )
     except OSError as error:
         raise StateUnusable(path=state.directory, reason=error.strerror) from None
-    sealing = Sealing(sealer, events, settings.interval)
+    sealing = Sealing(sealer, events, every)
     sealing.start()
-    return sealing
+    yield sealing
+    sealing.finish(LAST_SEALING_ONCE if options.once else LAST_SEALING)
 
 
 @contextmanager

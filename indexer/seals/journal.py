@@ -56,10 +56,10 @@ class Journal:
             sync_directory(self._directory)
         self.end += len(data)
 
-    def read(self, start: int, end: int, most: int) -> Iterator[tuple[Chunk, int]]:
+    def read(self, start: int, end: int, most: int) -> Iterator[tuple[Chunk | None, int]]:
         """The chunks between two positions, each with the position behind it; `most` bytes of them, or one chunk.
 
-        Raises OSError. What is damaged is left out.
+        None stands for one that is damaged. Raises OSError.
         """
         return read(self._directory, start, end, most)
 
@@ -70,24 +70,19 @@ class Journal:
                 path.unlink()
 
 
-def read(directory: Path, start: int, end: int, most: int) -> Iterator[tuple[Chunk, int]]:
+def read(directory: Path, start: int, end: int, most: int) -> Iterator[tuple[Chunk | None, int]]:
     """Read a journal that another process may be writing, as `Journal.read` does. Raises OSError."""
-    last = min(end, start + most)
+    left = most
     for first, path in _files(directory):
-        if first >= last:
-            return
         with path.open("rb") as file:
             file.seek(max(0, start - first))
             at = max(start, first)
             for line in file:
                 at += len(line)
-                if at > end:
+                if at > end or left <= 0:
                     return
-                chunk = _chunk(line)
-                if chunk is not None:
-                    yield chunk, at
-                if at >= last:
-                    return
+                yield _chunk(line), at
+                left -= len(line)
 
 
 def _files(directory: Path) -> list[tuple[int, Path]]:

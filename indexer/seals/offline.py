@@ -50,9 +50,7 @@ class OfflineLog:
         with _usable(self._state):
             self._checkpoint = replace(self._checkpoint, journal=self._sealer.journal.end)
             self._state.save(self._checkpoint)
-        files = self._checkpoint.files
-        unread = {f"{it.generation:08x}": it.offset for it in files if not it.ended}
-        self._sealer.saved(self._sealer.journal.end, unread)
+        self._sealer.saved(self._checkpoint)
 
     def seal(self) -> None:
         """Seal all that is pending. Raises SealingFailed, StateUnusable, Fatal."""
@@ -83,11 +81,10 @@ def open_log(cluster: Cluster, state: StateDirectory, seals: Seals, events: Even
                 state.directory,
                 signer,
                 events,
+                found,
                 every=head.every if head else seals.interval,
                 retain=store.retention(cluster) or (head.retain if head else None),
                 anchor=seals.seal_anchor,
-                delivered=found.journal,
-                switched_off=found.journal is None and found.totals.read > 0,
             )
             sealer.prepare()
         except store.NotStored as reason:

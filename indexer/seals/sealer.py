@@ -30,6 +30,7 @@ from indexer.seals.heads import TreeHead
 from indexer.seals.journal import Journal, joined
 from indexer.seals.leaves import Head, Start, checkpoint_document, now
 from indexer.seals.state import SealState
+from indexer.writing.checkpoint import Checkpoint
 
 if TYPE_CHECKING:
     from indexer.seals.notes import Signer
@@ -49,20 +50,18 @@ class Sealer:
         directory: Path,
         signer: "Signer",
         events: Events,
+        start: Checkpoint,
         *,
         every: float,
         retain: str | None = None,
         anchor: Path | None = None,
-        delivered: int | None,
-        switched_off: bool = False,
     ) -> None:
         """Open the log in a state directory. Raises OSError.
 
-        every         seconds between sealings
-        retain        how long an index is kept, if lifecycle management does not decide it
-        anchor        a directory to which checkpoints are written, too
-        delivered     the journal's position in the checkpoint of the delivery
-        switched_off  lines were delivered without being sealed since
+        start    the checkpoint that the delivery goes on from
+        every    seconds between sealings
+        retain   how long an index is kept, if lifecycle management does not decide it
+        anchor   a directory to which checkpoints are written, too
         """
         self._cluster = cluster
         self._directory = directory / states.DIRECTORY
@@ -73,31 +72,31 @@ class Sealer:
         self._retain = retain
         self._anchors = [self._directory, *([anchor] if anchor else [])]
         self._state = states.load(self._directory)
-        self._reason = self._reason_to_begin(switched_off=switched_off)
-        self.journal = Journal(self._directory, delivered, self._state.consumed if self._state else 0)
-        self.delivered = self.journal.end if delivered is None else delivered
+        self._reason = self._reason_to_begin(start)
+        self.journal = Journal(self._directory, start.journal, self.consumed)
+        self.delivered = self.journal.end if start.journal is None else start.journal
         """The journal's position that the checkpoint of the delivery covers."""
-        self._open: Mapping[str, int] = {}
+        self._open: Mapping[str, int] = _open_files(start)
         self.announced: Mapping[str, int] = {}
         """The files that the newest head says are not read to their end, as in `Head.open`."""
         self._lines = 0
         """Lines that became leaves since the last checkpoint."""
         self._lock = threading.Lock()
 
-    def _reason_to_begin(self, *, switched_off: bool) -> str:
+    def _reason_to_begin(self, start: Checkpoint) -> str:
         """Why a new log has to begin; empty if the one of the state goes on."""
         if self._state is None:
             return "state lost"
         if self._state.key != str(self._signer.key):
             return "key changed"
-        return "switched off" if switched_off else ""
+        return "switched off" if start.journal is None and start.totals.read else ""
 
     # ---- the delivery's side
 
-    def saved(self, position: int, open_files: Mapping[str, int]) -> None:
-        """The checkpoint of the delivery is saved, and covers the journal up to a position."""
+    def saved(self, checkpoint: Checkpoint) -> None:
+        """The checkpoint of the delivery is saved: what it covers may be sealed."""
         with self._lock:
-            self.delivered, self._open = position, open_files
+            self.delivered, self._open = checkpoint.journal or 0, _open_files(checkpoint)
 
     @property
     def consumed(self) -> int:
@@ -175,7 +174,7 @@ class Sealer:
         lines, sealed = 0, max(now(), state.sealed)  # a clock may be set back; a log's times never are
         while state.consumed < end:
             taken = list(self.journal.read(state.consumed, end, AT_ONCE))
-            chunks = list(joined((chunk for chunk, _ in taken), MOST_LINES))
+            chunks = list(joined((chunk for chunk, _ in taken if chunk is not None), MOST_LINES))
             lines += sum(chunk.lines.count for chunk in chunks if chunk.lines is not None)
             state = states.append(self._directory, state, [chunk.leaf(sealed) for chunk in chunks])
             state = replace(state, consumed=taken[-1][1] if taken else end)
@@ -229,6 +228,11 @@ class Sealer:
     def _save(self, state: SealState) -> None:
         states.save(self._directory, state)
         self._state = state
+
+
+def _open_files(checkpoint: Checkpoint) -> dict[str, int]:
+    """The files that are not read to their end, each with the offset up to which it is delivered, by generation."""
+    return {f"{it.generation:08x}": it.offset for it in checkpoint.files if not it.ended}
 
 
 def _append(path: Path, note: str) -> None:

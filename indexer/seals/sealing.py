@@ -6,7 +6,6 @@ what the newest head announces, so that an audit can tell them from inserted one
 
 import threading
 import time
-from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -14,11 +13,11 @@ from datetime import UTC, datetime
 from indexer.errors import Fatal
 from indexer.events import Events
 from indexer.reading.batch import ReadBatch
-from indexer.reading.identity import FileRecord
 from indexer.seals.leaves import Chunk
 from indexer.seals.recorder import Recorder
 from indexer.seals.sealer import Sealer
 from indexer.seals.store import NotStored
+from indexer.writing.checkpoint import Checkpoint
 
 LOOK_EVERY = 0.5
 """Seconds between two looks whether a sealing is due."""
@@ -86,9 +85,9 @@ class Sealing:
             self._held = []
         return self._sealer.journal.end
 
-    def saved(self, position: int, files: Sequence[FileRecord]) -> None:
-        """The checkpoint with this position is written; `files` are its records."""
-        self._sealer.saved(position, {f"{it.generation:08x}": it.offset for it in files if not it.ended})
+    def saved(self, checkpoint: Checkpoint) -> None:
+        """The checkpoint with the position of the last `sync` is written."""
+        self._sealer.saved(checkpoint)
 
     def _give_up_digests(self) -> None:
         if sum(chunk.lines.count for chunk in self._held if chunk.lines) > MOST_HELD:

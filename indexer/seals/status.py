@@ -137,7 +137,7 @@ def _pending(directory: Path, state: SealState, delivery: checkpoint.Checkpoint 
     end = ENDLESS if delivery is None or delivery.journal is None else delivery.journal
     try:
         chunks = journal.read(directory, state.consumed, end, ENDLESS)
-        return sum(chunk.entries + chunk.rejected for chunk, _ in chunks)
+        return sum(chunk.entries + chunk.rejected for chunk, _ in chunks if chunk is not None)
     except FileNotFoundError:  # sealed meanwhile
         return 0
 

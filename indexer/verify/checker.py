@@ -12,8 +12,7 @@ from dataclasses import dataclass
 
 from indexer.errors import Stopped
 from indexer.reading.entries import EXPLANATION, Rejection
-from indexer.verify.findings import Kind, Line, Verification, classify, report
-from indexer.verify.hits import Held
+from indexer.verify.findings import Held, Kind, Line, Verification, classify, report
 from indexer.verify.lookup import Lookup
 from indexer.writing.batches import Batch, Body
 from indexer.writing.bulk import Sender

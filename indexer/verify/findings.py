@@ -9,7 +9,6 @@ from zlib import crc32
 
 from indexer.reading.entries import ID_LENGTH, OFFSET, Reason
 from indexer.show import Table
-from indexer.verify.hits import Held
 
 SHOWN = 5
 """How many defects of each kind are listed."""
@@ -36,6 +35,15 @@ class Kind(StrEnum):
 
 
 DEFECTS = (Kind.MISSING, Kind.DIFFERENT, Kind.DOUBLED, Kind.EXTRA)
+
+
+class Held(NamedTuple):
+    """A copy of an entry in an index, and whether it has the expected bytes."""
+
+    id: bytes
+    where: str
+    """The index, or the state directory."""
+    same: bool
 
 
 class Line(NamedTuple):  # one for each line of the files: a tuple is made in half the time of a dataclass

@@ -2,7 +2,8 @@
 
 from typing import Self
 
-from indexer.verify.partitions import DIGEST_SIZE, Records, digests, to_binary
+from indexer.seals.lines import DIGEST, digest_of
+from indexer.verify.partitions import Records, to_binary
 from indexer.verify.scan import Page
 
 INDEX_SIZE = 4
@@ -19,7 +20,7 @@ class Found:
 
     def __init__(self) -> None:
         """Raises NoRoom."""
-        self.records = Records(DIGEST_SIZE + INDEX_SIZE)
+        self.records = Records(DIGEST + INDEX_SIZE)
         self.foreign = 0
         """Documents whose id is not that of an entry: somebody's own."""
         self.foreigners: list[tuple[str, str]] = []
@@ -45,12 +46,12 @@ class Found:
             page = self._entries(page)
             ids = to_binary(page.ids) or b""
         numbers = [self._numbers.get(index) or self._number(index) for index in page.indices]
-        values = [digest + index for digest, index in zip(digests(page.sources), numbers, strict=True)]
+        values = [digest + index for digest, index in zip(map(digest_of, page.sources), numbers, strict=True)]
         self.records.add(ids, values)
 
     def index_of(self, value: bytes) -> str:
         """The index of a record."""
-        return self._names[int.from_bytes(value[DIGEST_SIZE:])]
+        return self._names[int.from_bytes(value[DIGEST:])]
 
     def _number(self, index: bytes) -> bytes:
         number = self._numbers[index] = len(self._names).to_bytes(INDEX_SIZE)

@@ -4,11 +4,10 @@ A record is an id (14 bytes: that of an entry, in binary) and a value of a fixed
 so that the parts are of about the same size: a million records, if there are a billion.
 """
 
-import hashlib
 import tempfile
 from array import array
 from binascii import unhexlify
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from os import SEEK_END
 from typing import Self
@@ -17,8 +16,6 @@ from indexer.errors import Fatal
 
 ID_SIZE = 14
 """Bytes of an id."""
-DIGEST_SIZE = 16
-"""Bytes of a digest."""
 PARTS = 1024
 BUFFERED = 8 * 1024 * 1024
 """Bytes of records that are written at once."""
@@ -29,12 +26,6 @@ class NoRoom(Fatal):
 
     sentence = "Cannot use a temporary file in {path}: {reason}."
     hint = "Name a writable directory with more room in the variable TMPDIR."
-
-
-def digests(data: Iterable[bytes]) -> list[bytes]:
-    """The digest of each: the first 16 bytes of SHA-256."""
-    sha256 = hashlib.sha256
-    return [sha256(it).digest()[:DIGEST_SIZE] for it in data]
 
 
 def to_binary(ids: Sequence[bytes]) -> bytes | None:

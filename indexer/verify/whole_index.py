@@ -12,9 +12,10 @@ from typing import Self
 from indexer.reading.batch import ReadBatch
 from indexer.reading.entries import OFFSET
 from indexer.reading.files import FileFacts
+from indexer.seals.lines import DIGEST, digest_of
 from indexer.verify.findings import SHOWN, Defect, Kind, Line, Verification
 from indexer.verify.found import Found
-from indexer.verify.partitions import DIGEST_SIZE, Records, digests, parts, to_binary
+from indexer.verify.partitions import Records, parts, to_binary
 
 FEW = 20_000
 """Lines that are always looked up: they take a second."""
@@ -25,7 +26,7 @@ LINE_BYTES = 1000
 MOST_LEFT = 250_000
 """Lines that are left for the lookups; of more, all lines of the files are looked up."""
 GENERATION = slice(0, 8)
-NO_ENTRY = bytes(DIGEST_SIZE)
+NO_ENTRY = bytes(DIGEST)
 """Stands for the digest of a line that is not an entry: it is left for the lookups."""
 
 Known = Callable[[Sequence[bytes]], Collection[bytes]]
@@ -70,7 +71,7 @@ class Compared:
 class Expected:
     """The lines of the files. A context manager: the exit deletes the records."""
 
-    records: Records = field(default_factory=lambda: Records(DIGEST_SIZE))
+    records: Records = field(default_factory=lambda: Records(DIGEST))
     files: dict[bytes, str] = field(default_factory=dict)
     """A file of each generation."""
 
@@ -86,7 +87,9 @@ class Expected:
         refused = [it.id.encode() for it in entries.rejections]
         refused += [it.id.encode() for it in batch.fragments if it.id is not None]
         ids = entries.ids + refused
-        self.records.add(to_binary(ids) or b"", [*digests(entries.entries), *[NO_ENTRY] * len(refused)])
+        self.records.add(
+            to_binary(ids) or b"", [*map(digest_of, entries.entries), *[NO_ENTRY] * len(refused)]
+        )
         for identity in ids[:1]:
             self.files[identity[GENERATION]] = batch.file
 
@@ -106,7 +109,7 @@ def compare(
     for lines, entries in parts(expected.records, found.records):
         for identity, sums in lines.items():
             copies = entries.get(identity, ())
-            if len(copies) == 1 and set(sums) == {copies[0][:DIGEST_SIZE]}:
+            if len(copies) == 1 and set(sums) == {copies[0][:DIGEST]}:
                 present += len(sums)
             else:
                 absent.add(name := identity.hex().encode())

@@ -30,8 +30,7 @@ from indexer.seals.sealing import Sealing
 from indexer.settings import Connection
 from indexer.verify import log_files
 from indexer.verify.checker import Checker, Repair, portions
-from indexer.verify.findings import Line
-from indexer.verify.hits import Held
+from indexer.verify.findings import Held, Line
 from indexer.verify.lookup import Lookup
 from indexer.writing import bulk, checkpoint, target
 from indexer.writing.bulk import Sender
@@ -266,10 +265,9 @@ class Subject:
             held.directory,
             self._world.signer,
             events,
+            start,
             every=EVERY,
             retain="400d",
-            delivered=start.journal,
-            switched_off=start.journal is None and start.totals.read > 0,
         )
         made = Sealing(its, events, EVERY)
         made.start()

@@ -19,9 +19,10 @@ import orjson
 import pytest
 
 import indexer
+from indexer.elastic.failures import InvalidAnswer
 from indexer.reading.entries import DEEPEST, Reason, entries_of, entry_in, nested_too_deeply
 from indexer.reading.lines import Lines, LineSplitter
-from indexer.verify.hits import read_hits
+from indexer.verify.by_id import documents
 from indexer.writing.checkpoint import Checkpoint
 
 TEXTS: dict[str, Callable[[re.Pattern[Any], Any], object]] = {
@@ -253,10 +254,8 @@ def test_no_depth_ends_a_parser(levels: int, form: bytes) -> None:
     assert entry_in(line) is Reason.NESTED_TOO_DEEPLY
     with pytest.raises(orjson.JSONDecodeError):
         orjson.loads(line)
-    assert (
-        read_hits(b'{"hits":{"total":{"value":1,"relation":"eq"},"max_score":null,"hits":[' + line, {})
-        is None
-    )
+    with pytest.raises(InvalidAnswer):
+        documents(b'{"hits":{"total":{"value":1,"relation":"eq"},"max_score":null,"hits":[' + line, b"", [])
     with pytest.raises(ValueError, match=r"limit|memory"):
         Checkpoint.from_json(line)
 

@@ -1,6 +1,5 @@
 """Records of two sides, spread over temporary files and compared part by part."""
 
-import hashlib
 import os
 import tempfile
 from collections import defaultdict
@@ -11,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from indexer.verify import partitions
-from indexer.verify.partitions import PARTS, NoRoom, Records, digests, parts, to_binary
+from indexer.verify.partitions import PARTS, NoRoom, Records, parts, to_binary
 
 RECORDS = st.lists(st.tuples(st.binary(min_size=14, max_size=14), st.binary(min_size=3, max_size=3)))
 
@@ -64,11 +63,6 @@ def test_records_are_not_held_in_memory() -> None:
         sizes = [len(records.part(number)) for number in range(PARTS)]
     assert sum(sizes) == records.count == 1_000_000
     assert max(sizes) < 2 * min(sizes)
-
-
-def test_a_digest_is_the_beginning_of_sha_256() -> None:
-    """Sixteen bytes of it."""
-    assert digests([b"a", b""]) == [hashlib.sha256(it).digest()[:16] for it in (b"a", b"")]
 
 
 @given(st.lists(st.binary(min_size=14, max_size=14)))

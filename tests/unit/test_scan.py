@@ -38,7 +38,7 @@ HOSTILE = [
 ]
 SOURCES = st.sampled_from(HOSTILE) | st.binary(max_size=30)
 Hit = tuple[str, str, bytes, dict[str, Any]]
-HITS = st.tuples(
+HITS: st.SearchStrategy[Hit] = st.tuples(
     st.sampled_from(["activity-000001", "activity-000002"]),
     st.sampled_from(["0" * 28, 'q"\\u', "é", "a,b"]) | st.text(st.characters(codec="utf-8"), min_size=1),
     SOURCES,

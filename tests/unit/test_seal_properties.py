@@ -3,7 +3,7 @@
 import hashlib
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from pathlib import Path
 
@@ -138,8 +138,8 @@ def chunk(number: int, size: int = 10, file: str = "0000000a") -> Chunk:
     return Chunk(file, "/log", number * size, (number + 1) * size, 1, 0, 0, lines)
 
 
-def numbers(chunks: Sequence[tuple[Chunk, int]]) -> list[int]:
-    return [each.start // 10 for each, _ in chunks]
+def numbers(chunks: Iterable[tuple[Chunk | None, int]]) -> list[int]:
+    return [each.start // 10 for each, _ in chunks if each is not None]
 
 
 class Written:
@@ -235,6 +235,23 @@ def test_a_journal_is_opened_with_whatever_checkpoint(
         journal.append([chunk(90)])
         assert numbers(list(journal.read(start, journal.end, 10_000))) == [90]
         assert Journal(directory, journal.end, sealed).end == journal.end
+
+
+@pytest.mark.parametrize("most", [1, 300, 10_000])
+def test_neither_damage_nor_a_gap_hides_what_comes_behind(tmp_path: Path, most: int) -> None:
+    """A gap is left where the checkpoint is ahead of the journal; read in steps, as a sealing does."""
+    Journal(tmp_path, None, 0).append([chunk(number) for number in range(5)])
+    (file,) = tmp_path.iterdir()
+    lines = file.read_bytes().splitlines(keepends=True)
+    file.write_bytes(b"".join([lines[0], b"x" * (len(lines[1]) - 1) + b"\n", *lines[2:]]))
+    journal = Journal(tmp_path, 10**7, 0)
+    journal.append([chunk(90)])
+    found: list[tuple[Chunk | None, int]] = []
+    while not found or found[-1][1] < journal.end:
+        taken = list(journal.read(found[-1][1] if found else 0, journal.end, most))
+        assert taken
+        found += taken
+    assert numbers(found) == [0, 2, 3, 4, 90]
 
 
 @given(st.lists(st.tuples(st.sampled_from("ab"), st.booleans()), max_size=12), st.integers(1, 4))

@@ -30,13 +30,13 @@ from indexer.verify.findings import (
     DEFECTS,
     SHOWN,
     Defect,
+    Held,
     Kind,
     Line,
     Verification,
     classify,
     report,
 )
-from indexer.verify.hits import Held
 from indexer.verify.log_files import LIVE, _lines
 from indexer.verify.lookup import Lookup
 from tests.support.observed import Stop
