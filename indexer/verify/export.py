@@ -24,8 +24,6 @@ from indexer.show import Table
 from indexer.verify.by_id import Documents
 from indexer.verify.sealed_lines import SealedFile, SealedLine, generation_of, in_portions
 
-EXPECTS = 64 * 1024 * 1024
-"""Bytes to allow for an answer."""
 SHOWN = 10
 """How many gaps are listed."""
 UNKNOWN = -1
@@ -86,8 +84,8 @@ class Export:
 def export(connection: Connection, file: str, out: Path, stop: threading.Event) -> Export:
     """Write a sealed log to a new file, or over an old one. Raises NothingSealed, SeveralFiles, CannotWrite, Stopped, Fatal."""
     with (
-        connected(connection, expects=EXPECTS) as cluster,
-        connect(connection, raw=True, expects=EXPECTS) as raw,
+        connected(connection, expects=lookup.EXPECTS) as cluster,
+        connect(connection, raw=True, expects=lookup.EXPECTS) as raw,
     ):
         lookup.refresh(cluster)
         generation = generation_of(cluster, file)

@@ -12,9 +12,7 @@ from indexer.seals.proofs import Proof, is_id
 from indexer.seals.tree import inclusion_path, leaf_hash, root_of_path
 from indexer.settings import Connection
 from indexer.verify.by_id import Documents
-
-LARGEST_DOCUMENT = 100 * 1024 * 1024
-"""Bytes of the largest document that Elasticsearch takes, by default (`http.max_content_length`)."""
+from indexer.verify.scan import LARGEST_DOCUMENT
 
 
 class NoSuchEntry(Fatal):

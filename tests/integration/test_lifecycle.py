@@ -132,7 +132,11 @@ def test_the_index_rolls_over_several_times_under_a_running_indexer(lab: Lab) ->
 
 
 def test_an_old_index_becomes_warm_and_is_deleted(lab: Lab) -> None:
-    """Counted from the rollover. The indexer goes on, and verify finds missing what was deleted with the index."""
+    """Counted from the rollover. The indexer goes on; verify finds missing what was deleted with the index.
+
+    The seals name the policy's retention: to them it has expired.
+    """
+    lab = lab.sealing("1s")
     old, new = numbered(200), numbered(100, start=200)
     lab.append(old)
     alias = lab.connection.alias
@@ -151,6 +155,8 @@ def test_an_old_index_becomes_warm_and_is_deleted(lab: Lab) -> None:
     assert behind(lab) == [f"{alias}-000002"]
     found = lab.verify()
     assert (found.agrees, found.missing, found.present) == (False, 200, 100)
+    sealed = lab.verify_seals()
+    assert (sealed.agrees, sealed.expired, sealed.present, sealed.problems) == (True, 200, 100, ())
 
 
 def test_the_policy_goes_only_once_no_index_needs_it(lab: Lab) -> None:
