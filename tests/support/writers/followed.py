@@ -15,7 +15,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from tests.support.lab import PATIENCE, Lab, held
+from indexer.writing.checkpoint import in_use
+from tests.support.lab import PATIENCE, Lab, held, until
 
 SEED = 20260511
 KILLS = 4
@@ -100,8 +101,8 @@ def follow(lab: Lab, writers: Sequence[Writer], course: Course) -> None:
         return any(len(writer.written) < course.count for writer in writers)
 
     def go_on_for(seconds: float) -> None:
-        until = time.monotonic() + seconds
-        while go_on() and time.monotonic() < until:
+        deadline = time.monotonic() + seconds
+        while go_on() and time.monotonic() < deadline:
             time.sleep(0.05)
 
     with contextlib.ExitStack() as stack:
@@ -117,6 +118,7 @@ def follow(lab: Lab, writers: Sequence[Writer], course: Course) -> None:
                 process.wait()
             go_on_for(chance.uniform(0, 0.5))
         with running(lab) as process:
+            until(lambda: in_use(lab.state.state_dir))  # before, a signal ends Python, not the indexer
             while go_on():
                 assert process.poll() is None
                 time.sleep(0.05)
