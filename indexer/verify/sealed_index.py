@@ -82,8 +82,7 @@ class Audit:
     def carry_out(self) -> SealVerification:
         """Read the seals, then the entries; compare."""
         names = (self._cluster.connection.seals, self._cluster.alias, self._cluster.connection.rejected)
-        for name in names:
-            self._refresh(name)
+        self._total = sum(map(self._count, names))
         logs, reader, problems = self._read_seals(self._add_sealed)
         found = self._found
         indices = backing(self._cluster).indices
@@ -100,15 +99,15 @@ class Audit:
         problems += judge.settle(self._cluster.connection.rejected)
         return self._result(judge, logs, problems)
 
-    def _refresh(self, index: str) -> None:
-        client = self._cluster.client.options(ignore_status=[403, 404])
-        client.indices.refresh(index=index)
+    def _count(self, index: str) -> int:
         with reading_answer():
-            self._total += int(client.count(index=index).get("count", 0))
+            return int(self._cluster.client.options(ignore_status=404).count(index=index).get("count", 0))
 
     def _read(self, index: str, take: Callable[[Page], object]) -> None:
+        """Read an index with all that it holds by now: what was sealed before is found in what is read after it."""
         if not self._cluster.client.indices.exists(index=index):
             return
+        self._cluster.client.indices.refresh(index=index)
         for page in self._scan.pages(index):
             take(page)
             self._done += len(page.ids)
@@ -135,7 +134,6 @@ class Audit:
         """Read the seals once more, for entries without one."""
         if self._how.stop.wait(AGAIN_AFTER):
             raise Stopped
-        self._refresh(self._cluster.connection.seals)
         wanted = {it.id for it in judge.unknown}
         since: dict[bytes, tuple[bytes, int]] = {}
 

@@ -179,6 +179,8 @@ def test_the_writer_may_seal(company: Company) -> None:
     """Count what is there, find the seals of a state that is lost, add new ones; and search no entry."""
     lab, client = company.lab, company.lab.client
     company.does("setup", "template", "install")
+    never = {"index.refresh_interval": "-1"}  # but when somebody asks for it
+    client.indices.put_settings(index=f"{lab.connection.alias}*", settings=never)
     log, key = lab.log(joined([*numbered(30), BROKEN])), company.directory / "seal.key"
     create_key(key)
     lost = replace(company, lab=replace(lab, state=State(company.directory / "other-state")))
@@ -192,8 +194,11 @@ def test_the_writer_may_seal(company: Company) -> None:
         assert start["before"] == ({} if start["previous"] else dict.fromkeys(start["before"], 0))
     (newest,) = orjson.loads(company.does("reader", "status", "--json"))["seals"]
     assert newest["log"] == start["log"]
+    lab.append(numbered(30, start=30))
+    lost.command(company.people["writer"], "run", "--once", "--seal-key-file", key, log)
     verified = company.does("reader", "verify", "--seals", "--public-key", f"{key}.pub", "--json")
     assert '"agrees": true' in verified
+    assert '"present": 60' in verified
     with company.as_one("writer") as writer, pytest.raises(AuthorizationException):
         writer.search(index=lab.connection.alias)
 

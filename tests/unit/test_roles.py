@@ -42,7 +42,7 @@ def test_only_who_needs_it_may_read_change_or_delete() -> None:
         "privileges": ["create_doc", "indices:admin/refresh*", "read"],
     }
     assert ours["writer"]["cluster"] == ["monitor", "read_ilm"]
-    assert held(ours["reader"]) == {"read", "monitor", "view_index_metadata"}
+    assert held(ours["reader"]) == {"indices:admin/refresh*", "read", "monitor", "view_index_metadata"}
     assert held(ours["setup"]) == {"manage"}
     (kept,) = ours["replayer"]["indices"]
     assert (kept["names"], kept["privileges"]) == ([f"{ALIAS}-rejected"], ["delete", "read"])
