@@ -1,15 +1,16 @@
 """Chunks that are delivered and not sealed yet, in files of the state directory.
 
 A position counts the bytes of all chunks since the journal began. A file is named after the position of its first byte and
-holds leaves, a line each. It is synced before the checkpoint is written, which names the position: what lies beyond is read,
+holds leaves, a line each: their CRC-32 and a space come before them. It is synced before the checkpoint is written, which names the position: what lies beyond is read,
 delivered and written again after a crash, and dropped when the journal is opened.
 """
 
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from zlib import crc32
 
-from indexer.seals.leaves import Chunk, now, read_leaf
+from indexer.seals.leaves import Chunk, now, own_chunk
 from indexer.writing.checkpoint import sync_directory
 
 FILE_BYTES = 1024 * 1024
@@ -42,7 +43,7 @@ class Journal:
         if self.end - self._start >= FILE_BYTES:
             self._start = self.end
         time = now()
-        data = b"".join(chunk.leaf(time) + b"\n" for chunk in chunks)
+        data = b"".join(map(_line, (chunk.leaf(time) for chunk in chunks)))
         path = self._directory / _NAME.format(self._start)
         created = not path.exists()
         flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -89,12 +90,13 @@ def _files(directory: Path) -> list[tuple[int, Path]]:
     return sorted((int(path.name[-16:]), path) for path in directory.glob("journal-*"))
 
 
+def _line(leaf: bytes) -> bytes:
+    return b"%08x %b\n" % (crc32(leaf), leaf)
+
+
 def _chunk(line: bytes) -> Chunk | None:
-    try:
-        leaf, _ = read_leaf(line)
-    except ValueError:
-        return None
-    return leaf if isinstance(leaf, Chunk) else None
+    leaf = line[9:].removesuffix(b"\n")
+    return own_chunk(leaf) if line == _line(leaf) else None
 
 
 def joined(chunks: Iterable[Chunk], most: int) -> Iterator[Chunk]:

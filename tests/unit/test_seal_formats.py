@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import re
+import zlib
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
@@ -220,7 +221,9 @@ def test_journal_and_state_are_written_so(tmp_path: Path) -> None:
     journal.append([CHUNK])
     (file,) = tmp_path.iterdir()
     assert file.name == "journal-0000000000000000"
-    stored: dict[str, Any] = orjson.loads(file.read_bytes())
+    checksum, leaf = file.read_bytes().removesuffix(b"\n").split(b" ", 1)
+    assert int(checksum, 16) == zlib.crc32(leaf)
+    stored: dict[str, Any] = orjson.loads(leaf)
     assert stored | {"sealed": SEALED} == orjson.loads(LEAVES[1])
     state = SealState(
         LOG, KEY, 5, Frontier().append(map(leaf_hash, LEAVES)), 600, 4, 600, 4, 600, NOTE, SEALED

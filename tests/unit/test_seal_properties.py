@@ -254,6 +254,19 @@ def test_neither_damage_nor_a_gap_hides_what_comes_behind(tmp_path: Path, most: 
     assert numbers(found) == [0, 2, 3, 4, 90]
 
 
+@given(st.integers(0), st.integers(1, 255))
+def test_a_changed_byte_of_a_chunk_is_noticed(at: int, change: int) -> None:
+    """Of its digests too: what a disk has garbled is never signed."""
+    with tempfile.TemporaryDirectory() as name:
+        journal = Journal(Path(name), None, 0)
+        journal.append([chunk(7)])
+        (file,) = Path(name).iterdir()
+        data = bytearray(file.read_bytes())
+        data[at % len(data)] ^= change
+        file.write_bytes(data)
+        assert numbers(list(journal.read(0, journal.end, 10_000))) == []
+
+
 @given(st.lists(st.tuples(st.sampled_from("ab"), st.booleans()), max_size=12), st.integers(1, 4))
 def test_neighbouring_chunks_share_a_leaf(kinds: list[tuple[str, bool]], most: int) -> None:
     """No line is lost, none changes its place; where chunks do not follow each other, a new leaf begins."""
