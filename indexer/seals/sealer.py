@@ -15,7 +15,7 @@ tried again; the delivery neither waits for it nor notices.
 import os
 import secrets
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from itertools import chain, islice
 from pathlib import Path
@@ -28,7 +28,7 @@ from indexer.seals import state as states
 from indexer.seals import store
 from indexer.seals.heads import TreeHead
 from indexer.seals.journal import Journal, joined
-from indexer.seals.leaves import Head, Start, checkpoint_document, now
+from indexer.seals.leaves import Chunk, Head, Start, checkpoint_document, now
 from indexer.seals.state import SealState
 from indexer.writing.checkpoint import Checkpoint
 
@@ -171,19 +171,15 @@ class Sealer:
         retain = self._retain or store.retention(self._cluster)
         with self._lock:
             end, open_files = self.delivered, self._open
-        lines, sealed = 0, max(now(), state.sealed)  # a clock may be set back; a log's times never are
-        while state.consumed < end:
-            taken = list(self.journal.read(state.consumed, end, AT_ONCE))
-            chunks = list(joined((chunk for chunk, _ in taken if chunk is not None), MOST_LINES))
-            lines += sum(chunk.lines.count for chunk in chunks if chunk.lines is not None)
-            state = states.append(self._directory, state, [chunk.leaf(sealed) for chunk in chunks])
-            state = replace(state, consumed=taken[-1][1] if taken else end)
+        sealed = max(now(), state.sealed)  # a clock may be set back; a log's times never are
+        pending = _Pending(self.journal, state.consumed, end)
         head = Head(round(self._every), retain, open_files)
-        state = states.append(self._directory, state, [head.leaf(sealed)])
-        state = replace(state, sealed=sealed)
+        chunks = (chunk.leaf(sealed) for chunk in pending.chunks())
+        state = states.append(self._directory, state, chain(chunks, [head.leaf(sealed)]))
+        state = replace(state, consumed=pending.position, sealed=sealed)
         self._save(state)
         self.announced = open_files
-        self._lines += lines
+        self._lines += pending.lines
         return state
 
     def _stored(self, state: SealState) -> SealState:
@@ -203,8 +199,10 @@ class Sealer:
             if not store.create(self._cluster, group):  # somebody has continued this log
                 return self._stored(self._begun("state older than the index"))
             size = sum(len(leaf) + 1 for _, leaf in group)
-            state = replace(state, stored=state.stored + len(group), stored_bytes=state.stored_bytes + size)
-            self._save(state)
+            # Not saved yet: after a crash they are created once more, which changes nothing.
+            self._state = state = replace(
+                state, stored=state.stored + len(group), stored_bytes=state.stored_bytes + size
+            )
         return state
 
     def _sign(self, state: SealState) -> SealState:
@@ -228,6 +226,26 @@ class Sealer:
     def _save(self, state: SealState) -> None:
         states.save(self._directory, state)
         self._state = state
+
+
+class _Pending:
+    """The chunks of a stretch of the journal, joined."""
+
+    def __init__(self, journal: Journal, position: int, end: int) -> None:
+        self._journal = journal
+        self._end = end
+        self.position = position
+        """Up to where the journal is read."""
+        self.lines = 0
+
+    def chunks(self) -> Iterator[Chunk]:
+        """Read them, some at a time. Raises OSError."""
+        while self.position < self._end:
+            taken = list(self._journal.read(self.position, self._end, AT_ONCE))
+            for chunk in joined((chunk for chunk, _ in taken if chunk is not None), MOST_LINES):
+                self.lines += chunk.lines.count if chunk.lines is not None else 0
+                yield chunk
+            self.position = taken[-1][1] if taken else self._end
 
 
 def _open_files(checkpoint: Checkpoint) -> dict[str, int]:
