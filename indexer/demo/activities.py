@@ -1,7 +1,7 @@
 """Activities of users in the sample log, each with the entries that it writes.
 
 Fields and statuses are those of the vendor's "Activities Log Reference Sheet"; the RDD fields from `dashboardId` on are those of
-the tables in Zoomdata's Fluentd configuration. Which version logs which activity is said in `profiles.py`.
+the tables in Zoomdata's Fluentd configuration. Which version logs which activity is in `logged.py`.
 """
 
 from collections.abc import Callable

@@ -28,7 +28,8 @@ from indexer.demo.company import (
     UNUSED_SOURCES,
     Person,
 )
-from indexer.demo.profiles import LOGGED, Logged, Profile
+from indexer.demo.logged import LOGGED, Logged
+from indexer.demo.profiles import Profile
 
 HOURS = 168
 WORKING_DAY = (1, 0, 0, 0, 0, 1, 3, 12, 45, 90, 100, 92, 60, 78, 96, 90, 74, 48, 22, 12, 9, 7, 5, 2)

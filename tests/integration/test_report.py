@@ -283,10 +283,12 @@ def test_fits(browser: Page, report: Report, width: int, scheme: str) -> None:
     assert browser.evaluate("getComputedStyle(document.querySelector('h1')).color") != ground
 
 
-def test_no_console_messages_and_no_requests(page: Page, report: Report) -> None:
+def test_no_console_messages_and_no_requests(browser: Page, report: Report) -> None:
     """The console is empty, and the page makes no requests."""
-    assert page.said == []
-    assert {it for it in page.requested if not it.startswith("data:")} == {report.file.resolve().as_uri()}
+    browser.requested.clear()
+    browser.open(report.file)
+    assert browser.said == []
+    assert {it for it in browser.requested if not it.startswith("data:")} == {report.file.resolve().as_uri()}
 
 
 def test_printed(page: Page) -> None:
