@@ -148,13 +148,13 @@ def _only_entries(library: Library, name: str) -> bool:
 def _controls(library: Library) -> Json:
     """Lists to select from, each with the values that are left by those before it."""
     panels = {
-        field: {
+        _control_id(field): {
             "order": order,
             "width": "medium",
             "grow": True,
             "type": "optionsListControl",
             "explicitInput": {
-                "id": field,
+                "id": _control_id(field),
                 "fieldName": field,
                 "title": title,
                 "selectedOptions": [],
@@ -176,9 +176,18 @@ def _controls(library: Library) -> Json:
 def _control_references(library: Library) -> list[Json]:
     view = library.naming.view_id(library.views["entries"])
     return [
-        {"name": f"controlGroup_{field}:optionsListDataView", "type": "index-pattern", "id": view}
+        {
+            "name": f"controlGroup_{_control_id(field)}:optionsListDataView",
+            "type": "index-pattern",
+            "id": view,
+        }
         for field in library.look["controls"]
     ]
+
+
+def _control_id(field: str) -> str:
+    """The id of a control; from 9.2 on it must not be that of a panel."""
+    return f"control-{field}"
 
 
 def _tag_reference(naming: Naming) -> Json:

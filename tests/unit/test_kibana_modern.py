@@ -189,6 +189,7 @@ def test_controls(board: SavedObject) -> None:
     assert group["chainingSystem"] == "HIERARCHICAL"
     assert not any(orjson.loads(group["ignoreParentSettingsJSON"]).values())
     controls = orjson.loads(group["panelsJSON"])
+    assert not set(controls) & {it["panelIndex"] for it in placed(board)}
     assert [it["explicitInput"]["fieldName"] for it in controls.values()] == [
         "user",
         "activityType",
