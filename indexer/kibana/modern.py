@@ -161,7 +161,7 @@ def _controls(library: Library) -> Json:
                 "enhancements": {},
             },
         }
-        for order, (field, title) in enumerate(library.look["controls"].items())
+        for order, (field, title) in enumerate(library.look["controls"])
     }
     ignored = ("ignoreFilters", "ignoreQuery", "ignoreTimerange", "ignoreValidations")
     return {
@@ -181,7 +181,7 @@ def _control_references(library: Library) -> list[Json]:
             "type": "index-pattern",
             "id": view,
         }
-        for field in library.look["controls"]
+        for field, _ in library.look["controls"]
     ]
 
 

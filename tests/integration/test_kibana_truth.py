@@ -155,22 +155,6 @@ def test_others(week: Week, name: str) -> None:
     assert shown + lens.others(saved.attributes, answer) == answer["hits"]["total"]["value"]
 
 
-@pytest.mark.parametrize("name", [it for it in PICTURES if "lnsMetric" in str(OBJECTS[it].line)])
-def test_trend(week: Week, name: str) -> None:
-    """A trend line is the number beside it over time: what is counted or summed adds up to it."""
-    modern = MODERN[OBJECTS[name].id]
-    within = _lately() if name in OF_REJECTED else WEEK
-    ((number,),) = week.ask(OBJECTS[name], within)
-    trend = modern.attributes["state"]["visualization"]["trendlineLayerId"]
-    over_time = lens.rows(modern.attributes, week.answer(modern, within, trend), trend)
-    assert over_time
-    ((_, metric),) = lens.columns(modern.attributes)
-    if metric["operationType"] == "unique_count":
-        assert 0 < max(row[-1] for row in over_time) <= number <= sum(row[-1] for row in over_time)
-    else:
-        assert sum(row[-1] for row in over_time) == pytest.approx(number)
-
-
 def test_age_of_the_newest(week: Week) -> None:
     """The age of entries and of signed checkpoints is relative to now, at any time."""
     checkpoints = counted.of_kind(week.seals, "checkpoint")
@@ -236,6 +220,22 @@ def test_fields_can_be_grouped_and_counted(week: Week, name: str) -> None:
     assert set(found) == fields
     assert all(len(types) == 1 for types in found.values())
     assert all(next(iter(types.values()))["aggregatable"] for types in found.values())
+
+
+@pytest.mark.parametrize("name", [it for it in PICTURES if "lnsMetric" in str(OBJECTS[it].line)])
+def test_trend(week: Week, name: str) -> None:
+    """A trend line is the number beside it over time: what is counted or summed adds up to it."""
+    modern = MODERN[OBJECTS[name].id]
+    within = _lately() if name in OF_REJECTED else WEEK
+    ((number,),) = week.ask(OBJECTS[name], within)
+    trend = modern.attributes["state"]["visualization"]["trendlineLayerId"]
+    over_time = lens.rows(modern.attributes, week.answer(modern, within, trend), trend)
+    assert over_time
+    ((_, metric),) = lens.columns(modern.attributes)
+    if metric["operationType"] == "unique_count":
+        assert 0 < max(row[-1] for row in over_time) <= number <= sum(row[-1] for row in over_time)
+    else:
+        assert sum(row[-1] for row in over_time) == pytest.approx(number)
 
 
 @dataclass(frozen=True, slots=True)
