@@ -37,7 +37,7 @@ def attributes(panel: Panel, view: Json, colours: Mapping[str, Mapping[str, str]
         (accessor,) = layer["columns"]
         layer["columns"][accessor]["label"] = panel.title  # which the number shows instead of the panel's
         layers[TREND] = _trend(layer["columns"][accessor], view["time"])
-        visualization = _number(accessor)
+        visualization = _number(accessor, old["description"])
     else:
         visualization = _visualization(panel, old["state"]["visualization"], view, colours)
     state = old["state"] | {
@@ -87,8 +87,10 @@ def _trend(metric: Json, time_field: str) -> Json:
     }
 
 
-def _number(accessor: str) -> Json:
-    return {
+def _number(accessor: str, subtitle: str) -> Json:
+    """A number; the subtitle stands where a panel that shows its title has the icon with the description."""
+    more = {"subtitle": subtitle} if subtitle else {}
+    return more | {
         "layerId": LAYER,
         "layerType": "data",
         "metricAccessor": accessor,

@@ -290,6 +290,7 @@ def test_number(name: str) -> None:
     board, _, index = name.removeprefix("zoomdata-activity-").partition("-")
     (tile,) = [it for it in placed(BOARDS[f"zoomdata-activity-{board}"]) if it["panelIndex"] == index]
     assert tile["embeddableConfig"]["hidePanelTitles"] is True
+    assert state.get("subtitle", "") == attributes["description"]
 
 
 @pytest.mark.parametrize("name", kinds("lnsPie"))
