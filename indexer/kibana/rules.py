@@ -3,10 +3,11 @@
 All parameters are supported by 7.17 to 9.x. In 7.17 this rule type cannot group, so failed log-ins are counted over all users, and
 the message lists them.
 
-These rules miss entries that arrive late: each run leaves out hits whose time is not after the newest one that the rule has told
-(`stack_alerts/server/rule_types/es_query/lib/fetch_es_query.ts`, `timestamp`). Since 8.x `excludeHitsFromPreviousRun: false` turns that
-off, but then each run tells all entries of its window again, and 7.17 refuses it. The window is longer than the interval, so a late
-entry is found as long as no newer one was told. ElastAlert 2 remembers the entries that it has told: mappings/alerts/README.md.
+These rules miss entries that arrive late: each run leaves out hits whose time is not after the newest one that the rule has reported
+(`stack_alerts/server/rule_types/es_query/lib/fetch_es_query.ts`, `timestamp`). Newer versions turn that off with
+`excludeHitsFromPreviousRun: false`, but then each run reports all entries of its window again. The window is longer than the interval,
+so a late entry is found as long as no newer one was reported. ElastAlert 2 remembers each entry that it has reported:
+mappings/alerts/README.md.
 """
 
 import hashlib

@@ -50,7 +50,9 @@ MODERN_FORM: dict[str, tuple[tuple[int, int, int], set[str]]] = {
     "tag": ((8, 0, 0), {"name", "description", "color"}),
     "dashboard": ((10, 2, 0), FORM["dashboard"][1] | {"controlGroupInput"}),
 }
-"""The same for objects that are stamped as 8.19 does it; before 8.8 servers do not know `typeMigrationVersion`."""
+"""The same for objects that are stamped as 8.19 does it. Before 8.8 servers do not know `typeMigrationVersion`; those up to 8.18 do,
+but are not given it.
+"""
 CHECKED = {"index-pattern", "search"}
 """If a reference to one of these is missing, nothing is created."""
 RULE = {"name", "tags", "schedule", "throttle", "notify_when", "params", "actions"}
