@@ -38,6 +38,7 @@ STEPS = (
     Step(Topic.WRITE, cluster.write, (Topic.ALIAS,)),
     Step(Topic.LIFECYCLE, cluster.lifecycle, (Topic.VERSION, Topic.ALIAS)),
     Step(Topic.FIELDS, cluster.fields, (Topic.ALIAS,)),
+    Step(Topic.TYPES, cluster.types, (Topic.ALIAS,)),
     Step(Topic.SEALS, cluster.seals, (Topic.ALIAS,)),
 )
 

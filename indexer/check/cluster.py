@@ -16,6 +16,7 @@ import elasticsearch
 
 from indexer.check import judgements
 from indexer.check.results import CheckResult, Topic, fail, failed, not_tried, ok, warn
+from indexer.dashboards.activity_types import asked_for
 from indexer.elastic import fields as counting
 from indexer.elastic.alias import backing
 from indexer.elastic.client import connect, display_url, translate
@@ -37,6 +38,8 @@ PROBE = b'{"create":{"_id":"indexer-check"}}\n{\n'
 nothing is stored (measured on 7.17.28, 8.19.16 and 9.1.5)."""
 PRIMARY_WITHIN = "5s"
 """How long the server waits for the primary shard."""
+TYPES = 200
+"""How many activity types are looked at, the most frequent ones."""
 REPLICAS = "index.number_of_replicas"
 LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 WITHOUT_SECURITY = [400, 404, 405]
@@ -230,6 +233,12 @@ def fields(context: CheckContext) -> Iterator[CheckResult]:
     client = context.cluster.client
     yield judgements.fields(counting.fields(client, context.write))
     yield judgements.ignored(counting.ignored(client, context.connection.alias))
+
+
+def types(context: CheckContext) -> Iterator[CheckResult]:
+    """Dashboards and alerts are about the activity types that Zoomdata logs."""
+    found, _ = counting.entries_by_type(context.cluster.client, context.connection.alias, TYPES)
+    yield from judgements.types(found, asked_for())
 
 
 def seals(context: CheckContext) -> Iterator[CheckResult]:

@@ -1,10 +1,11 @@
 """What the answers of the cluster mean for the indexer. Sends no request."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 from indexer.check.results import CheckResult, Topic, fail, ok, warn
+from indexer.dashboards.activity_types import ON_REQUEST
 from indexer.elastic.fields import Fields, Ignored
 from indexer.elastic.last_seals import LastSeal
 from indexer.elastic.server import NEXT, OLDEST, Feature, Server
@@ -162,6 +163,36 @@ def ignored(it: Ignored) -> CheckResult:
     entries = _several(it.entries, "entry has", "entries have")
     where = f" ({names})" if names else ""
     return ok(Topic.FIELDS, f"{entries} values that are stored, but not searchable{where}")
+
+
+def types(found: Mapping[str, int], asked: Collection[str]) -> Iterator[CheckResult]:
+    """Which activity types no dashboard and no alert is about; they ask for exact names.
+
+    found   entries by activity type.
+    asked   the types that dashboards and alerts ask for.
+    """
+    topic, same = Topic.TYPES, {it.lower(): it for it in asked}
+    unseen = {it: entries for it, entries in found.items() if it not in asked}
+    spelled = {it: same[it.lower()] for it in unseen if it.lower() in same}
+    other = [it for it in unseen if it not in spelled]
+    if spelled:
+        found_as = _some([f"{it!r} ({_several(unseen[it], 'entry', 'entries')})" for it in spelled])
+        what = f"dashboards and alerts ask for {', '.join(sorted(spelled.values()))} and leave out {found_as}"
+        hint = (
+            "Spell the types in mappings/kibana and mappings/alerts as the log does, and install them again."
+        )
+        yield warn(topic, what, hint)
+    if other:
+        what = _some([f"{it!r} ({_several(unseen[it], 'entry', 'entries')})" for it in other])
+        hint = "The saved search Everything has the entries; `indexer template views` gives each type a view."
+        yield warn(topic, f"no dashboard and no alert is about {what}", hint)
+    if not found:
+        yield ok(topic, "there are no entries yet")
+    elif not unseen:
+        missing = sorted(ON_REQUEST - found.keys())
+        also = f"; none of {', '.join(missing)}, which Zoomdata does not log by default" if missing else ""
+        types_ = _several(len(found), "activity type is", "activity types are")
+        yield ok(topic, f"{types_} in the index, and dashboards or alerts are about each{also}")
 
 
 def seals(found: Sequence[LastSeal], now: datetime) -> Iterator[CheckResult]:

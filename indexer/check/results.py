@@ -21,6 +21,7 @@ class Topic(StrEnum):
     WRITE = "write test"
     LIFECYCLE = "lifecycle"
     FIELDS = "fields"
+    TYPES = "activity types"
     SEALS = "seals"
     LOGS = "log files"
     STATE = "state"

@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from indexer.cli.common import progress, show
+from indexer.demo.profiles import Profile
 from indexer.settings import options
 
 
@@ -13,6 +14,12 @@ def demo(
     entries: Annotated[
         int, typer.Option(metavar="N", help="Number of entries in the sample log.", min=100)
     ] = 20_000,
+    profile: Annotated[
+        Profile,
+        typer.Option(
+            help="What the sample log is like: composer has the nine activity types of 6 to 26, zoomdata-2 those of 2.x."
+        ),
+    ] = Profile.COMPOSER,
     keep: Annotated[
         bool, typer.Option("--keep", help="Leave the server running, and print how to stop it.")
     ] = False,
@@ -24,5 +31,10 @@ def demo(
     from indexer.demo.demonstration import demonstrate  # noqa: PLC0415
 
     demonstrate(
-        entries, keep=keep, say=print, show=lambda result: show(result, json=False), progress=progress
+        entries,
+        profile,
+        keep=keep,
+        say=print,
+        show=lambda result: show(result, json=False),
+        progress=progress,
     )

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from indexer.dashboards.activity_types import why_empty
+
 AUTO = "auto"
 OPERATIONS = {"unique": "unique_count", "sum": "sum", "average": "average", "max": "max"}
 """Words of the description → Lens' names of the operations."""
@@ -64,6 +66,11 @@ class Panel:
     """KQL; empty for all entries."""
     by: dict[str, Bucket]
     show: dict[str, Metric]
+
+    @property
+    def why_empty(self) -> str:
+        """Why the panel may have nothing to show, by the versions that log its activity types; often empty."""
+        return why_empty(self.where)
 
     @property
     def nested_buckets(self) -> list[tuple[str, Bucket]]:

@@ -1,7 +1,7 @@
 """Activities of users in the sample log, each with the entries that it writes.
 
 Fields and statuses are those of the vendor's "Activities Log Reference Sheet"; the RDD fields from `dashboardId` on are those of
-the tables in Zoomdata's Fluentd configuration.
+the tables in Zoomdata's Fluentd configuration. Which version logs which activity is in `logged.py`.
 """
 
 from collections.abc import Callable
@@ -20,10 +20,11 @@ SLOWDOWN = 14
 FAILING, FAILING_DEGRADED = 0.01, 0.2
 """Share of reads from a source that fail."""
 LONG_DESCRIPTION = 0.1
-"""Share of bookmarks with a description longer than `ignore_above` of a keyword field."""
+"""Share of bookmarks and sources with a description longer than `ignore_above` of a keyword field."""
 MINUTES = (
     "We looked at this together on the call: the peak is real, the dip on the right is the holiday. " * 14
 )
+"""A text longer than `ignore_above` of a keyword field."""
 
 Fields = dict[str, Any]
 Event = tuple[int, Person, str, str, Fields]
@@ -130,11 +131,18 @@ def log_in(random: Random, moment: int, who: Person) -> list[Event]:
 
 
 def edit_visual(random: Random, moment: int, who: Person) -> list[Event]:
-    """Change a visualisation and its definition."""
+    """Change or create a visualisation."""
     visual = random.choice(VISUALS)
     fields = {"visualizationId": visual.id, "visualizationName": visual.name}
+    return [(moment, who, "VIS", random.choices(("UPDATED", "CREATED"), (5, 1))[0], fields)]
+
+
+def edit_definition(random: Random, moment: int, who: Person) -> list[Event]:
+    """Change a visualisation and its definition."""
+    ((_, _, kind, status, fields),) = edit_visual(random, moment, who)
+    visual = next(it for it in VISUALS if it.id == fields["visualizationId"])
     defined = fields | {"cid": identifier(random), "sourceId": visual.source.id}
-    return [(moment, who, "VIS", "UPDATED", fields), (moment + 700, who, "VIS_DEF", "UPDATED", defined)]
+    return [(moment, who, kind, status, fields), (moment + 700, who, "VIS_DEF", "UPDATED", defined)]
 
 
 def edit_chart(random: Random, moment: int, who: Person) -> list[Event]:
@@ -157,11 +165,20 @@ def bookmark(random: Random, moment: int, who: Person) -> list[Event]:
     return [(moment, who, "BOOKMARK", "CREATED", fields)]
 
 
+def view_details(random: Random, moment: int, who: Person) -> list[Event]:
+    """Search a text and look at the rows ("view details")."""
+    return _search(random, moment, who, "REST")
+
+
 def export(random: Random, moment: int, who: Person) -> list[Event]:
-    """Export raw data of a text search."""
+    """Search a text and export the rows to a file."""
+    return _search(random, moment, who, "FILE")
+
+
+def _search(random: Random, moment: int, who: Person, kind: str) -> list[Event]:
     source, took = SOURCES["Web Clickstream"], _spread(random, 2_500)
     fields = {
-        "exportType": random.choice(("REST", "FILE")),
+        "exportType": kind,
         "count": int(random.lognormvariate(8, 1.2)),
         "storageType": source.storage,
         "query": f'{{"query_string":{{"query":"campaign:\\"spring {random.randrange(9)}\\" AND NOT bot"}}}}',

@@ -8,7 +8,7 @@ from random import Random
 
 import orjson
 
-from indexer.demo.activities import HOUR, Event, Fields, date
+from indexer.demo.activities import HOUR, LONG_DESCRIPTION, MINUTES, Event, Fields, date
 from indexer.demo.company import ACCOUNT, PEOPLE, VISUALS, Person, Source, identifier
 
 TENANTS = ("company", "Café Zürich GmbH", "子会社")
@@ -18,7 +18,10 @@ TWO_YEARS = 2 * 365 * 24 * HOUR
 def save_source(random: Random, moment: int, who: Person) -> list[Event]:
     """Change a source."""
     source = random.choice(VISUALS).source
-    return [(moment, who, "SOURCE", random.choice(("SAVED", "UPDATED")), source_fields(source))]
+    fields = source_fields(source)
+    if random.random() < LONG_DESCRIPTION:
+        fields |= {"sourceDescription": MINUTES}
+    return [(moment, who, "SOURCE", random.choice(("SAVED", "UPDATED")), fields)]
 
 
 def source_fields(source: Source) -> Fields:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from indexer.demo import sample
 from indexer.demo.embedded import Embedded
+from indexer.demo.profiles import Profile
 from indexer.demo.sealing import new_key, show_seals
 from indexer.elastic.cluster import connected
 from indexer.events import Events
@@ -26,6 +27,7 @@ from indexer.writing.replay import listing
 
 def demonstrate(
     entries: int,
+    profile: Profile,
     *,
     keep: bool,
     say: Callable[[str], None],
@@ -43,8 +45,10 @@ def demonstrate(
         _install(connection, say)
         log = server.directory / "demo" / "zoomdata-activity.log"
         log.parent.mkdir()
-        sample.write(log, entries, end=datetime.now(UTC), among=sample.broken())
-        say(f"A sample log, one week of a fictitious company: {log} ({log.stat().st_size / 1e6:.0f} MB).")
+        sample.write(log, entries, end=datetime.now(UTC), among=sample.broken(), profile=profile)
+        say(
+            f"A sample log ({profile}), one week of a fictitious company: {log} ({log.stat().st_size / 1e6:.0f} MB)."
+        )
         state = State(state_dir=log.parent / "state")
         seals = new_key(log.parent, say)
         _index(str(log), connection, state, seals, say, progress)

@@ -1,12 +1,12 @@
 """A sample activity log: one week of a fictitious company, the same for the same seed and end.
 
-People in seven time zones view dashboards, edit, export and administer; load balancers request the health check. The week has three
-incidents (UTC): the sales ledger is slow on Wednesday afternoon (`activities.degraded`), somebody guesses a password on Tuesday
-night, and millions of rows are exported on Thursday night.
+People in seven time zones log in, edit, export and administer; the profile says what of it is logged. The week has incidents (UTC):
+somebody guesses a password on Tuesday night, millions of rows are exported on Thursday night, and where durations of views are
+logged, the sales ledger is slow on Wednesday afternoon (`activities.degraded`).
 """
 
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 from itertools import accumulate
@@ -17,79 +17,62 @@ from random import Random
 import orjson
 
 from indexer.demo import activities, administration
-from indexer.demo.activities import HOUR, Activity, Event, Fields, date, moment_of_week
+from indexer.demo.activities import HOUR, Event, Fields, date, moment_of_week
 from indexer.demo.company import (
     ADMINISTRATORS,
     AUDITOR,
     CLERK,
     PEOPLE,
-    PORTAL,
     PROBE,
     SELLER,
     UNUSED_SOURCES,
     Person,
 )
+from indexer.demo.logged import LOGGED, Logged
+from indexer.demo.profiles import Profile
 
 HOURS = 168
 WORKING_DAY = (1, 0, 0, 0, 0, 1, 3, 12, 45, 90, 100, 92, 60, 78, 96, 90, 74, 48, 22, 12, 9, 7, 5, 2)
 """Weight of each hour of a person's local day."""
 WEEKEND = 0.07
-USERS = (*PEOPLE, PORTAL, PROBE)
 HEAVY_EXPORT = 11_482_907  # rows
 
-ODDS: dict[Activity, float] = {
-    activities.view: 55,
-    activities.log_in: 16,
-    activities.edit_visual: 6,
-    activities.request: 6,
-    activities.edit_chart: 3,
-    activities.bookmark: 3,
-    activities.export: 2,
-    activities.export_csv: 2,
-    administration.share_dashboard: 1.5,
-    administration.save_source: 1.2,
-    administration.grant_token: 1,
-    activities.upload: 0.8,
-    administration.share_by_key: 0.4,
-    administration.update_user: 0.4,
-    administration.update_group: 0.2,
-    administration.register_client: 0.1,
-    administration.update_account: 0.05,
-}
-"""Relative frequency of each activity."""
 FOR_ADMINISTRATORS = {
     administration.register_client,
     administration.update_account,
     administration.update_group,
     administration.update_user,
 }
-_ACTIVITIES, _CUMULATED_ODDS = list(ODDS), list(accumulate(ODDS.values()))
 _moment = itemgetter(0)
 
 
-def entries(count: int, *, end: datetime, seed: int = 1) -> Iterator[bytes]:
+def entries(
+    count: int, *, end: datetime, seed: int = 1, profile: Profile = Profile.COMPOSER
+) -> Iterator[bytes]:
     """Yield `count` lines without line end, ordered by time, for the week before `end`.
 
-    With 100 entries or more, every activity type occurs.
+    With 100 entries or more, every activity type of the profile occurs.
     """
+    logged = LOGGED[profile]
     random = Random(seed)  # noqa: S311 - a sample, no secret
     finish = int(end.timestamp() * 1000)
     start = finish - HOURS * HOUR
-    waiting = _fixed_events(random, start, count)[:count]
+    waiting = _fixed_events(random, start, count, logged)[:count]
     drawn, total = 0, count - len(waiting)
-    busy = [list(accumulate(_busy(start + hour * HOUR))) for hour in range(HOURS)]
+    busy = [list(accumulate(_busy(start + hour * HOUR, logged.users))) for hour in range(HOURS)]
     shares = list(accumulate(weights[-1] for weights in busy))
     for hour in range(HOURS):
         begin, target = start + hour * HOUR, round(total * shares[hour] / shares[-1])
         while drawn < target:
-            events = _act(random, begin + int(random.random() * HOUR), busy[hour])[: total - drawn]
+            events = _act(random, begin + int(random.random() * HOUR), busy[hour], logged)
+            events = events[: total - drawn]
             waiting += events
             drawn += len(events)
         waiting.sort(key=_moment)
         # Entries of an activity that fall into the next hour are kept for it.
         over = bisect_left(waiting, begin + HOUR, key=_moment) if hour < HOURS - 1 else len(waiting)
         for event in waiting[:over]:
-            yield _line(event, finish)
+            yield _line(event, finish, logged.without)
         del waiting[:over]
 
 
@@ -102,45 +85,53 @@ def broken() -> tuple[bytes, ...]:
     )
     return (
         *trace,
-        b'{"eventDate":"2026-05-06 15:12:44.017","user":"priya.raman","activityType":"VIS_DATA","sta',
+        b'{"eventDate":"2026-05-06 15:12:44.017","user":"priya.raman","activityType":"SOURCE","sta',
     )
 
 
-def write(path: Path, count: int, *, end: datetime, seed: int = 1, among: Sequence[bytes] = ()) -> None:
+def write(
+    path: Path,
+    count: int,
+    *,
+    end: datetime,
+    seed: int = 1,
+    among: Sequence[bytes] = (),
+    profile: Profile = Profile.COMPOSER,
+) -> None:
     """Write `entries` as a log file with LF line ends, and the lines `among` spread over it. Raises OSError."""
     every = count // (len(among) + 1) + 1
     with path.open("wb", buffering=1 << 20) as file:
-        for number, line in enumerate(entries(count, end=end, seed=seed), 1):
+        for number, line in enumerate(entries(count, end=end, seed=seed, profile=profile), 1):
             file.write(line + b"\n")
             if among and number % every == 0:
                 file.write(among[number // every - 1] + b"\n")
 
 
-def _busy(moment: int) -> list[float]:
+def _busy(moment: int, users: Sequence[Person]) -> list[float]:
     """The weight of each user at a time: people by their local hour and weekday, programs by their activity alone."""
     weights = []
-    for person in USERS:
+    for person in users:
         day, hour = divmod(moment_of_week(moment + int(person.utc_offset * HOUR)) // HOUR, 24)
         rhythm = WORKING_DAY[hour] * (1.0 if day < 5 else WEEKEND)
         weights.append(person.activity * (rhythm if person.keeps_hours else 1))
     return weights
 
 
-def _act(random: Random, moment: int, cumulated: list[float]) -> list[Event]:
-    who = random.choices(USERS, cum_weights=cumulated)[0]
+def _act(random: Random, moment: int, cumulated: list[float], logged: Logged) -> list[Event]:
+    who = random.choices(logged.users, cum_weights=cumulated)[0]
     if who is PROBE:
         return activities.health_check(random, moment, who)
-    activity = random.choices(_ACTIVITIES, cum_weights=_CUMULATED_ODDS)[0]
+    activity = random.choices(logged.activities, cum_weights=logged.cumulated_odds)[0]
     if activity in FOR_ADMINISTRATORS and who not in ADMINISTRATORS:
         who = random.choice(ADMINISTRATORS)
     return activity(random, moment, who)
 
 
-def _line(event: Event, finish: int) -> bytes:
+def _line(event: Event, finish: int, without: Collection[str]) -> bytes:
     moment, who, kind, status, own = event
     entry = {
         "eventDate": date(min(moment, finish)),
-        **who.common,
+        **{name: value for name, value in who.common.items() if name not in without},
         "activityType": kind,
         "status": status,
         **own,
@@ -148,14 +139,14 @@ def _line(event: Event, finish: int) -> bytes:
     return orjson.dumps(entry)
 
 
-def _fixed_events(random: Random, start: int, count: int) -> list[Event]:
+def _fixed_events(random: Random, start: int, count: int, logged: Logged) -> list[Event]:
     """Events of every sample: each activity once, the deletions, the incidents."""
     dana = ADMINISTRATORS[0]
     morning = _at(start, 2, 8 * 60)
-    events = activities.health_check(random, morning, PROBE)
-    for cached in (False, True):
+    events = activities.health_check(random, morning, PROBE) if PROBE in logged.users else []
+    for cached in (False, True) if activities.view in logged.odds else ():
         events += activities.view(random, morning, PEOPLE[0], cached=cached)
-    for number, activity in enumerate(ODDS):
+    for number, activity in enumerate(logged.odds):
         who = dana if activity.__module__ == administration.__name__ else PEOPLE[number]
         events += activity(random, morning + number * HOUR // 5, who)
     return events + _deletions(start) + _incidents(random, start, count)

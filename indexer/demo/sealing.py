@@ -15,7 +15,7 @@ from indexer.settings import Connection, Seals, State
 if TYPE_CHECKING:
     from indexer.verify.seal_findings import SealVerification
 
-FORGED = {"activityType": "REQUEST", "user": "nobody"}
+FORGED = {"activityType": "USER", "user": "nobody"}
 
 
 def new_key(directory: Path, say: Callable[[str], None]) -> Seals:

@@ -14,6 +14,7 @@ import orjson
 import typer
 
 from indexer.demo import sample
+from indexer.demo.profiles import Profile
 
 PAST = 2_000
 """Entries of the week before the start, written at once."""
@@ -26,7 +27,14 @@ SAMPLE = 10_000
 
 
 def write(
-    path: Path, *, rate: float, rotation: int, keep: int, past: int = PAST, broken_every: int = SAMPLE
+    path: Path,
+    *,
+    rate: float,
+    rotation: int,
+    keep: int,
+    past: int = PAST,
+    broken_every: int = SAMPLE,
+    profile: Profile = Profile.COMPOSER,
 ) -> None:
     """Append `rate` entries a second until stopped; a new log begins with `past` entries at once. Raises OSError.
 
@@ -35,7 +43,7 @@ def write(
     broken_every   number of entries after which invalid lines follow.
     """
     past = 0 if path.exists() else past
-    lines = _lines(past, broken_every)
+    lines = _lines(past, broken_every, profile)
     path.parent.mkdir(parents=True, exist_ok=True)
     due, started = past, time.monotonic()
     written = 0
@@ -61,12 +69,13 @@ def rotate(path: Path, keep: int) -> None:
         path.unlink()
 
 
-def _lines(past: int, broken_every: int) -> Iterator[bytes]:
+def _lines(past: int, broken_every: int, profile: Profile) -> Iterator[bytes]:
     """A sample of the past week, then more samples whose entries have the current time, with invalid lines."""
     started = datetime.now(UTC)
-    yield from sample.entries(past, end=started)
+    yield from sample.entries(past, end=started, profile=profile)
     for seed in itertools.count(2):
-        for number, line in enumerate(sample.entries(SAMPLE, end=started, seed=seed), 1):
+        following = sample.entries(SAMPLE, end=started, seed=seed, profile=profile)
+        for number, line in enumerate(following, 1):
             now = datetime.now(UTC).isoformat(" ", "milliseconds")[:23]
             yield orjson.dumps(orjson.loads(line) | {"eventDate": now})
             if number % broken_every == 0:
@@ -83,9 +92,10 @@ def main(
     broken_every: Annotated[
         int, typer.Option(help="Number of entries after which invalid lines follow.", min=1, max=SAMPLE)
     ] = SAMPLE,
+    profile: Annotated[Profile, typer.Option(help="Whose log it is like.")] = Profile.COMPOSER,
 ) -> None:
     """Write a sample log until stopped."""
-    write(path, rate=rate, rotation=rotate_at, keep=keep, broken_every=broken_every)
+    write(path, rate=rate, rotation=rotate_at, keep=keep, broken_every=broken_every, profile=profile)
 
 
 if __name__ == "__main__":

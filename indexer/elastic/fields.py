@@ -1,4 +1,4 @@
-"""How close an index is to its field limit, and how many entries have unsearchable values."""
+"""What is in the fields: how close an index is to its field limit, unsearchable values, entries by activity type."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,6 +9,7 @@ import elasticsearch
 from elasticsearch import Elasticsearch
 
 from indexer.elastic import counting
+from indexer.elastic.counting import COUNTED, OF_ENTRIES
 
 LIMIT = "index.mapping.total_fields.limit"
 IGNORES = "index.mapping.total_fields.ignore_dynamic_beyond_limit"
@@ -76,3 +77,17 @@ def ignored(client: Elasticsearch, alias: str) -> Ignored:
     buckets = answer.get("aggregations", {}).get("fields", {}).get("buckets")
     named = None if buckets is None else {bucket["key"]: counting.count(bucket) for bucket in buckets}
     return Ignored(answer["hits"]["total"]["value"], named)
+
+
+def entries_by_type(client: Elasticsearch, alias: str, size: int) -> tuple[dict[str, int], int]:
+    """Entries by activity type, for the `size` most frequent types, and the entries of all other types; needs `read`."""
+    asked = {
+        "types": counting.terms("activityType", size),
+        "typed": {"filter": {"exists": {"field": "activityType"}}, "aggs": {COUNTED: OF_ENTRIES}},
+    }
+    answer = client.search(
+        index=alias, size=0, aggs=asked, track_total_hits=False, allow_partial_search_results=False
+    )
+    found = answer["aggregations"]
+    types = {it["key"]: counting.count(it) for it in found["types"]["buckets"]}
+    return types, max(0, counting.count(found["typed"]) - sum(types.values()))

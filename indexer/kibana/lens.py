@@ -32,7 +32,7 @@ def attributes(panel: Panel, time_field: str, types: Mapping[str, str]) -> Json:
     kind, visualization = _visualization(panel, list(buckets), list(metrics))
     return {
         "title": panel.title,
-        "description": "",
+        "description": panel.why_empty,
         "visualizationType": kind,
         "state": {
             "datasourceStates": {"indexpattern": {"layers": {LAYER: layer}}},

@@ -19,18 +19,20 @@ WIDTHS = {1: 1096, 2: 516, 3: 324}
 NARROW = 324
 """The width on a phone."""
 DONUT = 200
+NOTHING = "No entries of this kind in this period."
 HEIGHT, TALL = 190, 290
 """The height of a chart over time, and beside a table or horizontal bars."""
 
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """A chart with its table, or a table."""
+    """A chart with its table, or a table; without rows, the sentence `empty` instead."""
 
     id: str
     title: str
     note: str
     table: Table
+    empty: str = NOTHING
     legend: tuple[LegendItem, ...] = ()
     wide: str = ""
     narrow: str = ""
@@ -46,6 +48,8 @@ class Figure:
     text: str
     exact: str
     raw: Any
+    note: str
+    """Why there may be none, if there is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +92,8 @@ def _figures(data: ReportData, section: Section) -> Iterator[Figure]:
         if panel.kind == "number" and (rows := data.rows[section.id, panel.id]):
             raw = rows[0][0] or 0
             id_ = f"{section.id}-{panel.id}"
-            yield Figure(id_, panel.title, formatting.compact(raw), formatting.number(raw), raw)
+            note = "" if raw else panel.why_empty
+            yield Figure(id_, panel.title, formatting.compact(raw), formatting.number(raw), raw, note)
 
 
 def _block(data: ReportData, section: Section) -> Block:
@@ -107,7 +112,8 @@ def _card(data: ReportData, section: Section, item: Item, row: Sequence[Item]) -
         note = f"the newest {len(rows)} of {total:,}" if total > len(rows) else ""
         return Card(id_, item.title, note, entry_table(item, rows))
     if item.kind == "table" or not rows:
-        return Card(id_, item.title, data.left_out.get(id_, ""), panel_table(data, item, rows))
+        empty = f"{NOTHING} {item.why_empty}".strip()
+        return Card(id_, item.title, data.left_out.get(id_, ""), panel_table(data, item, rows), empty)
     drawn = chart(data, item, rows)
     if item.kind == "donut":
         return Card(
@@ -115,8 +121,8 @@ def _card(data: ReportData, section: Section, item: Item, row: Sequence[Item]) -
             item.title,
             "",
             panel_table(data, item, rows),
-            legend(item, drawn),
-            svg(drawn, DONUT, DONUT),
+            legend=legend(item, drawn),
+            wide=svg(drawn, DONUT, DONUT),
             round=True,
         )
     width = WIDTHS[len(row)]
@@ -125,9 +131,9 @@ def _card(data: ReportData, section: Section, item: Item, row: Sequence[Item]) -
         item.title,
         f"each bar: {formatting.interval(drawn.interval)}" if item.kind == "bars" else "",
         chart_table(item, drawn),
-        legend(item, drawn),
-        svg(drawn, width, _height(row)),
-        svg(drawn, NARROW, HEIGHT) if width > NARROW else "",
+        legend=legend(item, drawn),
+        wide=svg(drawn, width, _height(row)),
+        narrow=svg(drawn, NARROW, HEIGHT) if width > NARROW else "",
     )
 
 

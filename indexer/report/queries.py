@@ -49,7 +49,7 @@ def kql_query(kql: str) -> Json:
     """The query for KQL.
 
     For the part of KQL in mappings/kibana/, Lucene's syntax (Elasticsearch guide, "Query string query") differs only in its upper-case
-    operators. Raises ValueError for comparisons, which differ.
+    operators and in the slash, which begins a regular expression. Raises ValueError for comparisons, which differ.
     """
     if not kql:
         return {"match_all": {}}
@@ -57,7 +57,8 @@ def kql_query(kql: str) -> Json:
     if any(set("<>") & set(piece) for piece in pieces[::2]):
         raise ValueError(f"{kql!r} has a comparison, which is not supported")
     pieces[::2] = [
-        re.sub(r"\b(and|or|not)\b", lambda found: found[0].upper(), piece) for piece in pieces[::2]
+        re.sub(r"\b(and|or|not)\b", lambda found: found[0].upper(), piece).replace("/", "\\/")
+        for piece in pieces[::2]
     ]
     return {"query_string": {"query": "".join(pieces), "analyze_wildcard": False}}
 

@@ -32,7 +32,7 @@ class ReportData:
 
 
 def rows(panel: Panel, answer: Json) -> list[Row]:
-    """The rows of a panel in the order of the answer; those for the others come last.
+    """The rows of a panel in the order of the answer; those for the others come last. None if all counts of labels are 0.
 
     A count is an int, any other metric a float, or None if there was no value. A time is epoch ms.
     """
@@ -40,6 +40,8 @@ def rows(panel: Panel, answer: Json) -> list[Row]:
     found = list(_rows(nested, panel.show, answer))
     if nested and isinstance(nested[0][1], Top) and nested[0][1].others:
         found += _others(found, list(_rows(nested[1:], panel.show, answer[ALL])))
+    if nested and isinstance(nested[0][1], Filters) and not any(row[-1] for row in found):
+        return []
     return found
 
 

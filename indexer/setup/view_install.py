@@ -10,11 +10,10 @@ from dataclasses import dataclass
 import elasticsearch
 from elasticsearch import Elasticsearch
 
-from indexer.elastic import counting
 from indexer.elastic.alias import backing
 from indexer.elastic.cluster import Cluster
-from indexer.elastic.counting import COUNTED, OF_ENTRIES
 from indexer.elastic.failures import reason_of
+from indexer.elastic.fields import entries_by_type
 from indexer.errors import Fatal
 from indexer.setup.plan import Body, Call, Request, plan, views_name
 from indexer.setup.requests import fetch, send
@@ -83,7 +82,7 @@ def look(cluster: Cluster) -> Views:
     backing(cluster)  # raises if there is no alias
     client, alias = cluster.client, cluster.alias
     step = _template(cluster)
-    types, beyond = _types(client, alias)
+    types, beyond = entries_by_type(client, alias, TYPES)
     known: Body = views_in(_aliases(step.request.body) | _aliases(step.held or {}), alias)
     fresh, without = assigned(types, known, alias)
     wanted = known | fresh
@@ -138,20 +137,6 @@ def _change(step: Step, wanted: Body) -> list[Call]:
     body = {key: value for key, value in held.items() if key in step.request.body}
     body["template"] = held.get("template", {}) | {"aliases": aliases | wanted}
     return [Request(step.request.kind, step.request.name, body).call]
-
-
-def _types(client: Elasticsearch, alias: str) -> tuple[dict[str, int], int]:
-    """Entries by type, for the most frequent types, and the entries of all others."""
-    asked = {
-        "types": counting.terms("activityType", TYPES),
-        "typed": {"filter": {"exists": {"field": "activityType"}}, "aggs": {COUNTED: OF_ENTRIES}},
-    }
-    answer = client.search(
-        index=alias, size=0, aggs=asked, track_total_hits=False, allow_partial_search_results=False
-    )
-    found = answer["aggregations"]
-    types = {it["key"]: counting.count(it) for it in found["types"]["buckets"]}
-    return types, max(0, counting.count(found["typed"]) - sum(types.values()))
 
 
 def _missing(client: Elasticsearch, alias: str, wanted: Body) -> list[Body]:

@@ -1,8 +1,10 @@
 """The figures of `indexer summary`, counted by the server over all entries behind the alias.
 
-Meaning of durations: VIS_COMMAND (status FINISHED) is a visualisation from the command to its last data, VIS_DATA until
-data arrives, RDD the read from the source within it, TOPOLOGY and TOPOLOGY_PERFORMANCE the part of the engine,
-RAW_DATA_EXPORT* an export. The source of a VIS_COMMAND is only in `request`, a text that cannot be grouped by. Therefore
+Exports are RAW_DATA_EXPORT_CSV, and RAW_DATA_EXPORT with exportType FILE; with REST it is a look at the rows ("view details").
+
+Meaning of durations: that of an export or details view, in any version. On Zoomdata 2.x also VIS_COMMAND (status FINISHED), a
+visualisation from the command to its last data, VIS_DATA until data arrives, RDD the read from the source within it, TOPOLOGY and
+TOPOLOGY_PERFORMANCE the part of the engine. The source of a VIS_COMMAND is only in `request`, a text that cannot be grouped by. Therefore
 durations are grouped by activity type and `storageType`, and the slowest visualisations are single entries; the name comes
 from any other entry with the same `cid` and a `visualizationName`.
 """
@@ -14,14 +16,31 @@ from elasticsearch import Elasticsearch
 from indexer.elastic import counting
 from indexer.elastic.counting import COUNTED, OF_ENTRIES, figure
 from indexer.show import moment
-from indexer.status.summary_model import Count, Deletion, Durations, FailedLogIns, SlowVisual, Summary
+from indexer.status.summary_model import Count, Deletion, Durations, FailedLogIns, Reader, SlowVisual, Summary
 
 Json = dict[str, Any]
+
+
+def _terms_of(**values: str) -> list[Json]:
+    return [{"term": {field: value}} for field, value in values.items()]
+
+
 TOP = 10
 VISUALS = ["VIS_COMMAND", "VIS_DATA"]
 NAMES = ("name", "sourceName", "userName", "label", "bookmarkName", "visualizationName", "clientName")
 """Fields with the name of an entry's object, by activity type; `userFullName` and ids say less or may be missing."""
 NOT_SET = "(not set)"
+EXPORTS: Json = {
+    "bool": {
+        "should": [
+            {"term": {"activityType": "RAW_DATA_EXPORT_CSV"}},
+            {"bool": {"filter": _terms_of(activityType="RAW_DATA_EXPORT", exportType="FILE")}},
+        ]
+    }
+}
+DETAILS_VIEWS: Json = {"bool": {"filter": _terms_of(activityType="RAW_DATA_EXPORT", exportType="REST")}}
+NO_HEALTH_CHECKS: Json = {"bool": {"must_not": {"wildcard": {"uri": {"value": "*service/health"}}}}}
+"""The context before it depends on the version: /zoomdata, /composer, /discovery."""
 UNSPECIFIED = "::"
 """Replaces a missing or invalid address: aggregations of `ip` fields accept only addresses."""
 FIRST, LAST = -62_135_596_800_000, 253_402_300_799_999
@@ -63,10 +82,14 @@ def summarise(client: Elasticsearch, alias: str) -> Summary:
         users=found["users"]["value"],
         failed=counting.count(failures),
         deleted=deleted["total"]["value"],
+        exported=counting.count(found["exports"]),
+        viewed=counting.count(found["details_views"]),
         by_type=_counts(found["by_type"]),
         by_status=_counts(found["by_status"]),
-        by_user=_counts(found["by_user"]),
+        by_user=_counts(found["people"]["by_user"]),
         failed_log_ins=_failed_log_ins(failures["by_user"]),
+        exports=_readers(found["exports"]["by_user"]),
+        details_views=_readers(found["details_views"]["by_user"]),
         durations=_durations(found["timed"]["by_type"]),
         slowest=_slowest(client, alias),
         deletions=tuple(_deletion(hit) for hit in deleted["hits"]),
@@ -74,7 +97,7 @@ def summarise(client: Elasticsearch, alias: str) -> Summary:
 
 
 def _figures() -> Json:
-    failed = [{"term": {"activityType": "AUTHENTICATION"}}, {"term": {"status": "FAILED"}}]
+    failed = _terms_of(activityType="AUTHENTICATION", status="FAILED")
     ends = {
         end: {which: {"field": "eventDate", "format": "epoch_millis"}}
         for end, which in (("first", "min"), ("last", "max"))
@@ -91,7 +114,9 @@ def _figures() -> Json:
         "users": {"cardinality": {"field": "user"}},
         "by_type": _terms("activityType", 5 * TOP),
         "by_status": _terms("status", 2 * TOP),
-        "by_user": _terms("user", TOP),
+        "people": {"filter": NO_HEALTH_CHECKS, "aggs": {"by_user": _terms("user", TOP)}},
+        "exports": _by_reader(EXPORTS),
+        "details_views": _by_reader(DETAILS_VIEWS),
         "failures": {
             "filter": {"bool": {"filter": failed}},
             # More users than shown: a user with many addresses has few attempts from each.
@@ -104,12 +129,31 @@ def _figures() -> Json:
     }
 
 
+def _by_reader(query: Json) -> Json:
+    rows = {"rows": {"sum": {"field": "count"}}, "largest": {"max": {"field": "count"}}}
+    by_user = counting.terms("user", TOP, rows, missing=NOT_SET, order=[{"rows": "desc"}, {"_key": "asc"}])
+    return {"filter": query, "aggs": {"by_user": by_user, COUNTED: OF_ENTRIES}}
+
+
 def _terms(field: str, size: int, inside: Json | None = None) -> Json:
     return counting.terms(field, size, inside, missing=NOT_SET)
 
 
 def _counts(terms: Json) -> tuple[Count, ...]:
     return tuple(Count(str(bucket["key"]), counting.count(bucket)) for bucket in terms["buckets"])
+
+
+def _readers(terms: Json) -> tuple[Reader, ...]:
+    rows = [
+        Reader(
+            str(user["key"]),
+            counting.count(user),
+            figure(user["rows"]["value"]),
+            figure(user["largest"]["value"]),
+        )
+        for user in terms["buckets"]
+    ]
+    return tuple(rows)
 
 
 def _failed_log_ins(terms: Json) -> tuple[FailedLogIns, ...]:

@@ -6,6 +6,10 @@ from datetime import datetime
 
 from indexer.show import Cell, Share, Table, milliseconds
 
+WHY_NO_EXPORTS = (
+    "Zoomdata logs exports and details views only if they are switched on: `indexer zoomdata logging`."
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Count:
@@ -23,6 +27,16 @@ class FailedLogIns:
     ip: str | None
     attempts: int
     last: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """How often a user exported or viewed raw data, and how many rows in all and at most. Rows may be missing."""
+
+    user: str
+    times: int
+    rows: float | None
+    largest: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,10 +83,14 @@ class Summary:
     users: int
     failed: int
     deleted: int
+    exported: int
+    viewed: int
     by_type: tuple[Count, ...]
     by_status: tuple[Count, ...]
     by_user: tuple[Count, ...]
     failed_log_ins: tuple[FailedLogIns, ...]
+    exports: tuple[Reader, ...]
+    details_views: tuple[Reader, ...]
     durations: tuple[Durations, ...]
     slowest: tuple[SlowVisual, ...]
     deletions: tuple[Deletion, ...]
@@ -87,18 +105,20 @@ class Summary:
         )
         yield self._counts("By type", "activity type", self.by_type)
         yield self._counts("By status", "status", self.by_status)
-        yield self._counts(f"Busiest of {self.users:,} users", "user", self.by_user)
+        yield self._counts(f"Busiest of {self.users:,} users, without health checks", "user", self.by_user)
         yield Table(
             f"Failed log-ins ({self.failed:,})",
             ("user", "from", "attempts", "last (UTC)"),
             tuple((row.user, row.ip, row.attempts, row.last) for row in self.failed_log_ins),
             "Nobody failed to log in.",
         )
+        yield _readers(f"Exports ({self.exported:,})", self.exports)
+        yield _readers(f"Details views ({self.viewed:,})", self.details_views)
         yield Table(
             "Durations",
             ("activity type · storage", "entries", "median", "95 % within", "longest"),
             tuple(_durations(row) for row in self.durations),
-            "No entry has a duration.",
+            f"No entry has a duration. {WHY_NO_EXPORTS}",
         )
         yield Table(
             "Slowest visualisations",
@@ -107,7 +127,7 @@ class Summary:
                 (row.when, row.name or row.cid, row.user, milliseconds(row.duration_ms))
                 for row in self.slowest
             ),
-            "No visualisation has a duration.",
+            "No visualisation has a duration; Zoomdata 2.x alone logs them.",
         )
         yield Table(
             f"Deleted ({self.deleted:,})",
@@ -119,6 +139,18 @@ class Summary:
     def _counts(self, title: str, heading: str, counts: tuple[Count, ...]) -> Table:
         rows = tuple((row.value, row.entries, Share(row.entries, self.entries)) for row in counts)
         return Table(title, (heading, "entries", "share"), rows, "No entries yet.")
+
+
+def _readers(title: str, readers: tuple[Reader, ...]) -> Table:
+    rows = tuple((row.user, row.times, _rows(row.rows), _rows(row.largest)) for row in readers)
+    return Table(title, ("user", "times", "rows", "largest"), rows, f"None. {WHY_NO_EXPORTS}")
+
+
+def _rows(found: float | None) -> Cell:
+    """A number of rows is whole; one beyond what a float holds exactly is no true one, and has an exponent."""
+    if found is None or abs(found) >= 2**53:
+        return found if found is None else f"{found:.3g}"
+    return round(found)
 
 
 def _durations(row: Durations) -> tuple[Cell, ...]:

@@ -45,7 +45,7 @@ def at(minutes: float, kind: str, status: str, user: str, **own: Any) -> Entry:
 def log() -> list[Entry]:
     """What happened in the last days; `told` names the rule that has to tell it."""
     days = 24 * 60
-    log_in, export = "AUTHENTICATION", "RAW_DATA_EXPORT_CSV"
+    log_in, export, search = "AUTHENTICATION", "RAW_DATA_EXPORT_CSV", "RAW_DATA_EXPORT"
     entries = [at(minutes, "REQUEST", "FINISHED", "probe") for minutes in range(1, 180, 5)]
     entries += [
         at(170, "SOURCE", "DELETED", "ann", sourceName="Sales", told="deleted"),
@@ -67,7 +67,8 @@ def log() -> list[Entry]:
         at(60, log_in, "SUCCEEDED", "ann", ip="10.0.0.3", told="new-address"),
         at(60, log_in, "FAILED", "ann", ip="10.0.0.9"),
         at(50, export, "FINISHED", "ann", count=1_000_001, told="large-export"),
-        at(49, "RAW_DATA_EXPORT", "FINISHED", "bob", count=11_482_907, told="large-export"),
+        at(49, search, "FINISHED", "bob", count=11_482_907, exportType="FILE", told="large-export"),
+        at(49, search, "FINISHED", "bob", count=11_482_907, exportType="REST"),
         at(48, export, "FINISHED", "ann", count=1_000_000),
         at(48, "UPLOAD", "FINISHED", "ann", count=2_000_000),
         at(3 * days, "USER", "UPDATED", "ann", userName="chief", **ADMINISTRATOR),
@@ -90,6 +91,9 @@ def log() -> list[Entry]:
     entries += [at(130 - 2 * number, log_in, "FAILED", "dee") for number in range(6)]
     entries += [at(150 - number, export, "FINISHED", "bob", count=10) for number in range(25)]
     entries += [at(150 - number, export, "FINISHED", "cid", count=10) for number in range(19)]
+    entries += [
+        at(150 - number, search, "FINISHED", "cid", count=10, exportType="REST") for number in range(9)
+    ]
     return entries
 
 
@@ -204,8 +208,8 @@ def test_restarted(told: Told) -> None:
 
 
 def test_silent(server: TestServer, tmp_path: Path) -> None:
-    """A log that ended more than an hour ago is told once, and nothing else is."""
-    entries = [at(minutes, "REQUEST", "FINISHED", "probe") for minutes in range(100, 180, 5)]
+    """A log that ended more than three days ago is told once, and nothing else is."""
+    entries = [at(72 * 60 + minutes, "VIS", "UPDATED", "ann") for minutes in range(100, 180, 5)]
     with looking(server, tmp_path, entries) as (watcher, _), watcher.running():
         watcher.look()
         assert {rule: len(matches) for rule, matches in _told(watcher).items()} == {"silent": 1}

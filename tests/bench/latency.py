@@ -27,6 +27,7 @@ from rich.table import Column, Table
 
 from indexer.demo import sample
 from indexer.demo.embedded import Embedded, Java
+from indexer.demo.profiles import Profile
 from indexer.elastic.client import connect
 from indexer.elastic.cluster import Cluster
 from indexer.settings import Connection, Delivery
@@ -104,10 +105,10 @@ def try_out(way: str, url: str, directory: Path, load: Load) -> Result:
     directory.mkdir()
     logs = [directory / f"{number}-activity.log" for number in range(IDLE_LOGS)]
     for number, log in enumerate(logs):
-        sample.write(log, 100, end=END, seed=number + 2)
+        sample.write(log, 100, end=END, seed=number + 2, profile=Profile.ZOOMDATA_2)
     live, source = directory / "live-activity.log", directory / "sample"
     live.touch()
-    sample.write(source, 5_000, end=END)
+    sample.write(source, 5_000, end=END, profile=Profile.ZOOMDATA_2)
     follow = [
         sys.executable,
         str(HERE / "following.py"),

@@ -24,6 +24,7 @@ from zlib import crc32
 from elasticsearch import Elasticsearch
 
 from indexer.demo.embedded import Embedded, Java
+from indexer.demo.profiles import Profile
 from indexer.demo.sample import entries
 from indexer.elastic.client import connect
 from indexer.elastic.server import inspect_server
@@ -187,7 +188,7 @@ def main() -> None:
 
 def report(client: Elasticsearch, count: int, rounds: int, names: list[str]) -> None:
     """Measure, and print the table."""
-    lines = list(entries(count, end=datetime(2026, 11, 23, tzinfo=UTC)))
+    lines = list(entries(count, end=datetime(2026, 11, 23, tzinfo=UTC), profile=Profile.ZOOMDATA_2))
     known = variants(client)
     runs: dict[str, list[Figures]] = {name: [] for name in names or known}
     for _ in range(rounds + 1):

@@ -15,6 +15,7 @@ from contenders import Bench, Contender, Job, Usage
 from rich.console import Console
 
 from indexer.demo.embedded import Embedded, Java
+from indexer.demo.profiles import Profile
 from indexer.demo.sample import entries
 from indexer.elastic.client import connect
 from indexer.elastic.cluster import Cluster
@@ -107,7 +108,7 @@ def prepared(given: argparse.Namespace, console: Console) -> Iterator[tuple[Benc
         url = given.elasticsearch_url or stack.enter_context(Embedded(java=Java(heap=1024, flags=()))).url
         connection = Connection(elasticsearch_url=[url], request_timeout=600)
         client = stack.enter_context(connect(connection))
-        job = Job.of(directory / "job", entries(given.count, end=END))
+        job = Job.of(directory / "job", entries(given.count, end=END, profile=Profile.ZOOMDATA_2))
         size = job.log.stat().st_size / job.count
         console.print(f"Elasticsearch {inspect_server(client)}, {job.count:,} entries of {size:.0f} B")
         yield Bench(client, connection, directory), job

@@ -26,6 +26,7 @@ CLUSTER = (
     Topic.WRITE,
     Topic.LIFECYCLE,
     Topic.FIELDS,
+    Topic.TYPES,
     Topic.SEALS,
 )
 """What nothing can be said of without a server that answers."""
@@ -141,7 +142,9 @@ def test_what_is_not_installed_is_said_with_the_command(bare: Lab) -> None:
     findings = found(bare)
     assert wrong(findings) == {Topic.TEMPLATE, Topic.ALIAS}
     assert "indexer template install" in of(findings, Topic.ALIAS, Level.FAILED).cure
-    assert {Topic.INDEX, Topic.WRITE, Topic.FIELDS, Topic.SEALS} <= by_state(findings, Level.NOT_TRIED)
+    assert {Topic.INDEX, Topic.WRITE, Topic.FIELDS, Topic.TYPES, Topic.SEALS} <= by_state(
+        findings, Level.NOT_TRIED
+    )
 
 
 def test_a_template_that_drifted_is_said_field_by_field(lab: Lab) -> None:
@@ -263,3 +266,18 @@ def test_check_and_status_count_entries_with_ignored_values(lab: Lab) -> None:
     assert told["fields"]["mapped"] == fields.fields(lab.client, f"{lab.connection.alias}-000001").mapped
     assert any("2 entries have values" in it.what for it in found(lab) if it.topic is Topic.FIELDS)
     assert "entries with values that searches do not find" in lab.command("status").stdout
+
+
+def test_types_that_no_dashboard_shows_are_said(lab: Lab) -> None:
+    """With the number of their entries: in lower case, as the vendor's sheets spell them, and unknown."""
+    lab.run(
+        lab.log(
+            b'{"activityType":"user","a":1}\n{"activityType":"user"}\n{"activityType":"NEW"}\n{"activityType":"VIS"}\n'
+        )
+    )
+    lab.client.indices.refresh(index=lab.connection.alias)
+    warned = [it.what for it in found(lab) if (it.topic, it.state) == (Topic.TYPES, Level.WARNING)]
+    assert [("USER" in it, "'user' (2 entries)" in it, "'NEW' (1 entry)" in it) for it in warned] == [
+        (True, True, False),
+        (False, False, True),
+    ]

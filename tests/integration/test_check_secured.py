@@ -58,7 +58,7 @@ def test_the_writer_has_all_that_is_needed(people: dict[str, Connection], tmp_pa
     assert of(findings, Topic.PRIVILEGES).state is Level.OK
     assert of(findings, Topic.WRITE).state is Level.OK
     hidden = {it.topic: it.what for it in findings if it.state is Level.NOT_TRIED}
-    assert hidden.keys() == {Topic.TEMPLATE, Topic.FIELDS}
+    assert hidden.keys() == {Topic.TEMPLATE, Topic.FIELDS, Topic.TYPES}
     assert "manage_index_templates" in hidden[Topic.TEMPLATE]
     assert "read" in hidden[Topic.FIELDS]
     assert of(findings, Topic.SEALS).state is Level.OK

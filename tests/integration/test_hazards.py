@@ -6,6 +6,7 @@ from enum import Enum, auto
 
 import pytest
 
+from indexer.demo.profiles import Profile
 from indexer.demo.sample import entries
 from indexer.writing.spool import DeadLetterFiles
 from tests.conftest import TestServer
@@ -150,7 +151,7 @@ def test_each_hazard_is_indexed_unchanged_or_rejected(
 
 def test_every_activity_type_is_indexed_unchanged(lab: Lab) -> None:
     """The sample has all that are documented; none is refused."""
-    lines = list(entries(1000, end=datetime(2026, 5, 11, tzinfo=UTC)))
+    lines = list(entries(1000, end=datetime(2026, 5, 11, tzinfo=UTC), profile=Profile.ZOOMDATA_2))
     assert lab.run(lab.log(joined(lines))).totals.created == 1000
     assert lab.entries() == lines
 

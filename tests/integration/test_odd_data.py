@@ -7,6 +7,7 @@ from typing import Any
 
 import orjson
 
+from indexer.demo.profiles import Profile
 from indexer.demo.sample import entries
 from tests.integration.test_hazards import MAPPING, READING
 from tests.support.lab import Lab, joined
@@ -56,7 +57,7 @@ def _odd_entries() -> list[bytes]:
         f'{{{now},"activityType":"{kind}","status":"FINISHED","{field}":{number}}}'
         for number in NUMBERS
         for field in MEASURES
-        for kind in ("VIS_COMMAND", "RDD", "REQUEST", "RAW_DATA_EXPORT", "UPLOAD")
+        for kind in ("VIS_COMMAND", "RDD", "REQUEST", "RAW_DATA_EXPORT_CSV", "UPLOAD")
     ]
     lines += [f'{{{now},"activityType":"VIS_DATA","{key}":1}}' for key in KEYS]
     lines += [
@@ -91,7 +92,7 @@ KNOWN = ("AUTHENTICATION", "SOURCE", "VIS", "VIS_COMMAND", "VIS_DATA", "RDD", "R
 def test_reading_commands_read_whatever_is_there(lab: Lab, tmp_path: Path) -> None:
     """None ends in a traceback, or with an error that is the data's; what they count is what is there."""
     hazards = [line for one in (*READING.values(), *MAPPING.values()) for line in one.lines]
-    log = lab.log(joined([*hazards, *_odd_entries(), *entries(300, end=NOW)]))
+    log = lab.log(joined([*hazards, *_odd_entries(), *entries(300, end=NOW, profile=Profile.ZOOMDATA_2)]))
     totals = lab.run(log).totals
     lab.client.indices.refresh(index=f"{lab.connection.alias}*")
 

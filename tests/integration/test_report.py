@@ -1,11 +1,16 @@
-"""The page of `indexer report` in a real Chromium, against the same values counted in Python."""
+"""The page of `indexer report` in a real Chromium, against the same values counted in Python.
+
+Of a log as of Zoomdata 2.x, which fills every panel, and of one as of current versions.
+"""
 
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +19,7 @@ import pytest
 
 from indexer.dashboards.panels import Panel, Time, Top
 from indexer.demo import sample
+from indexer.demo.profiles import Profile
 from indexer.elastic.client import connect
 from indexer.elastic.cluster import Cluster
 from indexer.events import Events
@@ -53,13 +59,12 @@ class Report:
     connection: Connection
 
 
-@pytest.fixture(scope="module")
-def report(server: TestServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Report]:
+@contextmanager
+def reported(server: TestServer, directory: Path, profile: Profile) -> Iterator[Report]:
     """The page of a week of the sample company."""
-    directory = tmp_path_factory.mktemp("report")
-    connection = Connection(elasticsearch_url=[server.url], alias=f"{directory.name}-{id(server):x}")
+    connection = Connection(elasticsearch_url=[server.url], alias=f"{directory.name}-{id(directory):x}")
     log = directory / "zoomdata-activity.log"
-    sample.write(log, ENTRIES, end=END)
+    sample.write(log, ENTRIES, end=END, profile=profile)
     with connect(connection) as client:
         install(Cluster(client, connection))
         index(log, connection)
@@ -67,6 +72,27 @@ def report(server: TestServer, tmp_path_factory: pytest.TempPathFactory) -> Iter
         write(connection, WEEK, out)
         yield Report(out, [orjson.loads(line) for line in log.read_bytes().splitlines()], connection)
         delete_all(client, f"{connection.alias}*")
+
+
+@pytest.fixture(scope="module")
+def reports(
+    server: TestServer, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Callable[[Profile], Report]]:
+    """The page of a profile, made when it is first asked for."""
+    with ExitStack() as opened:
+        yield cache(lambda it: opened.enter_context(reported(server, tmp_path_factory.mktemp("report"), it)))
+
+
+@pytest.fixture
+def report(reports: Callable[[Profile], Report]) -> Report:
+    """The page that has something in every panel."""
+    return reports(Profile.ZOOMDATA_2)
+
+
+@pytest.fixture
+def current(reports: Callable[[Profile], Report]) -> Report:
+    """The page of what current versions log."""
+    return reports(Profile.COMPOSER)
 
 
 def index(log: Path, connection: Connection) -> None:
@@ -106,10 +132,10 @@ def others(name: str, panel: Panel, shown: list[list[Any]], log: list[counted.En
     """The rows of the others."""
     field = next(it.field for it in panel.by.values() if isinstance(it, Top))
     names = {row[0] for row in shown}
-    exports = name == "audit-exported"
-    rest = [it for it in (counted.of(log, *counted.EXPORTS) if exports else log) if it[field] not in names]
+    about = {"audit-exported": counted.exports, "audit-viewed": counted.details}.get(name, list)
+    rest = [it for it in about(log) if it[field] not in names]
     keys = [counted.every(3)] if len(panel.by) > 1 else []
-    figure = counted.total("count") if exports else counted.count
+    figure = counted.total("count") if name == "audit-exported" else counted.count
     return [[OTHERS, *row] for row in counted.grouped(rest, keys, figure) if row[-1]]
 
 
@@ -150,9 +176,35 @@ def test_all_is_shown(page: Page) -> None:
     assert page.evaluate(tables) > len(PICTURES)
 
 
-@pytest.mark.parametrize("name", sorted(set(counted.PICTURES) & set(PANELS)))
+FIGURES = sorted(set(counted.PICTURES) & set(PANELS))
+
+
+@pytest.mark.parametrize("name", FIGURES)
 def test_figures(page: Page, report: Report, name: str) -> None:
     """The values on the page are those counted from the log."""
+    assert_figures(page, report, name)
+
+
+def test_figures_of_current_versions(browser: Page, current: Report) -> None:
+    """They are those counted from the log; a panel about what is not logged any more has its sentence instead."""
+    browser.open(current.file)
+    empty = set()
+    for name in FIGURES:
+        if any(row[-1] for row in counted.PICTURES[name](current.log)):
+            assert_figures(browser, current, name)
+        else:
+            panel = PANELS[name]
+            assert isinstance(panel, Panel)
+            said = browser.evaluate(f"document.querySelector('#{name} .empty').textContent")
+            assert said == f"No entries of this kind in this period. {panel.why_empty}"
+            assert browser.evaluate(f"document.querySelectorAll('#{name} :is(table, svg)').length") == 0
+            empty.add(name)
+    assert empty == {name for name in FIGURES if "2.x)" in PANELS[name].title}
+    assert browser.evaluate("document.querySelectorAll('.empty').length") == len(empty)
+
+
+def assert_figures(page: Page, report: Report, name: str) -> None:
+    """The values of a panel."""
     panel = PANELS[name]
     assert isinstance(panel, Panel)
     if panel.kind == "number":
@@ -231,10 +283,12 @@ def test_fits(browser: Page, report: Report, width: int, scheme: str) -> None:
     assert browser.evaluate("getComputedStyle(document.querySelector('h1')).color") != ground
 
 
-def test_no_console_messages_and_no_requests(page: Page, report: Report) -> None:
+def test_no_console_messages_and_no_requests(browser: Page, report: Report) -> None:
     """The console is empty, and the page makes no requests."""
-    assert page.said == []
-    assert {it for it in page.requested if not it.startswith("data:")} == {report.file.resolve().as_uri()}
+    browser.requested.clear()
+    browser.open(report.file)
+    assert browser.said == []
+    assert {it for it in browser.requested if not it.startswith("data:")} == {report.file.resolve().as_uri()}
 
 
 def test_printed(page: Page) -> None:

@@ -16,6 +16,7 @@ import orjson
 import pytest
 from elasticsearch import Elasticsearch
 
+from indexer.demo.profiles import Profile
 from indexer.demo.sample import write
 from indexer.elastic.client import connect
 from indexer.elastic.cluster import Cluster
@@ -438,7 +439,7 @@ def test_addresses_that_differ_are_wrong_usage(urls: str) -> None:
 def test_the_fields_of_each_type_are_those_of_its_entries_in_the_log(bench: Bench, tmp_path: Path) -> None:
     """For the sample log with all types, compared with its lines."""
     log = tmp_path / "sample-activity.log"
-    write(log, 3000, end=datetime(2026, 5, 16, tzinfo=UTC))
+    write(log, 3000, end=datetime(2026, 5, 16, tzinfo=UTC), profile=Profile.ZOOMDATA_2)
     bench.lab.run(log)
     bench.lab.client.indices.refresh(index=bench.alias)
     expected: dict[str, set[str]] = {}

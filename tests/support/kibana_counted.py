@@ -17,7 +17,6 @@ Row = tuple[Any, ...]
 Key = Callable[[Entry], Any]
 Figure = Callable[[Entries], Any]
 HOUR = 3_600_000  # ms
-HEALTH = "/zoomdata/service/health"
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,8 +121,8 @@ def of(entries: Entries, *kinds: str, status: str | None = None) -> list[Entry]:
 
 
 def by_people(entries: Entries) -> list[Entry]:
-    """Without health checks."""
-    return [it for it in entries if it.get("uri") != HEALTH]
+    """Without health checks, whatever the context is."""
+    return [it for it in entries if not it.get("uri", "").endswith("service/health")]
 
 
 def changed(entries: Entries) -> list[Entry]:
@@ -177,11 +176,21 @@ def of_kind(seals: Entries, *kinds: str) -> list[Entry]:
     return [it | {"eventDate": it["sealed"]} for it in seals if it["kind"] in kinds]
 
 
-EXPORTS = ("RAW_DATA_EXPORT", "RAW_DATA_EXPORT_CSV")
-KEYS = ("SECURITY_KEY", "OAUTH_CLIENT", "OAUTH_TOKEN")
+KEYS = ("SECURITY_KEY", "OAUTH_CLIENT", "OAUTH_TOKEN", "BOOKMARK")
+EXPORTS = {("RAW_DATA_EXPORT_CSV", None), ("RAW_DATA_EXPORT", "FILE")}
 LOG_IN = "AUTHENTICATION"
 STATUS, BY = top(5, "status"), top(3, "user")
 QUANTILES = (50, 95, 99)
+
+
+def exports(entries: Entries) -> list[Entry]:
+    """Exports to a file: as CSV, and of a text search."""
+    return [it for it in entries if (it["activityType"], it.get("exportType")) in EXPORTS]
+
+
+def details(entries: Entries) -> list[Entry]:
+    """Text searches whose rows were shown only."""
+    return [it for it in of(entries, "RAW_DATA_EXPORT") if it["exportType"] == "REST"]
 
 
 def quantiles(entries: Entries, field: str, percents: Sequence[int] = QUANTILES) -> list[Row]:
@@ -204,13 +213,15 @@ PICTURES: dict[str, Callable[[Entries], list[Row]]] = {
     "activity-entries": lambda log: [(len(log),)],
     "activity-users": lambda log: [(len({it["user"] for it in log}),)],
     "activity-sessions": lambda log: [(len(of(log, LOG_IN, status="SUCCEEDED")),)],
-    "activity-views": lambda log: [(len(of(log, "VIS_COMMAND", status="STARTED")),)],
+    "activity-changed": lambda log: [(len(of(log, "VIS")),)],
     "activity-types": lambda log: grouped(log, [top(10, "activityType"), every(3)], count),
     "activity-busiest": lambda log: grouped(by_people(log), [top(15, "user")], count),
     "activity-outcomes": lambda log: grouped(log, [top(8, "status")], count),
     "activity-days": lambda log: grouped(by_people(log), [every(24)], different("user")),
     "activity-hours": lambda log: grouped(by_people(log), [every(1)], count),
-    "activity-sources": lambda log: grouped(of(log, "RDD"), [top(10, "storageType")], count),
+    "activity-methods": lambda log: grouped(
+        of(log, LOG_IN, status="SUCCEEDED"), [top(8, "authenticationType")], count
+    ),
     "activity-edited": lambda log: grouped(
         of(log, "VIS", "VIS_DEF", "CHART"), [top(10, "visualizationName"), BY], count
     ),
@@ -219,8 +230,8 @@ PICTURES: dict[str, Callable[[Entries], list[Row]]] = {
     ),
     "audit-deleted": lambda log: [(sum(it["status"] == "DELETED" for it in log),)],
     "audit-failed": lambda log: [(len(of(log, LOG_IN, status="FAILED")),)],
-    "audit-rows": lambda log: [(sum(it["count"] for it in of(log, *EXPORTS)),)],
-    "audit-keys": lambda log: [(len(of(log, *KEYS)),)],
+    "audit-rows": lambda log: [(sum(it["count"] for it in exports(log)),)],
+    "audit-details": lambda log: [(len(details(log)),)],
     "audit-log-ins": lambda log: grouped(of(log, LOG_IN), [STATUS, every(3)], count),
     "audit-log-ins-by-user": lambda log: grouped(of(log, LOG_IN), [top(12, "user"), STATUS], count),
     "audit-refused": lambda log: grouped(
@@ -240,9 +251,21 @@ PICTURES: dict[str, Callable[[Entries], list[Row]]] = {
     "audit-tokens": lambda log: grouped(
         of(log, *KEYS), [top(5, "activityType"), STATUS, top(5, "user")], count
     ),
-    "audit-exported": lambda log: grouped(of(log, *EXPORTS), [top(5, "user"), every(3)], total("count")),
+    "audit-uploads": lambda log: grouped(
+        of(log, "UPLOAD"), [top(15, "user"), top(5, "fileName")], total("filesize"), count
+    ),
+    "audit-exported": lambda log: grouped(exports(log), [top(5, "user"), every(3)], total("count")),
     "audit-exporters": lambda log: grouped(
-        of(log, *EXPORTS), [top(15, "user")], total("count"), largest("count"), count
+        exports(log), [top(15, "user")], total("count"), largest("count"), count
+    ),
+    "audit-viewed": lambda log: grouped(details(log), [top(5, "user"), every(3)], count),
+    "audit-viewers": lambda log: grouped(
+        details(log), [top(15, "user")], total("count"), largest("count"), count
+    ),
+    "performance-exports": lambda log: quantiles(exports(log), "duration"),
+    "performance-details": lambda log: quantiles(details(log), "duration"),
+    "performance-exporters": lambda log: grouped(
+        exports(log), [top(15, "user")], largest("duration"), mean("duration"), count
     ),
     "performance-visualisations": lambda log: quantiles(of(log, "VIS_COMMAND"), "duration"),
     "performance-reads": lambda log: quantiles(of(log, "RDD"), "duration"),
@@ -260,9 +283,12 @@ PICTURES: dict[str, Callable[[Entries], list[Row]]] = {
     "performance-cached": lambda log: [
         (name, *row) for name, reads in cached(log) for row in grouped(reads, [every(3)], count)
     ],
+    "performance-sources": lambda log: grouped(of(log, "RDD"), [top(10, "storageType")], count),
     "performance-cache-share": lambda log: [(name, len(reads)) for name, reads in cached(log)],
     "performance-sizes": lambda log: quantiles(of(log, "RDD"), "responseSize", QUANTILES[:2]),
     "performance-request-sizes": lambda log: quantiles(requests(log), "requestSize", QUANTILES[:2]),
+    "performance-data": lambda log: quantiles(of(log, "VIS_DATA"), "duration"),
+    "performance-engine": lambda log: quantiles(of(log, "TOPOLOGY", "TOPOLOGY_PERFORMANCE"), "duration"),
     "performance-codes": lambda log: grouped(requests(log), [top(8, "responseCode"), every(3)], count),
     "delivery-arriving": lambda log: grouped(log, [every(3)], count),
     "delivery-ignored": lambda log: [(len(too_long(log)),)],
@@ -286,7 +312,8 @@ SEARCHES: dict[str, Callable[[Entries], list[Entry]]] = {
     "everything": list,
     "deletions": lambda log: [it for it in log if it["status"] == "DELETED"],
     "failed-log-ins": lambda log: of(log, LOG_IN, status="FAILED"),
-    "exports": lambda log: of(log, *EXPORTS),
+    "exports": exports,
+    "details": details,
     "ignored": too_long,
     "checkpoints": lambda seals: of_kind(seals, "checkpoint"),
 }

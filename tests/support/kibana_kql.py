@@ -1,6 +1,6 @@
 """KQL → query DSL as Kibana generates it (guide, "Kibana Query Language"), for the part of KQL in mappings/kibana/.
 
-a and not (b or c)   field: value   field: "a phrase"   field: (one or other)   field: *   field >= "now-5m"
+a and not (b or c)   field: value   field: "a phrase"   field: (one or other)   field: *   field: *end   field >= "now-5m"
 """
 
 import re
@@ -82,8 +82,8 @@ class _Reader:
         value = self._value()
         if value == "*" and not phrase:
             return {"exists": {"field": field}}
-        if "*" in value and not phrase:
-            raise ValueError(f"a wildcard in {value!r} is not of this part")
+        if "*" in value and not phrase:  # as Kibana asks a keyword field
+            return {"wildcard": {field: {"value": value}}}
         return {"match_phrase" if phrase else "match": {field: value}}
 
     def _is(self, token: str) -> bool:

@@ -282,6 +282,30 @@ def test_seals_of_each_log_are_judged_apart() -> None:
     assert (none.state, "indexer seal key FILE" in none.what) == (Level.OK, True)
 
 
+ASKED = frozenset({"AUTHENTICATION", "VIS", "UPLOAD", "RAW_DATA_EXPORT", "RAW_DATA_EXPORT_CSV"})
+
+
+def test_types_that_dashboards_and_alerts_are_about_are_fine() -> None:
+    """Those that Zoomdata does not log by default are named while there are none; an empty index is fine."""
+    (some,) = judgements.types({"VIS": 1, "UPLOAD": 1}, ASKED)
+    assert some.state is Level.OK
+    assert "none of RAW_DATA_EXPORT, RAW_DATA_EXPORT_CSV, which" in some.what
+    (each,) = judgements.types(dict.fromkeys(ASKED, 1), ASKED)
+    assert (each.state, "none of" in each.what) == (Level.OK, False)
+    (none,) = judgements.types({}, ASKED)
+    assert (none.state, none.what) == (Level.OK, "there are no entries yet")
+
+
+def test_types_that_nothing_shows_are_a_warning() -> None:
+    """One that differs in case only, with the name that is asked for; and one that nothing is about."""
+    spelled, other = judgements.types({"VIS": 5, "authentication": 1200, "DASHBOARD_SHARE": 1}, ASKED)
+    assert {spelled.state, other.state} == {Level.WARNING}
+    assert spelled.what == (
+        "dashboards and alerts ask for AUTHENTICATION and leave out 'authentication' (1,200 entries)"
+    )
+    assert other.what == "no dashboard and no alert is about 'DASHBOARD_SHARE' (1 entry)"
+
+
 MANAGED = {"managed": True, "policy": "p", "step": "check-rollover-ready"}
 STUCK = {
     "managed": True,

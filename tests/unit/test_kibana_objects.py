@@ -9,7 +9,9 @@ import orjson
 import pytest
 
 from indexer.dashboards import panels
-from indexer.dashboards.panels import Filters, Metric, Time, Top
+from indexer.dashboards.activity_types import asked_for, named, why_empty
+from indexer.dashboards.descriptions import read
+from indexer.dashboards.panels import Filters, Metric, Panel, Time, Top
 from indexer.kibana.dashboards import saved_objects
 from indexer.kibana.layout import DASHBOARDS, WIDTH
 from indexer.kibana.saved_objects import Naming, SavedObject, ndjson
@@ -24,7 +26,7 @@ SHOWN = [it for it in OBJECTS if it.type == "dashboard"]
 NOW = "2026-05-11T06:30:00Z"
 NUMBERS = {
     *("duration", "requestTime", "requestSize", "responseSize", "count", "responseCode", "size"),
-    *("entries", "rejected"),
+    *("entries", "filesize", "rejected"),
 }
 TIMES = {"eventDate", "@timestamp", "sealed"}
 
@@ -237,9 +239,10 @@ def test_installs_beside_each_other(naming: Naming, prefix: str) -> None:
     assert all(it.id.startswith(prefix) for it in objects)
     assert {it.id for it in objects}.isdisjoint(it.id for it in OBJECTS)
     assert {each["id"] for it in objects for each in it.references} <= {it.id for it in objects}
-    links = re.findall(rb"\((?:dashboards|discover)#/view/([^)?]+)[)?]", ndjson(objects))
-    assert len(links) == 12 + 7
-    assert {link.decode() for link in links} <= {it.id for it in objects}
+    links = re.findall(r"\((dashboards|discover)#/view/([^)?]+)[)?]", ndjson(objects).decode())
+    assert [app for app, _ in links].count("dashboards") == 12
+    kinds = {"dashboards": "dashboard", "discover": "search"}
+    assert {(kinds[app], name) for app, name in links} <= {(it.type, it.id) for it in objects}
     titles = [it.title for it in objects if it.type == "index-pattern"]
     assert titles == [naming.alias, f"{naming.alias}-rejected", f"{naming.alias}-seals"]
 
@@ -250,6 +253,63 @@ def test_formats() -> None:
     assert {formats[field]["id"] for field in ("duration", "requestTime")} == {"duration"}
     assert formats["duration"]["params"]["inputFormat"] == "milliseconds"
     assert {formats[field]["id"] for field in ("responseSize", "requestSize", "filesize")} == {"bytes"}
+
+
+COMPOSER = {
+    *("ACCOUNT", "AUTHENTICATION", "GROUP", "SOURCE", "USER", "VIS"),
+    *("RAW_DATA_EXPORT", "RAW_DATA_EXPORT_CSV", "UPLOAD"),
+}
+"""The types that the vendor documents for 6 to 26."""
+
+
+def test_current_versions_are_shown_first() -> None:
+    """All types of current versions are asked for; panels of other types only come last, each marked and explained."""
+    assert asked_for() > COMPOSER
+    for name in ("activity", "audit", "performance"):
+        described = [
+            Panel.of(it) for row in read(name)["rows"] for it in row["panels"] if it["as"] != "search"
+        ]
+        old = [bool(named(it.where)) and not named(it.where) & COMPOSER for it in described]
+        assert old == sorted(old)
+        assert not all(old)
+        assert ["2.x)" in it.title for it in described] == old
+        assert ["Zoomdata 2.x only" in it.why_empty for it in described] == old
+
+
+@pytest.mark.parametrize(
+    ("kql", "why"),
+    [
+        ("", ""),
+        ("status: DELETED", ""),
+        ("activityType: (VIS or CHART) and user: a", ""),
+        (
+            "activityType: UPLOAD or (activityType: RAW_DATA_EXPORT and exportType: FILE)",
+            "Logged only if switched on in Zoomdata (RAW_DATA_EXPORT, UPLOAD): indexer zoomdata logging.",
+        ),
+        (
+            "activityType: (RDD or RDD_CACHE)",
+            "Fills on Zoomdata 2.x only, if switched on there (RDD, RDD_CACHE): later versions do not log it.",
+        ),
+    ],
+)
+def test_why_a_panel_may_be_empty(kql: str, why: str) -> None:
+    """Nothing about types that are logged by default; else whether they are switched off or of old versions."""
+    assert why_empty(kql) == why
+
+
+@pytest.mark.parametrize(
+    ("text", "types"),
+    [
+        ("activityType: USER and not uri: x", {"USER"}),
+        ("activityType: (VIS or VIS_DEF)", {"VIS", "VIS_DEF"}),
+        ('{"term":{"activityType":"A"}},{"terms": {"activityType": ["B", "C"]}}', {"A", "B", "C"}),
+        ("- term: {activityType: SOURCE}\n  - terms: {activityType: [X, Y]}", {"SOURCE", "X", "Y"}),
+        ('"by": { "Type": "top 10 activityType, others" }, "columns": ["activityType", "status"]', set()),
+    ],
+)
+def test_activity_types_that_a_text_asks_for(text: str, types: set[str]) -> None:
+    """In KQL, in Kibana's rules and in those of ElastAlert; a grouping by all types asks for none."""
+    assert named(text) == types
 
 
 @pytest.mark.parametrize(

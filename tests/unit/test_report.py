@@ -40,9 +40,10 @@ def test_intervals(days: float, asked: str, interval: str) -> None:
 
 
 def test_kql() -> None:
-    """Operators become upper case, except in quoted text; comparisons are rejected."""
+    """Operators become upper case, except in quoted text; a slash begins no expression; comparisons are rejected."""
     asked = kql_query('a: b and not c: "x and y" or d: (e or f)')["query_string"]["query"]
     assert asked == 'a: b AND NOT c: "x and y" OR d: (e OR f)'
+    assert kql_query("not a: *b/c")["query_string"]["query"] == r"NOT a: *b\/c"
     assert kql_query("") == {"match_all": {}}
     with pytest.raises(ValueError, match="comparison"):
         kql_query("a >= 3")

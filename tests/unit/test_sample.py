@@ -11,6 +11,7 @@ from typing import Any
 import orjson
 import pytest
 
+from indexer.demo.profiles import Profile
 from indexer.demo.sample import HEAVY_EXPORT, entries, write
 
 END = datetime(2026, 5, 11, 6, 30, tzinfo=UTC)
@@ -38,23 +39,31 @@ FIELDS = {
     "TOPOLOGY": "cid actionStartedOn",
     "TOPOLOGY_PERFORMANCE": "rddCount cid timeline finishStatus actionStartedOn duration",
 }
+COMPOSER = {
+    *("ACCOUNT", "AUTHENTICATION", "GROUP", "SOURCE", "USER", "VIS"),
+    *("RAW_DATA_EXPORT", "RAW_DATA_EXPORT_CSV", "UPLOAD"),
+}
+"""The types that the vendor documents for 6 to 26."""
 COMMON = "eventDate user userType accountId userGroups userRoles ip activityType status"
 
 
-@cache
-def week() -> tuple[bytes, ...]:
-    return tuple(entries(20_000, end=END))
+OLD = Profile.ZOOMDATA_2
 
 
 @cache
-def parsed() -> tuple[dict[str, Any], ...]:
-    return tuple(orjson.loads(line) for line in week())
+def week(profile: Profile = OLD) -> tuple[bytes, ...]:
+    return tuple(entries(20_000, end=END, profile=profile))
 
 
-def of(kind: str, **wanted: object) -> list[dict[str, Any]]:
+@cache
+def parsed(profile: Profile = OLD) -> tuple[dict[str, Any], ...]:
+    return tuple(orjson.loads(line) for line in week(profile))
+
+
+def of(kind: str, profile: Profile = OLD, **wanted: object) -> list[dict[str, Any]]:
     return [
         entry
-        for entry in parsed()
+        for entry in parsed(profile)
         if entry["activityType"] == kind and all(entry.get(name) == value for name, value in wanted.items())
     ]
 
@@ -63,10 +72,14 @@ def at(entry: dict[str, Any]) -> datetime:
     return datetime.fromisoformat(entry["eventDate"]).replace(tzinfo=UTC)
 
 
+BOTH = pytest.mark.parametrize("profile", Profile)
+
+
+@BOTH
 @pytest.mark.parametrize("count", [0, 1, 7, 100, 5_000])
-def test_count(count: int) -> None:
+def test_count(count: int, profile: Profile) -> None:
     """The number of lines is exact."""
-    assert len(list(entries(count, end=END))) == count
+    assert len(list(entries(count, end=END, profile=profile))) == count
 
 
 def test_repeatable() -> None:
@@ -79,37 +92,50 @@ def test_repeatable() -> None:
 @pytest.mark.parametrize("count", [100, 2_000])
 @pytest.mark.parametrize("seed", range(5))
 def test_every_type(count: int, seed: int) -> None:
-    """Even a small sample has every documented activity type, and one undocumented type."""
-    kinds = {orjson.loads(line)["activityType"] for line in entries(count, end=END, seed=seed)}
-    assert kinds == FIELDS.keys() | {"DASHBOARD_SHARE"}
+    """Even a small sample has every activity type that its version documents, and one as of 2.x an undocumented one."""
+
+    def kinds(profile: Profile) -> set[str]:
+        lines = entries(count, end=END, seed=seed, profile=profile)
+        return {orjson.loads(line)["activityType"] for line in lines}
+
+    assert kinds(Profile.COMPOSER) == COMPOSER
+    assert kinds(Profile.ZOOMDATA_2) == FIELDS.keys() | {"DASHBOARD_SHARE"}
 
 
+@BOTH
 @pytest.mark.parametrize("kind", FIELDS)
-def test_fields(kind: str) -> None:
-    """An entry has the common fields, and those of its type as the vendor documents them."""
-    wanted = {*COMMON.split(), *FIELDS[kind].split()}
-    assert of(kind)
-    assert [entry for entry in of(kind) if not wanted <= entry.keys()] == []
+def test_fields(kind: str, profile: Profile) -> None:
+    """An entry has the common fields of its version, and those of its type as the vendor documents them."""
+    current = profile is Profile.COMPOSER
+    wanted = {*COMMON.split(), *FIELDS[kind].split()} - ({"userType"} if current else set())
+    found = of(kind, profile)
+    assert bool(found) == (not current or kind in COMPOSER)
+    assert [entry for entry in found if not wanted <= entry.keys()] == []
+    assert [entry for entry in found if "userType" in entry and current] == []
 
 
-def test_lines() -> None:
+@BOTH
+def test_lines(profile: Profile) -> None:
     """A line is one JSON object without a line end."""
-    assert all(line.startswith(b"{") and line.endswith(b"}") and b"\n" not in line for line in week())
+    lines = week(profile)
+    assert all(line.startswith(b"{") and line.endswith(b"}") and b"\n" not in line for line in lines)
 
 
-def test_time() -> None:
+@BOTH
+def test_time(profile: Profile) -> None:
     """Entries are ordered by time and cover the week before the end."""
-    moments = [at(entry) for entry in parsed()]
+    moments = [at(entry) for entry in parsed(profile)]
     assert moments == sorted(moments)
     assert END - timedelta(days=7) <= moments[0] < END - timedelta(days=6, hours=23)
     assert END - timedelta(hours=1) < moments[-1] <= END
 
 
+@BOTH
 @pytest.mark.parametrize("hours", range(0, 168, 13))
-def test_any_end(hours: int) -> None:
+def test_any_end(hours: int, profile: Profile) -> None:
     """For any end, entries are ordered and within the week before it."""
     end = END + timedelta(hours=hours, minutes=hours, milliseconds=hours)
-    moments = [at(orjson.loads(line)) for line in entries(500, end=end)]
+    moments = [at(orjson.loads(line)) for line in entries(500, end=end, profile=profile)]
     assert moments == sorted(moments)
     assert end - timedelta(days=7) <= moments[0]
     assert moments[-1] <= end
@@ -136,17 +162,21 @@ def test_documents_in_strings() -> None:
     assert started["storageConfiguration"].keys() == {"schema", "collection", "connectionId"}
 
 
-def test_rhythm() -> None:
+@BOTH
+def test_rhythm(profile: Profile) -> None:
     """Working hours are busy, nights and weekends are not."""
-    people = [at(entry) for entry in parsed() if entry["user"] != "anonymousUser"]
+    people = [at(entry) for entry in parsed(profile) if entry["user"] != "anonymousUser"]
     days, hours = Counter(f"{moment:%a}" for moment in people), Counter(moment.hour for moment in people)
     assert days["Wed"] > 5 * max(days["Sat"], days["Sun"])
     assert hours[10] > 3 * hours[23]
 
 
-def test_heavy_users() -> None:
+@BOTH
+def test_heavy_users(profile: Profile) -> None:
     """A few users write most entries."""
-    users = Counter(entry["user"] for entry in parsed() if entry["user"] != "anonymousUser").most_common()
+    users = Counter(
+        entry["user"] for entry in parsed(profile) if entry["user"] != "anonymousUser"
+    ).most_common()
     assert len(users) > 30
     assert sum(count for _, count in users[:8]) > 0.5 * sum(count for _, count in users)
 
@@ -169,26 +199,30 @@ def test_chain() -> None:
     assert at(finished).timestamp() * 1000 == pytest.approx(timeline["VIS_COMMAND.FINISHED"])
 
 
-def test_guessed_password() -> None:
+@BOTH
+def test_guessed_password(profile: Profile) -> None:
     """One user fails to log in many times within minutes from one address."""
-    failed = of("AUTHENTICATION", status="FAILED", ip="185.220.101.47")
+    failed = of("AUTHENTICATION", profile, status="FAILED", ip="185.220.101.47")
     assert len(failed) >= 60
     assert {entry["user"] for entry in failed} == {"dana.whitfield"}
     assert at(failed[-1]) - at(failed[0]) < timedelta(minutes=5)
-    assert len(of("AUTHENTICATION", status="FAILED")) > len(failed)
+    assert len(of("AUTHENTICATION", profile, status="FAILED")) > len(failed)
 
 
-def test_deletions() -> None:
+@BOTH
+def test_deletions(profile: Profile) -> None:
     """Accounts, sources and users are deleted, and a deleted user has no later entries."""
-    deleted = [entry for entry in parsed() if entry["status"] == "DELETED"]
+    deleted = [entry for entry in parsed(profile) if entry["status"] == "DELETED"]
     assert Counter(entry["activityType"] for entry in deleted) == {"SOURCE": 3, "USER": 3, "ACCOUNT": 1}
     gone = {entry["userName"]: at(entry) for entry in deleted if "userName" in entry}
-    assert [e for e in parsed() if e["user"] in gone and at(e) > gone[e["user"]]] == []
+    assert [e for e in parsed(profile) if e["user"] in gone and at(e) > gone[e["user"]]] == []
 
 
-def test_exports() -> None:
-    """Exports have their number of rows, and one is far larger than all others."""
-    counts = sorted(entry["count"] for entry in of("RAW_DATA_EXPORT_CSV"))
+@BOTH
+def test_exports(profile: Profile) -> None:
+    """Exports have their number of rows, and one is far larger than all others; a text search is looked at or exported."""
+    assert {entry["exportType"] for entry in of("RAW_DATA_EXPORT", profile)} == {"REST", "FILE"}
+    counts = sorted(entry["count"] for entry in of("RAW_DATA_EXPORT_CSV", profile))
     assert counts[-1] == HEAVY_EXPORT
     assert counts[-2] * 5 < HEAVY_EXPORT
 
@@ -203,12 +237,13 @@ def test_degraded_source() -> None:
     assert median(afternoon) > 8 * median(else_)
 
 
-def test_addresses_and_scripts() -> None:
+@BOTH
+def test_addresses_and_scripts(profile: Profile) -> None:
     """There are IPv4 and IPv6 addresses, and names in several scripts."""
-    families = {type(ip_address(entry["ip"])) for entry in parsed()}
+    families = {type(ip_address(entry["ip"])) for entry in parsed(profile)}
     assert IPv6Address in families
     assert len(families) == 2
-    names = "".join(entry.get("visualizationName", "") + entry["user"] for entry in parsed())
+    names = "".join(entry.get("visualizationName", "") + entry["user"] for entry in parsed(profile))
     assert all(letter in names for letter in "ü売Вр佐")
 
 
