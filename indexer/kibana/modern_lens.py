@@ -9,10 +9,10 @@ came in addition:
   convert when they read it (`lens/common/content_management/v1/transforms/raw_color_mappings`), like `splitAccessor` (`…/v2`).
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-from indexer.dashboards.panels import Panel, Top
+from indexer.dashboards.panels import Panel
 from indexer.kibana import lens
 from indexer.kibana.lens import LAYER
 
@@ -39,7 +39,12 @@ def attributes(panel: Panel, view: Json, colours: Mapping[str, Mapping[str, str]
         layers[TREND] = _trend(layer["columns"][accessor], view["time"])
         visualization = _number(accessor, old["description"])
     else:
-        visualization = _visualization(panel, old["state"]["visualization"], view, colours)
+        mappings = {
+            name: colours[column["sourceField"]]
+            for name, column in layer["columns"].items()
+            if column["operationType"] == "terms" and column["sourceField"] in colours
+        }
+        visualization = _visualization(panel, old["state"]["visualization"], view, mappings)
     state = old["state"] | {
         "datasourceStates": {"formBased": {"layers": layers}},
         "visualization": visualization,
@@ -102,9 +107,8 @@ def _number(accessor: str, subtitle: str) -> Json:
     }
 
 
-def _visualization(panel: Panel, old: Json, view: Json, colours: Mapping[str, Mapping[str, str]]) -> Json:
-    """The visualization of 7.16 in today's form."""
-    mappings = {f"column{number}": it for number, it in enumerate(_mappings(panel, colours), 1) if it}
+def _visualization(panel: Panel, old: Json, view: Json, mappings: Mapping[str, Mapping[str, str]]) -> Json:
+    """The visualization of 7.16 in today's form; `mappings` are the colours of values, by column."""
     if panel.kind == "table":
         return old | {"columns": [_table_column(it["columnId"], mappings) for it in old["columns"]]}
     (layer,) = old["layers"]
@@ -115,11 +119,6 @@ def _visualization(panel: Panel, old: Json, view: Json, colours: Mapping[str, Ma
         return old
     layer |= _coloured(mappings.get(layer.get("splitAccessor", "")))
     return old | {"legend": old["legend"] | {"legendSize": "auto"}} | _axis(panel, view)
-
-
-def _mappings(panel: Panel, colours: Mapping[str, Mapping[str, str]]) -> Iterable[Mapping[str, str] | None]:
-    """The colours of each bucket's values."""
-    return (colours.get(it.field) if isinstance(it, Top) else None for it in panel.by.values())
 
 
 def _table_column(column: str, mappings: Mapping[str, Mapping[str, str]]) -> Json:
