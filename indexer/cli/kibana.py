@@ -62,7 +62,9 @@ def install(
     ] = 1_000_000,
     json: Json = False,
 ) -> None:
-    """Install or update data views, saved searches and four dashboards in Kibana 7.17 or later.
+    """Install or update data views, saved searches and four dashboards in Kibana 7.17 or later, in the form for its version.
+
+    Waits up to five minutes for a Kibana that is starting.
 
     Example: indexer kibana install --kibana-url https://kibana.example:5601 --space audit --alerts
     """
