@@ -177,7 +177,7 @@ def types(found: Mapping[str, int], asked: Collection[str]) -> Iterator[CheckRes
     other = [it for it in unseen if it not in spelled]
     if spelled:
         found_as = _some([f"{it!r} ({_several(unseen[it], 'entry', 'entries')})" for it in spelled])
-        what = f"dashboards and alerts ask for {', '.join(sorted(spelled.values()))} and leave out {found_as}"
+        what = f"dashboards and alerts ask for {', '.join(sorted(set(spelled.values())))} and leave out {found_as}"
         hint = (
             "Spell the types in mappings/kibana and mappings/alerts as the log does, and install them again."
         )

@@ -16,7 +16,15 @@ from elasticsearch import Elasticsearch
 from indexer.elastic import counting
 from indexer.elastic.counting import COUNTED, OF_ENTRIES, figure
 from indexer.show import moment
-from indexer.status.summary_model import Count, Deletion, Durations, FailedLogIns, Reader, SlowVisual, Summary
+from indexer.status.summary_model import (
+    Count,
+    Deletion,
+    Durations,
+    FailedLogIns,
+    RowsByUser,
+    SlowVisual,
+    Summary,
+)
 
 Json = dict[str, Any]
 
@@ -88,8 +96,8 @@ def summarise(client: Elasticsearch, alias: str) -> Summary:
         by_status=_counts(found["by_status"]),
         by_user=_counts(found["people"]["by_user"]),
         failed_log_ins=_failed_log_ins(failures["by_user"]),
-        exports=_readers(found["exports"]["by_user"]),
-        details_views=_readers(found["details_views"]["by_user"]),
+        exports=_rows_by_user(found["exports"]["by_user"]),
+        details_views=_rows_by_user(found["details_views"]["by_user"]),
         durations=_durations(found["timed"]["by_type"]),
         slowest=_slowest(client, alias),
         deletions=tuple(_deletion(hit) for hit in deleted["hits"]),
@@ -115,8 +123,8 @@ def _figures() -> Json:
         "by_type": _terms("activityType", 5 * TOP),
         "by_status": _terms("status", 2 * TOP),
         "people": {"filter": NO_HEALTH_CHECKS, "aggs": {"by_user": _terms("user", TOP)}},
-        "exports": _by_reader(EXPORTS),
-        "details_views": _by_reader(DETAILS_VIEWS),
+        "exports": _per_user(EXPORTS),
+        "details_views": _per_user(DETAILS_VIEWS),
         "failures": {
             "filter": {"bool": {"filter": failed}},
             # More users than shown: a user with many addresses has few attempts from each.
@@ -129,7 +137,7 @@ def _figures() -> Json:
     }
 
 
-def _by_reader(query: Json) -> Json:
+def _per_user(query: Json) -> Json:
     rows = {"rows": {"sum": {"field": "count"}}, "largest": {"max": {"field": "count"}}}
     by_user = counting.terms("user", TOP, rows, missing=NOT_SET, order=[{"rows": "desc"}, {"_key": "asc"}])
     return {"filter": query, "aggs": {"by_user": by_user, COUNTED: OF_ENTRIES}}
@@ -143,9 +151,9 @@ def _counts(terms: Json) -> tuple[Count, ...]:
     return tuple(Count(str(bucket["key"]), counting.count(bucket)) for bucket in terms["buckets"])
 
 
-def _readers(terms: Json) -> tuple[Reader, ...]:
+def _rows_by_user(terms: Json) -> tuple[RowsByUser, ...]:
     rows = [
-        Reader(
+        RowsByUser(
             str(user["key"]),
             counting.count(user),
             figure(user["rows"]["value"]),

@@ -30,7 +30,7 @@ class FailedLogIns:
 
 
 @dataclass(frozen=True, slots=True)
-class Reader:
+class RowsByUser:
     """How often a user exported or viewed raw data, and how many rows in all and at most. Rows may be missing."""
 
     user: str
@@ -89,8 +89,8 @@ class Summary:
     by_status: tuple[Count, ...]
     by_user: tuple[Count, ...]
     failed_log_ins: tuple[FailedLogIns, ...]
-    exports: tuple[Reader, ...]
-    details_views: tuple[Reader, ...]
+    exports: tuple[RowsByUser, ...]
+    details_views: tuple[RowsByUser, ...]
     durations: tuple[Durations, ...]
     slowest: tuple[SlowVisual, ...]
     deletions: tuple[Deletion, ...]
@@ -112,8 +112,8 @@ class Summary:
             tuple((row.user, row.ip, row.attempts, row.last) for row in self.failed_log_ins),
             "Nobody failed to log in.",
         )
-        yield _readers(f"Exports ({self.exported:,})", self.exports)
-        yield _readers(f"Details views ({self.viewed:,})", self.details_views)
+        yield _rows_by_user(f"Exports ({self.exported:,})", self.exports)
+        yield _rows_by_user(f"Details views ({self.viewed:,})", self.details_views)
         yield Table(
             "Durations",
             ("activity type · storage", "entries", "median", "95 % within", "longest"),
@@ -141,7 +141,7 @@ class Summary:
         return Table(title, (heading, "entries", "share"), rows, "No entries yet.")
 
 
-def _readers(title: str, readers: tuple[Reader, ...]) -> Table:
+def _rows_by_user(title: str, readers: tuple[RowsByUser, ...]) -> Table:
     rows = tuple((row.user, row.times, _rows(row.rows), _rows(row.largest)) for row in readers)
     return Table(title, ("user", "times", "rows", "largest"), rows, f"None. {WHY_NO_EXPORTS}")
 

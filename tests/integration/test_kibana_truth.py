@@ -58,6 +58,17 @@ PROBES: list[dict[str, Any]] = [
     for context in ("composer", "discovery", "zoomdata")
 ]
 """Health checks under each context."""
+LOOK: dict[str, Any] = {
+    "eventDate": "2026-05-08 12:30:00.000",
+    "user": "looker",
+    "activityType": "RAW_DATA_EXPORT",
+    "status": "SUCCEEDED",
+    "exportType": "REST",
+    "count": 7_000_000,
+    "storageType": "MONGO",
+    "duration": 9.0,
+}
+"""A large details view: no export."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,8 +130,8 @@ def indexed(server: TestServer, directory: Path, profile: Profile) -> Iterator[W
         elasticsearch_url=[server.url], alias=f"kibana-{directory.name[-6:]}-{id(directory):x}"
     )
     log = directory / "zoomdata-activity.log"
-    probes = PROBES if profile is Profile.ZOOMDATA_2 else []
-    among = [*sample.broken(), *map(orjson.dumps, probes)]
+    more = [LOOK, *(PROBES if profile is Profile.ZOOMDATA_2 else [])]
+    among = [*sample.broken(), *map(orjson.dumps, more)]
     sample.write(log, ENTRIES, end=END, among=among, profile=profile)
     with connect(connection) as client:
         install(Cluster(client, connection))
@@ -132,7 +143,7 @@ def indexed(server: TestServer, directory: Path, profile: Profile) -> Iterator[W
         hits = client.search(index=connection.rejected, size=100)["hits"]["hits"]
         lines = [orjson.loads(line) for line in sample.entries(ENTRIES, end=END, profile=profile)]
         kept = [hit["_source"] for hit in hits]
-        yield Week(profile, client, connection.alias, lines + probes, kept, list(seals.values()))
+        yield Week(profile, client, connection.alias, lines + more, kept, list(seals.values()))
         delete_all(client, f"{connection.alias}*")
 
 

@@ -17,7 +17,7 @@ from indexer.settings import Connection
 from indexer.setup.templates import install
 from indexer.show import as_json, text
 from indexer.status.summary import NOT_SET, summarise
-from indexer.status.summary_model import Count, Deletion, FailedLogIns, Reader, SlowVisual
+from indexer.status.summary_model import Count, Deletion, FailedLogIns, RowsByUser, SlowVisual
 
 END = datetime(2026, 5, 11, 6, 30, tzinfo=UTC)
 Entry = dict[str, Any]
@@ -55,11 +55,11 @@ def failed(entries: list[Entry]) -> tuple[FailedLogIns, ...]:
     return tuple(sorted(rows, key=lambda row: (-row.attempts, row.user, row.ip or ""))[:10])
 
 
-def readers(entries: list[Entry]) -> tuple[Reader, ...]:
+def rows_by_user(entries: list[Entry]) -> tuple[RowsByUser, ...]:
     rows: dict[str, list[int]] = defaultdict(list)
     for entry in entries:
         rows[entry["user"]].append(entry["count"])
-    found = [Reader(user, len(counts), sum(counts), max(counts)) for user, counts in rows.items()]
+    found = [RowsByUser(user, len(counts), sum(counts), max(counts)) for user, counts in rows.items()]
     return tuple(sorted(found, key=lambda row: (-(row.rows or 0), row.user))[:10])
 
 
@@ -116,7 +116,7 @@ def test_sample(client: Elasticsearch, alias: str, profile: Profile) -> None:
     exports = [it for it in week if (it["activityType"], it.get("exportType")) in EXPORTS]
     viewed = [it for it in week if it.get("exportType") == "REST"]
     assert (summary.exported, summary.viewed) == (len(exports), len(viewed))
-    assert (summary.exports, summary.details_views) == (readers(exports), readers(viewed))
+    assert (summary.exports, summary.details_views) == (rows_by_user(exports), rows_by_user(viewed))
     assert [table.title for table in summary.tables() if not table.rows] == (
         ["Slowest visualisations"] if profile is Profile.COMPOSER else []
     )

@@ -14,7 +14,7 @@ from indexer.status.summary_model import (
     Deletion,
     Durations,
     FailedLogIns,
-    Reader,
+    RowsByUser,
     SlowVisual,
     Summary,
 )
@@ -83,7 +83,7 @@ def test_a_summary_is_made_whatever_a_name_is(name: str) -> None:
     summary = Summary(
         alias=name, entries=1, first=END, last=END, users=1, failed=1, deleted=1, exported=1, viewed=1, by_type=count, by_status=count, by_user=count,
         failed_log_ins=(FailedLogIns(user=name, ip=name, attempts=1, last=END),),
-        exports=(Reader(user=name, times=1, rows=1e308, largest=None),), details_views=(Reader(user=name, times=1, rows=1, largest=1),),
+        exports=(RowsByUser(user=name, times=1, rows=1e308, largest=None),), details_views=(RowsByUser(user=name, times=1, rows=1, largest=1),),
         durations=(Durations(activity_type=name, storage_type=name, entries=1, median_ms=1, p95_ms=1, max_ms=1),),
         slowest=(SlowVisual(when=END, name=name, user=name, cid=name, duration_ms=1),),
         deletions=(Deletion(when=END, activity_type=name, name=name, user=name),),
