@@ -17,6 +17,7 @@ from indexer.settings import Connection, Kibana
 
 DEFAULT_SPACE = "default"
 JSON = "application/json"
+STARTING = 503
 
 
 class KibanaUnreachable(Fatal):
@@ -45,6 +46,13 @@ class KibanaUnauthenticated(Fatal):
 
     sentence = "Kibana at {url} does not accept {user}: {reason}."
     hint = "{remedy}"
+
+
+class KibanaNotReady(Fatal):
+    """503 without a version: Kibana, or what is behind a proxy, is starting."""
+
+    sentence = "Kibana at {url} is not ready yet ({reason})."
+    hint = "It waits for Elasticsearch, or migrates its own data: see the Kibana log, then run the command again."
 
 
 class KibanaForbids(Fatal):
@@ -89,14 +97,20 @@ class Api(RestApi):
         return NotKibana(url=self.url, reason=reason)
 
     def version(self) -> tuple[int, ...]:
-        """The version of Kibana, such as (7, 17, 28). Raises Fatal."""
+        """The version of Kibana, such as (7, 17, 28). Raises KibanaNotReady while it starts, Fatal.
+
+        Until its server has started, Kibana answers 503 with a level and no version (`kibana`, `status_preboot.ts`), and later 503 with
+        a version if some service is unavailable, which may be one that is not needed here.
+        """
         answer = self._request("GET", f"{self.url}/api/status")
         body = answer.body
         if answer.status == 401:
             raise self._unauthenticated(_message(body))
+        number = body.get("version", {}).get("number", "") if isinstance(body, dict) else ""
+        if answer.status == STARTING and not number:
+            raise KibanaNotReady(url=self.url, reason=f"it answers {STARTING}{_level(body)}")
         if not isinstance(body, dict) or "status" not in body:
             raise self.wrong_product(f"/api/status answers {answer.status}, and not as Kibana does")
-        number = body.get("version", {}).get("number", "")
         if not number:
             raise self._unauthenticated("it shows its version only to users it knows")
         return tuple(int(part) for part in number.partition("-")[0].split("."))
@@ -125,7 +139,7 @@ class Api(RestApi):
         answer = self._send(method, url, headers, content)
         if answer.is_redirect:
             raise self.wrong_product(f"it redirects to {answer.location}")
-        if not answer.is_json:
+        if not answer.is_json and answer.status != STARTING:
             raise self.wrong_product(f"it answers {answer.status} and no JSON")
         return answer
 
@@ -133,6 +147,8 @@ class Api(RestApi):
         status, body = answer.status, answer.body
         if answer.is_success or status in allow:
             return status, body
+        if status == STARTING and not isinstance(body, dict):
+            raise KibanaNotReady(url=self.url, reason=f"it answers {STARTING}")
         reason = _message(body)
         if status == 401:
             raise self._unauthenticated(reason)
@@ -157,6 +173,12 @@ def _identity(connection: Connection, url_auth: str | None) -> tuple[str | None,
     return header, identity_of(
         connection
     ) if header or connection.client_cert else "a request without credentials"
+
+
+def _level(body: Any) -> str:
+    """Its own word for its state, if there is one."""
+    level = body.get("status", {}).get("overall", {}).get("level") if isinstance(body, dict) else None
+    return f": {level}" if level else ""
 
 
 def _message(body: Any) -> str:

@@ -1,18 +1,19 @@
 """`indexer kibana install`: imports all saved objects in one request, and checks the result of each."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from threading import Event
 from typing import Any
 
 from indexer.errors import Fatal
 from indexer.kibana import rules
 from indexer.kibana.api import DEFAULT_SPACE, Api
 from indexer.kibana.dashboards import saved_objects
-from indexer.kibana.saved_objects import Naming, SavedObject, ndjson
+from indexer.kibana.ready import version_when_ready
+from indexer.kibana.saved_objects import OLDEST, Naming, SavedObject, Version, ndjson
 from indexer.settings import Connection, Kibana
 from indexer.show import Table
 
-OLDEST = (7, 17)
 PRIVILEGES = (
     "Saved Objects Management, Dashboard, Visualize, Discover and Data Views (Index Patterns before 8.0)"
 )
@@ -64,14 +65,25 @@ def naming(connection: Connection, kibana: Kibana) -> Naming:
     return Naming(connection.alias, None if kibana.space == DEFAULT_SPACE else kibana.space)
 
 
-def install(connection: Connection, kibana: Kibana, *, alerts: bool, export_rows: int) -> Installed:
-    """Import all objects, and with `alerts` create the rules; existing ones are updated. Raises Fatal."""
+def install(
+    connection: Connection,
+    kibana: Kibana,
+    *,
+    alerts: bool,
+    export_rows: int,
+    tell: Callable[[str], None] = lambda _: None,
+    stopping: Callable[[], Event] = Event,
+) -> Installed:
+    """Import all objects, and with `alerts` create the rules; existing ones are updated. Raises Fatal.
+
+    A Kibana that is starting is waited for; `tell` and `stopping` are those of `version_when_ready`.
+    """
     names = naming(connection, kibana)
-    objects = saved_objects(names)
     with Api(connection, kibana) as api:
-        version = api.version()
+        version = version_when_ready(api, tell, stopping)
         if version[:2] < OLDEST:
             raise KibanaTooOld(url=api.space_url, version=_dotted(version))
+        objects = saved_objects(names, version)
         answer = api.upload(
             "/api/saved_objects/_import?overwrite=true",
             f"{names.prefix}.ndjson",
@@ -118,5 +130,5 @@ def _reason(error: Any) -> str:
     return REASONS.get(kind) or str(error.get("message") or kind)
 
 
-def _dotted(version: tuple[int, ...]) -> str:
+def _dotted(version: Version) -> str:
     return ".".join(map(str, version))

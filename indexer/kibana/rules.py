@@ -1,8 +1,13 @@
 """Alerting rules: mappings/kibana/rules.json → rules of the type "Elasticsearch query", which write to the Kibana log.
 
 All parameters are supported by 7.17 to 9.x. In 7.17 this rule type cannot group, so failed log-ins are counted over all users, and
-the message lists them. The window is longer than the interval, so that an entry that arrives late is still found; Kibana alerts for
-each entry once (Kibana guide, "Elasticsearch query", on matches of the same document).
+the message lists them.
+
+These rules miss entries that arrive late: each run leaves out hits whose time is not after the newest one that the rule has reported
+(`stack_alerts/server/rule_types/es_query/lib/fetch_es_query.ts`, `timestamp`). Newer versions turn that off with
+`excludeHitsFromPreviousRun: false`, but then each run reports all entries of its window again. The window is longer than the interval,
+so a late entry is found as long as no newer one was reported. ElastAlert 2 remembers each entry that it has reported:
+mappings/alerts/README.md.
 """
 
 import hashlib

@@ -1,4 +1,4 @@
-"""Kibana's saved objects: their names, and the NDJSON file that 7.17, 8.x and 9.x import.
+"""Kibana's saved objects: their names, and the NDJSON file that Kibana imports.
 
 Each id begins with the alias, and with the space unless it is the default space. So a second install is an update, and installs for
 other aliases and spaces do not collide: since 8.0 an id is unique across spaces, and importing an id of another space creates an
@@ -6,7 +6,7 @@ object with a new id, which breaks links between dashboards.
 """
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
@@ -14,6 +14,10 @@ import orjson
 from indexer.setup.plan import DEFAULT_ALIAS
 
 Json = dict[str, Any]
+Version = tuple[int, ...]
+OLDEST: Version = (7, 17)
+MODERN: Version = (8, 19)
+"""The first version that gets the modern form."""
 CORE = "7.17.0"
 STAMPS = {
     "index-pattern": "7.11.0",
@@ -23,6 +27,13 @@ STAMPS = {
     "dashboard": "7.14.0",
 }
 """The migration version of each type (Kibana's source): a newer server migrates the objects, an older one refuses them."""
+MODERN_CORE = "8.8.0"
+MODERN_STAMPS = {"index-pattern": "8.0.0", "search": "8.0.0", "tag": "8.0.0", "dashboard": "10.2.0"}
+"""The same in the modern form: what 8.19 and 9.x both know.
+
+10.2.0 is model version 2 of dashboards (`dashboard/server/dashboard_saved_object/dashboard_saved_object.ts`), which comes after all
+migrations; 8.0.0 is the conversion to objects that can be shared between spaces (`tag.ts`: `convertToMultiNamespaceTypeVersion`).
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +54,11 @@ class Naming:
 
     def title(self, title: str) -> str:
         """The title of an object, with the alias unless it is the default."""
-        return f"Zoomdata: {title}" + ("" if self.alias == DEFAULT_ALIAS else f" ({self.alias})")
+        return self.label(f"Zoomdata: {title}")
+
+    def label(self, name: str) -> str:
+        """The name, with the alias unless it is the default."""
+        return name if self.alias == DEFAULT_ALIAS else f"{name} ({self.alias})"
 
     def index(self, view: Json) -> str:
         """The index of a data view."""
@@ -62,17 +77,33 @@ class SavedObject:
     id: str
     attributes: Json
     references: list[Json]
+    modern: bool = False
+    """In the form of 8.19."""
 
     @property
     def line(self) -> bytes:
         """The object as a line of the NDJSON file."""
-        stamps = {"migrationVersion": {self.type: STAMPS[self.type]}, "coreMigrationVersion": CORE}
-        return orjson.dumps(asdict(self) | stamps)
+        content = {
+            "type": self.type,
+            "id": self.id,
+            "attributes": self.attributes,
+            "references": self.references,
+        }
+        return orjson.dumps(content | self._stamps)
+
+    @property
+    def _stamps(self) -> Json:
+        if self.modern:
+            return {
+                "typeMigrationVersion": MODERN_STAMPS[self.type],
+                "coreMigrationVersion": MODERN_CORE,
+            }
+        return {"migrationVersion": {self.type: STAMPS[self.type]}, "coreMigrationVersion": CORE}
 
     @property
     def title(self) -> str:
         """The title that people see."""
-        title: str = self.attributes["title"]
+        title: str = self.attributes.get("title") or self.attributes["name"]
         return title
 
 

@@ -37,6 +37,8 @@ END = datetime(2026, 5, 11, 6, 30, tzinfo=UTC)
 WEEK = Range((END - timedelta(days=7)).isoformat(), END.isoformat())
 ENTRIES = 4_000
 OBJECTS = {it.id.removeprefix("zoomdata-activity-"): it for it in saved_objects(Naming())}
+MODERN = lens.panels(saved_objects(Naming(), (8, 19)))
+"""The same visualizations in the form of 8.19, by id."""
 PICTURES = [name for name, it in OBJECTS.items() if it.type == "lens"]
 SEARCHES = [name.removeprefix("search-") for name, it in OBJECTS.items() if it.type == "search"]
 OF_REJECTED = ["delivery-rejected", "delivery-rejected-over-time", "delivery-reasons"]
@@ -81,12 +83,15 @@ class Week:
     seals: list[documents.Document]
 
     def ask(self, saved: SavedObject, within: Range = WEEK) -> list[Row]:
-        """The rows of a visualization."""
-        return lens.rows(saved.attributes, self.answer(saved, within))
+        """The rows of a visualization, which are the same in both forms."""
+        found = lens.rows(saved.attributes, self.answer(saved, within))
+        modern = MODERN[saved.id]
+        assert lens.rows(modern.attributes, self.answer(modern, within)) == found
+        return found
 
-    def answer(self, saved: SavedObject, within: Range = WEEK) -> Any:
+    def answer(self, saved: SavedObject, within: Range = WEEK, layer: str = lens.MAIN) -> Any:
         """The answer to the search of a visualization."""
-        body = lens.search(saved.attributes, TIMES[view_of(saved)], within)
+        body = lens.search(saved.attributes, TIMES[view_of(saved)], within, layer)
         return self.client.search(index=self.index(saved), **body)
 
     def index(self, saved: SavedObject) -> str:
@@ -269,6 +274,22 @@ def test_fields_can_be_grouped_and_counted(week: Week, name: str) -> None:
     assert set(found) == fields
     assert all(len(types) == 1 for types in found.values())
     assert all(next(iter(types.values()))["aggregatable"] for types in found.values())
+
+
+@pytest.mark.parametrize("name", [it for it in PICTURES if "lnsMetric" in str(OBJECTS[it].line)])
+def test_trend(week: Week, name: str) -> None:
+    """A trend line is the number beside it over time: what is counted or summed adds up to it."""
+    modern = MODERN[OBJECTS[name].id]
+    within = _lately() if name in OF_REJECTED else WEEK
+    ((number,),) = week.ask(OBJECTS[name], within)
+    trend = modern.attributes["state"]["visualization"]["trendlineLayerId"]
+    over_time = lens.rows(modern.attributes, week.answer(modern, within, trend), trend)
+    assert over_time
+    ((_, metric),) = lens.columns(modern.attributes)
+    if metric["operationType"] == "unique_count":
+        assert 0 < max(row[-1] for row in over_time) <= number <= sum(row[-1] for row in over_time)
+    else:
+        assert sum(row[-1] for row in over_time) == pytest.approx(number)
 
 
 @dataclass(frozen=True, slots=True)

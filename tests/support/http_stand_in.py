@@ -34,7 +34,7 @@ class Request:
 
 @dataclass(slots=True)
 class Response:
-    """A response; a body of None is empty."""
+    """A response; a body of None is empty, bytes are sent as they are."""
 
     status: int
     body: Any
@@ -55,9 +55,10 @@ def responding(
     def handle(handler: BaseHTTPRequestHandler) -> None:
         parts = urlsplit(handler.path)
         headers = {name.lower(): value for name, value in handler.headers.items()}
-        body = handler.rfile.read(int(headers.get("content-length", 0)))
-        response = respond(Request(handler.command, parts.path, parse_qs(parts.query), headers, body))
-        content = b"" if response.body is None else orjson.dumps(response.body)
+        sent = handler.rfile.read(int(headers.get("content-length", 0)))
+        response = respond(Request(handler.command, parts.path, parse_qs(parts.query), headers, sent))
+        body = response.body
+        content = body if isinstance(body, bytes) else b"" if body is None else orjson.dumps(body)
         more = {"location": response.location} if response.location else {}
         answer(handler, response.status, content, content_type=content_type, **more)
 

@@ -1,17 +1,19 @@
-"""A Lens object or saved search → the search that Kibana sends for it, and the rows of the answer."""
+"""A Lens object, a Lens panel or a saved search → the search that Kibana sends for it, and the rows of the answer."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import orjson
 
+from indexer.kibana.saved_objects import SavedObject
 from tests.support.kibana_kql import query
 
 Json = dict[str, Any]
 Row = tuple[Any, ...]
 AUTO = "3h"
 """What Kibana makes of the interval `auto` for a week, as it wants about 50 bars."""
+MAIN = "layer1"
 METRICS = {"unique_count": "cardinality", "sum": "sum", "average": "avg", "max": "max"}
 
 
@@ -23,24 +25,42 @@ class Range:
     end: str
 
 
-def layer(attributes: Json) -> Json:
-    """The one layer of a Lens object."""
-    layers = attributes["state"]["datasourceStates"]["indexpattern"]["layers"]
-    assert len(layers) == 1
-    only: Json = next(iter(layers.values()))
-    return only
+def layers(attributes: Json) -> Json:
+    """The layers of a Lens object, or of a panel in the form of 8.19."""
+    (source,) = attributes["state"]["datasourceStates"].values()
+    found: Json = source["layers"]
+    return found
 
 
-def columns(attributes: Json) -> list[tuple[str, Json]]:
+def layer(attributes: Json, name: str = MAIN) -> Json:
+    """A layer; by default the one that is drawn, or whose number is shown."""
+    found: Json = layers(attributes)[name]
+    return found
+
+
+def columns(attributes: Json, name: str = MAIN) -> list[tuple[str, Json]]:
     """The columns in order: buckets from the outermost, then metrics."""
-    found = layer(attributes)
+    found = layer(attributes, name)
     return [(name, found["columns"][name]) for name in found["columnOrder"]]
 
 
-def search(attributes: Json, time_field: str, within: Range) -> Json:
-    """The search of a Lens object."""
-    buckets = [(name, column) for name, column in columns(attributes) if column["isBucketed"]]
-    metrics = {name: column for name, column in columns(attributes) if not column["isBucketed"]}
+def panels(objects: Iterable[SavedObject]) -> dict[str, SavedObject]:
+    """The Lens panels that dashboards have by value, as if they were objects: by the id of the dashboard and that of the panel."""
+    made = {}
+    for board in objects:
+        if board.type == "dashboard":
+            for panel in orjson.loads(board.attributes["panelsJSON"]):
+                if panel["type"] == "lens":
+                    name = f"{board.id}-{panel['panelIndex']}"
+                    attributes = panel["embeddableConfig"]["attributes"]
+                    made[name] = SavedObject("lens", name, attributes, attributes["references"], modern=True)
+    return made
+
+
+def search(attributes: Json, time_field: str, within: Range, of: str = MAIN) -> Json:
+    """The search of a layer of a Lens object."""
+    buckets = [(name, column) for name, column in columns(attributes, of) if column["isBucketed"]]
+    metrics = {name: column for name, column in columns(attributes, of) if not column["isBucketed"]}
     aggregations = _metrics(metrics)
     for name, column in reversed(buckets):
         inside = aggregations | _ranking(column, metrics)
@@ -66,10 +86,10 @@ def hits(attributes: Json, time_field: str, within: Range) -> Json:
     }
 
 
-def rows(attributes: Json, answer: Any) -> list[Row]:
-    """The rows of the visualization: keys of buckets, then metrics."""
+def rows(attributes: Json, answer: Any, name: str = MAIN) -> list[Row]:
+    """The rows of the visualization: keys of buckets, then metrics. Without the empty rows that today's charts draw as gaps."""
     whole = answer.get("aggregations", {}) | {"doc_count": answer["hits"]["total"]["value"]}
-    return list(_rows(columns(attributes), whole))
+    return list(_rows(columns(attributes, name), whole))
 
 
 def others(attributes: Json, answer: Mapping[str, Any]) -> int:
@@ -90,7 +110,10 @@ def _bucket(column: Json, metrics: Mapping[str, Json], within: Range) -> Json:
         case "date_histogram":
             interval = AUTO if params["interval"] == "auto" else params["interval"]
             kind = "calendar_interval" if interval.startswith("1") else "fixed_interval"
-            return {"date_histogram": {"field": column["sourceField"], kind: interval, "min_doc_count": 1}}
+            least = 0 if params.get("includeEmptyRows") else 1
+            return {
+                "date_histogram": {"field": column["sourceField"], kind: interval, "min_doc_count": least}
+            }
         case "filters":
             asked = {it["label"]: query(it["input"]["query"], within.end) for it in params["filters"]}
             return {"filters": {"filters": asked}}
@@ -129,7 +152,7 @@ def _rows(left: list[tuple[str, Json]], inside: Mapping[str, Any]) -> Iterator[R
     if column["operationType"] == "filters":  # shown in the object's order, answered in that of the alphabet
         pairs = [(it["label"], found[it["label"]]) for it in column["params"]["filters"]]
     else:
-        pairs = [(bucket["key"], bucket) for bucket in found]
+        pairs = [(bucket["key"], bucket) for bucket in found if bucket["doc_count"]]
     for key, bucket in pairs:
         for row in _rows(left[1:], bucket):
             yield (key, *row)

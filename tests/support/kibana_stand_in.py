@@ -43,6 +43,16 @@ FORM: dict[str, tuple[tuple[int, int, int], set[str]]] = {
     ),
 }
 """For each type, the last migration version of 7.17, and the attributes that newer servers accept."""
+MODERN = (8, 19)
+MODERN_FORM: dict[str, tuple[tuple[int, int, int], set[str]]] = {
+    "index-pattern": ((8, 0, 0), FORM["index-pattern"][1]),
+    "search": ((8, 0, 0), FORM["search"][1]),
+    "tag": ((8, 0, 0), {"name", "description", "color"}),
+    "dashboard": ((10, 2, 0), FORM["dashboard"][1] | {"controlGroupInput"}),
+}
+"""The same for objects that are stamped as 8.19 does it. Before 8.8 servers do not know `typeMigrationVersion`; those up to 8.18 do,
+but are not given it.
+"""
 CHECKED = {"index-pattern", "search"}
 """If a reference to one of these is missing, nothing is created."""
 RULE = {"name", "tags", "schedule", "throttle", "notify_when", "params", "actions"}
@@ -73,6 +83,12 @@ class StandIn:
     """Newer servers hide it from unknown users."""
     encryption_key: bool = True
     secure: bool = True
+    starting: int = 0
+    """How many requests find it starting: its server has not begun (`status_preboot.ts`)."""
+    starting_as: Response = field(
+        default_factory=lambda: Response(503, {"status": {"overall": {"level": "unavailable"}}})
+    )
+    """Its answer until then."""
     spaces: set[str] = field(default_factory=lambda: {"default"})
     may: dict[str, bool] = field(default_factory=dict)
     """Header Authorization → whether it has the privileges."""
@@ -102,6 +118,9 @@ class StandIn:
         if found := re.match(r"/s/([a-z0-9_-]+)(/.*)", request.path):
             request.space, request.path = found[1], found[2]
         self.requests.append(request)
+        if self.starting > 0:
+            self.starting -= 1
+            return self.starting_as
         try:
             return Response(*self._answer(request))
         except Refusal as refusal:
@@ -161,9 +180,11 @@ class StandIn:
         return 200, answer | ({"errors": errors} if errors else {})
 
     def _require_stamps(self, each: Json) -> None:
-        number = tuple(int(part) for part in self.version.split("."))
+        number = _numbers(self.version)
         stamps = [*each.get("migrationVersion", {}).values(), each.get("coreMigrationVersion", "0.0.0")]
-        if any(tuple(int(part) for part in stamp.split(".")) > number for stamp in stamps):
+        model, known = _numbers(each.get("typeMigrationVersion", "0.0.0")), MODERN_FORM.get(each["type"])
+        too_new = number >= MODERN and known is not None and model > known[0]
+        if too_new or any(_numbers(stamp) > number for stamp in stamps):
             raise Refusal(
                 422, f"Document {each['id']!r} belongs to a more recent version of Kibana [{max(stamps)}]."
             )
@@ -174,10 +195,13 @@ class StandIn:
         return about | {"error": error} if error else None
 
     def _fault(self, each: Json, objects: list[Json], space: str, overwrite: bool) -> Json | None:  # noqa: FBT001
-        if each["type"] not in FORM:
+        modern = _numbers(self.version) >= MODERN and "typeMigrationVersion" in each
+        form = MODERN_FORM if modern else FORM
+        if each["type"] not in form:
             return {"type": "unsupported_type"}
-        stamp, attributes = FORM[each["type"]]
-        if each.get("migrationVersion") != {each["type"]: ".".join(map(str, stamp))}:
+        stamp, attributes = form[each["type"]]
+        stamps = {each["type"]: each["typeMigrationVersion"]} if modern else each.get("migrationVersion")
+        if stamps != {each["type"]: ".".join(map(str, stamp))}:
             return {"type": "unknown", "message": "every migration since 6.x would run over it"}
         if unknown := set(each["attributes"]) - attributes:
             return {
@@ -228,6 +252,10 @@ class StandIn:
             raise Refusal(404, f"Saved object [alert/{name}] not found")
         self.rules[name] = self.rules.get(name, {}) | wanted
         return 200, self.rules[name] | {"id": name}
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split("."))
 
 
 def _uploaded(request: Request) -> bytes:

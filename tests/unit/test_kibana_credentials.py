@@ -17,7 +17,7 @@ from indexer.kibana.saved_objects import Naming
 from indexer.settings import Connection, Kibana
 from tests.support.kibana_stand_in import StandIn
 
-ALL = saved_objects(Naming())
+ALL = saved_objects(Naming(), (8, 19))
 SECRET = "s3cret-of-elastic"
 
 

@@ -18,15 +18,16 @@ from indexer.kibana.api import (
     NoSuchSpace,
     NotKibana,
 )
-from indexer.kibana.dashboards import DASHBOARDS, saved_objects
+from indexer.kibana.dashboards import saved_objects
 from indexer.kibana.install import ImportFailed, Installed, KibanaTooOld
+from indexer.kibana.layout import DASHBOARDS
 from indexer.kibana.rules import AlertingNotReady
 from indexer.kibana.saved_objects import Naming, ndjson
 from indexer.settings import Connection, Kibana
 from tests.support.http_stand_in import Response
 from tests.support.kibana_stand_in import StandIn
 
-ALL = saved_objects(Naming())
+ALL = saved_objects(Naming(), (8, 19))
 SECRET = "s3cret-of-elastic"
 
 
@@ -61,12 +62,15 @@ def run(*arguments: str) -> Result:
 
 @pytest.mark.parametrize("version", ["7.17.0", "7.17.28", "8.0.0", "8.19.16", "9.1.5", "9.5.0"])
 def test_all_objects_are_imported(stand_in: StandIn, url: str, version: str) -> None:
-    """All versions from 7.17 import all objects, and the result has the URLs of the dashboards."""
+    """All versions from 7.17 import all objects in their form, and the result has the URLs of the dashboards."""
     stand_in.version = version
+    wanted = saved_objects(Naming(), tuple(map(int, version.split("."))))
     done = install(url)
     assert done.version == version
-    assert done.objects == len(ALL)
-    assert {(kind, name) for _, kind, name in stand_in.objects} == {(it.type, it.id) for it in ALL}
+    assert done.objects == len(wanted)
+    assert {(kind, name) for _, kind, name in stand_in.objects} == {(it.type, it.id) for it in wanted}
+    modern = version in {"8.19.16", "9.1.5", "9.5.0"}
+    assert ("lens" in {it.type for it in wanted}, "tag" in {it.type for it in wanted}) == (not modern, modern)
     assert list(done.dashboards.values()) == [
         f"{url}/app/dashboards#/view/zoomdata-activity-{name}" for name in DASHBOARDS
     ]
@@ -113,18 +117,44 @@ def test_base_path(stand_in: StandIn) -> None:
         assert install(url + "/").objects == len(ALL)
 
 
-def test_dry_run() -> None:
-    """A dry run sends nothing and prints the file to import."""
-    result = run("--dry-run", "--kibana-url", "http://install.invalid:5601")
+@pytest.mark.parametrize(
+    ("given", "form", "said"),
+    [
+        ((), (8, 19), "for Kibana 8.19 or later"),
+        (("--kibana-version", "9.1.5"), (8, 19), "for Kibana 8.19 or later"),
+        (("--kibana-version", "8.19"), (8, 19), "for Kibana 8.19 or later"),
+        (("--kibana-version", "8.18.3"), (7, 17), "before 8.19"),
+        (("--kibana-version", "7.17.28"), (7, 17), "before 8.19"),
+    ],
+)
+def test_dry_run(given: tuple[str, ...], form: tuple[int, ...], said: str) -> None:
+    """A dry run sends nothing and prints the file to import, for the newest version unless one is given."""
+    result = run("--dry-run", "--kibana-url", "http://install.invalid:5601", *given)
     assert result.exit_code == 0
-    assert result.stdout.encode() == ndjson(ALL)
+    assert result.stdout.encode() == ndjson(saved_objects(Naming(), form))
     assert "Import" in result.stderr
+    assert said in result.stderr
+
+
+@pytest.mark.parametrize("version", ["7.16", "6.8.23", "9", "latest", "8.x", "", "8.19.0-SNAPSHOT"])
+def test_invalid_version(version: str) -> None:
+    """What is no version from 7.17 on is wrong usage."""
+    result = run("--dry-run", "--kibana-version", version)
+    assert (result.exit_code, result.stdout) == (2, "")
+
+
+def test_a_version_is_for_a_dry_run(stand_in: StandIn, url: str) -> None:
+    """An installation asks the server, so a version given to it is wrong usage; nothing is sent."""
+    result = run("--kibana-url", url, "--kibana-version", "9.1")
+    assert isinstance(result.exception, WrongUsage)
+    assert "--dry-run" in str(result.exception)
+    assert stand_in.requests == []
 
 
 def test_dry_run_of_alerts() -> None:
     """With --alerts, the rules go to standard error, not into the file."""
     result = run("--dry-run", "--alerts", "--export-rows", "77", "--alias", "other", "--space", "audit")
-    assert result.stdout.encode() == ndjson(saved_objects(Naming("other", "audit")))
+    assert result.stdout.encode() == ndjson(saved_objects(Naming("other", "audit"), (8, 19)))
     assert result.stderr.count("POST /api/alerting/rule/") == 3
     assert '{\\"gt\\":77}' in result.stderr
 

@@ -1,4 +1,4 @@
-"""The saved objects: each has the form that Kibana 7.17 to 9.x load, and all references exist."""
+"""The saved objects in the form of 7.17, which Kibana 7.17 to 9.x load: each has it, and all references exist."""
 
 import re
 from itertools import combinations
@@ -12,7 +12,8 @@ from indexer.dashboards import panels
 from indexer.dashboards.activity_types import asked_for, named, why_empty
 from indexer.dashboards.descriptions import read
 from indexer.dashboards.panels import Filters, Metric, Panel, Time, Top
-from indexer.kibana.dashboards import DASHBOARDS, WIDTH, saved_objects
+from indexer.kibana.dashboards import saved_objects
+from indexer.kibana.layout import DASHBOARDS, WIDTH
 from indexer.kibana.saved_objects import Naming, SavedObject, ndjson
 from tests.support import kibana_lens as lens
 from tests.support.kibana_kql import query
@@ -213,7 +214,7 @@ def test_introductions() -> None:
         assert (state["type"], state["title"]) == ("markdown", first["attributes"]["title"])
         text = state["params"]["markdown"]
         assert text.startswith("**")
-        assert set(re.findall(r"\]\(#/view/([^)]+)\)", text)) == ids - {it.id}
+        assert set(re.findall(r"\]\(dashboards#/view/([^)]+)\)", text)) == ids - {it.id}
         assert state["params"]["openLinksInNewTab"] is False
 
 
@@ -238,9 +239,10 @@ def test_installs_beside_each_other(naming: Naming, prefix: str) -> None:
     assert all(it.id.startswith(prefix) for it in objects)
     assert {it.id for it in objects}.isdisjoint(it.id for it in OBJECTS)
     assert {each["id"] for it in objects for each in it.references} <= {it.id for it in objects}
-    links = re.findall(rb"\(#/view/([^)]+)\)", ndjson(objects))
-    assert len(links) == 12
-    assert {link.decode() for link in links} <= {it.id for it in objects}
+    links = re.findall(r"\((dashboards|discover)#/view/([^)?]+)[)?]", ndjson(objects).decode())
+    assert [app for app, _ in links].count("dashboards") == 12
+    kinds = {"dashboards": "dashboard", "discover": "search"}
+    assert {(kinds[app], name) for app, name in links} <= {(it.type, it.id) for it in objects}
     titles = [it.title for it in objects if it.type == "index-pattern"]
     assert titles == [naming.alias, f"{naming.alias}-rejected", f"{naming.alias}-seals"]
 

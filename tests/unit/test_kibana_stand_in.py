@@ -12,6 +12,7 @@ from indexer.errors import Fatal
 from indexer.kibana import install as installing
 from indexer.kibana import rules
 from indexer.kibana.api import Api, KibanaUnexpected
+from indexer.kibana.dashboards import saved_objects
 from indexer.kibana.install import ImportFailed
 from indexer.kibana.saved_objects import Naming
 from indexer.settings import Connection, Kibana
@@ -20,10 +21,10 @@ from tests.support.kibana_stand_in import StandIn
 Break = Callable[[pytest.MonkeyPatch], None]
 
 
-@pytest.fixture
-def url() -> Iterator[str]:
-    """A stand-in that requires no credentials."""
-    with StandIn(open=True).serving() as address:
+@pytest.fixture(params=["8.18.4", "8.19.16"], ids=["classic", "modern"])
+def url(request: pytest.FixtureRequest) -> Iterator[str]:
+    """A stand-in that requires no credentials, with a version for each form of the objects."""
+    with StandIn(open=True, version=request.param).serving() as address:
         yield address
 
 
@@ -63,6 +64,20 @@ def lines(change: Callable[[dict[str, Any]], None], only: str = "zoomdata-activi
         monkeypatch.setattr(installing, "ndjson", changed)
 
     return apply
+
+
+def newer(line: dict[str, Any]) -> None:
+    """Stamp an object as one of a later version."""
+    if "typeMigrationVersion" in line:
+        line["typeMigrationVersion"] = "99.0.0"
+    else:
+        line["migrationVersion"] = {line["type"]: "99.0.0"}
+
+
+def unstamped(line: dict[str, Any]) -> None:
+    """Remove the stamp of an object."""
+    line.pop("migrationVersion", None)
+    line.pop("typeMigrationVersion", None)
 
 
 def rule(change: Callable[[dict[str, Any]], None]) -> Break:
@@ -108,11 +123,11 @@ BROKEN: dict[str, tuple[Break, type[Fatal], str]] = {
     "no overwrite": (uploaded(without_overwrite), ImportFailed, "another object has its id"),
     "no form": (sent(lambda how: how["headers"].pop("content-type", None)), KibanaUnexpected, "415"),
     "a newer stamp": (
-        lines(lambda line: line["migrationVersion"].update(dashboard="99.0.0")),
+        lines(newer),
         KibanaUnexpected,
         "more recent version",
     ),
-    "no stamp": (lines(lambda line: line.pop("migrationVersion")), ImportFailed, "every migration since 6.x"),
+    "no stamp": (lines(unstamped), ImportFailed, "every migration since 6.x"),
     "an unknown attribute": (
         lines(lambda line: line["attributes"].update(colour="blue")),
         ImportFailed,
@@ -159,4 +174,16 @@ def test_broken_rules(url: str, monkeypatch: pytest.MonkeyPatch, name: str) -> N
     break_it, error, told = BROKEN[name]
     break_it(monkeypatch)
     with pytest.raises(error, match=told):
+        install(url)
+
+
+@pytest.mark.parametrize("version", ["7.17.28", "8.7.1"])
+def test_the_modern_form_is_refused_by_older_servers(version: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that choosing the wrong form fails."""
+    modern = saved_objects(Naming(), (8, 19))
+    monkeypatch.setattr(installing, "saved_objects", lambda *_: modern)
+    with (
+        StandIn(open=True, version=version).serving() as url,
+        pytest.raises(KibanaUnexpected, match="more recent"),
+    ):
         install(url)
