@@ -72,7 +72,7 @@ def test_a_lock_file_names_checksums_and_no_addresses(lock: str) -> None:
 def secrets_of_compose(directory: Path) -> dict[str, set[str]]:
     """The passwords and keys that set-up.sh makes, by the volume they lie in."""
     script = (COMPOSE / "set-up.sh").read_text().partition('\ncase "$1" in')[0]
-    script = script.replace("/secrets/", f"{directory}/") + "\nchown() { :; }\nmake_passwords\n"
+    script = script.replace("/secrets/", f"{directory}/") + "\nchown() { :; }\nmake_passwords\nconfigure_kibana\n"
     subprocess.run(["bash", "-c", script], check=True)
     return {f"secrets-{it.name}": {file.name for file in it.iterdir()} for it in directory.iterdir()}
 
@@ -96,7 +96,7 @@ def test_no_service_sees_a_secret_that_it_does_not_need(tmp_path: Path) -> None:
         "template": {"setup"},
         "indexer": {"writer"},
         "operator": {"reader"},
-        "kibana": {"kibana_system", "encryption_key"},
+        "kibana": {"kibana_system", "encryption_key", "kibana.yml"},
         "dashboards": {"elastic"},
         "alerts": {"alerts"},
     }
@@ -106,6 +106,47 @@ def test_no_service_sees_a_secret_that_it_does_not_need(tmp_path: Path) -> None:
         assert services[name]["environment"]["INDEXER_USERNAME"] == password
     set_up = {volume.split(":")[0] for volume in services["secrets"]["volumes"]}
     assert set_up >= made.keys()
+
+
+def test_kibanas_secrets_are_in_a_file_and_nowhere_else(tmp_path: Path) -> None:
+    """Kibana is given its configuration as files; one of them has both secrets, and no variable or option has any."""
+    secrets_of_compose(tmp_path)
+    password, key = ((tmp_path / "kibana" / name).read_text() for name in ("kibana_system", "encryption_key"))
+    configured = tmp_path / "kibana" / "kibana.yml"
+    assert yaml.safe_load(configured.read_text()) == {
+        "elasticsearch.password": password,
+        "xpack.encryptedSavedObjects.encryptionKey": key,
+    }
+    assert len(key) >= 32  # what Kibana asks of a key
+    assert configured.stat().st_mode & 0o777 == 0o400
+    kibana = yaml.safe_load((COMPOSE / "compose.yaml").read_text())["services"]["kibana"]
+    assert kibana["command"][1::2] == ["--config", "--config"]
+    assert kibana["command"][2::2] == ["/usr/share/kibana/config/kibana.yml", f"/run/secrets/{configured.name}"]
+    assert not [name for name in kibana["environment"] if "PASSWORD" in name or "KEY" in name]
+
+
+def services_that_build(file: str) -> list[str]:
+    """Those services of a compose file that build, whatever they extend."""
+    common = yaml.safe_load((COMPOSE / "common.yaml").read_text())["services"]
+    services = yaml.safe_load((COMPOSE / file).read_text())["services"]
+    return [
+        name
+        for name, it in services.items()
+        if "build" in it or "build" in common.get(it.get("extends", {}).get("service"), {})
+    ]
+
+
+def test_one_service_builds_the_image_and_nobody_pulls_it() -> None:
+    """Several would build one tag at once; those that use it wait for the one, and ask no registry for it."""
+    assert services_that_build("compose.yaml") == ["indexer"]
+    assert services_that_build("test.yaml") == ["elasticsearch", "indexer"]
+    common = yaml.safe_load((COMPOSE / "common.yaml").read_text())["services"]
+    assert {it["image"] for it in common.values() if "image" in it} == {"${INDEXER_IMAGE:-zoomdata-indexer}"}
+    assert {name: it["pull_policy"] for name, it in common.items()} == {
+        "indexer": "never",
+        "built": "missing",
+        "writer": "never",
+    }
 
 
 def test_secrets_that_an_earlier_version_kept_together_are_divided(tmp_path: Path) -> None:
@@ -118,12 +159,15 @@ def test_secrets_that_an_earlier_version_kept_together_are_divided(tmp_path: Pat
     (tmp_path / "admin" / "ca.crt").write_text("certificate")
     (tmp_path / "complete").mkdir()
     (tmp_path / "complete" / "yes").touch()
+    (tmp_path / "kibana" / "kibana.yml").unlink()
     script = (COMPOSE / "set-up.sh").read_text().replace("/secrets/", f"{tmp_path}/")
     for _ in range(2):
         subprocess.run(["bash", "-c", "chown() { :; }\n" + script, "set-up.sh", "secrets"], check=True)
         assert {user: (tmp_path / user / user).read_text() for user in before} == before
         assert {(tmp_path / user / "ca.crt").read_text() for user in before} == {"certificate"}
         assert {it.name for it in (tmp_path / "admin").iterdir()} == {"elastic", "ca.crt"}
+        password = (tmp_path / "kibana" / "kibana_system").read_text()
+        assert f'"{password}"' in (tmp_path / "kibana" / "kibana.yml").read_text()
 
 
 def test_the_monitoring_port_is_open_to_prometheus_alone() -> None:
