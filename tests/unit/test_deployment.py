@@ -72,7 +72,9 @@ def test_a_lock_file_names_checksums_and_no_addresses(lock: str) -> None:
 def secrets_of_compose(directory: Path) -> dict[str, set[str]]:
     """The passwords and keys that set-up.sh makes, by the volume they lie in."""
     script = (COMPOSE / "set-up.sh").read_text().partition('\ncase "$1" in')[0]
-    script = script.replace("/secrets/", f"{directory}/") + "\nchown() { :; }\nmake_passwords\nconfigure_kibana\n"
+    script = (
+        script.replace("/secrets/", f"{directory}/") + "\nchown() { :; }\nmake_passwords\nconfigure_kibana\n"
+    )
     subprocess.run(["bash", "-c", script], check=True)
     return {f"secrets-{it.name}": {file.name for file in it.iterdir()} for it in directory.iterdir()}
 
@@ -121,7 +123,10 @@ def test_kibanas_secrets_are_in_a_file_and_nowhere_else(tmp_path: Path) -> None:
     assert configured.stat().st_mode & 0o777 == 0o400
     kibana = yaml.safe_load((COMPOSE / "compose.yaml").read_text())["services"]["kibana"]
     assert kibana["command"][1::2] == ["--config", "--config"]
-    assert kibana["command"][2::2] == ["/usr/share/kibana/config/kibana.yml", f"/run/secrets/{configured.name}"]
+    assert kibana["command"][2::2] == [
+        "/usr/share/kibana/config/kibana.yml",
+        f"/run/secrets/{configured.name}",
+    ]
     assert not [name for name in kibana["environment"] if "PASSWORD" in name or "KEY" in name]
 
 
@@ -235,6 +240,95 @@ def test_an_audit_has_room_for_its_temporary_files() -> None:
     assert room["sizeLimit"]
     services = yaml.safe_load((COMPOSE / "compose.yaml").read_text())["services"]
     assert [name for name, it in services.items() if "/tmp" in it.get("volumes", ())] == ["operator"]
+
+
+# ---- the sidecar
+
+
+def patched(kind: str) -> dict[str, Any]:
+    """A web server of this kind, as the sidecar's patch changes it; lists of named things are merged by name."""
+    labels = {"app": "web"}
+    web = {"name": "web", "image": "web", "volumeMounts": [{"name": "own", "mountPath": "/own"}]}
+    pod = {"containers": [web], "volumes": [{"name": "own", "emptyDir": {}}]}
+    spec = {"selector": {"matchLabels": labels}, "template": {"metadata": {"labels": labels}, "spec": pod}}
+    if kind == "StatefulSet":
+        spec["serviceName"] = "web"
+    whole = {"apiVersion": "apps/v1", "kind": kind, "metadata": {"name": "web"}, "spec": spec}
+    merged: dict[str, Any] = merge(whole, yaml.safe_load((COMPOSE / "kubernetes-sidecar.yaml").read_text()))
+    return merged
+
+
+def merge(one: Any, other: Any) -> Any:
+    """A strategic merge, as far as the patch needs one."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        return {key: merge(one.get(key), other.get(key)) for key in [*one, *(other.keys() - one.keys())]}
+    if isinstance(one, list) and isinstance(other, list):
+        named = {each["name"]: each for each in one}
+        for each in other:
+            named[each["name"]] = merge(named.get(each["name"]), each)
+        return list(named.values())
+    return one if other is None else other
+
+
+@pytest.mark.parametrize("kind", ["Deployment", "StatefulSet"])
+@pytest.mark.parametrize("version", ["1.29", "1.34"])
+def test_the_sidecar_is_valid_in_a_pod_of_either_kind(kind: str, version: str) -> None:
+    """What comes of the patch is valid; the web server keeps what it has, and writes where the indexer reads."""
+    made = patched(kind)
+    kubernetes_validate.validate(made, version, strict=True)
+    pod = made["spec"]["template"]["spec"]
+    (web,), (indexer_container,) = pod["containers"], pod["initContainers"]
+    assert {"name": "own", "mountPath": "/own"} in web["volumeMounts"]
+    (written,) = [it for it in web["volumeMounts"] if it["name"] != "own"]
+    (read,) = [it for it in indexer_container["volumeMounts"] if it["mountPath"] == "/logs"]
+    assert (read["name"], read["readOnly"]) == (written["name"], True)
+    text = (COMPOSE / "kubernetes-sidecar.yaml").read_text()
+    assert f"activity.logs.dir={written['mountPath']} " in text
+    mounted = {it["name"] for it in (*web["volumeMounts"], *indexer_container["volumeMounts"])}
+    assert mounted == {it["name"] for it in pod["volumes"]}
+
+
+def test_the_sidecar_is_the_indexer_of_the_manifest() -> None:
+    """It differs in how it is started and stopped, in what it may be asked, and in the names of its volumes and port."""
+    (sidecar,) = patched("StatefulSet")["spec"]["template"]["spec"]["initContainers"]
+    (alone,) = PODS["StatefulSet"]["containers"]
+    for name in ("image", "envFrom", "env", "resources"):
+        assert sidecar[name] == alone[name]
+    assert sidecar["restartPolicy"] == "Always"  # else the web server would wait for its end
+    assert "readinessProbe" not in sidecar  # it would be the web server's, too
+    assert "startupProbe" not in sidecar
+    probed = {**alone["livenessProbe"], "httpGet": {"path": "/healthz", "port": sidecar["ports"][0]["name"]}}
+    assert sidecar["livenessProbe"] == probed
+    assert sidecar["ports"][0]["containerPort"] == alone["ports"][0]["containerPort"]
+    places = {it["mountPath"] for it in alone["volumeMounts"]}
+    token = "/var/run/secrets/kubernetes.io/serviceaccount"
+    assert {it["mountPath"] for it in sidecar["volumeMounts"]} == {*places, token}
+
+
+def test_the_sidecar_meets_the_restricted_standard() -> None:
+    """By itself, whatever the pod says; the token of the pod's service account is not for it."""
+    pod = patched("Deployment")["spec"]["template"]["spec"]
+    (sidecar,) = pod["initContainers"]
+    assert sidecar["securityContext"] == {
+        "runAsNonRoot": True,
+        "runAsUser": 10001,
+        "runAsGroup": 10001,
+        "seccompProfile": {"type": "RuntimeDefault"},
+        "allowPrivilegeEscalation": False,
+        "readOnlyRootFilesystem": True,
+        "capabilities": {"drop": ["ALL"]},
+    }
+    (token,) = [it["name"] for it in sidecar["volumeMounts"] if it["mountPath"].endswith("serviceaccount")]
+    assert {"name": token, "emptyDir": {}} in pod["volumes"]
+
+
+def test_what_the_sidecar_needs_of_the_manifest_has_one_label() -> None:
+    """`kubectl apply -l` takes the ConfigMap and the Job, and no second indexer."""
+    (label,) = re.findall(
+        r"-l (\S+)=template$", (COMPOSE / "kubernetes-sidecar.yaml").read_text(), re.MULTILINE
+    )
+    labelled = {it["kind"] for it in MANIFEST if it["metadata"]["labels"].get(label) == "template"}
+    assert labelled == {"ConfigMap", "Job"}
 
 
 def test_probes_ask_the_port_of_the_image() -> None:
