@@ -1,7 +1,10 @@
 """The lock files of the image, and the manifest for Kubernetes. Compose files are tried in tests/containers."""
 
+import configparser
 import re
+import shutil
 import subprocess
+import sys
 import tomllib
 from datetime import UTC, datetime
 from importlib.metadata import distribution
@@ -13,12 +16,19 @@ import pytest
 import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+from typer.main import get_command
 
 import indexer
+from indexer import cli
+from indexer.errors import EXIT_USAGE
+from indexer.monitoring.health import ALIVE_WITHIN
+from indexer.pipeline import DRAIN
+from indexer.run import LAST_SEALING
 from tests.containers.locked import bill_of_materials, newer
 
 REPOSITORY = Path(__file__).parents[2]
 COMPOSE = REPOSITORY / "compose"
+UNIT = COMPOSE / "zoomdata-indexer.service"
 PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())
 LOCKED = re.compile(r"^(?P<name>[\w.-]+)==(?P<version>\S+?)(?: ; (?P<marker>.*?))? \\$", re.MULTILINE)
 DECLARED = {
@@ -128,6 +138,22 @@ def test_kibanas_secrets_are_in_a_file_and_nowhere_else(tmp_path: Path) -> None:
         f"/run/secrets/{configured.name}",
     ]
     assert not [name for name in kibana["environment"] if "PASSWORD" in name or "KEY" in name]
+
+
+def test_the_page_says_what_the_stack_takes_of_memory() -> None:
+    """The limits of what keeps running, added up, in GB."""
+    common = yaml.safe_load((COMPOSE / "common.yaml").read_text())["services"]
+    common["built"] |= common["indexer"]
+    units = {"m": 2**20, "g": 2**30}
+    limits = {}
+    for name, it in yaml.safe_load((COMPOSE / "compose.yaml").read_text())["services"].items():
+        whole = common.get(it.get("extends", {}).get("service"), {}) | it
+        if whole.get("restart") == "unless-stopped":
+            limits[name] = int(whole["mem_limit"][:-1]) * units[whole["mem_limit"][-1]] / 1e9
+    assert limits.keys() == {"elasticsearch", "kibana", "indexer", "writer", "alerts"}
+    told = "up to {:.1f} GB of memory, {:.1f} of them for Elasticsearch and {:.1f} for Kibana"
+    page = " ".join((COMPOSE / "README.md").read_text().split())
+    assert told.format(sum(limits.values()), limits["elasticsearch"], limits["kibana"]) in page
 
 
 def services_that_build(file: str) -> list[str]:
@@ -339,6 +365,58 @@ def test_probes_ask_the_port_of_the_image() -> None:
     assert f"INDEXER_MONITORING_ADDRESS=0.0.0.0:{port['containerPort']}" in dockerfile
     assert container["livenessProbe"]["httpGet"] == {"path": "/healthz", "port": port["name"]}
     assert container["readinessProbe"]["httpGet"] == {"path": "/readyz", "port": port["name"]}
+
+
+# ---- systemd
+
+
+def analyze(*arguments: str | Path) -> str:
+    """What systemd's own checker says."""
+    ended = subprocess.run(
+        ["systemd-analyze", *arguments], check=False, text=True, capture_output=True, timeout=60
+    )
+    return f"{ended.stdout}{ended.stderr}exit code {ended.returncode}"
+
+
+@pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="no systemd: .ci/run installs it")
+def test_systemd_knows_each_line_of_the_unit(tmp_path: Path) -> None:
+    """`systemd-analyze verify` finds nothing, once the program is there."""
+    unit = tmp_path / UNIT.name
+    unit.write_text(UNIT.read_text().replace("/usr/local/bin/indexer ", f"{sys.executable} "))
+    assert analyze("verify", "--man=no", unit) == "exit code 0"
+
+
+@pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="no systemd: .ci/run installs it")
+def test_the_unit_is_hardened() -> None:
+    """`systemd-analyze security` gives it at most 1.5 of 10, where 10 is a service with all rights."""
+    assert analyze("security", "--offline=true", "--threshold=15", UNIT).endswith("exit code 0")
+
+
+def test_the_unit_agrees_with_the_indexer() -> None:
+    """Its watchdog waits as long as /healthz; its stop leaves time to drain; a wrong setting is not tried again."""
+    unit = configparser.ConfigParser(strict=False, interpolation=None, delimiters=("=",))
+    unit.optionxform = str  # type: ignore[assignment, method-assign]
+    unit.read_string(UNIT.read_text())
+    service = unit["Service"]
+    assert (service["Type"], service["DynamicUser"]) == ("notify", "yes")
+    assert float(service["WatchdogSec"]) == ALIVE_WITHIN
+    assert float(service["TimeoutStopSec"]) > DRAIN + LAST_SEALING
+    assert service["RestartPreventExitStatus"] == str(EXIT_USAGE)
+    variables = dict(re.findall(r"^Environment=(INDEXER_\w+)=(\S+)$", UNIT.read_text(), re.MULTILINE))
+    known = {f"INDEXER_{it.opts[0].strip('-').upper().replace('-', '_')}" for it in run_options()}
+    assert variables.keys() <= known | {"INDEXER_PATHS"}
+    assert variables["INDEXER_STATE_DIR"] == f"/var/lib/{service['StateDirectory']}"
+    command = service["ExecStart"].split()
+    assert command[1:3] == ["run", "--password-file"]
+    credential, _, source = service["LoadCredential"].partition(":")
+    assert command[3] == f"${{CREDENTIALS_DIRECTORY}}/{credential}"
+    assert source not in set(variables.values())  # the service itself may not read it
+
+
+def run_options() -> list[Any]:
+    """The options of `indexer run`."""
+    commands: Any = get_command(cli.app)
+    return [it for it in commands.commands["run"].params if it.param_type_name == "option"]
 
 
 # ---- what is in the lock file
