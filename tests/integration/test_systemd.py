@@ -1,6 +1,7 @@
 """The shipped unit under a real systemd, which starts, watches and stops the indexer."""
 
 import os
+import re
 import shlex
 import sys
 import sysconfig
@@ -28,6 +29,7 @@ EDITED = """
 Environment=INDEXER_ELASTICSEARCH_URL={url} INDEXER_ALIAS={alias} INDEXER_CA_CERTS= INDEXER_MONITORING_ADDRESS=
 Environment=LD_LIBRARY_PATH=/{home}/python/lib
 StandardError=file:/var/log/indexer
+ExecStopPost=/bin/sh -c 'echo "ended: $SERVICE_RESULT" >&2'
 WatchdogSec=5
 RestartSec=100ms
 """
@@ -91,6 +93,10 @@ def test_the_unit(bare: Lab, systemd: Booted) -> None:
     assert (status["CapEff"].strip("0"), status["NoNewPrivs"], status["Seccomp"]) == ("", "1", "2")
     assert str(ZOOMDATA) in status["Groups"].split()
 
+    signs = {systemd.show(UNIT, "WatchdogTimestampMonotonic")}
+    until(lambda: signs.add(systemd.show(UNIT, "WatchdogTimestampMonotonic")) or len(signs) == 3)
+    assert systemd.show(UNIT, "NRestarts") == "0"
+
     systemd.run("kill", "-STOP", process)
     bare.append(numbered(2, start=3))
     until(lambda: systemd.show(UNIT, "NRestarts") == "1")
@@ -100,4 +106,6 @@ def test_the_unit(bare: Lab, systemd: Booted) -> None:
 
     systemd.run("systemctl", "stop", UNIT)
     assert (systemd.show(UNIT, "ActiveState"), systemd.show(UNIT, "Result")) == ("inactive", "success")
-    assert '"event": "stopped"' in systemd.run("cat", "/var/log/indexer")
+    log = systemd.run("cat", "/var/log/indexer")
+    assert re.findall("ended: (.*)", log) == ["watchdog", "success"]
+    assert log.count('"event": "stopped"') == 1
