@@ -28,7 +28,7 @@ EDITED = """
 [Service]
 Environment=INDEXER_ELASTICSEARCH_URL={url} INDEXER_ALIAS={alias} INDEXER_CA_CERTS= INDEXER_MONITORING_ADDRESS=
 Environment=LD_LIBRARY_PATH=/{home}/python/lib
-StandardError=file:/var/log/indexer
+StandardError=append:/var/log/indexer
 ExecStopPost=/bin/sh -c 'echo "ended: $SERVICE_RESULT" >&2'
 WatchdogSec=5
 RestartSec=100ms

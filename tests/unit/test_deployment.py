@@ -175,7 +175,7 @@ def test_one_service_builds_the_image_and_nobody_pulls_it() -> None:
     assert {it["image"] for it in common.values() if "image" in it} == {"${INDEXER_IMAGE:-zoomdata-indexer}"}
     assert {name: it["pull_policy"] for name, it in common.items()} == {
         "indexer": "never",
-        "built": "missing",
+        "built": "if_not_present",
         "writer": "never",
     }
 
