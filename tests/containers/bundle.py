@@ -24,7 +24,6 @@ WHAT = "zoomdata-indexer[seal]"
 LOCK = REPOSITORY / "compose" / "requirements.txt"
 UNIT = REPOSITORY / "compose" / "zoomdata-indexer.service"
 UV = Path(sys.executable).with_name("uv")
-Command = Sequence[str | Path]
 
 
 def make(directory: Path, pythons: Sequence[str] = PYTHONS) -> Path:
@@ -36,7 +35,8 @@ def make(directory: Path, pythons: Sequence[str] = PYTHONS) -> Path:
         tree.mkdir()
         for python in pythons:
             download(tree, python, LOCK)
-        _run(UV, "build", "--quiet", "--wheel", "--no-create-gitignore", "--out-dir", tree, REPOSITORY)
+        build = (UV, "build", "--quiet", "--wheel", "--no-create-gitignore", "--out-dir", tree, REPOSITORY)
+        subprocess.run(build, check=True)
         (tree / UNIT.name).write_bytes(UNIT.read_bytes())
         unfinished = Path(temporary) / archive.name
         with tarfile.open(unfinished, "w:gz") as packed:
@@ -46,31 +46,25 @@ def make(directory: Path, pythons: Sequence[str] = PYTHONS) -> Path:
     return archive
 
 
-def install(archive: Path, home: Path) -> Path:
-    """Install an archive as its page says, in a new virtual environment; return the directory of what was unpacked."""
-    with tarfile.open(archive) as packed:
-        packed.extractall(home.parent, filter="data")
-    tree = home.parent / NAME
-    _run(sys.executable, "-m", "venv", home)
-    _run(home / "bin" / "pip", "install", "--quiet", "--no-index", "--find-links", tree, WHAT)
-    return tree
-
-
 def _check(archive: Path, home: Path, pythons: Sequence[str]) -> None:
-    home.mkdir()
-    tree = install(archive, home / "venv")
+    """Install it as compose/README.md says, in a new virtual environment."""
+    with tarfile.open(archive) as packed:
+        packed.extractall(home, filter="data")
+    alone = ("--no-index", "--find-links", home / NAME, WHAT)
+    _run(sys.executable, "-m", "venv", home / "venv")
+    _run(home / "venv" / "bin" / "pip", "install", "--quiet", *alone)
     said = subprocess.check_output([home / "venv" / "bin" / "indexer", "--version"], text=True)
     if said.split() != ["indexer", indexer.__version__]:
         raise SystemExit(f"What was installed says: {said}")
     for python in pythons:
         where = ("--python-version", python, "--target", home / python)
-        _run(UV, "pip", "install", "--quiet", "--dry-run", *where, "--no-index", "--find-links", tree, WHAT)
+        _run(UV, "pip", "install", "--quiet", "--dry-run", *where, *alone)
 
 
 def _run(*command: str | Path) -> None:
-    # Not what this machine's pip is set up with: the archive has to be enough.
-    environment = {name: value for name, value in os.environ.items() if name != "PIP_FIND_LINKS"}
-    subprocess.run(command, check=True, env=environment)
+    """Run a command for which the archive has to be enough, whatever pip is set up with here."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("PIP_", "UV_"))}
+    subprocess.run(command, check=True, env=environment | {"PIP_CONFIG_FILE": os.devnull})
 
 
 def _anonymous(member: tarfile.TarInfo) -> tarfile.TarInfo:
