@@ -30,7 +30,7 @@ Environment=INDEXER_ELASTICSEARCH_URL={url} INDEXER_ALIAS={alias} INDEXER_CA_CER
 Environment=LD_LIBRARY_PATH=/{home}/python/lib
 StandardError=append:/var/log/indexer
 ExecStopPost=/bin/sh -c 'echo "ended: $SERVICE_RESULT" >&2'
-WatchdogSec=5
+WatchdogSec=10
 RestartSec=100ms
 """
 """What an operator writes with `systemctl edit`, and what makes the test quick."""
