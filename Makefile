@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-versions fuzz lint types soak bench bench-latency lock outdated sbom wheels image clean
+.PHONY: help demo test test-versions fuzz lint types soak bench bench-latency lock outdated sbom wheels bundle image clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -23,7 +23,7 @@ test: .venv/installed ## all tests; `.ci/docker make test` provides Docker for t
 # The servers that Zoomdata's own connectors read.
 # FEWER leaves out what is about this machine and not about the server, and what takes long and the newest server shows.
 MACHINE := commands disk_faults kill resources signals surroundings two_nodes embedded demo logback logrotate archives \
-	hostile_files report_injection outside_delivery monitoring verify follow two_indexers server_faults templates_tampered \
+	systemd hostile_files report_injection outside_delivery monitoring verify follow two_indexers server_faults templates_tampered \
 	zoomdata seal_commands report summary
 FEWER := $(MACHINE:%=--ignore tests/integration/test_%.py)
 
@@ -71,6 +71,9 @@ sbom: .venv/installed ## bill of materials of the image's packages: build/sbom.c
 
 wheels: .venv/installed ## download the image's packages, for a build without a registry (PYTHON_VERSION=3.13)
 	$(BIN)/python tests/containers/wheels.py $(or $(PYTHON_VERSION),3.13)
+
+bundle: .venv/installed ## one archive of all wheels, checked, to install without a network: dist/
+	$(BIN)/python -m tests.containers.bundle
 
 image: ## build the container image (BASE=… TAG=…)
 	docker build --file compose/Dockerfile --tag $(or $(TAG),zoomdata-indexer) $(if $(BASE),--build-arg BASE=$(BASE)) \

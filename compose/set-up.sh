@@ -39,6 +39,12 @@ make_passwords() {
     printf %s "$(random)$(random)" | put kibana encryption_key "$ELASTICSEARCH"
 }
 
+# Kibana takes secrets from its configuration only.
+configure_kibana() {
+    printf 'elasticsearch.password: "%s"\nxpack.encryptedSavedObjects.encryptionKey: "%s"\n' \
+        "$(cat /secrets/kibana/kibana_system)" "$(cat /secrets/kibana/encryption_key)" | put kibana kibana.yml "$ELASTICSEARCH"
+}
+
 make_certificates() {
     local made
     made="$(mktemp -d)"
@@ -93,9 +99,11 @@ case "$1" in
     secrets)
         if [ -e /secrets/complete/yes ]; then
             divide
+            configure_kibana
             exit
         fi
         make_passwords
+        configure_kibana
         make_certificates
         : | put complete yes 0:0
         ;;

@@ -167,6 +167,9 @@ class Events:
     def state_open_to_others(self, directory: str) -> None:
         """Other users may write to the state directory, or to a directory in it. Once per run, with its mode."""
 
+    def stopping(self) -> None:
+        """Nothing more is read; batches in flight are waited for a while. Once per run that did not fail."""
+
     def stopped(self, totals: Totals) -> None:
         """The run is over; `totals` are its lines."""
 

@@ -82,6 +82,7 @@ class Pipeline:
         try:
             with suppress(Interrupted):
                 self._read_all(poll)
+            self._events.stopping()
             self._drain()
             self._delivery.save()
         finally:

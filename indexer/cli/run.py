@@ -1,5 +1,6 @@
 """`indexer run`: log files into Elasticsearch."""
 
+import os
 import threading
 from contextlib import nullcontext
 from dataclasses import replace
@@ -57,6 +58,7 @@ def run(
     Example: indexer run --elasticsearch-url https://es:9200 /opt/zoomdata/logs
     """
     from indexer.monitoring import Logs, logger  # noqa: PLC0415
+    from indexer.monitoring.systemd import supervised  # noqa: PLC0415
     from indexer.run import RunOptions  # noqa: PLC0415
     from indexer.run import run as run_indexer  # noqa: PLC0415
 
@@ -74,7 +76,7 @@ def run(
     policy = rollover_policy if rollover else None
     chosen = RunOptions(logs, connection, state, delivery, once, policy, monitoring, seals)
     with progress(logs.paths, level=level) if once else nullcontext(Logs(logger(level))) as listener:
-        report = run_indexer(chosen, listener, stop)
+        report = run_indexer(chosen, supervised(listener, os.environ), stop)
     if once:
         _conclude(report, stop)
 

@@ -53,6 +53,8 @@ RELEASES = {
     )
 }
 DEFAULT = "9.5.0"
+UNREACHABLE = "Check the network; a proxy is given in HTTPS_PROXY."
+UNTRUSTED = "If a proxy signs certificates anew, add its CA to the system's, or name a file with it (PEM) in REQUESTS_CA_BUNDLE."
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,16 +126,19 @@ def fetch(group: str, artifact: str, version: str, packaging: str, repository: P
 
     `repository` must not be shared: jgo leaves a partial file when it is interrupted.
     """
-    maven = _extra("jgo.maven")
+    maven, truststore = _extra("jgo.maven"), _extra("truststore")
     context = maven.MavenContext(repo_cache=repository, local_repos=[Path.home() / ".m2" / "repository"])
     component = context.project(group, artifact).at_version(version)
+    truststore.inject_into_ssl()  # jgo trusts certifi's CAs, which lack that of a proxy that re-signs TLS
     try:
         return Path(component.artifact(packaging=packaging).resolve())
     except (OSError, RuntimeError) as error:  # errors of requests are OSErrors
         raise EmbeddedFailed(
             reason=f"{artifact} {version} could not be downloaded from Maven Central ({error})",
-            hint="Check the network; a proxy is given in HTTPS_PROXY.",
+            hint=UNTRUSTED if "CERTIFICATE_VERIFY_FAILED" in str(error) else UNREACHABLE,
         ) from None
+    finally:
+        truststore.extract_from_ssl()
 
 
 def unpack(archive: Path, release: Release, tree: Path) -> None:

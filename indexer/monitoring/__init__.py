@@ -9,6 +9,7 @@ health.py         Snapshot → alive, ready, problems
 metrics.py        Snapshot → Prometheus; the table of all metrics
 http_server.py    HTTP
 service.py        puts them together for a run
+systemd.py        tells systemd: ready, alive, stopping
 discovery.py      finds a running indexer, for `indexer status`
 """
 

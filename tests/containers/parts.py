@@ -15,7 +15,7 @@ from indexer.settings import Connection
 from indexer.setup.roles import roles
 
 VERSION = "9.5.0"
-"""Of the server; that of compose/compose.yaml."""
+"""Of the server, as its distribution can be had; compose/compose.yaml has a newer patch."""
 USERS = {"setup": ("setup",), "writer": ("writer",), "reader": ("reader",), "wrong": ()}
 """Users, each with the last part of the names of its roles."""
 SETTINGS = {

@@ -20,12 +20,16 @@ PLACES = ("complete", "elasticsearch", "kibana", "admin", "setup", "reader", "in
 
 
 @pytest.fixture
-def resolved(stack: Stack) -> dict[str, Any]:
-    """The file as Compose understands it."""
+def resolved(stack: Stack, tmp_path: Path) -> dict[str, Any]:
+    """The file as Compose understands it. Version 1 knows no project name in a file, but all else."""
     compose = stack.command[: stack.command.index("--project-name")]
-    file = str(COMPOSE / "compose.yaml")
+    for each in COMPOSE.glob("*.yaml"):
+        (tmp_path / each.name).write_text(each.read_text())
+    file = tmp_path / "compose.yaml"
+    if compose[0] == "docker-compose":
+        file.write_text(file.read_text().replace("\nname: zoomdata-indexer\n", "\n"))
     text = subprocess.run(
-        [*compose, "--file", file, "--profile", "operator", "config"],
+        [*compose, "--file", str(file), "--profile", "operator", "config"],
         check=True,
         text=True,
         capture_output=True,
@@ -55,8 +59,9 @@ def test_the_file_is_understood(resolved: dict[str, Any]) -> None:
     """Each service is one that Compose knows how to start; Elastic's images have one exact version."""
     images = {service["image"] for service in resolved["services"].values()}
     elastic = {image for image in images if "elastic.co" in image}
-    assert {image.rpartition(":")[2] for image in elastic} == {"9.5.0"}
+    assert {image.rpartition(":")[2] for image in elastic} == {"9.5.6"}
     assert resolved["services"]["kibana"]["image"] in elastic
+    assert [name for name, service in resolved["services"].items() if "build" in service] == ["indexer"]
 
 
 def test_the_indexer_is_the_one_that_is_tested(resolved: dict[str, Any]) -> None:
@@ -112,7 +117,10 @@ def test_secrets_are_made_once_and_each_user_reads_its_own(
     assert {line for line in first if re.match(r"\d+ \d+ ", line)} == {
         "400 0 ./complete/yes",
         *(f"400 1000 ./elasticsearch/{name}" for name in ("ca.crt", "elastic", "node.crt", "node.key")),
-        *(f"400 1000 ./kibana/{name}" for name in ("ca.crt", "encryption_key", "kibana_system")),
+        *(
+            f"400 1000 ./kibana/{name}"
+            for name in ("ca.crt", "encryption_key", "kibana.yml", "kibana_system")
+        ),
         *(f"400 10001 ./admin/{name}" for name in ("ca.crt", "elastic")),
         *(f"400 10001 ./setup/{name}" for name in ("ca.crt", "setup")),
         *(f"400 10001 ./reader/{name}" for name in ("ca.crt", "reader")),

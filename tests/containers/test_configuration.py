@@ -6,8 +6,10 @@ from collections.abc import Callable, Iterator
 
 import orjson
 import pytest
+import yaml
 
 from tests.containers.stack import HARDENED, Stack, docker, until
+from tests.containers.wheels import REPOSITORY
 
 Volume = Callable[[str], str]
 
@@ -46,6 +48,15 @@ def test_a_wrong_setting_is_said(stack: Stack, variables: dict[str, str], code: 
     assert (ended.returncode, ended.stdout) == (code, "")
     assert sentence in " ".join(ended.stderr.replace("│", " ").split())
     assert "Traceback" not in ended.stderr
+
+
+def test_the_image_has_what_a_sidecar_runs_before_its_stop(stack: Stack) -> None:
+    """The hook of kubernetes-sidecar.yaml, without its seconds."""
+    patch = yaml.safe_load((REPOSITORY / "compose/kubernetes-sidecar.yaml").read_text())
+    (sidecar,) = patch["spec"]["template"]["spec"]["initContainers"]
+    program, seconds = sidecar["lifecycle"]["preStop"]["exec"]["command"]
+    assert float(seconds) < 5  # of the thirty that the pod has
+    docker("run", "--rm", *HARDENED, f"--entrypoint={program}", stack.images.indexer, "0")
 
 
 def test_no_storm_of_restarts(stack: Stack) -> None:

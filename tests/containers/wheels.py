@@ -23,14 +23,19 @@ def fetch(python: str) -> None:
         return
     shutil.rmtree(WHEELS, ignore_errors=True)
     WHEELS.mkdir(parents=True)
+    download(WHEELS, python, *LOCKS)
+    made_for.write_text(wanted)
+
+
+def download(directory: Path, python: str, *locks: Path) -> None:
+    """Download the wheels of lock files for a Python of this kind of machine; each must have one of the locked checksums."""
     machine = platform.machine()
     where = ("--platform", f"manylinux_2_28_{machine}", "--platform", f"manylinux2014_{machine}")
-    what = [option for lock in LOCKS for option in ("--requirement", lock)]
+    what = [option for lock in locks for option in ("--requirement", lock)]
     how = ("--require-hashes", "--no-deps", "--only-binary", ":all:", "--python-version", python, *where)
     subprocess.run(
-        [sys.executable, "-m", "pip", "download", "--quiet", "--dest", WHEELS, *how, *what], check=True
+        [sys.executable, "-m", "pip", "download", "--quiet", "--dest", directory, *how, *what], check=True
     )
-    made_for.write_text(wanted)
 
 
 if __name__ == "__main__":

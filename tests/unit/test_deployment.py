@@ -1,7 +1,10 @@
 """The lock files of the image, and the manifest for Kubernetes. Compose files are tried in tests/containers."""
 
+import configparser
 import re
+import shutil
 import subprocess
+import sys
 import tomllib
 from datetime import UTC, datetime
 from importlib.metadata import distribution
@@ -13,12 +16,19 @@ import pytest
 import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+from typer.main import get_command
 
 import indexer
+from indexer import cli
+from indexer.errors import EXIT_USAGE
+from indexer.monitoring.health import ALIVE_WITHIN
+from indexer.pipeline import DRAIN
+from indexer.run import LAST_SEALING
 from tests.containers.locked import bill_of_materials, newer
 
 REPOSITORY = Path(__file__).parents[2]
 COMPOSE = REPOSITORY / "compose"
+UNIT = COMPOSE / "zoomdata-indexer.service"
 PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())
 LOCKED = re.compile(r"^(?P<name>[\w.-]+)==(?P<version>\S+?)(?: ; (?P<marker>.*?))? \\$", re.MULTILINE)
 DECLARED = {
@@ -72,7 +82,9 @@ def test_a_lock_file_names_checksums_and_no_addresses(lock: str) -> None:
 def secrets_of_compose(directory: Path) -> dict[str, set[str]]:
     """The passwords and keys that set-up.sh makes, by the volume they lie in."""
     script = (COMPOSE / "set-up.sh").read_text().partition('\ncase "$1" in')[0]
-    script = script.replace("/secrets/", f"{directory}/") + "\nchown() { :; }\nmake_passwords\n"
+    script = (
+        script.replace("/secrets/", f"{directory}/") + "\nchown() { :; }\nmake_passwords\nconfigure_kibana\n"
+    )
     subprocess.run(["bash", "-c", script], check=True)
     return {f"secrets-{it.name}": {file.name for file in it.iterdir()} for it in directory.iterdir()}
 
@@ -96,7 +108,7 @@ def test_no_service_sees_a_secret_that_it_does_not_need(tmp_path: Path) -> None:
         "template": {"setup"},
         "indexer": {"writer"},
         "operator": {"reader"},
-        "kibana": {"kibana_system", "encryption_key"},
+        "kibana": {"kibana_system", "encryption_key", "kibana.yml"},
         "dashboards": {"elastic"},
         "alerts": {"alerts"},
     }
@@ -106,6 +118,66 @@ def test_no_service_sees_a_secret_that_it_does_not_need(tmp_path: Path) -> None:
         assert services[name]["environment"]["INDEXER_USERNAME"] == password
     set_up = {volume.split(":")[0] for volume in services["secrets"]["volumes"]}
     assert set_up >= made.keys()
+
+
+def test_kibanas_secrets_are_in_a_file_and_nowhere_else(tmp_path: Path) -> None:
+    """Kibana is given its configuration as files; one of them has both secrets, and no variable or option has any."""
+    secrets_of_compose(tmp_path)
+    password, key = ((tmp_path / "kibana" / name).read_text() for name in ("kibana_system", "encryption_key"))
+    configured = tmp_path / "kibana" / "kibana.yml"
+    assert yaml.safe_load(configured.read_text()) == {
+        "elasticsearch.password": password,
+        "xpack.encryptedSavedObjects.encryptionKey": key,
+    }
+    assert len(key) >= 32  # what Kibana asks of a key
+    assert configured.stat().st_mode & 0o777 == 0o400
+    kibana = yaml.safe_load((COMPOSE / "compose.yaml").read_text())["services"]["kibana"]
+    assert kibana["command"][1::2] == ["--config", "--config"]
+    assert kibana["command"][2::2] == [
+        "/usr/share/kibana/config/kibana.yml",
+        f"/run/secrets/{configured.name}",
+    ]
+    assert not [name for name in kibana["environment"] if "PASSWORD" in name or "KEY" in name]
+
+
+def test_the_page_says_what_the_stack_takes_of_memory() -> None:
+    """The limits of what keeps running, added up, in GB."""
+    common = yaml.safe_load((COMPOSE / "common.yaml").read_text())["services"]
+    common["built"] |= common["indexer"]
+    units = {"m": 2**20, "g": 2**30}
+    limits = {}
+    for name, it in yaml.safe_load((COMPOSE / "compose.yaml").read_text())["services"].items():
+        whole = common.get(it.get("extends", {}).get("service"), {}) | it
+        if whole.get("restart") == "unless-stopped":
+            limits[name] = int(whole["mem_limit"][:-1]) * units[whole["mem_limit"][-1]] / 1e9
+    assert limits.keys() == {"elasticsearch", "kibana", "indexer", "writer", "alerts"}
+    told = "up to {:.1f} GB of memory, {:.1f} of them for Elasticsearch and {:.1f} for Kibana"
+    page = " ".join((COMPOSE / "README.md").read_text().split())
+    assert told.format(sum(limits.values()), limits["elasticsearch"], limits["kibana"]) in page
+
+
+def services_that_build(file: str) -> list[str]:
+    """Those services of a compose file that build, whatever they extend."""
+    common = yaml.safe_load((COMPOSE / "common.yaml").read_text())["services"]
+    services = yaml.safe_load((COMPOSE / file).read_text())["services"]
+    return [
+        name
+        for name, it in services.items()
+        if "build" in it or "build" in common.get(it.get("extends", {}).get("service"), {})
+    ]
+
+
+def test_one_service_builds_the_image_and_nobody_pulls_it() -> None:
+    """Several would build one tag at once; those that use it wait for the one, and ask no registry for it."""
+    assert services_that_build("compose.yaml") == ["indexer"]
+    assert services_that_build("test.yaml") == ["elasticsearch", "indexer"]
+    common = yaml.safe_load((COMPOSE / "common.yaml").read_text())["services"]
+    assert {it["image"] for it in common.values() if "image" in it} == {"${INDEXER_IMAGE:-zoomdata-indexer}"}
+    assert {name: it["pull_policy"] for name, it in common.items()} == {
+        "indexer": "never",
+        "built": "if_not_present",
+        "writer": "never",
+    }
 
 
 def test_secrets_that_an_earlier_version_kept_together_are_divided(tmp_path: Path) -> None:
@@ -118,12 +190,15 @@ def test_secrets_that_an_earlier_version_kept_together_are_divided(tmp_path: Pat
     (tmp_path / "admin" / "ca.crt").write_text("certificate")
     (tmp_path / "complete").mkdir()
     (tmp_path / "complete" / "yes").touch()
+    (tmp_path / "kibana" / "kibana.yml").unlink()
     script = (COMPOSE / "set-up.sh").read_text().replace("/secrets/", f"{tmp_path}/")
     for _ in range(2):
         subprocess.run(["bash", "-c", "chown() { :; }\n" + script, "set-up.sh", "secrets"], check=True)
         assert {user: (tmp_path / user / user).read_text() for user in before} == before
         assert {(tmp_path / user / "ca.crt").read_text() for user in before} == {"certificate"}
         assert {it.name for it in (tmp_path / "admin").iterdir()} == {"elastic", "ca.crt"}
+        password = (tmp_path / "kibana" / "kibana_system").read_text()
+        assert f'"{password}"' in (tmp_path / "kibana" / "kibana.yml").read_text()
 
 
 def test_the_monitoring_port_is_open_to_prometheus_alone() -> None:
@@ -193,6 +268,95 @@ def test_an_audit_has_room_for_its_temporary_files() -> None:
     assert [name for name, it in services.items() if "/tmp" in it.get("volumes", ())] == ["operator"]
 
 
+# ---- the sidecar
+
+
+def patched(kind: str) -> dict[str, Any]:
+    """A web server of this kind, as the sidecar's patch changes it; lists of named things are merged by name."""
+    labels = {"app": "web"}
+    web = {"name": "web", "image": "web", "volumeMounts": [{"name": "own", "mountPath": "/own"}]}
+    pod = {"containers": [web], "volumes": [{"name": "own", "emptyDir": {}}]}
+    spec = {"selector": {"matchLabels": labels}, "template": {"metadata": {"labels": labels}, "spec": pod}}
+    if kind == "StatefulSet":
+        spec["serviceName"] = "web"
+    whole = {"apiVersion": "apps/v1", "kind": kind, "metadata": {"name": "web"}, "spec": spec}
+    merged: dict[str, Any] = merge(whole, yaml.safe_load((COMPOSE / "kubernetes-sidecar.yaml").read_text()))
+    return merged
+
+
+def merge(one: Any, other: Any) -> Any:
+    """A strategic merge, as far as the patch needs one."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        return {key: merge(one.get(key), other.get(key)) for key in [*one, *(other.keys() - one.keys())]}
+    if isinstance(one, list) and isinstance(other, list):
+        named = {each["name"]: each for each in one}
+        for each in other:
+            named[each["name"]] = merge(named.get(each["name"]), each)
+        return list(named.values())
+    return one if other is None else other
+
+
+@pytest.mark.parametrize("kind", ["Deployment", "StatefulSet"])
+@pytest.mark.parametrize("version", ["1.29", "1.34"])
+def test_the_sidecar_is_valid_in_a_pod_of_either_kind(kind: str, version: str) -> None:
+    """What comes of the patch is valid; the web server keeps what it has, and writes where the indexer reads."""
+    made = patched(kind)
+    kubernetes_validate.validate(made, version, strict=True)
+    pod = made["spec"]["template"]["spec"]
+    (web,), (indexer_container,) = pod["containers"], pod["initContainers"]
+    assert {"name": "own", "mountPath": "/own"} in web["volumeMounts"]
+    (written,) = [it for it in web["volumeMounts"] if it["name"] != "own"]
+    (read,) = [it for it in indexer_container["volumeMounts"] if it["mountPath"] == "/logs"]
+    assert (read["name"], read["readOnly"]) == (written["name"], True)
+    text = (COMPOSE / "kubernetes-sidecar.yaml").read_text()
+    assert f"activity.logs.dir={written['mountPath']} " in text
+    mounted = {it["name"] for it in (*web["volumeMounts"], *indexer_container["volumeMounts"])}
+    assert mounted == {it["name"] for it in pod["volumes"]}
+
+
+def test_the_sidecar_is_the_indexer_of_the_manifest() -> None:
+    """It differs in how it is started and stopped, in what it may be asked, and in the names of its volumes and port."""
+    (sidecar,) = patched("StatefulSet")["spec"]["template"]["spec"]["initContainers"]
+    (alone,) = PODS["StatefulSet"]["containers"]
+    for name in ("image", "envFrom", "env", "resources"):
+        assert sidecar[name] == alone[name]
+    assert sidecar["restartPolicy"] == "Always"  # else the web server would wait for its end
+    assert "readinessProbe" not in sidecar  # it would be the web server's, too
+    assert "startupProbe" not in sidecar
+    probed = {**alone["livenessProbe"], "httpGet": {"path": "/healthz", "port": sidecar["ports"][0]["name"]}}
+    assert sidecar["livenessProbe"] == probed
+    assert sidecar["ports"][0]["containerPort"] == alone["ports"][0]["containerPort"]
+    places = {it["mountPath"] for it in alone["volumeMounts"]}
+    token = "/var/run/secrets/kubernetes.io/serviceaccount"
+    assert {it["mountPath"] for it in sidecar["volumeMounts"]} == {*places, token}
+
+
+def test_the_sidecar_meets_the_restricted_standard() -> None:
+    """By itself, whatever the pod says; the token of the pod's service account is not for it."""
+    pod = patched("Deployment")["spec"]["template"]["spec"]
+    (sidecar,) = pod["initContainers"]
+    assert sidecar["securityContext"] == {
+        "runAsNonRoot": True,
+        "runAsUser": 10001,
+        "runAsGroup": 10001,
+        "seccompProfile": {"type": "RuntimeDefault"},
+        "allowPrivilegeEscalation": False,
+        "readOnlyRootFilesystem": True,
+        "capabilities": {"drop": ["ALL"]},
+    }
+    (token,) = [it["name"] for it in sidecar["volumeMounts"] if it["mountPath"].endswith("serviceaccount")]
+    assert {"name": token, "emptyDir": {}} in pod["volumes"]
+
+
+def test_what_the_sidecar_needs_of_the_manifest_has_one_label() -> None:
+    """`kubectl apply -l` takes the ConfigMap and the Job, and no second indexer."""
+    (label,) = re.findall(
+        r"-l (\S+)=template$", (COMPOSE / "kubernetes-sidecar.yaml").read_text(), re.MULTILINE
+    )
+    labelled = {it["kind"] for it in MANIFEST if it["metadata"]["labels"].get(label) == "template"}
+    assert labelled == {"ConfigMap", "Job"}
+
+
 def test_probes_ask_the_port_of_the_image() -> None:
     """The container, its probes and the service mean the port that the image serves."""
     container = PODS["StatefulSet"]["containers"][0]
@@ -201,6 +365,58 @@ def test_probes_ask_the_port_of_the_image() -> None:
     assert f"INDEXER_MONITORING_ADDRESS=0.0.0.0:{port['containerPort']}" in dockerfile
     assert container["livenessProbe"]["httpGet"] == {"path": "/healthz", "port": port["name"]}
     assert container["readinessProbe"]["httpGet"] == {"path": "/readyz", "port": port["name"]}
+
+
+# ---- systemd
+
+
+def analyze(*arguments: str | Path) -> str:
+    """What systemd's own checker says."""
+    ended = subprocess.run(
+        ["systemd-analyze", *arguments], check=False, text=True, capture_output=True, timeout=60
+    )
+    return f"{ended.stdout}{ended.stderr}exit code {ended.returncode}"
+
+
+@pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="no systemd: .ci/run installs it")
+def test_systemd_knows_each_line_of_the_unit(tmp_path: Path) -> None:
+    """`systemd-analyze verify` finds nothing, once the program is there."""
+    unit = tmp_path / UNIT.name
+    unit.write_text(UNIT.read_text().replace("/usr/local/bin/indexer ", f"{sys.executable} "))
+    assert analyze("verify", "--man=no", unit) == "exit code 0"
+
+
+@pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="no systemd: .ci/run installs it")
+def test_the_unit_is_hardened() -> None:
+    """`systemd-analyze security` gives it at most 1.5 of 10, where 10 is a service with all rights."""
+    assert analyze("security", "--offline=true", "--threshold=15", UNIT).endswith("exit code 0")
+
+
+def test_the_unit_agrees_with_the_indexer() -> None:
+    """Its watchdog waits as long as /healthz; its stop leaves time to drain; a wrong setting is not tried again."""
+    unit = configparser.ConfigParser(strict=False, interpolation=None, delimiters=("=",))
+    unit.optionxform = str  # type: ignore[assignment, method-assign]
+    unit.read_string(UNIT.read_text())
+    service = unit["Service"]
+    assert (service["Type"], service["DynamicUser"]) == ("notify", "yes")
+    assert float(service["WatchdogSec"]) == ALIVE_WITHIN
+    assert float(service["TimeoutStopSec"]) > DRAIN + LAST_SEALING
+    assert service["RestartPreventExitStatus"] == str(EXIT_USAGE)
+    variables = dict(re.findall(r"^Environment=(INDEXER_\w+)=(\S+)$", UNIT.read_text(), re.MULTILINE))
+    known = {f"INDEXER_{it.opts[0].strip('-').upper().replace('-', '_')}" for it in run_options()}
+    assert variables.keys() <= known | {"INDEXER_PATHS"}
+    assert variables["INDEXER_STATE_DIR"] == f"/var/lib/{service['StateDirectory']}"
+    command = service["ExecStart"].split()
+    assert command[1:3] == ["run", "--password-file"]
+    credential, _, source = service["LoadCredential"].partition(":")
+    assert command[3] == f"${{CREDENTIALS_DIRECTORY}}/{credential}"
+    assert source not in set(variables.values())  # the service itself may not read it
+
+
+def run_options() -> list[Any]:
+    """The options of `indexer run`."""
+    commands: Any = get_command(cli.app)
+    return [it for it in commands.commands["run"].params if it.param_type_name == "option"]
 
 
 # ---- what is in the lock file
