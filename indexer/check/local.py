@@ -6,6 +6,7 @@ import pwd
 import shutil
 import stat
 import tempfile
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from indexer.reading.files import STANDARD_INPUT, FileFacts, Scope
 from indexer.reading.sources import open_log
 from indexer.settings import MEBIBYTE
 from indexer.writing import checkpoint
+from indexer.zoomdata.retention import ADVICE, KEPT_SIZE
 
 ROOM = 100 * MEBIBYTE
 """Bytes that should be free for the state: a checkpoint takes some kB, and rejected lines may be stored there."""
@@ -84,6 +86,29 @@ def _logs_at(path: str, scope: Scope) -> Iterator[CheckResult]:
         size = sum(facts.size for facts in found) / MEBIBYTE
         count = f"{len(found):,} log file{'s' if len(found) > 1 else ''}"
         yield ok(Topic.LOGS, f"{globbing.as_text(path)}: {count} of {size:,.1f} MiB, readable")
+    for log in default_retention(found):
+        what = f"{log} has one rotated file, of 10 MB: by default Zoomdata keeps no more, and on a busy server deletes it within seconds"
+        yield warn(Topic.LOGS, what, ADVICE)
+
+
+def default_retention(found: Sequence[FileFacts]) -> list[str]:
+    """The logs that look as if Zoomdata kept one rotated file of 10 MB, which is its default.
+
+    Such a log is not larger than that, and has exactly one rotated file beside it, of that size. A log that was never rotated tells
+    nothing; nor does a compressed file, which Zoomdata does not make. Where more files are kept, it looks the same until the second
+    rotation.
+    """
+    rotated: dict[str, list[int]] = defaultdict(list)
+    for facts in found:
+        log, dot, _ = facts.path.rpartition(".log.")
+        rotated[log + dot[:-1]].append(facts.size)
+    return [
+        facts.name
+        for facts in found
+        if facts.size < KEPT_SIZE.stop
+        and len(rotated[facts.path]) == 1
+        and rotated[facts.path][0] in KEPT_SIZE
+    ]
 
 
 def _barrier(path: str) -> Path | None:

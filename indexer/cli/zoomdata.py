@@ -6,6 +6,7 @@ import typer
 
 from indexer.cli.common import Json, say, show
 from indexer.cli.streams import write_data
+from indexer.errors import Fatal
 from indexer.settings import Connection, Panel, Reader, Zoomdata, options
 
 if TYPE_CHECKING:
@@ -51,10 +52,16 @@ def connect(
     from indexer.elastic.cluster import connected  # noqa: PLC0415
     from indexer.zoomdata.api import Api  # noqa: PLC0415
     from indexer.zoomdata.connect import connect as connect_zoomdata  # noqa: PLC0415
+    from indexer.zoomdata.connectors import without  # noqa: PLC0415
 
     parameters = dict(_pair(each) for each in parameter or ())
     with connected(connection) as cluster, Api(zoomdata, dry=dry_run) as api:
-        done = connect_zoomdata(cluster, api, reader, parameters, views=views)
+        try:
+            done = connect_zoomdata(cluster, api, reader, parameters, views=views)
+        except Fatal:
+            for warning in api.warnings:  # what was done in spite of them stays
+                say(without(warning, reader.reader_password), error=True)
+            raise
         _show(api, done, json, reader.reader_password)
 
 
@@ -85,7 +92,7 @@ def logging(
 ) -> None:
     """Show which activity types Zoomdata logs, and switch them on or off, as its user supervisor.
 
-    Example: indexer zoomdata logging --zoomdata-username supervisor --on all --off REQUEST
+    Example: indexer zoomdata logging --zoomdata-username supervisor --on all --off UPLOAD
     """
     from indexer.zoomdata import activities  # noqa: PLC0415
     from indexer.zoomdata.api import SUPERVISOR, Api  # noqa: PLC0415

@@ -9,4 +9,5 @@ connect.py         `connect`: connections.py (the connection), connectors.py (it
                    tells), sources.py (bodies of sources), source_install.py (creating and extending them)
 remove.py          `remove`
 activities.py      `logging`
+retention.py       how many rotated logs Zoomdata keeps, and should keep; for `logging` and `indexer check`
 """

@@ -1,4 +1,7 @@
-"""Zoomdata's REST API: finding its context and version, requests, lists by page, and an error for each kind of refusal."""
+"""Zoomdata's REST API: finding its context and version, requests, lists by page, and an error for each kind of refusal.
+
+Source: the vendor's API description, as a Composer of 2026 serves it (`<context>/api-docs`; OpenAPI 3.1).
+"""
 
 import re
 from typing import Any, Self
@@ -59,6 +62,8 @@ class Api(RestApi):
         self.planned: list[Call] = []
         self.version: Version | None = None
         """None before `discover`, or if the form of the answer is unknown."""
+        self.warnings: list[str] = []
+        """What Zoomdata warned of before it carried out a request. To be shown to the user."""
         self._required_user = required_user
 
     def wrong_product(self, reason: str) -> WrongContext:
@@ -83,21 +88,25 @@ class Api(RestApi):
         return self._request("GET", path, action, params=params).body
 
     def get_list(self, path: str, action: str, **params: str | int) -> list[Any]:
-        """All items of a list, page by page. Raises Fatal.
+        """All items of a list, page by page: {content, pageInfo: {nextPageToken}}. A list in one piece has no `pageInfo`.
 
-        The items are in `content`. Any field with "token" in its name holds the token of the next page.
+        Raises Fatal, also for a list without an end.
         """
         items: list[Any] = []
-        for _ in range(MAX_PAGES):
+        seen: set[str] = set()
+        while True:
             body = self.get(path, action, **params)
             if not isinstance(body, dict):
                 return items + list(body or [])
             items += body.get("content") or []
-            token = _next_page_token(body)
-            if not token or token == params.get("pageToken"):
+            token = (body.get("pageInfo") or {}).get("nextPageToken")
+            if not token:
                 return items
+            if token in seen or len(seen) == MAX_PAGES:
+                reason = f"the list does not end, after page {len(seen) + 1:,} it names page {token!r}"
+                raise ZoomdataUnexpected(url=self.url, status=200, request=f"GET /api{path}", reason=reason)
+            seen.add(token)
             params = params | {"pageToken": token}
-        raise self.wrong_product(f"/api{path} has more than {MAX_PAGES} pages")
 
     def query(self, path: str, body: Any, action: str) -> Any:
         """The body of the answer to a POST that changes nothing; a dry run sends it too. Raises Fatal."""
@@ -125,8 +134,13 @@ class Api(RestApi):
     ) -> Answer:
         content = None if body is None else orjson.dumps(body)
         headers = ACCEPT | self._authorization | (CONTENT if method != "GET" else {})
-        query = f"?{urlencode(params)}" if params else ""
-        answer = self._send(method, f"{self.url}/api{path}{query}", headers, content)
+        url = f"{self.url}/api{path}"
+        answer = self._send(method, url + _query(params or {}), headers, content)
+        if method != "DELETE" and (warnings := _only_warnings(answer)):
+            named = f" {body['name']!r}" if isinstance(body, dict) and body.get("name") else ""
+            self.warnings += [f"Zoomdata warns of {method} /api{path}{named}: {it}" for it in warnings]
+            confirmed = (params or {}) | {"suppressWarnings": "true"}
+            answer = self._send(method, url + _query(confirmed), headers, content)
         if (answer.is_success and answer.is_json) or answer.status in allow:
             return answer
         if answer.is_redirect:
@@ -146,7 +160,7 @@ class Api(RestApi):
 def parse_version(body: Any) -> Version | None:
     """The version in the answer: a string, or the field with "version" in its name; None if there is neither.
 
-    The form of the answer is not documented.
+    The API description has `version`; the form before API v3 is not known.
     """
     match body:
         case str():
@@ -164,17 +178,29 @@ def error_reason(answer: Answer) -> str:
     if not isinstance(body, dict):
         return "no reason given" if answer.is_json else "the answer is not JSON"
     parts = [body.get("message") or body.get("error"), body.get("details")]
-    for problem in body.get("problems") or ():
-        texts = (
-            (problem.get("name"), problem.get("message")) if isinstance(problem, dict) else (str(problem),)
-        )
-        parts.append(" ".join(str(each) for each in texts if each))
+    parts += [_problem_text(it) for it in body.get("problems") or ()]
     unique = dict.fromkeys(str(each).strip().rstrip(".") for each in parts if each)
     return "; ".join(unique)[:500] or "no reason given"
 
 
-def _next_page_token(body: dict[str, Any]) -> str:
-    return str(next((value for key, value in body.items() if "token" in key.lower() and value), ""))
+def _problem_text(problem: Any) -> str:
+    if not isinstance(problem, dict):
+        return str(problem)
+    return " ".join(str(it) for it in (problem.get("name"), problem.get("message")) if it)
+
+
+def _only_warnings(answer: Answer) -> list[str]:
+    """The warnings, if nothing else is the reason for a refusal: then the request succeeds with `suppressWarnings`."""
+    problems = answer.body.get("problems") if isinstance(answer.body, dict) else None
+    if answer.is_success or not problems:
+        return []
+    if not all(isinstance(it, dict) and it.get("level") == "WARNING" for it in problems):
+        return []
+    return [_problem_text(it) for it in problems]
+
+
+def _query(params: dict[str, Any]) -> str:
+    return f"?{urlencode(params)}" if params else ""
 
 
 def _address(url: str) -> Url:

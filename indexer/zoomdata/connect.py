@@ -12,7 +12,7 @@ from indexer.settings import Reader
 from indexer.show import Table
 from indexer.zoomdata import connections, facts, sources
 from indexer.zoomdata.api import Api
-from indexer.zoomdata.connectors import Access, version_note
+from indexer.zoomdata.connectors import Access, version_note, without
 from indexer.zoomdata.failures import NothingVisible, ZoomdataTooOld
 from indexer.zoomdata.source_install import InstalledSource, SourceInstaller
 
@@ -78,6 +78,7 @@ def connect(
     if listed is not None and not any(installed):
         raise NothingVisible(alias=alias, connection=body["name"])
     version = ".".join(map(str, api.version or ())) or "of unknown version"
+    notes += [without(it, access.password) for it in api.warnings]
     done = tuple(it for it in installed if it)
     return Connected(api.url, version, str(connector), body["name"], was, done, tuple(notes))
 

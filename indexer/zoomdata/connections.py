@@ -12,6 +12,7 @@ from indexer.zoomdata.connectors import (
     best_connector,
     elasticsearch_connectors,
     fill_parameters,
+    without,
 )
 from indexer.zoomdata.failures import (
     ConnectorNotEnabled,
@@ -49,7 +50,7 @@ def connection_body(connector: Connector, access: Access, given: Mapping[str, st
         raise ParametersMissing(connector=connector.name, missing=", ".join(map(str, missing)))
     return {
         "name": sources.connection_name(alias),
-        "type": "EDC2",
+        "type": connector.type,
         "connectionTypeId": connector.id,
         "subStorageType": connector.storage,
         "allParameters": parameters,
@@ -73,8 +74,7 @@ def save(api: Api, body: Json, access: Access, notes: list[str]) -> tuple[str, s
 def _validate(api: Api, body: Json, access: Access, notes: list[str]) -> None:
     answer = api.query("/connections/validate", body, ACTION) or {}
     message = str(answer.get("message") or answer.get("warning") or "").strip().rstrip(".")
-    if access.password:
-        message = message.replace(access.password, "…")
+    message = without(message, access.password)
     if not answer.get("connected"):
         user = f"user {access.user!r}" if access.user else "no user"
         raise NotConnected(address=access.address, user=user, reason=message or "no reason given")

@@ -1,6 +1,6 @@
 """Choosing one of Zoomdata's connectors (`GET /connection/types`) and filling in its parameters. Sends nothing.
 
-Neither the names of the connectors nor the keys of their parameters are documented. A connector is recognised by "elastic" in its
+The API description has the form of the list; neither the names of the connectors nor the keys of their parameters are documented. A connector is recognised by "elastic" in its
 name or storage type, a parameter by the end of its key or label.
 """
 
@@ -39,6 +39,8 @@ class Connector:
     name: str
     storage: str
     """Its subStorageType."""
+    type: str | None
+    """What the connection's `type` has to be."""
     oldest: Version | None
     newest: Version | None
     """The range of Elasticsearch versions; None if unknown."""
@@ -80,6 +82,7 @@ def elasticsearch_connectors(types: Iterable[Json]) -> list[Connector]:
             str(each.get("id")),
             str(each.get("name")),
             str(each.get("subStorageType")),
+            each.get("type"),
             _version(each.get("minSupportedVersion")),
             _version(each.get("maxSupportedVersion")),
             tuple(_parameter(it) for it in each.get("parameters") or ()),
@@ -139,6 +142,11 @@ def fill_parameters(
         elif parameter.required:
             missing.append(parameter)
     return filled, missing
+
+
+def without(text: str, secret: str | None) -> str:
+    """A text of Zoomdata's for display, without this secret."""
+    return text.replace(secret, "…") if secret else text
 
 
 def mask_secrets(body: Any, secret: str | None) -> Any:

@@ -92,21 +92,20 @@ class SourceInstaller:
         return InstalledSource(spec.name, was, len(fields) + len(new), added)
 
     def _describe(self, entity: Json) -> list[Json]:
-        """The fields that Zoomdata finds. The form of the answer is not documented."""
-        answer = self.api.query("/sources/data-entities/describe", entity, ACTION)
-        if isinstance(answer, dict):
-            answer = answer.get("content") or answer.get("nativeFields") or answer.get("fields")
-        return list(answer or [])
+        """The fields that Zoomdata finds."""
+        return list(self.api.query("/sources/data-entities/describe", entity, ACTION)["content"])
 
     def _fields(self, source_id: str) -> list[Json]:
-        return self.api.get_list(f"/sources/{source_id}/fields", ACTION)
+        return self.api.get_list(f"/sources/{source_id}/fields", ACTION, maxResults=PAGE_SIZE)
 
     def _set_time_bar(self, spec: SourceSpec, source_id: str, fields: list[Json]) -> None:
         path = f"/sources/{source_id}/global-settings"
         planned = source_id == PLACEHOLDER_ID
         name = sources.time_field(fields) or (sources.TIME if planned else None)
         if name is None:
-            self.notes.append(f"{spec.name} has no time bar: Zoomdata finds no field {sources.TIME}")
+            self.notes.append(
+                f"{spec.name} has no time bar: Zoomdata finds no time in a field {sources.TIME}"
+            )
             return
         settings: Any = {} if planned else self.api.get(path, ACTION)
         if changed := sources.with_time_bar(settings or {}, name):

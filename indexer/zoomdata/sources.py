@@ -11,6 +11,8 @@ from typing import Any
 Json = dict[str, Any]
 
 TIME = "eventDate"
+TIME_TYPE = "TIME"
+"""The only type of a field for dates (API description; a described field has it as `type`, one of a source as `dataType`)."""
 ENTITY = "entries"
 """The id of the data entity of a source; its fields refer to it."""
 WEEK = {"from": "+$end_of_data_-1_week", "to": "+$end_of_data"}
@@ -131,8 +133,15 @@ def extra_fields(spec: SourceSpec, existing: Iterable[Json]) -> list[str]:
 
 
 def time_field(fields: Iterable[Json]) -> str | None:
-    """Zoomdata's name of the field with the date of an entry."""
-    return next((str(it.get("name")) for it in fields if original_name(it) == TIME), None)
+    """Zoomdata's name of the field with the date of an entry; None if there is none, or if Zoomdata does not take it for a time."""
+    return next(
+        (
+            str(it.get("name"))
+            for it in fields
+            if original_name(it) == TIME and (it.get("dataType") or it.get("type")) == TIME_TYPE
+        ),
+        None,
+    )
 
 
 def with_time_bar(settings: Json, field: str) -> Json | None:

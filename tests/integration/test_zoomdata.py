@@ -138,7 +138,8 @@ def test_a_connection_and_a_source_over_everything_are_made(bench: Bench) -> Non
         "USER_NAME": "zoomdata",
         "PASSWORD": PASSWORD,
     }
-    assert made["connectionTypeId"] == f"type-{'7.0' if bench.lab.cluster.server.version[0] == 7 else '8.0'}"
+    number = "7.0" if bench.lab.cluster.server.version[0] == 7 else "8.0"
+    assert (made["connectionTypeId"], made["type"]) == (f"type-{number}", f"EDC_{number}")
     source = bench.there.by_name(bench.alias)
     assert re.fullmatch("[0-9a-f]{24}", source["id"]), "an id of Zoomdata's own making"
     assert {"visualizationId", "filesize", "userName", "type"} <= bench.there.originals(bench.alias)
@@ -187,6 +188,25 @@ def test_a_second_run_changes_no_source_and_one_with_new_fields_adds_them(bench:
     assert {"newField", "other"} <= bench.there.originals(f"{bench.alias}.vis")
     assert bench.there.settings[vis]["timebar"]["from"] == "+$start_of_data"
     assert sum(it.startswith("POST") for it in bench.there.changed()) == 4
+
+
+def test_warnings_do_not_stop_it_and_are_told_without_the_password(bench: Bench) -> None:
+    """Of each request that Zoomdata refuses until `suppressWarnings` is sent."""
+    operations = [
+        "POST /connections/validate",
+        "POST /connections",
+        "GET /connections/*/objects",
+        "POST /sources",
+    ]
+    bench.there.warns = {it: [f"with {PASSWORD}"] for it in operations}
+    notes = bench.connect().notes
+    for path in ("/connections/validate '", "/connections '", "/objects:", f"/sources '{bench.alias}'"):
+        assert sum(path in it and it.endswith(": body with …") for it in notes) == 1
+    bench.index(LINES["VIS"].replace("}", ',"newField":1}'))
+    bench.there.warns = {"PUT /connections/*": ["renamed"], "POST /sources/*/fields": ["slow"]}
+    again = bench.connect()
+    assert [it.was for it in again.sources] == ["extended"]
+    assert [it.rpartition(" ")[2] for it in again.notes if "warns" in it] == ["renamed", "slow"]
 
 
 def test_types_that_got_a_view_get_a_source(bench: Bench) -> None:
@@ -450,6 +470,7 @@ def test_the_fields_of_each_type_are_those_of_its_entries_in_the_log(bench: Benc
     assert {it: set(fields) - {"@timestamp"} for it, fields in found.items()} == expected
     add(bench.lab.cluster)
     bench.see()
+    bench.there.page = 50
     done = bench.connect(views=True)
     assert len(done.sources) == 1 + len(expected)
     assert "timeline.TOPOLOGY.CREATED" in bench.there.originals(f"{bench.alias}.topology_performance")

@@ -61,6 +61,51 @@ def test_logs_that_can_be_read_are_counted(logs: Path) -> None:
     assert "1 log file of" in only(local.logs([f"{logs}/zoom*.log"])).what
 
 
+@pytest.mark.parametrize(
+    ("sizes", "warned"),
+    [
+        ({"a-activity.log": 5, "a-activity.log.1": 10.5}, True),
+        ({"a-activity.log": 0, "a-activity.log.2026-05-11": 10.0}, True),
+        ({"a-activity.log": 5}, False),
+        ({"a-activity.log": 5, "a-activity.log.1": 10.5, "a-activity.log.2": 10.5}, False),
+        ({"a-activity.log": 5, "a-activity.log.1": 100}, False),
+        ({"a-activity.log": 50, "a-activity.log.1": 10.5}, False),
+        ({"a-activity.log": 5, "a-activity.log.1.gz": 1}, False),
+        ({"a-activity.log.1": 10.5}, False),
+        ({"a-activity.log": 5, "b-activity.log.1": 10.5}, False),
+    ],
+)
+def test_files_that_look_like_one_kept_file_of_10_mb_are_a_warning(
+    tmp_path: Path,
+    sizes: dict[str, float],
+    warned: bool,  # noqa: FBT001
+) -> None:
+    """Zoomdata's default, with what to set; not before the first rotation, and not with other numbers or sizes. In MB."""
+    for name, size in sizes.items():
+        (tmp_path / name).touch()
+        os.truncate(tmp_path / name, int(size * 1_000_000))
+    fine, *warnings = local.logs([str(tmp_path)])
+    assert (fine.state, len(warnings)) == (Level.OK, warned)
+    for it in warnings:
+        assert (it.state, f"{tmp_path}/a-activity.log has one" in it.what) == (Level.WARNING, True)
+        assert "activity.log.file.count=10" in it.cure
+        assert " log.file.count=10" in it.cure
+        assert "activity.log.file.size=100" in it.cure
+
+
+def test_each_log_has_its_own_rotated_file(tmp_path: Path) -> None:
+    """Those of another directory are no other log's."""
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        for log in ("a-activity.log", "a-activity.log.1", "b-activity.log"):
+            (tmp_path / name / log).touch()
+        os.truncate(tmp_path / name / "a-activity.log.1", 10_500_000)
+    warnings = list(local.logs([f"{tmp_path}/*/*.log*"]))[1:]
+    assert [it.what.split()[0] for it in warnings] == [
+        f"{tmp_path}/{it}/a-activity.log" for it in ("one", "two")
+    ]
+
+
 def test_a_path_without_a_log_may_get_one(tmp_path: Path) -> None:
     """`indexer run` waits for it: a warning."""
     for path in (tmp_path, tmp_path / "missing", tmp_path / "missing" / "a-activity.log"):

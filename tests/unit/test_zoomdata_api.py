@@ -1,20 +1,27 @@
 """Zoomdata's API: context and version are found, requests have the documented form, and each error has its message."""
 
 import ssl
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import nullcontext
 from dataclasses import replace
+from http.server import BaseHTTPRequestHandler
+from itertools import count, cycle, islice
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 import trustme
+from typer.testing import CliRunner
 
+from indexer import cli
 from indexer.dashboards.http import Answer
 from indexer.elastic.tls import CertificateUnusable
 from indexer.errors import WrongUsage
 from indexer.settings import Zoomdata
 from indexer.zoomdata.api import Api, error_reason, parse_version
 from indexer.zoomdata.failures import (
+    NothingVisible,
     WrongContext,
     ZoomdataForbids,
     ZoomdataNotSecure,
@@ -22,7 +29,7 @@ from indexer.zoomdata.failures import (
     ZoomdataUnexpected,
     ZoomdataUnreachable,
 )
-from tests.support.http_server import address, always, serving
+from tests.support.http_server import address, always, answer, serving
 from tests.support.zoomdata_stand_in import StandIn
 
 
@@ -224,12 +231,99 @@ def test_its_certificate_is_verified(there: StandIn, tmp_path: Path) -> None:
         Api(Zoomdata(url, "admin", zoomdata_ca_certs=tmp_path / "missing"))
 
 
-def test_all_pages_of_a_list_are_read(there: StandIn, settings: Zoomdata) -> None:
-    """Whatever the size of a page."""
-    there.sources = {str(number): {"id": str(number), "name": f"s{number}"} for number in range(7)}
+@pytest.mark.parametrize(("count", "page", "requests"), [(450, 200, 3), (7, 2, 4), (4, 2, 2), (0, 2, 1)])
+def test_all_pages_of_a_list_are_read(
+    there: StandIn, settings: Zoomdata, count: int, page: int, requests: int
+) -> None:
+    """Each item once, in order."""
+    there.sources = {str(number): {"id": str(number), "name": f"s{number}"} for number in range(count)}
+    there.page = page
     with Api(settings) as api:
-        assert len(api.discover().get_list("/sources", "look", maxResults=200)) == 7
-    assert [it.params.get("pageToken") for it in there.requests[-4:]] == [None, ["2"], ["4"], ["6"]]
+        found = api.discover().get_list("/sources", "look", maxResults=200)
+    assert [it["id"] for it in found] == list(there.sources)
+    assert [it.path for it in there.requests[1:]] == ["/sources"] * requests
+
+
+@pytest.mark.parametrize("tokens", [["a"], ["a", "b"], map(str, count())], ids=["same", "cycle", "new"])
+def test_a_list_without_an_end_is_an_error(tokens: Iterable[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A repeated page is noticed at once; else there is a limit."""
+    monkeypatch.setattr("indexer.zoomdata.api.MAX_PAGES", 5)
+    endless = islice(cycle(tokens), 20)
+
+    def respond(handler: BaseHTTPRequestHandler) -> None:
+        page = {"content": [1], "pageInfo": {"nextPageToken": next(endless, None), "previousPageToken": None}}
+        answer(handler, 200, orjson.dumps(page))
+
+    with (
+        serving(respond) as server,
+        Api(Zoomdata(address(server), "admin")) as api,
+        pytest.raises(ZoomdataUnexpected, match=r"to GET /api/x: the list does not end, after page \d"),
+    ):
+        api.get_list("/x", "look")
+
+
+def test_a_request_that_is_refused_for_warnings_is_repeated_and_they_are_kept(
+    there: StandIn, settings: Zoomdata
+) -> None:
+    """Once, with `suppressWarnings`, which nothing sends before."""
+    there.warns = {"POST /connections": ["name is odd", "nobody uses it"]}
+    type_ = there.types[0]
+    body = {
+        "name": "x",
+        "type": type_["type"],
+        "subStorageType": type_["subStorageType"],
+        "connectionTypeId": type_["id"],
+        "allParameters": [],
+    }
+    with Api(settings) as api:
+        made = api.discover().change("POST", "/connections", body, "try").body
+        assert api.warnings == [
+            "Zoomdata warns of POST /api/connections 'x': body name is odd",
+            "Zoomdata warns of POST /api/connections 'x': body nobody uses it",
+        ]
+        api.change("PUT", f"/connections/{made['id']}", body, "try")
+        assert len(api.warnings) == 2
+    assert list(there.connections) == [made["id"]]
+    sent = [it.params.get("suppressWarnings") for it in there.requests if it.method != "GET"]
+    assert sent == [None, ["true"], None]
+
+
+def test_warnings_are_told_even_if_the_command_fails_afterwards(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What Zoomdata did in spite of them stays; the password is not shown."""
+
+    def connect(_: object, api: Api, *__: object, views: bool) -> None:
+        api.warnings += ["Zoomdata warns of PASSWORD=s3cret"]
+        raise NothingVisible(alias="logs", connection="logs")
+
+    monkeypatch.setattr("indexer.zoomdata.connect.connect", connect)
+    monkeypatch.setattr("indexer.elastic.cluster.connected", lambda _: nullcontext())
+    monkeypatch.setenv("INDEXER_READER_PASSWORD", "s3cret")
+    arguments = ["zoomdata", "connect", "--zoomdata-url", "http://x", "--zoomdata-username", "admin"]
+    done = CliRunner().invoke(cli.app, arguments)
+    assert isinstance(done.exception, NothingVisible)
+    assert done.stderr == "Zoomdata warns of PASSWORD=…\n"
+
+
+@pytest.mark.parametrize(
+    ("method", "levels"),
+    [("POST", ["WARNING", "ERROR"]), ("POST", ["ERROR"]), ("POST", [None]), ("DELETE", ["WARNING"])],
+)
+def test_an_error_and_the_warning_of_a_deletion_are_not_passed_over(
+    method: str, levels: list[str | None]
+) -> None:
+    """The request is sent once."""
+    problems = [{"name": "field", "message": f"is {level}", "level": level} for level in levels]
+    requests = []
+
+    def respond(handler: BaseHTTPRequestHandler) -> None:
+        requests.append(handler.path)
+        answer(handler, 400, orjson.dumps({"message": "No", "problems": problems}))
+
+    with serving(respond) as server, Api(Zoomdata(address(server), "admin")) as api:
+        with pytest.raises(ZoomdataUnexpected, match=f"No; field is {levels[0]}"):
+            api.change(method, "/x", None, "try")
+        assert api.warnings == []
+    assert requests == ["/api/x"]
 
 
 def test_a_list_without_a_wrapper() -> None:

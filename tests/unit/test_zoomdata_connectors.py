@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from indexer.errors import WrongUsage
+from indexer.zoomdata.connections import connection_body
 from indexer.zoomdata.connectors import (
     MASK,
     Access,
@@ -135,6 +136,13 @@ def test_ambiguous_parameters_are_not_filled_in() -> None:
     twice = with_parameters(parameter("MAIN_URL"), parameter("OTHER_URL", required=False))
     assert fill_parameters(twice, ACCESS, {})[1][0].key == "MAIN_URL"
     assert values(twice, MAIN_URL="https://x:1") == {"MAIN_URL": "https://x:1"}
+
+
+def test_the_type_of_the_connection_is_that_of_its_connector() -> None:
+    """It differs from connector to connector."""
+    for chosen, type_ in ((SEVEN, "EDC_7.0"), (EIGHT, "EDC_8.0")):
+        body = connection_body(chosen, ACCESS, {}, "logs")
+        assert (body["type"], body["connectionTypeId"]) == (type_, chosen.id)
 
 
 def test_given_values_have_precedence_and_must_exist() -> None:

@@ -63,6 +63,7 @@ def test_what_is_logged_is_shown(there: StandIn, url: str) -> None:
         (["--on", "all", "--off", "VIS_DATA"], {"RAW_DATA_EXPORT": True}),
         (["--off", "all", "--on", "ACCOUNT"], {"USER": False}),
         (["--on", "ACCOUNT", "--off", "VIS_DATA"], {}),
+        (["--on", "NEW,VIS_DATA", "--off", "OLD"], {"VIS_DATA": True}),
     ],
 )
 def test_only_what_differs_is_switched(
@@ -77,16 +78,34 @@ def test_only_what_differs_is_switched(
 @pytest.mark.parametrize(
     ("on", "off", "said"),
     [
-        (["NEW"], [], "has no activity type NEW.*ACCOUNT, RAW_DATA_EXPORT"),
-        ([], ["all", "NEW"], "NEW"),
         (["USER"], ["USER"], "given for USER"),
         (["all"], ["all"], "given for all"),
     ],
 )
-def test_contradictions_and_unknown_types_are_wrong_usage(on: list[str], off: list[str], said: str) -> None:
+def test_contradictions_are_wrong_usage(on: list[str], off: list[str], said: str) -> None:
     """Before anything is switched."""
     with pytest.raises(WrongUsage, match=said):
         changes(NOW, on, off)
+
+
+def test_a_type_that_zoomdata_does_not_know_is_skipped_with_a_note(there: StandIn, url: str) -> None:
+    """Whether it is not listed, or refused as unknown; all others are switched."""
+    there.ghosts = {"GHOST"}
+    done = logging("--json", "--on", "all,REQUEST", "--off", "TOPOLOGY")
+    notes = orjson.loads(done.stdout)["notes"]
+    assert notes[:-1] == [
+        f"Zoomdata does not know the activity type {it}: it is skipped"
+        for it in ("GHOST", "REQUEST", "TOPOLOGY")
+    ]
+    assert there.activities == NOW | {"VIS_DATA": True, "RAW_DATA_EXPORT": True}
+    assert "does not know the activity type REQUEST" in logging("--on", "REQUEST").stdout
+
+
+def test_how_many_files_zoomdata_should_keep_is_told(there: StandIn, url: str) -> None:
+    """Both properties for the number of files, since the vendor's pages disagree, and the size in MB."""
+    (note,) = orjson.loads(logging("--json").stdout)["notes"]
+    for line in ("activity.log.file.count=10", " log.file.count=10", "activity.log.file.size=100"):
+        assert line in note
 
 
 def test_an_administrator_of_an_account_is_no_supervisor(
@@ -115,8 +134,9 @@ def test_without_the_api_the_error_has_the_lines_for_the_properties(there: Stand
     there.activities = None
     with pytest.raises(NotSwitched, match=r"activity\.USER=true, activity\.VIS=false; then restart"):
         logging("--on", "USER", "--off", "VIS")
-    with pytest.raises(NotSwitched, match=r"activity\.TYPE=true"):
-        logging()
+    for arguments in ([], ["--on", "all"]):
+        with pytest.raises(NotSwitched, match=r"properties: activity\.TYPE=true; then"):
+            logging(*arguments)
     assert properties({"A": True, "B": False}) == "activity.A=true, activity.B=false"
 
 

@@ -4,6 +4,9 @@ from typing import Any
 
 import pytest
 
+from indexer.settings import Zoomdata
+from indexer.zoomdata.api import Api
+from indexer.zoomdata.source_install import SourceInstaller
 from indexer.zoomdata.sources import (
     SourceSpec,
     connection_and_entity,
@@ -19,7 +22,7 @@ from indexer.zoomdata.sources import (
     time_field,
     with_time_bar,
 )
-from tests.support.zoomdata_stand_in import as_described
+from tests.support.zoomdata_stand_in import StandIn, as_described
 
 ALL = SourceSpec("logs", "logs")
 VIS = SourceSpec("logs.vis", "logs", "VIS", frozenset({"eventDate", "user", "timeline.A"}))
@@ -68,8 +71,34 @@ def test_a_field_is_known_by_its_name_in_elasticsearch() -> None:
     assert told["name"] == "eventdate"
     assert original_name(told) == original_name(native_field(told, "e")) == "eventDate"
     assert original_name({"name": "plain"}) == "plain"
-    assert time_field([*held("user"), native_field(told, "e")]) == "eventdate"
-    assert time_field(held("user")) is None
+
+
+@pytest.mark.parametrize("kind", ["ATTRIBUTE", "TEXT", "NUMBER", "DATE", None])
+def test_the_time_is_a_field_that_zoomdata_calls_a_time(kind: str | None) -> None:
+    """As described, and as a field of a source."""
+    told = as_described("eventDate", "TIME")
+    other = as_described("eventDate") | {"type": kind}
+    assert time_field([*held("user"), told]) == time_field([native_field(told, "e")]) == "eventdate"
+    assert time_field([other]) is time_field([native_field(other, "e")]) is None
+    assert time_field(held("lastModifiedDate")) is None
+
+
+@pytest.mark.parametrize("kind", ["TIME", "ATTRIBUTE"])
+def test_a_time_bar_is_only_on_a_time(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Otherwise the source has none, and a note tells why."""
+    monkeypatch.setenv("INDEXER_ZOOMDATA_PASSWORD", "s3cret")
+    there = StandIn(lists=["logs"], describes=lambda _: [as_described("eventDate", kind)])
+    there.admit("admin", "s3cret")
+    there.connections["c1"] = {}
+    notes: list[str] = []
+    with there.serving() as url, Api(Zoomdata(url, "admin")) as api:
+        made = SourceInstaller(api.discover(), "logs", notes).install(ALL, "c1", ["logs"], None)
+    assert made is not None
+    (settings,) = there.settings.values()
+    assert settings["timebar"]["enabled"] is (kind == "TIME")
+    assert notes == (
+        [] if kind == "TIME" else ["logs has no time bar: Zoomdata finds no time in a field eventDate"]
+    )
 
 
 def test_only_new_fields_are_missing() -> None:
