@@ -24,7 +24,7 @@ test: .venv/installed ## all tests; `.ci/docker make test` provides Docker for t
 # FEWER leaves out what is about this machine and not about the server, and what takes long and the newest server shows.
 MACHINE := commands disk_faults kill resources signals surroundings two_nodes embedded demo logback logrotate archives \
 	systemd hostile_files report_injection outside_delivery monitoring verify follow two_indexers server_faults templates_tampered \
-	zoomdata seal_commands report summary
+	zoomdata seal_commands report summary odd_data rejected cluster
 FEWER := $(MACHINE:%=--ignore tests/integration/test_%.py)
 
 test-versions: .venv/installed ## integration tests on Elasticsearch 8.19 and 7.17; need Java 17 (QUICK=1: fewer)

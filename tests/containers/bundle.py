@@ -35,7 +35,7 @@ def make(directory: Path, pythons: Sequence[str] = PYTHONS) -> Path:
         tree.mkdir()
         for python in pythons:
             download(tree, python, LOCK)
-        build = (UV, "build", "--quiet", "--wheel", "--no-create-gitignore", "--out-dir", tree, REPOSITORY)
+        build = (sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", tree, REPOSITORY)
         subprocess.run(build, check=True)
         (tree / UNIT.name).write_bytes(UNIT.read_bytes())
         unfinished = Path(temporary) / archive.name
