@@ -35,8 +35,8 @@ def make(directory: Path, pythons: Sequence[str] = PYTHONS) -> Path:
         tree.mkdir()
         for python in pythons:
             download(tree, python, LOCK)
-        build = (sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", tree, REPOSITORY)
-        subprocess.run(build, check=True)
+        pip = (sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps")
+        subprocess.run([*pip, "--wheel-dir", tree, REPOSITORY], check=True)
         (tree / UNIT.name).write_bytes(UNIT.read_bytes())
         unfinished = Path(temporary) / archive.name
         with tarfile.open(unfinished, "w:gz") as packed:
