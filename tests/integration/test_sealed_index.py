@@ -51,6 +51,26 @@ def test_a_good_index_agrees(lab: Lab) -> None:
     assert result.checkpoints >= 2
 
 
+def test_what_is_sealed_just_before_the_seals_are_read_is_found(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Though no search finds it yet: only the newest seals make that matter."""
+    client, alias = lab.client, lab.connection.alias
+    client.indices.put_settings(index=alias, settings={"index.refresh_interval": "-1"})
+    read_seals = sealed_index.Audit._read_seals
+
+    def after_a_sealing(self: sealed_index.Audit, sink: Callable[[int, bytes, bytes], None]) -> Any:
+        lab.append(numbered(10, start=200))
+        lab.run()
+        client.indices.refresh(index=lab.connection.seals)
+        return read_seals(self, sink)
+
+    monkeypatch.setattr(sealed_index.Audit, "_read_seals", after_a_sealing)
+    result = lab.verify_seals()
+    assert (counts(result), result.findings) == (GOOD | {Kind.PRESENT: 210}, ())
+    assert result.agrees
+
+
 def test_without_seals_nothing_agrees(lab: Lab) -> None:
     lab.client.indices.delete(index=lab.connection.seals)
     lab.install()
