@@ -213,7 +213,8 @@ def leaf_rewritten(lab: Lab) -> None:
 
 def note_rewritten(lab: Lab) -> None:
     (hit,) = last(lab, "checkpoint")
-    note = hit["_source"]["note"].replace("A", "B")
+    origin, size, root, rest = hit["_source"]["note"].split("\n", 3)
+    note = "\n".join([origin, size, f"{'B' if root[0] == 'A' else 'A'}{root[1:]}", rest])
     lab.client.index(index=lab.connection.seals, id=hit["_id"], document=hit["_source"] | {"note": note})
 
 
