@@ -1,8 +1,8 @@
 """Chunks that are delivered and not sealed yet, in files of the state directory.
 
 A position counts the bytes of all chunks since the journal began. A file is named after the position of its first byte and
-holds leaves, a line each: their CRC-32 and a space come before them. It is synced before the checkpoint is written, which names the position: what lies beyond is read,
-delivered and written again after a crash, and dropped when the journal is opened.
+holds leaves, a line each, after their CRC-32 and a space. It is synced before the checkpoint is written, which names the
+position: what lies beyond is read, delivered and written again after a crash, and dropped when the journal is opened.
 """
 
 import os
@@ -63,6 +63,13 @@ class Journal:
         None stands for one that is damaged. Raises OSError.
         """
         return read(self._directory, start, end, most)
+
+    def joined(self, start: int, end: int, most: int, lines: int) -> Iterator[Chunk]:
+        """All chunks between two positions, read `most` bytes at a time, joined up to `lines` lines. Raises OSError."""
+        while start < end:
+            taken = list(self.read(start, end, most))
+            yield from joined((chunk for chunk, _ in taken if chunk is not None), lines)
+            start = taken[-1][1] if taken else end
 
     def drop(self, position: int) -> None:
         """Remove files whose chunks all lie before a position. Raises OSError."""

@@ -27,8 +27,8 @@ from indexer.events import Events
 from indexer.seals import state as states
 from indexer.seals import store
 from indexer.seals.heads import TreeHead
-from indexer.seals.journal import Journal, joined
-from indexer.seals.leaves import Chunk, Head, Start, checkpoint_document, now
+from indexer.seals.journal import Journal
+from indexer.seals.leaves import Head, Start, checkpoint_document, now
 from indexer.seals.state import SealState
 from indexer.writing.checkpoint import Checkpoint
 
@@ -172,15 +172,21 @@ class Sealer:
         with self._lock:
             end, open_files = self.delivered, self._open
         sealed = max(now(), state.sealed)  # a clock may be set back; a log's times never are
-        pending = _Pending(self.journal, state.consumed, end)
-        head = Head(round(self._every), retain, open_files)
-        chunks = (chunk.leaf(sealed) for chunk in pending.chunks())
-        state = states.append(self._directory, state, chain(chunks, [head.leaf(sealed)]))
-        state = replace(state, consumed=pending.position, sealed=sealed)
-        self._save(state)
+        lines = 0
+
+        def leaves() -> Iterator[bytes]:
+            nonlocal lines
+            for chunk in self.journal.joined(state.consumed, end, AT_ONCE, MOST_LINES):
+                lines += chunk.lines.count if chunk.lines is not None else 0
+                yield chunk.leaf(sealed)
+            yield Head(round(self._every), retain, open_files).leaf(sealed)
+
+        extended = states.append(self._directory, state, leaves())
+        extended = replace(extended, consumed=max(state.consumed, end), sealed=sealed)
+        self._save(extended)
         self.announced = open_files
-        self._lines += pending.lines
-        return state
+        self._lines += lines
+        return extended
 
     def _stored(self, state: SealState) -> SealState:
         """Create the leaves in the index that are not there.
@@ -226,26 +232,6 @@ class Sealer:
     def _save(self, state: SealState) -> None:
         states.save(self._directory, state)
         self._state = state
-
-
-class _Pending:
-    """The chunks of a stretch of the journal, joined."""
-
-    def __init__(self, journal: Journal, position: int, end: int) -> None:
-        self._journal = journal
-        self._end = end
-        self.position = position
-        """Up to where the journal is read."""
-        self.lines = 0
-
-    def chunks(self) -> Iterator[Chunk]:
-        """Read them, some at a time. Raises OSError."""
-        while self.position < self._end:
-            taken = list(self._journal.read(self.position, self._end, AT_ONCE))
-            for chunk in joined((chunk for chunk, _ in taken if chunk is not None), MOST_LINES):
-                self.lines += chunk.lines.count if chunk.lines is not None else 0
-                yield chunk
-            self.position = taken[-1][1] if taken else self._end
 
 
 def _open_files(checkpoint: Checkpoint) -> dict[str, int]:

@@ -32,7 +32,7 @@ from indexer.verify.seal_logs import SealLog, SealReader, check_logs
 ANSWER = 32 * 1024 * 1024
 """Bytes of an answer, at most; what is larger is asked for in smaller pages."""
 AGAIN_AFTER = 10.0
-"""Seconds until seals are read again that may have been on their way."""
+"""Seconds until seals are read again that were in flight."""
 NUMBER = 4
 """Bytes of the number of a part in a record."""
 

@@ -328,7 +328,9 @@ def log_zoomdata(url: str) -> None:
 ODD_FOR_DASHBOARDS = ODD | {
     "a version of lists": b'{"status":{},"version":[]}',
     "a version that is none": b'{"status":{},"version":{"number":"a.b"}}',
-    "pages without end": b'{"content":[],"nextPageToken":%d}',
+    "pages without end": b'{"content":[],"pageInfo":{"nextPageToken":"%d"}}',
+    "pages of another form": b'{"content":[],"pageInfo":{"nextPageToken":{}}}',
+    "pages in a list": b'{"content":[],"pageInfo":[1]}',
     "content of texts": b'{"content":["x"],"version":"9.9.9","status":{}}',
     "content of an object": b'{"content":{"x":1},"version":{"number":"8.0.0"},"status":1,"errors":[7]}',
 }
