@@ -2,7 +2,7 @@
 
     Fatal                       a message for the user, exit code 1; any other exception that escapes is a bug
     ├── WrongUsage              options that contradict each other
-    ├── Unreachable             no answer from Elasticsearch            (`run` waits for it)
+    ├── Unreachable             no answer from the server               (`run` waits for it)
     ├── NotSecure               TLS or the server's certificate fails   (`run` waits for it)
     ├── Unavailable             it is temporarily unavailable           (`run` waits for it)
     ├── Unexpected              an unexpected status
@@ -11,13 +11,13 @@
     ├── NotInstalled            there is no alias                       (`run` waits for it)
     ├── NoWriteIndex            the alias has no write index            (`run` waits for it)
     ├── AliasIsIndex            an index has the name of the alias      (`run` waits for it)
-    ├── NotElasticsearch        another product answers                 (`run` waits for it)
+    ├── UnknownProduct          another product answers                 (`run` waits for it)
     ├── NoSuchLog               no log file at a path
     ├── Unreadable              log files that cannot be read
     ├── StateUnusable           the state directory cannot be used
     ├── StateInUse              another indexer uses the state directory
     ├── Stopped                 a signal ended a command early
-    └── EmbeddedFailed          the embedded Elasticsearch did not start
+    └── EmbeddedFailed          the embedded server did not start
 
 Exit codes: 0 done, 1 failed, 2 wrong usage (typer's), 3 done, but not for every line (rejected, or not known).
 """
@@ -58,7 +58,7 @@ class Unreachable(Fatal):
     """No connection, or no answer in time."""
 
     retryable = True
-    sentence = "No answer from Elasticsearch at {url} ({reason})."
+    sentence = "No answer from the server at {url} ({reason})."
     hint = "Is it running, and is --elasticsearch-url (INDEXER_ELASTICSEARCH_URL) its address?"
 
 
@@ -66,44 +66,44 @@ class NotSecure(Fatal):
     """No trusted TLS connection; nothing was sent."""
 
     retryable = True
-    sentence = "No secure connection to Elasticsearch at {url}: {reason}."
+    sentence = "No secure connection to the server at {url}: {reason}."
     hint = "{remedy}."
 
 
 class Unexpected(Fatal):
     """A status without an error of its own."""
 
-    sentence = "Elasticsearch at {url} answers {status}: {reason}."
-    hint = "See the log of Elasticsearch."
+    sentence = "{product} at {url} answers {status}: {reason}."
+    hint = "See its log."
 
 
 class Unavailable(Unexpected):
     """429 or 5xx: overloaded, starting, without a master, or a proxy without a server."""
 
     retryable = True
-    hint = "It may be temporary; see the health and the log of Elasticsearch."
+    hint = "It may be temporary; see its health and its log."
 
 
 class Refused(Fatal):
     """403."""
 
     retryable = True
-    sentence = "Elasticsearch at {url} refuses {who}: {reason}."
+    sentence = "{product} at {url} refuses {who}: {reason}."
     hint = "`indexer template roles` prints a role for each task."
 
 
 class Unauthenticated(Refused):
     """401."""
 
-    sentence = "Elasticsearch at {url} does not accept {who}: {reason}."
+    sentence = "{product} at {url} does not accept {who}: {reason}."
     hint = "{remedy}."
 
 
-class NotElasticsearch(Fatal):
+class UnknownProduct(Fatal):
     """A proxy's page, a redirect or another product."""
 
     retryable = True
-    sentence = "What answers at {url} is not Elasticsearch ({reason})."
+    sentence = "What answers at {url} is neither Elasticsearch nor OpenSearch ({reason})."
     hint = "Check --elasticsearch-url, its port and its path."
 
 
@@ -169,5 +169,5 @@ class Stopped(Fatal):
 class EmbeddedFailed(Fatal):
     """The server or its Java runtime could not be downloaded, or the server stopped while starting."""
 
-    sentence = "The embedded Elasticsearch did not start: {reason}."
+    sentence = "The embedded server did not start: {reason}."
     hint = "{hint}"

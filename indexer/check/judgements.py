@@ -8,7 +8,7 @@ from indexer.check.results import CheckResult, Topic, fail, ok, warn
 from indexer.dashboards.activity_types import ON_REQUEST
 from indexer.elastic.fields import Fields, Ignored
 from indexer.elastic.last_seals import LastSeal
-from indexer.elastic.server import NEXT, OLDEST, Feature, Server
+from indexer.elastic.server import TESTED, Feature, Server, dotted
 from indexer.setup import invariants
 from indexer.setup.invariants import Severity
 from indexer.setup.plan import Body, Kind
@@ -66,19 +66,20 @@ def privileges(roles: Mapping[str, Body], alias: str, answer: Mapping[str, Any])
 
 def version(server: Server) -> CheckResult:
     """Whether the server's version is supported."""
-    if server.version < OLDEST:
-        hint = "Upgrade it to 7.17 or later."
-        return fail(Topic.VERSION, f"Elasticsearch {server} is older than the supported versions", hint)
-    if server.version >= NEXT:
+    oldest, untested = TESTED[server.product]
+    if server.version < oldest:
+        hint = f"Upgrade it to {dotted(oldest[:2])} or later."
+        return fail(Topic.VERSION, f"{server} is older than the supported versions", hint)
+    if server.version >= untested:
         hint = "Check for a newer version of this program."
-        return warn(Topic.VERSION, f"Elasticsearch {server} is newer than the tested versions", hint)
-    return ok(Topic.VERSION, f"Elasticsearch {server}")
+        return warn(Topic.VERSION, f"{server} is newer than the tested versions", hint)
+    return ok(Topic.VERSION, f"{server}")
 
 
 def replicated(server: Server, index: str, replicas: int) -> Iterator[CheckResult]:
     """Whether replicas of an index can lose entries on this server."""
     if replicas and server.has(Feature.DIVERGING_REPLICAS):
-        what = f"under load, replicas of {index} can lose entries on Elasticsearch {server}"
+        what = f"under load, replicas of {index} can lose entries on {server}"
         yield warn(Topic.INDEX, what, "Upgrade it to 9.5.3 or later (elastic/elasticsearch issue 158212).")
 
 

@@ -164,7 +164,7 @@ def _print_outcomes(server: "Server", outcomes: Iterable["Outcome"], json: bool)
     if json:
         write_data(as_json({"server": str(server), "outcomes": outcomes}))
         return
-    say(f"Elasticsearch {server}")
+    say(f"{server}")
     for outcome in outcomes:
         say(f"  {outcome.result:<10} {outcome.what}" + (f": {outcome.detail}" if outcome.detail else ""))
         for change in outcome.changes:

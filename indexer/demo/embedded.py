@@ -1,7 +1,7 @@
-"""A real Elasticsearch on the loopback interface, for `indexer demo` and the tests. It stops when this process ends.
+"""A real Elasticsearch or OpenSearch on the loopback interface, for `indexer demo` and the tests. It stops when this process ends.
 
 The server is started by its own script, which is the same in all versions. Its parent is a small shell script, the guard, which reads
-a pipe from this process: however this process ends, the guard sees the end of the pipe and stops the server. Elasticsearch refuses to
+a pipe from this process: however this process ends, the guard sees the end of the pipe and stops the server. The server refuses to
 run as root; started by root, it runs as the user `nobody`.
 """
 
@@ -22,7 +22,7 @@ from typing import Any, Self
 
 import orjson
 
-from indexer.demo.installation import DEFAULT, Installation, Step, no_progress, prepare
+from indexer.demo.installation import DEFAULT, Distribution, Installation, Step, no_progress, prepare
 from indexer.errors import EmbeddedFailed
 from indexer.polling import status_of, until
 
@@ -32,6 +32,8 @@ FAST_START = ("-XX:TieredStopAtLevel=1", "-Xss4m")
 The stack is larger because frames are: an entry nested 850 deep overflowed the default of 1 MiB and stopped the server (measured).
 """
 LOOPBACK = "127.0.0.1"
+TLS = ("xpack.security.http.ssl.enabled", "plugins.security.ssl.http.enabled")
+"""The setting that turns on TLS, of each product."""
 USER = "nobody"
 """The user that the server runs as if this process runs as root."""
 
@@ -91,7 +93,7 @@ class Embedded:
     directory    of configuration, data and log, which are kept; None for a temporary one. Files that exist in its
                  `config` (users, certificates) are kept.
     parent       where a temporary directory is created.
-    settings     override the defaults in `elasticsearch.yml`; None removes a default.
+    settings     override the defaults in its file of settings; None removes a default.
     plugins      directories of additional plugins.
     """
 
@@ -107,9 +109,7 @@ class Embedded:
         on_step: Step = no_progress,
     ) -> None:
         self.version = version
-        self.directory = directory or Path(
-            parent or tempfile.gettempdir(), f"elasticsearch-{secrets.token_hex(8)}"
-        )
+        self.directory = directory or Path(parent or tempfile.gettempdir(), f"server-{secrets.token_hex(8)}")
         self.port = 0
         """Chosen by the system at the first start, and kept."""
         self.pid = 0
@@ -133,13 +133,13 @@ class Embedded:
     @property
     def url(self) -> str:
         """The server's URL."""
-        scheme = "https" if self._settings.get("xpack.security.http.ssl.enabled") else "http"
+        scheme = "https" if any(self._settings.get(it) for it in TLS) else "http"
         return f"{scheme}://{LOOPBACK}:{self.port}"
 
     @property
     def log(self) -> Path:
         """The log since the last launch."""
-        return self.directory / "elasticsearch.log"
+        return self.directory / "server.log"
 
     @property
     def stop_command(self) -> str:
@@ -159,8 +159,8 @@ class Embedded:
     def launch(self) -> None:
         """Launch the server without waiting: the nodes of a cluster wait for each other. Raises EmbeddedFailed."""
         installation = prepare(self.version, self._on_step)
-        self._on_step(f"Starting Elasticsearch {self.version}")
-        self._write_files()
+        self._on_step(f"Starting {installation.release}")
+        self._write_files(installation.release.distribution)
         installation = installation.extended(self.directory / "home", self._plugins)
         account = self._account
         with self.log.open("wb") as log:
@@ -214,7 +214,7 @@ class Embedded:
     def _scratch(self) -> Path:
         return self.directory if self._temporary else self.directory / "tmp"
 
-    def _write_files(self) -> None:
+    def _write_files(self, distribution: Distribution) -> None:
         """Create the directories and the configuration files."""
         config = self.directory / "config"
         self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -222,11 +222,11 @@ class Embedded:
         (self.directory / "tmp").mkdir(exist_ok=True)
         for stale in ("pid", "logs/http.ports"):
             (self.directory / stale).unlink(missing_ok=True)
-        options = (f"-Djava.io.tmpdir={self.directory / 'tmp'}", *self._java.options)
+        options = (f"-Djava.io.tmpdir={self.directory / 'tmp'}", *distribution.flags, *self._java.options)
         (config / "jvm.options").write_text("\n".join(options) + "\n")
         (config / "log4j2.properties").write_text(LOGGING)
         # JSON is YAML.
-        (config / "elasticsearch.yml").write_bytes(orjson.dumps(self._all_settings()))
+        (config / f"{distribution.name}.yml").write_bytes(orjson.dumps(self._all_settings(distribution)))
         self._change_owner()
 
     def _change_owner(self) -> None:
@@ -237,8 +237,9 @@ class Embedded:
                     with contextlib.suppress(FileNotFoundError):  # a running server deletes files
                         os.lchown(path, self._account.pw_uid, self._account.pw_gid)
 
-    def _all_settings(self) -> dict[str, Any]:
+    def _all_settings(self, distribution: Distribution) -> dict[str, Any]:
         defaults = {
+            **distribution.settings,
             "cluster.name": "embedded",
             "node.name": "embedded",
             "node.portsfile": True,
@@ -248,22 +249,23 @@ class Embedded:
             "transport.port": 0,
             "path.data": str(self.directory / "data"),
             "path.logs": str(self.directory / "logs"),
-            "xpack.security.enabled": False,
             # Otherwise an almost full disk, as on test machines, makes every index read-only.
             "cluster.routing.allocation.disk.threshold_enabled": False,
         }
         return {name: value for name, value in (defaults | self._settings).items() if value is not None}
 
     def _command(self, installation: Installation) -> tuple[Path | str, ...]:
-        return (installation.server / "bin" / "elasticsearch", "-p", self.directory / "pid")
+        name = installation.release.distribution.name
+        return (installation.server / "bin" / name, "-p", self.directory / "pid")
 
     def _environment(self, installation: Installation) -> dict[str, str]:
         """The complete environment: JAVA_HOME or ES_JAVA_OPTS of this process are not meant for the server."""
+        prefix = installation.release.distribution.prefix
         return {
             "PATH": os.defpath,
-            "ES_JAVA_HOME": str(installation.java),
-            "ES_PATH_CONF": str(self.directory / "config"),
-            "ES_TMPDIR": str(self.directory / "tmp"),
+            f"{prefix}_JAVA_HOME": str(installation.java),
+            f"{prefix}_PATH_CONF": str(self.directory / "config"),
+            f"{prefix}_TMPDIR": str(self.directory / "tmp"),
         }
 
     def _ready(self) -> bool:

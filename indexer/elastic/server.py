@@ -1,21 +1,32 @@
-"""The server behind an address: its version, and what that version can do."""
+"""The server behind an address: its product and version, and what they can do."""
 
 import re
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 import elasticsearch
 from elasticsearch import Elasticsearch
 
 Version = tuple[int, int, int]
-OLDEST: Version = (7, 17, 0)
-"""The oldest version that is supported."""
-NEXT: Version = (10, 0, 0)
-"""The first version that is not tested."""
+
+
+class Product(StrEnum):
+    """Whose server it is; the value is its name."""
+
+    ELASTICSEARCH = "Elasticsearch"
+    OPENSEARCH = "OpenSearch"
+
+
+TESTED: dict[Product, tuple[Version, Version]] = {
+    Product.ELASTICSEARCH: ((7, 17, 0), (10, 0, 0)),
+    Product.OPENSEARCH: ((2, 11, 0), (4, 0, 0)),
+}
+"""The oldest version that is supported, and the first one that is not tested."""
 
 
 class Feature(StrEnum):
-    """What depends on the version."""
+    """What depends on product and version."""
 
     SUBOBJECTS = "subobjects"
     """A mapping may set `subobjects` to false."""
@@ -23,52 +34,84 @@ class Feature(StrEnum):
     """An index template may name component templates that do not exist yet."""
     FIELDS_BEYOND_LIMIT = "total_fields.ignore_dynamic_beyond_limit"
     """An index may keep new fields in `_source` alone once it has reached its limit of fields."""
+    ALLOW_AUTO_CREATE = "allow_auto_create"
+    """An index template may forbid that writing to a name creates an index."""
+    AUTO_CREATION = "auto-creation"
+    """A defect: no template can forbid that writing to a name creates an index."""
     DIVERGING_REPLICAS = "diverging replicas"
     """A defect: at the limit of indexing pressure, replicas lose entries."""
 
 
-VERSIONS: dict[Feature, tuple[Version, Version | None]] = {
-    Feature.SUBOBJECTS: ((8, 3, 0), None),  # Elasticsearch guide, `subobjects`
-    Feature.MISSING_COMPONENTS: ((8, 7, 0), None),  # release notes of 8.7
-    Feature.FIELDS_BEYOND_LIMIT: ((8, 14, 0), None),  # Elasticsearch guide, "Mapping limit settings"
-    Feature.DIVERGING_REPLICAS: ((9, 5, 0), (9, 5, 3)),  # release notes, "Known issues"
+VERSIONS: dict[Feature, dict[Product, tuple[Version, Version | None]]] = {
+    # Elasticsearch guide, `subobjects`; release notes of 8.7 and 7.11; Elasticsearch guide, "Mapping limit settings"
+    Feature.SUBOBJECTS: {Product.ELASTICSEARCH: ((8, 3, 0), None)},
+    Feature.MISSING_COMPONENTS: {Product.ELASTICSEARCH: ((8, 7, 0), None)},
+    Feature.FIELDS_BEYOND_LIMIT: {Product.ELASTICSEARCH: ((8, 14, 0), None)},
+    Feature.ALLOW_AUTO_CREATE: {Product.ELASTICSEARCH: ((7, 11, 0), None)},
+    Feature.AUTO_CREATION: {Product.OPENSEARCH: ((1, 0, 0), None)},
+    # release notes, "Known issues"
+    Feature.DIVERGING_REPLICAS: {Product.ELASTICSEARCH: ((9, 5, 0), (9, 5, 3))},
 }
-"""The first version that has a feature, and the first one that no longer has it."""
+"""The first version of a product that has a feature, and the first one that no longer has it. OpenSearch 2.17.0 and 2.19.6 refuse
+the first four (measured)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """A version, and what it can do."""
+    """A product and its version, and what they can do."""
 
     version: Version
     lifecycle: bool
     """It has index lifecycle management."""
+    product: Product = Product.ELASTICSEARCH
 
     def __str__(self) -> str:
-        return ".".join(map(str, self.version))
+        return f"{self.product} {dotted(self.version)}"
 
     def has(self, feature: Feature) -> bool:
-        """Look the version up in VERSIONS."""
-        first, end = VERSIONS[feature]
-        return first <= self.version and (end is None or self.version < end)
+        """Look product and version up in VERSIONS."""
+        first, end = VERSIONS[feature].get(self.product, (None, None))
+        return first is not None and first <= self.version and (end is None or self.version < end)
+
+    def lacks(self, feature: Feature) -> str:
+        """Why the server does not have a feature."""
+        first, _ = VERSIONS[feature].get(self.product, (None, None))
+        return f"needs {self.product} {dotted(first[:2])}" if first else f"{self.product} does not have it"
+
+
+def dotted(version: tuple[int, ...]) -> str:
+    """A version as it is written."""
+    return ".".join(map(str, version))
+
+
+PRETENDED = "7.10.2"
+"""The version that OpenSearch up to 2.x reports with `compatibility.override_main_response_version`, for clients of Elasticsearch."""
+
+
+def is_opensearch(info: Any) -> bool:
+    """Whether this answer to `GET /` is OpenSearch's. One that reports PRETENDED leaves out its distribution (measured on 2.19.6)."""
+    return isinstance(info, dict) and (
+        dict(info.get("version") or {}).get("distribution") == "opensearch"
+        or str(info.get("tagline")).startswith("The OpenSearch Project")
+    )
 
 
 def inspect_server(client: Elasticsearch) -> Server:
-    """Ask the server for its version and features. Raises what the client raises."""
-    return Server(version=_version(client), lifecycle=_has_lifecycle(client))
-
-
-def _version(client: Elasticsearch) -> Version:
+    """Ask the server for its product, version and features. Raises what the client raises."""
     try:
-        number = client.info()["version"]["number"]
+        info = client.info().body
+        number = info["version"]["number"]
     except elasticsearch.ApiError as error:
         # The server zips on Maven Central lack the module that answers GET /.
         if error.status_code not in {400, 404, 405}:
             raise
+        info, number = {}, None
+    product = Product.OPENSEARCH if is_opensearch(info) else Product.ELASTICSEARCH
+    if number is None or (product is Product.OPENSEARCH and number == PRETENDED):
         nodes = client.nodes.info(node_id="_local", filter_path="nodes.*.version")["nodes"]
         number = next(iter(nodes.values()))["version"]
     major, minor, patch = re.findall(r"\d+", number)[:3]
-    return int(major), int(minor), int(patch)
+    return Server((int(major), int(minor), int(patch)), _has_lifecycle(client), product)
 
 
 def _has_lifecycle(client: Elasticsearch) -> bool:

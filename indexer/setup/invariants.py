@@ -11,7 +11,7 @@ from fnmatch import fnmatchcase
 
 from elasticsearch import Elasticsearch
 
-from indexer.elastic.alias import FIRST, next_index, write_index
+from indexer.elastic.alias import EXISTING, FIRST, next_index, write_index
 from indexer.elastic.cluster import Cluster
 from indexer.elastic.server import Feature, Server
 from indexer.setup.compare import leaves
@@ -140,11 +140,16 @@ INVARIANTS = (
 )
 
 
+def _without_own_alias(made: EffectiveIndex, server: Server) -> list[str]:
+    missing = server.has(Feature.AUTO_CREATION) and not any(it.endswith(EXISTING) for it in made.aliases)
+    return [f"it lacks its own alias (<index>{EXISTING}), which entries are sent to"] if missing else []
+
+
 def violated(made: EffectiveIndex, server: Server) -> list[str]:
     """The invariants that an index violates."""
     return [
         it.otherwise for it in INVARIANTS if (it.needs is None or server.has(it.needs)) and not it.kept(made)
-    ]
+    ] + _without_own_alias(made, server)
 
 
 def violated_lifecycle(made: EffectiveIndex, alias: str) -> list[str]:

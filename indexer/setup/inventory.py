@@ -37,7 +37,7 @@ class Inventory:
     def tables(self) -> Iterable[Table]:
         """For people to read."""
         rows = tuple((str(it.kind), it.name, it.version, it.state) for it in self.things)
-        title = f"Elasticsearch {self.server}, alias {self.alias}, write index {self.write_index or '(none)'}"
+        title = f"{self.server}, alias {self.alias}, write index {self.write_index or '(none)'}"
         yield Table(title, ("What", "Name", "Version", "State"), rows, "")
         for it in self.things:
             if it.body:

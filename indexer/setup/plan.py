@@ -1,6 +1,6 @@
 """The plan: files of mappings/ + options + features of the server → requests. Sends nothing.
 
-Options replace single values of the files, the alias replaces the default one, and what an older server would reject is
+Options replace single values of the files, the alias replaces the default one, and what the server would reject is
 left out.
 """
 
@@ -15,7 +15,7 @@ from urllib.parse import quote
 import orjson
 
 import indexer
-from indexer.elastic.alias import FIRST
+from indexer.elastic.alias import EXISTING, FIRST
 from indexer.elastic.server import Feature, Server
 from indexer.settings import FOREVER, Connection, Indices, Lifecycle
 
@@ -81,7 +81,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Optional:
-    """A part of a file that older servers reject."""
+    """A part of a file that some servers reject."""
 
     file: str
     keys: tuple[str, ...]
@@ -98,21 +98,28 @@ OPTIONAL = (
         ("template", "mappings", "subobjects"),
         Feature.SUBOBJECTS,
         "mapping parameter subobjects",
-        "needs Elasticsearch 8.3: if a field is an object in one entry and not in another, the later entry is rejected",
+        "if a field is an object in one entry and not in another, the later entry is rejected",
     ),
     Optional(
         "settings",
         ("template", "settings", "index.mapping.total_fields.ignore_dynamic_beyond_limit"),
         Feature.FIELDS_BEYOND_LIMIT,
         "setting index.mapping.total_fields.ignore_dynamic_beyond_limit",
-        "needs Elasticsearch 8.14: once index.mapping.total_fields.limit is reached, an entry with a new field is rejected",
+        "once index.mapping.total_fields.limit is reached, an entry with a new field is rejected",
     ),
     Optional(
         "template",
         ("ignore_missing_component_templates",),
         Feature.MISSING_COMPONENTS,
         f"component template {CUSTOM} before it exists",
-        "needs Elasticsearch 8.7: after creating it, run `indexer template install` again",
+        "after creating it, run `indexer template install` again",
+    ),
+    Optional(
+        "template",
+        ("allow_auto_create",),
+        Feature.ALLOW_AUTO_CREATE,
+        "index template parameter allow_auto_create",
+        f"each index has an alias of its own instead, <index>{EXISTING}, which entries are sent to",
     ),
 )
 NO_LIFECYCLE = (
@@ -154,6 +161,8 @@ def plan(
     if managed(server, indices):
         policies = [Request(Kind.POLICY, alias, _policy(read("lifecycle"), read("warm"), indices))]
         components += [Request(Kind.COMPONENT, f"{alias}-lifecycle", read("lifecycle-settings"))]
+    if server.has(Feature.AUTO_CREATION):
+        components += [Request(Kind.COMPONENT, alias + EXISTING, read("existing"))]
     components += [Request(Kind.COMPONENT, views_name(alias), _with_views(read("views"), met or {}))]
     parts = [part.name for part in components]
     if custom or server.has(Feature.MISSING_COMPONENTS):
@@ -177,7 +186,9 @@ def managed(server: Server, indices: Indices) -> bool:
 
 def left_out(server: Server, indices: Indices | None = None) -> dict[str, str]:
     """What the plan for this server leaves out, with the effect."""
-    missing = {it.what: it.without for it in OPTIONAL if not server.has(it.needs)}
+    missing = {
+        it.what: f"{server.lacks(it.needs)}: {it.without}" for it in OPTIONAL if not server.has(it.needs)
+    }
     if not managed(server, indices or Indices()):
         missing[f"{Kind.POLICY}"] = LIFECYCLE_NOT_WANTED if server.lifecycle else NO_LIFECYCLE
     return missing

@@ -213,14 +213,18 @@ class Sender:
 
     def _post(self, body: Body, index: str) -> Answer:
         started = time.monotonic()
-        answer = post(self._client, body, index)
+        answer = self._request(body, index)
         self._events.answered(time.monotonic() - started)
         return answer
+
+    def _request(self, body: Body, index: str) -> Answer:
+        name, is_alias = self._target.address(index)
+        return post(self._client, body, name, require_alias=is_alias)
 
     def accepts_probe(self) -> bool:
         """Tell whether the write index answers a harmless request without a server error."""
         try:
-            answer = post(self._client, PROBE, self._look().write)
+            answer = self._request(PROBE, self._look().write)
         except BulkFailed:
             return False
         return all(item.status < 500 and item.status != 429 for item in answer.items)

@@ -69,12 +69,13 @@ class Backoff:
         self._tries = 0
 
 
-def post(client: Elasticsearch, body: Body, index: str) -> Answer:
-    """Send one bulk request to an index by its own name. Raises BulkFailed."""
+def post(client: Elasticsearch, body: Body, index: str, *, require_alias: bool = False) -> Answer:
+    """Send one bulk request to an index, by its name or by an alias. Raises BulkFailed."""
     try:
         answer = client.bulk(
             operations=body.data,  # type: ignore[arg-type] # bytes go out as they are: elastic/client.py
             index=index,
+            require_alias=require_alias or None,
             filter_path=answers.FILTER_PATH,
         )
         return answers.read_answer(answer.body, body.count)

@@ -62,7 +62,7 @@ class ConnectorNotEnabled(Fatal):
 class ElasticsearchTooOld(Fatal):
     """All connectors are for later versions."""
 
-    sentence = "Zoomdata at {url} has no connector for Elasticsearch {server}, only {available}."
+    sentence = "Zoomdata at {url} has no connector for {server}, only {available}."
     hint = "Upgrade Elasticsearch, or enable an older connector."
 
 

@@ -76,7 +76,7 @@ def test_a_server_that_is_gone_for_a_while(running: Stack) -> None:
     running.compose("stop", "--timeout", "5", "elasticsearch")
     until(lambda: running.ask("/readyz")[0] == 503)
     until(lambda: running.metric("indexer_lag_bytes") > 0)
-    until(lambda: b"No answer from Elasticsearch at https://elasticsearch:9200" in running.ask("/readyz")[1])
+    until(lambda: b"No answer from the server at https://elasticsearch:9200" in running.ask("/readyz")[1])
     assert running.ask("/healthz")[0] == 200
     assert running.metric("indexer_ready") == 0
     container = running.inspect("indexer")

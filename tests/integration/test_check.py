@@ -223,7 +223,7 @@ def test_replicas_that_can_diverge_are_said(lab: Lab) -> None:
     lab.client.indices.put_settings(index=index, settings=settings)
     server = inspect_server(lab.client)
     faulty = (9, 5, 0) <= server.version < (9, 5, 3)
-    told = f"under load, replicas of {index} can lose entries on Elasticsearch {server}"
+    told = f"under load, replicas of {index} can lose entries on {server}"
     assert warned() == [told] * faulty
 
 

@@ -187,10 +187,10 @@ def test_status_needs_no_server(lab: Lab) -> None:
     assert done.returncode == EXIT_FAILED, done.stderr
     told = orjson.loads(done.stdout)
     assert told["totals"]["created"] == 3
-    assert "No answer from Elasticsearch at http://127.0.0.1:9" in told["problem"]
+    assert "No answer from the server at http://127.0.0.1:9" in told["problem"]
     plain = lab.command("status", *nowhere)
     assert (plain.returncode, plain.stderr) == (EXIT_FAILED, "")
-    assert "No answer from Elasticsearch" in plain.stdout
+    assert "No answer from the server" in plain.stdout
 
 
 def test_summary_counts_what_was_indexed(lab: Lab) -> None:

@@ -153,7 +153,7 @@ def test_it_waits_for_the_server(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> N
             relay.server_activate()
             following.until_created(5)
     (sentence,) = {facts[0] for facts in following.heard.of("waiting")}
-    assert "No answer from Elasticsearch" in sentence
+    assert "No answer from the server" in sentence
     assert lab.numbers() == list(range(5))
 
 

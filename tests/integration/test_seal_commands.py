@@ -173,7 +173,7 @@ def test_status_needs_the_state_directory_alone(lab: Lab) -> None:
     lab.run()
     found = status(lab, environment={"INDEXER_ELASTICSEARCH_URL": "http://127.0.0.1:9"})
     assert found["index"]["missing"] is None
-    assert found["index"]["reason"].startswith("Not looked at: No answer from Elasticsearch")
+    assert found["index"]["reason"].startswith("Not looked at: No answer from the server")
 
 
 def test_status_says_that_nothing_is_sealed(lab: Lab) -> None:

@@ -78,7 +78,7 @@ def at(lab: Lab, url: str, command: str, **environment: str) -> str:
 @pytest.mark.parametrize("command", NEEDING_A_SERVER)
 def test_no_server(away: Lab, refusing: str, command: str) -> None:
     """Each command that needs one says at which address none answers."""
-    assert f"No answer from Elasticsearch at {refusing}" in at(away, refusing, command)
+    assert f"No answer from the server at {refusing}" in at(away, refusing, command)
 
 
 @pytest.mark.parametrize("command", NEEDING_A_SERVER)
@@ -88,10 +88,10 @@ def test_no_server(away: Lab, refusing: str, command: str) -> None:
     ids=["page", "page not found"],
 )
 def test_another_server(away: Lab, status: int, kind: str, body: bytes, command: str) -> None:
-    """A server that is not Elasticsearch is named as such."""
+    """A server that is neither Elasticsearch nor OpenSearch is named as such."""
     with serving(always(status, body, content_type=kind)) as other:
         sentence = at(away, address(other), command)
-    assert f"What answers at {address(other)} is not Elasticsearch" in sentence
+    assert f"What answers at {address(other)} is neither Elasticsearch nor OpenSearch" in sentence
 
 
 @pytest.mark.parametrize(
@@ -102,7 +102,7 @@ def test_another_server(away: Lab, status: int, kind: str, body: bytes, command:
 def test_another_kind_of_server(away: Lab, status: int, body: bytes) -> None:
     """Whatever its answer looks like."""
     with serving(always(status, body, content_type="application/json", location="/login")) as other:
-        assert "is not Elasticsearch" in at(away, address(other), "run --once")
+        assert "is neither Elasticsearch nor OpenSearch" in at(away, address(other), "run --once")
 
 
 def test_a_port_that_speaks_something_else(away: Lab) -> None:

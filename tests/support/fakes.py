@@ -89,9 +89,11 @@ class FakeElasticsearch:
         *,
         operations: bytes | memoryview,
         index: str,
+        require_alias: bool | None = None,
         filter_path: str | None = None,
     ) -> Answered:
         """Carry out creates, item by item; any other operation finds no such document."""
+        assert require_alias is None, "no index has an alias of its own"
         assert filter_path is not None, "the answers here are the filtered ones"
         body = bytes(operations)
         with self._lock:
@@ -217,9 +219,9 @@ class _Indices:
     def __init__(self, server: FakeElasticsearch) -> None:
         self._server = server
 
-    def get_alias(self, *, name: str) -> Any:
-        """The indices behind an alias; 404 if there is none."""
-        return self._server._ask(Request(name), lambda: self._get_alias(name))
+    def get_alias(self, *, name: Sequence[str]) -> Any:
+        """The indices behind the first alias; 404 if there is none. No index has an alias of its own."""
+        return self._server._ask(Request(name[0]), lambda: self._get_alias(name[0]))
 
     def exists(self, *, index: str) -> bool:
         """Whether there is an index of this name."""

@@ -71,7 +71,7 @@ def test_an_error_in_a_step_is_what_it_finds() -> None:
     """With its sentence and its hint, after what was found before; a refusal means that nobody could look."""
     steps = Steps()
     missing = NotInstalled(alias="{a}", url="http://es")
-    refused = Refused(url="http://es", who="user 'u'", reason="r")
+    refused = Refused(product="Elasticsearch", url="http://es", who="user 'u'", reason="r")
     steps_found = (
         steps.finds(Topic.FIELDS, ok(Topic.FIELDS, "some"), refused),
         steps.finds(Topic.ALIAS, missing),

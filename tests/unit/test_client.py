@@ -11,7 +11,7 @@ import pytest
 from indexer.elastic import node
 from indexer.elastic.client import connect, display_url, translate_errors
 from indexer.elastic.failures import reason_of
-from indexer.errors import NotElasticsearch, WrongUsage
+from indexer.errors import UnknownProduct, WrongUsage
 from indexer.settings import Connection
 from tests.support.http_server import address, always, answer, serving
 
@@ -167,7 +167,7 @@ def test_what_is_no_json_is_said_to_be_none(data: bytes) -> None:
         connection = Connection([address(server)])
         with (
             connect(connection) as client,
-            pytest.raises(NotElasticsearch, match="is not JSON"),
+            pytest.raises(UnknownProduct, match="is not JSON"),
             translate_errors(connection),
         ):
             client.perform_request("GET", "/_mapping", headers={"accept": "application/json"})

@@ -9,7 +9,7 @@ import pytest
 
 from indexer.demo import installation
 from indexer.demo.embedded import log_errors
-from indexer.demo.installation import Installation, Release, prepare, unpack
+from indexer.demo.installation import DEFAULT, RELEASES, Installation, Release, prepare, unpack
 from indexer.errors import EmbeddedFailed
 
 VERSION = "0.0.1"
@@ -123,7 +123,7 @@ def test_plugins_go_into_a_home_of_their_own(tmp_path: Path) -> None:
         path.mkdir(parents=True)
     (server / "bin" / "elasticsearch").touch()
     (plugin / "plugin.jar").touch()
-    shared = Installation(server, tmp_path / "java")
+    shared = Installation(RELEASES[DEFAULT], server, tmp_path / "java")
     assert shared.extended(tmp_path / "home", []) == shared
     for _start in range(2):
         own = shared.extended(tmp_path / "home", [plugin])

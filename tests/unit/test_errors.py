@@ -12,7 +12,7 @@ from indexer.settings import SecretUnusable
 PASSING = {
     "AliasIsIndex",
     "NoWriteIndex",
-    "NotElasticsearch",
+    "UnknownProduct",
     "NotInstalled",
     "NotSecure",
     "Refused",

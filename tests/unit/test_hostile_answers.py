@@ -18,7 +18,7 @@ from indexer.elastic.client import connect, translate_errors
 from indexer.elastic.cluster import Cluster, connected
 from indexer.elastic.failures import InvalidAnswer
 from indexer.elastic.server import inspect_server
-from indexer.errors import Fatal, NotElasticsearch, Unreachable
+from indexer.errors import Fatal, UnknownProduct, Unreachable
 from indexer.events import Fault
 from indexer.kibana.install import install
 from indexer.settings import Connection, Kibana, RolloverPolicy, Zoomdata
@@ -85,7 +85,7 @@ def test_an_answer_without_end_is_not_an_answer(say: Callable[[bytes], Iterable[
         tracemalloc.start()
         with pytest.raises(BulkFailed) as failed:
             post(client, BODY, "i")
-        with pytest.raises(NotElasticsearch), translate_errors(Connection([url])):
+        with pytest.raises(UnknownProduct), translate_errors(Connection([url])):
             client.indices.get_alias(name="a")
         _, peak = tracemalloc.get_traced_memory()
         tracemalloc.stop()

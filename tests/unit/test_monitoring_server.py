@@ -263,7 +263,7 @@ def test_a_cluster_that_cannot_be_asked_is_a_problem(tmp_path: Path) -> None:
         held.bind(("127.0.0.1", 0))
         url = f"http://elastic:s3cret@127.0.0.1:{held.getsockname()[1]}"
         problem = seen(Connection(elasticsearch_url=[url]), tmp_path, numbers)
-    assert problem.startswith("No answer from Elasticsearch at http://127.0.0.1:")
+    assert problem.startswith("No answer from the server at http://127.0.0.1:")
     assert "s3cret" not in problem
     assert (numbers.snapshot().free_bytes or 0) > 0
 
@@ -294,7 +294,7 @@ def test_a_lookout_survives_what_nobody_foresaw(tmp_path: Path, monkeypatch: pyt
     seen_by.close()
     assert told[0] == "Unexpected: ZeroDivisionError: ours."
     assert "its answer is not of the expected form: KeyError 'nodes' at " in str(told[1])
-    assert str(told[2]).startswith("No answer from Elasticsearch at u (r).")
+    assert str(told[2]).startswith("No answer from the server at u (r).")
 
 
 # ---- many who ask, slowly

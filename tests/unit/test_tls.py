@@ -347,9 +347,7 @@ def test_a_server_that_is_not_there_is_said() -> None:
     connection = Connection([url], ca_fingerprint="ab" * 32)
     with pytest.raises(elastic_transport.ConnectionError) as caught:
         ask(connection)
-    assert str(translate(caught.value, connection)).startswith(
-        f"No answer from Elasticsearch at {url} ([Errno "
-    )
+    assert str(translate(caught.value, connection)).startswith(f"No answer from the server at {url} ([Errno ")
 
 
 @pytest.mark.parametrize("takes", [True, False])
