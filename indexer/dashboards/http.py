@@ -6,8 +6,9 @@ Redirects are not followed, and no request is retried.
 import base64
 import re
 import ssl
+from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, ClassVar, Self
 
@@ -42,6 +43,8 @@ class Answer:
     """Parsed JSON; None if it is empty or not JSON."""
     is_json: bool
     location: str | None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """A name is found in lower case."""
 
     @property
     def is_success(self) -> bool:
@@ -104,7 +107,7 @@ class HttpClient:
             body, is_json = (orjson.loads(answer.data), True) if answer.data else (None, True)
         except orjson.JSONDecodeError:
             body, is_json = None, False
-        return Answer(answer.status, body, is_json, answer.headers.get("location"))
+        return Answer(answer.status, body, is_json, answer.headers.get("location"), answer.headers)
 
     def _no_answer(self, error: Exception) -> NoAnswer:
         cause = _root_cause(error)

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from indexer.elastic.cluster import Cluster
+from indexer.elastic.server import Product
 from indexer.settings import Reader
 from indexer.show import Table
 from indexer.zoomdata import connections, facts, sources
@@ -20,6 +21,8 @@ OLDEST = (6, 9)
 """The first version with API v3."""
 NEWEST_KNOWN = 26
 """The last major version whose API description was read."""
+BY_HAND = {Product.ELASTICSEARCH: "Elasticsearch {}", Product.OPENSEARCH: "Elasticsearch 7"}
+"""The connection type for a product before OLDEST: Zoomdata before 25.2 reads OpenSearch as Elasticsearch 7."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,18 +64,19 @@ def connect(
     """
     alias = cluster.alias
     notes = []
+    server = cluster.server
     access = facts.access(cluster, reader)
     specs = facts.source_specs(cluster, views=views)
     if views and (types := facts.types_without_view(cluster)):
         notes.append(f"No view yet for {', '.join(types)}: run `indexer template views`")
     notes += _check_version(api.discover(), access, cluster)
-    connector = connections.choose_connector(api, cluster.server)
-    if note := version_note(connector, cluster.server.version):
+    connector = connections.choose_connector(api, server)
+    if note := version_note(connector, server):
         notes.append(note)
     body = connections.connection_body(connector, access, parameters, alias)
     installer = SourceInstaller(api, alias, notes)
     existing = installer.existing(specs)
-    connection_id, was = connections.save(api, body, access, notes)
+    connection_id, was = connections.save(api, body, access, server.product, notes)
     listed = connections.visible_names(api, connection_id)
     installed = [installer.install(it, connection_id, listed, existing.get(it.name)) for it in specs]
     if listed is not None and not any(installed):
@@ -101,8 +105,9 @@ def _check_version(api: Api, access: Access, cluster: Cluster) -> list[str]:
 def manual_steps(access: Access, cluster: Cluster) -> str:
     """How to connect a Zoomdata whose API is not supported."""
     user = f", user {access.user!r} with its password" if access.user else ""
+    server = cluster.server
     return (
-        f"add a connection of the type Elasticsearch {cluster.server.version[0]} with the connection string {access.address}, "
+        f"add a connection of the type {BY_HAND[server.product].format(server.version[0])} with the connection string {access.address}, "
         f"the cluster name {access.cluster!r}{user}; then a source that reads the alias {cluster.alias} (or the indices {cluster.alias}-0*), with "
         f"the time bar on {sources.TIME}."
     )

@@ -1,8 +1,8 @@
-"""The connection to Elasticsearch in Zoomdata: its connector, its body, validating and saving it."""
+"""The connection to the index in Zoomdata: its connector, its body, validating and saving it."""
 
 from collections.abc import Mapping
 
-from indexer.elastic.server import Server
+from indexer.elastic.server import Product, Server
 from indexer.zoomdata import sources
 from indexer.zoomdata.api import PLACEHOLDER_ID, Api
 from indexer.zoomdata.connectors import (
@@ -10,18 +10,18 @@ from indexer.zoomdata.connectors import (
     Connector,
     Json,
     best_connector,
-    elasticsearch_connectors,
+    connectors_for,
     fill_parameters,
     without,
 )
-from indexer.zoomdata.failures import (
-    ConnectorNotEnabled,
-    ElasticsearchTooOld,
-    NotConnected,
-    ParametersMissing,
-)
+from indexer.zoomdata.failures import ConnectorNotEnabled, NotConnected, ParametersMissing, ServerTooOld
 
 ACTION = "read or change connections"
+ENABLE = {
+    Product.ELASTICSEARCH: "an Elasticsearch connector (its service: zoomdata-edc-elasticsearch-…)",
+    Product.OPENSEARCH: "the OpenSearch connector of Composer 25.2 and later (its service: zoomdata-edc-opensearch, port 8134)",
+}
+"""What to enable for each product (documentation, "Data Connector Reference")."""
 
 
 def find_connection(api: Api, name: str) -> str | None:
@@ -32,14 +32,16 @@ def find_connection(api: Api, name: str) -> str | None:
 
 
 def choose_connector(api: Api, server: Server) -> Connector:
-    """The enabled connector for this Elasticsearch. Raises ConnectorNotEnabled, ElasticsearchTooOld."""
-    enabled = elasticsearch_connectors(api.get_list("/connection/types", ACTION, enabled="true"))
+    """The enabled connector for this server: one for another product is never taken. Raises ConnectorNotEnabled, ServerTooOld."""
+    enabled = connectors_for(server.product, api.get_list("/connection/types", ACTION, enabled="true"))
     if not enabled:
-        disabled = elasticsearch_connectors(api.get_list("/connection/types", ACTION))
-        raise ConnectorNotEnabled(url=api.url, available=", ".join(it.name for it in disabled) or "none")
+        disabled = connectors_for(server.product, api.get_list("/connection/types", ACTION))
+        available = ", ".join(it.name for it in disabled) or "none"
+        enable = ENABLE[server.product]
+        raise ConnectorNotEnabled(url=api.url, server=server, available=available, enable=enable)
     chosen = best_connector(enabled, server.version)
     if chosen is None:
-        raise ElasticsearchTooOld(url=api.url, server=server, available="; ".join(map(str, enabled)))
+        raise ServerTooOld(url=api.url, server=server, available="; ".join(map(str, enabled)))
     return chosen
 
 
@@ -57,13 +59,13 @@ def connection_body(connector: Connector, access: Access, given: Mapping[str, st
     }
 
 
-def save(api: Api, body: Json, access: Access, notes: list[str]) -> tuple[str, str]:
+def save(api: Api, body: Json, access: Access, product: Product, notes: list[str]) -> tuple[str, str]:
     """Validate, then create or update the connection: its id, and `created`, `updated` or `planned`. Raises NotConnected."""
     found = find_connection(api, body["name"])
     if api.dry:
         api.change("POST", "/connections/validate", body, ACTION)
     else:
-        _validate(api, body, access, notes)
+        _validate(api, body, access, product, notes)
     if found is None:
         created = api.change("POST", "/connections", body, ACTION).body
         return str(created["id"]), "planned" if api.dry else "created"
@@ -71,13 +73,15 @@ def save(api: Api, body: Json, access: Access, notes: list[str]) -> tuple[str, s
     return found, "planned" if api.dry else "updated"
 
 
-def _validate(api: Api, body: Json, access: Access, notes: list[str]) -> None:
+def _validate(api: Api, body: Json, access: Access, product: Product, notes: list[str]) -> None:
     answer = api.query("/connections/validate", body, ACTION) or {}
     message = str(answer.get("message") or answer.get("warning") or "").strip().rstrip(".")
     message = without(message, access.password)
     if not answer.get("connected"):
         user = f"user {access.user!r}" if access.user else "no user"
-        raise NotConnected(address=access.address, user=user, reason=message or "no reason given")
+        raise NotConnected(
+            product=product, address=access.address, user=user, reason=message or "no reason given"
+        )
     if answer.get("warning"):
         notes.append(f"Zoomdata warns about the connection: {message}")
 

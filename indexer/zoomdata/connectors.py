@@ -1,7 +1,7 @@
 """Choosing one of Zoomdata's connectors (`GET /connection/types`) and filling in its parameters. Sends nothing.
 
-The API description has the form of the list; neither the names of the connectors nor the keys of their parameters are documented. A connector is recognised by "elastic" in its
-name or storage type, a parameter by the end of its key or label.
+The API description has the form of the list; neither the names of the connectors nor the keys of their parameters are documented.
+A connector is recognised by a word in its name or storage type (`WORDS`), a parameter by the end of its key or label.
 """
 
 import re
@@ -9,13 +9,17 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from indexer.elastic.server import Product, Server
 from indexer.errors import WrongUsage
 
 Json = dict[str, Any]
 Version = tuple[int, ...]
 
-DOCUMENTED = "7.0 to 7.17 and 8.1 to 8.17"
-"""Elasticsearch versions in the vendor's documentation ("Manage the Elasticsearch Connector", 26.3); its list of connectors ends at 8.3."""
+DOCUMENTED = {Product.ELASTICSEARCH: "7.0 to 7.17 and 8.1 to 8.17", Product.OPENSEARCH: "2.0 to 2.17"}
+"""Versions of each product in the vendor's documentation ("Manage the Elasticsearch Connector", whose list of connectors ends at 8.3, and
+"Manage the OpenSearch Connector", 26.3)."""
+WORDS = {"opensearch": Product.OPENSEARCH, "elastic": Product.ELASTICSEARCH}
+"""The first word that a connector has tells its product."""
 MASK = "********"
 
 
@@ -35,6 +39,7 @@ class Parameter:
 class Connector:
     """A connection type of Zoomdata."""
 
+    product: Product
     id: str
     name: str
     storage: str
@@ -43,12 +48,12 @@ class Connector:
     """What the connection's `type` has to be."""
     oldest: Version | None
     newest: Version | None
-    """The range of Elasticsearch versions; None if unknown."""
+    """The range of the product's versions; None if unknown."""
     parameters: tuple[Parameter, ...]
 
     @property
     def major(self) -> int | None:
-        """The major version of Elasticsearch, from the range or the name."""
+        """The major version of the product, from the range or the name."""
         named = re.search(r"\d+", f"{self.name} {self.storage}")
         return self.oldest[0] if self.oldest else int(named[0]) if named else None
 
@@ -66,7 +71,7 @@ class Connector:
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """How Zoomdata reaches Elasticsearch."""
+    """How Zoomdata reaches the server."""
 
     address: str
     """scheme://host:port,host:port/path."""
@@ -75,10 +80,11 @@ class Access:
     password: str | None = field(repr=False)
 
 
-def elasticsearch_connectors(types: Iterable[Json]) -> list[Connector]:
-    """The connection types for Elasticsearch."""
+def connectors_for(product: Product, types: Iterable[Json]) -> list[Connector]:
+    """The connection types for a product."""
     return [
         Connector(
+            product,
             str(each.get("id")),
             str(each.get("name")),
             str(each.get("subStorageType")),
@@ -88,7 +94,7 @@ def elasticsearch_connectors(types: Iterable[Json]) -> list[Connector]:
             tuple(_parameter(it) for it in each.get("parameters") or ()),
         )
         for each in types
-        if "elastic" in f"{each.get('name')} {each.get('subStorageType')}".lower().replace(" ", "")
+        if _product(each) is product
     ]
 
 
@@ -101,14 +107,17 @@ def best_connector(available: Iterable[Connector], server: Version) -> Connector
     return max(usable, key=lambda it: (it.supports(server), it.major or 0, it.oldest or ()), default=None)
 
 
-def version_note(chosen: Connector, server: Version) -> str | None:
+def version_note(chosen: Connector, server: Server) -> str | None:
     """A note if the connector does not support this version."""
-    if chosen.supports(server):
+    if chosen.supports(server.version):
         return None
-    return (
-        f"Zoomdata's connector is not made for Elasticsearch {_dotted(server)} ({chosen}; documented: {DOCUMENTED}): it may work, but "
-        "is not supported"
-    )
+    documented = DOCUMENTED[server.product]
+    if chosen.oldest is None or chosen.newest is None:
+        return (
+            f"Zoomdata does not tell for which versions its connector {chosen} is made (documented: {documented}): whether it "
+            f"supports {server} is unknown"
+        )
+    return f"Zoomdata's connector is not made for {server} ({chosen}; documented: {documented}): it may work, but is not supported"
 
 
 def fill_parameters(
@@ -180,6 +189,12 @@ _ENDS = {
     "cluster": ("clustername", "cluster"),
     "address": ("connectionstring", "url", "uri", "hosts", "nodes"),
 }
+
+
+def _product(body: Json) -> Product | None:
+    """The product that a connection type is for; the storage type may be ELASTIC_SEARCH, or the name "Open Search"."""
+    told = re.sub("[ _-]", "", f"{body.get('name')} {body.get('subStorageType')}".lower())
+    return next((product for word, product in WORDS.items() if word in told), None)
 
 
 def _parameter(body: Json) -> Parameter:

@@ -1,6 +1,7 @@
-"""What Zoomdata needs to know of Elasticsearch: address, cluster name, and the fields of each activity type."""
+"""What Zoomdata needs to know of the server: address, cluster name, and the fields of each activity type."""
 
 from collections import defaultdict
+from typing import Any
 from urllib.parse import quote, urlsplit
 
 from elasticsearch import Elasticsearch
@@ -18,7 +19,7 @@ FIELDS_PER_SEARCH = 300
 
 
 def access(cluster: Cluster, reader: Reader) -> Access:
-    """How Zoomdata reaches Elasticsearch. Requires the cluster privilege `monitor`. Raises WrongUsage, SecretUnusable."""
+    """How Zoomdata reaches the server. Requires the cluster privilege `monitor`. Raises WrongUsage, SecretUnusable."""
     user, password = reader.reader_username, reader.reader_password
     if (user is None) != (password is None):
         raise WrongUsage(
@@ -29,7 +30,7 @@ def access(cluster: Cluster, reader: Reader) -> Access:
         cluster.connection.identities or "@" in "".join(cluster.connection.elasticsearch_url)
     ):
         raise WrongUsage(
-            what="Zoomdata needs an Elasticsearch user of its own",
+            what=f"Zoomdata needs a user of its own for {cluster.server.product}",
             remedy=f"Give --reader-username, with the role {cluster.alias}-zoomdata (`indexer template roles`), and its "
             "password by INDEXER_READER_PASSWORD or --reader-password-file",
         )
@@ -109,9 +110,17 @@ def _fields(client: Elasticsearch, alias: str) -> list[str]:
     return sorted(
         name
         for name, kinds in capabilities.items()
-        if not any(it.get("metadata_field") for it in kinds.values())
-        and not kinds.keys() & {"object", "nested"}
+        if not _is_metadata(name, kinds) and not kinds.keys() & {"object", "nested"}
     )
+
+
+def _is_metadata(name: str, kinds: dict[str, dict[str, Any]]) -> bool:
+    """OpenSearch 2.11 to 2.19 lacks `metadata_field`: there, such a field has a type of its own, but for one (measured).
+
+    It answers 500 to `exists` on some of them.
+    """
+    flagged = any(it.get("metadata_field") for it in kinds.values())
+    return flagged or name == "_doc_count" or any(kind.startswith("_") for kind in kinds)
 
 
 def _types(client: Elasticsearch, alias: str) -> list[str]:

@@ -53,17 +53,17 @@ class ZoomdataTooOld(Fatal):
 
 
 class ConnectorNotEnabled(Fatal):
-    """No connector for Elasticsearch is enabled."""
+    """No connector for the server's product is enabled."""
 
-    sentence = "Zoomdata at {url} has no enabled connector for Elasticsearch (available: {available})."
-    hint = "As supervisor, enable it under Connectors, or start its connector service (zoomdata-edc-elasticsearch-…)."
+    sentence = "Zoomdata at {url} has no enabled connector for {server} (available: {available})."
+    hint = "As supervisor, enable {enable} under Connectors, or start that service."
 
 
-class ElasticsearchTooOld(Fatal):
+class ServerTooOld(Fatal):
     """All connectors are for later versions."""
 
     sentence = "Zoomdata at {url} has no connector for {server}, only {available}."
-    hint = "Upgrade Elasticsearch, or enable an older connector."
+    hint = "Upgrade {server.product}, or enable an older connector."
 
 
 class ParametersMissing(Fatal):
@@ -76,7 +76,7 @@ class ParametersMissing(Fatal):
 class NotConnected(Fatal):
     """Zoomdata's validation of the connection failed."""
 
-    sentence = "Zoomdata cannot connect to Elasticsearch at {address} as {user}: {reason}."
+    sentence = "Zoomdata cannot connect to {product} at {address} as {user}: {reason}."
     hint = (
         "Zoomdata connects from its own host: give the address as seen from there with --reader-url, and import a private CA "
         "into the truststore of the connector service."
@@ -89,7 +89,7 @@ class NothingVisible(Fatal):
     sentence = (
         "Through the connection {connection!r}, Zoomdata lists neither the alias {alias!r} nor its indices."
     )
-    hint = "Run `indexer template install`, and give Zoomdata's Elasticsearch user the role {alias}-zoomdata (`indexer template roles`)."
+    hint = "Run `indexer template install`, and give the user that Zoomdata connects as the role {alias}-zoomdata (`indexer template roles`)."
 
 
 class ForeignSource(Fatal):

@@ -20,7 +20,7 @@ from indexer.demo.profiles import Profile
 from indexer.demo.sample import write
 from indexer.elastic.client import connect
 from indexer.elastic.cluster import Cluster
-from indexer.elastic.server import Server
+from indexer.elastic.server import Product, Server, Version
 from indexer.errors import WrongUsage
 from indexer.settings import Connection, Reader, Zoomdata
 from indexer.setup.view_install import add
@@ -30,11 +30,11 @@ from indexer.zoomdata.connect import connect as connect_zoomdata
 from indexer.zoomdata.facts import access, address, fields_by_type
 from indexer.zoomdata.failures import (
     ConnectorNotEnabled,
-    ElasticsearchTooOld,
     ForeignSource,
     NotConnected,
     NothingVisible,
     ParametersMissing,
+    ServerTooOld,
     ZoomdataForbids,
     ZoomdataTooOld,
 )
@@ -44,6 +44,8 @@ from tests.support.zoomdata_stand_in import PARAMETERS, StandIn, as_described, c
 
 PASSWORD = "the-reader's-s3cret"
 KINDS = {"date": "TIME", "double": "NUMBER"}
+NUMBERS = {(Product.ELASTICSEARCH, 7): "7.0", (Product.OPENSEARCH, 2): "2.0"}
+"""The connector for a server; any other has that for Elasticsearch 8."""
 LINES = {
     "VIS": '{"eventDate":"2026-05-11 06:30:00.000","activityType":"VIS","user":"a","visualizationId":"1"}',
     "UPLOAD": '{"eventDate":"2026-05-11 06:31:00.000","activityType":"UPLOAD","user":"b","filesize":12}',
@@ -98,6 +100,14 @@ class Bench:
         self.there.lists = sorted({name for each in held.values() for name in each["aliases"]})
 
 
+def pretend(
+    monkeypatch: pytest.MonkeyPatch, version: Version, product: Product = Product.ELASTICSEARCH
+) -> None:
+    """Let the server be another one."""
+    server = Server(version, lifecycle=True, product=product)
+    monkeypatch.setattr("indexer.elastic.cluster.inspect_server", lambda _: server)
+
+
 def describes(client: Elasticsearch, collection: str) -> list[dict[str, Any]]:
     """The fields of the real mapping as Zoomdata's connector may describe them, with one that it adds."""
     path = f"/{collection}/_field_caps?fields=*"
@@ -138,7 +148,8 @@ def test_a_connection_and_a_source_over_everything_are_made(bench: Bench) -> Non
         "USER_NAME": "zoomdata",
         "PASSWORD": PASSWORD,
     }
-    number = "7.0" if bench.lab.cluster.server.version[0] == 7 else "8.0"
+    server = bench.lab.cluster.server
+    number = NUMBERS.get((server.product, server.version[0]), "8.0")
     assert (made["connectionTypeId"], made["type"]) == (f"type-{number}", f"EDC_{number}")
     source = bench.there.by_name(bench.alias)
     assert re.fullmatch("[0-9a-f]{24}", source["id"]), "an id of Zoomdata's own making"
@@ -317,38 +328,53 @@ def test_a_server_without_a_connector_has_a_note_or_is_an_error(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A later version has a note; an earlier one is an error."""
-
-    def pretend(*version: int) -> None:
-        server = Server((version[0], version[1], version[2]), lifecycle=True)
-        monkeypatch.setattr("indexer.elastic.cluster.inspect_server", lambda _: server)
-
-    pretend(9, 1, 5)
+    pretend(monkeypatch, (9, 1, 5))
     assert any("is not supported" in note for note in bench.connect().notes)
-    pretend(7, 17, 28)
+    pretend(monkeypatch, (7, 17, 28))
     assert bench.connect().notes == ()
-    pretend(6, 8, 0)
-    with pytest.raises(
-        ElasticsearchTooOld, match=r"Elasticsearch 7\.0 for 7\.0 to 7\.17; Elasticsearch 8\.0"
-    ):
+    pretend(monkeypatch, (6, 8, 0))
+    with pytest.raises(ServerTooOld, match=r"Elasticsearch 7\.0 for 7\.0 to 7\.17; Elasticsearch 8\.0"):
         bench.connect()
 
 
-def test_a_connector_that_is_not_enabled_is_an_error(bench: Bench) -> None:
-    """The error lists the connectors, and says who enables them."""
-    bench.there.types = [it | {"enabled": "elastic" not in it["name"].lower()} for it in bench.there.types]
-    with pytest.raises(
-        ConnectorNotEnabled, match=r"available: Elasticsearch 7\.0, Elasticsearch 8\.0.*supervisor"
-    ):
+def test_opensearch_has_a_connector_of_its_own(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Up to 2.17 without a note."""
+    pretend(monkeypatch, (2, 17, 0), Product.OPENSEARCH)
+    done = bench.connect()
+    assert (done.connector, done.notes) == ("OpenSearch 2.0 for 2.0 to 2.17", ())
+    pretend(monkeypatch, (2, 19, 6), Product.OPENSEARCH)
+    (note,) = bench.connect().notes
+    assert "not made for OpenSearch 2.19.6" in note
+    assert "documented: 2.0 to 2.17" in note
+
+
+@pytest.mark.parametrize(
+    ("product", "version", "named"),
+    [
+        (Product.ELASTICSEARCH, (7, 17, 28), ("Elasticsearch 7.0, Elasticsearch 8.0", "edc-elasticsearch")),
+        (Product.OPENSEARCH, (2, 17, 0), ("OpenSearch 2.0", "edc-opensearch")),
+    ],
+)
+def test_a_connector_that_is_not_enabled_is_an_error(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, product: Product, version: Version, named: tuple[str, str]
+) -> None:
+    """The error names the server, lists its connectors, and says who enables them. One for another product is not taken."""
+    pretend(monkeypatch, version, product)
+    bench.there.types = [it | {"enabled": product not in it["name"]} for it in bench.there.types]
+    message = r"connector for {} [0-9.]+ \(available: {}\).*supervisor.*{}"
+    with pytest.raises(ConnectorNotEnabled, match=message.format(product, *named)):
         bench.connect()
-    bench.there.types = bench.there.types[:1]
+    bench.there.types = [it for it in bench.there.types if it["enabled"]]
     with pytest.raises(ConnectorNotEnabled, match="available: none"):
         bench.connect()
+    assert bench.there.changed() == []
 
 
 def test_an_unknown_parameter_is_required(bench: Bench) -> None:
     """The error has its key for --parameter."""
     more = [*PARAMETERS, {"key": "REGION", "label": "Region", "required": True}]
-    bench.there.types = [connector("8.0", "7.0", "9.9", parameters=more)]
+    product = bench.lab.cluster.server.product
+    bench.there.types = [connector("2.0", "2.0", "9.9", product, parameters=more)]
     with pytest.raises(ParametersMissing, match=r"REGION \(Region\)\. Give each with --parameter KEY=VALUE"):
         bench.connect()
     bench.connect(REGION="eu")

@@ -4,7 +4,7 @@ import base64
 import ssl
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -39,6 +39,7 @@ class Response:
     status: int
     body: Any
     location: str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 def basic(user: str, password: str) -> str:
@@ -60,7 +61,7 @@ def responding(
         body = response.body
         content = body if isinstance(body, bytes) else b"" if body is None else orjson.dumps(body)
         more = {"location": response.location} if response.location else {}
-        answer(handler, response.status, content, content_type=content_type, **more)
+        answer(handler, response.status, content, content_type=content_type, **more, **response.headers)
 
     with serving(handle, tls=tls) as server:
         yield f"http{'s' if tls else ''}://localhost:{server.server_port}"

@@ -63,6 +63,20 @@ PARAMS = {
 }
 
 
+def opensearch_dashboards() -> dict[str, Response]:
+    """Answers of OpenSearch Dashboards, as its source and its issues have them (`indexer/kibana/api.py`)."""
+    service = {"id": "core:opensearch@2.0.0", "message": "OpenSearch is available", "state": "green"}
+    status = {"overall": {"state": "green"}, "statuses": [service]}
+    body = {"name": "osd", "version": {"number": "2.0.0"}, "status": status}
+    headers = {"osd-name": "osd"}
+    return {
+        "without the header": Response(200, body),
+        "with it": Response(200, body, headers=headers),
+        "refusal": Response(401, {"statusCode": 401, "message": "Authentication required"}, headers=headers),
+        "login": Response(302, None, "/app/login", headers),
+    }
+
+
 class Refusal(Exception):  # noqa: N818 - a response, not an error of a test
     """An error response."""
 

@@ -51,14 +51,14 @@ PARAMETERS = [
 ]
 
 
-def connector(number: str, oldest: str, newest: str, **more: Any) -> Json:
+def connector(number: str, oldest: str, newest: str, product: str = "Elasticsearch", **more: Any) -> Json:
     """A connection type."""
     return {
         "id": f"type-{number}",
         "connectorId": f"connector-{number}",
-        "name": f"Elasticsearch {number}",
+        "name": f"{product} {number}",
         "type": f"EDC_{number}",
-        "subStorageType": f"ELASTICSEARCH_{number.replace('.', '_')}",
+        "subStorageType": f"{product.upper()}_{number.replace('.', '_')}",
         "minSupportedVersion": oldest,
         "maxSupportedVersion": newest,
         "parameters": [it | {"userAttribute": False} for it in PARAMETERS],
@@ -78,6 +78,7 @@ TYPES = [
     },
     connector("7.0", "7.0", "7.17"),
     connector("8.0", "8.1", "8.17"),
+    connector("2.0", "2.0", "2.17", "OpenSearch"),
 ]
 
 

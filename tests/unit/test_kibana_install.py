@@ -12,6 +12,7 @@ from indexer import cli
 from indexer.errors import WrongUsage
 from indexer.kibana import install as installing
 from indexer.kibana.api import (
+    IsOpenSearchDashboards,
     KibanaForbids,
     KibanaUnauthenticated,
     KibanaUnreachable,
@@ -25,7 +26,7 @@ from indexer.kibana.rules import AlertingNotReady
 from indexer.kibana.saved_objects import Naming, ndjson
 from indexer.settings import Connection, Kibana
 from tests.support.http_stand_in import Response
-from tests.support.kibana_stand_in import StandIn
+from tests.support.kibana_stand_in import StandIn, opensearch_dashboards
 
 ALL = saved_objects(Naming(), (8, 19))
 SECRET = "s3cret-of-elastic"
@@ -302,3 +303,22 @@ def test_another_product(stand_in: StandIn, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(StandIn, "respond", lambda *_: other)
     with stand_in.serving() as url, pytest.raises(NotKibana, match="base path"):
         install(url)
+
+
+@pytest.mark.parametrize("answer", opensearch_dashboards().values(), ids=opensearch_dashboards())
+def test_opensearch_dashboards(stand_in: StandIn, url: str, answer: Response) -> None:
+    """It is named, with what to use instead; nothing is imported."""
+    stand_in.starting, stand_in.starting_as = 10**6, answer
+    with pytest.raises(IsOpenSearchDashboards, match=r"is OpenSearch Dashboards.*no Lens.*`indexer report`"):
+        install(url)
+    assert [it.method for it in stand_in.requests] == ["GET"]
+
+
+@pytest.mark.parametrize(
+    "statuses", [None, "core:opensearch@1", [None, "x"], [{"id": 1}, {"id": "core:elasticsearch@7.17.0"}]]
+)
+def test_any_other_status_is_kibanas(stand_in: StandIn, url: str, statuses: Any) -> None:
+    """Kibana 7.17 lists the services in the same form."""
+    body = {"version": {"number": "7.17.28"}, "status": {"statuses": statuses}}
+    stand_in.version, stand_in.starting, stand_in.starting_as = "7.17.28", 1, Response(200, body)
+    assert install(url).version == "7.17.28"

@@ -1,9 +1,11 @@
 """Zoomdata's connectors: choosing one by version, filling in parameters, masking secrets."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from indexer.elastic.server import Product, Server, Version
 from indexer.errors import WrongUsage
 from indexer.zoomdata.connections import connection_body
 from indexer.zoomdata.connectors import (
@@ -11,7 +13,7 @@ from indexer.zoomdata.connectors import (
     Access,
     Connector,
     best_connector,
-    elasticsearch_connectors,
+    connectors_for,
     fill_parameters,
     mask_secrets,
     version_note,
@@ -19,11 +21,22 @@ from indexer.zoomdata.connectors import (
 from tests.support.zoomdata_stand_in import PARAMETERS, TYPES, connector
 
 ACCESS = Access("https://es:9200", "log-cluster", "zoomdata", "s3cret")
-SEVEN, EIGHT = elasticsearch_connectors(TYPES)
+SEVEN, EIGHT = connectors_for(Product.ELASTICSEARCH, TYPES)
+(TWO,) = connectors_for(Product.OPENSEARCH, TYPES)
+
+
+def elasticsearch(*version: int) -> Server:
+    return Server((version[0], version[1], version[2]), lifecycle=True)
+
+
+def opensearch(*version: int) -> Server:
+    return replace(elasticsearch(*version), product=Product.OPENSEARCH)
 
 
 def with_parameters(*parameters: dict[str, Any]) -> Connector:
-    (made,) = elasticsearch_connectors([connector("8.0", "8.1", "8.17", parameters=list(parameters))])
+    (made,) = connectors_for(
+        Product.ELASTICSEARCH, [connector("8.0", "8.1", "8.17", parameters=list(parameters))]
+    )
     return made
 
 
@@ -36,14 +49,18 @@ def values(chosen: Connector, **given: str) -> dict[str, Any]:
 
 
 def test_a_connector_is_known_by_its_name_or_its_storage_type() -> None:
-    """Connectors of other products are ignored."""
+    """Connectors of other products are ignored; "opensearch" has precedence over "elastic"."""
     told = [
         {"id": 1, "name": "Elasticsearch 8", "subStorageType": "X"},
         {"id": 2, "name": "Search", "subStorageType": "ELASTIC_SEARCH_7_0"},
         {"id": 3, "name": "Elastic Search", "subStorageType": "Y"},
-        {"id": 4, "name": "OpenSearch", "subStorageType": "OPENSEARCH"},
+        {"id": 4, "name": "OpenSearch", "subStorageType": "X"},
+        {"id": 5, "name": "Search", "subStorageType": "OPEN_SEARCH"},
+        {"id": 6, "name": "Elasticsearch and OpenSearch", "subStorageType": "Y"},
+        {"id": 7, "name": "Solr", "subStorageType": "SOLR"},
     ]
-    assert [it.id for it in elasticsearch_connectors(told)] == ["1", "2", "3"]
+    assert [it.id for it in connectors_for(Product.OPENSEARCH, told)] == ["4", "5", "6"]
+    assert [it.id for it in connectors_for(Product.ELASTICSEARCH, told)] == ["1", "2", "3"]
 
 
 @pytest.mark.parametrize(
@@ -68,31 +85,52 @@ def test_the_connector_is_chosen_by_the_servers_version(
     chosen = best_connector([EIGHT, SEVEN], server)
     assert chosen == expected
     if chosen is not None:
-        assert bool(version_note(chosen, server)) is doubtful
+        assert bool(version_note(chosen, elasticsearch(*server))) is doubtful
+
+
+@pytest.mark.parametrize(
+    ("version", "doubtful"),
+    [((2, 0, 0), False), ((2, 17, 1), False), ((2, 18, 0), True), ((2, 19, 6), True), ((3, 1, 0), True)],
+)
+def test_opensearch_is_documented_to_2_17(version: Version, doubtful: bool) -> None:  # noqa: FBT001
+    """A note names a later version; one before 2 has no connector."""
+    server = opensearch(*version)
+    assert best_connector([TWO], version) == TWO
+    note = version_note(TWO, server)
+    assert (note is not None and f"not made for {server} (" in note) is doubtful
+    assert best_connector([TWO], (1, 3, 0)) is None
+
+
+def test_an_opensearch_connector_without_number_or_range_is_taken_with_a_note() -> None:
+    """Its name and its range are not documented."""
+    (it,) = connectors_for(Product.OPENSEARCH, [{"id": "a", "name": "OpenSearch"}])
+    assert best_connector([it], (2, 17, 0)) == it
+    assert "whether it supports OpenSearch 2.17.0 is unknown" in str(version_note(it, opensearch(2, 17, 0)))
 
 
 def test_a_connector_of_an_earlier_version_has_a_note() -> None:
     """For 8.x the one for 7.x may work, with a note."""
     assert best_connector([SEVEN], (8, 3, 0)) == SEVEN
-    assert "is not supported" in str(version_note(SEVEN, (8, 3, 0)))
+    assert "is not supported" in str(version_note(SEVEN, elasticsearch(8, 3, 0)))
     assert best_connector([EIGHT], (7, 17, 0)) is None
 
 
 def test_without_a_range_the_version_is_that_of_the_name_with_a_note() -> None:
     """The API description has the range, but it may be missing in answers."""
-    seven, eight = elasticsearch_connectors(
-        [{"id": "a", "name": "Elasticsearch 7.0"}, {"id": "b", "name": "x", "subStorageType": "ELASTIC_8_0"}]
+    seven, eight = connectors_for(
+        Product.ELASTICSEARCH,
+        [{"id": "a", "name": "Elasticsearch 7.0"}, {"id": "b", "name": "x", "subStorageType": "ELASTIC_8_0"}],
     )
     assert best_connector([seven, eight], (7, 17, 28)) == seven
     assert best_connector([seven, eight], (8, 3, 0)) == eight
-    assert "documented: 7.0 to 7.17 and 8.1 to 8.17" in str(version_note(seven, (7, 17, 28)))
+    assert "documented: 7.0 to 7.17 and 8.1 to 8.17" in str(version_note(seven, elasticsearch(7, 17, 28)))
 
 
 def test_a_range_may_end_in_anything() -> None:
     """8.x is all of 8; anything else is no range."""
-    (it,) = elasticsearch_connectors([connector("8.0", "8.0", "8.x")])
+    (it,) = connectors_for(Product.ELASTICSEARCH, [connector("8.0", "8.0", "8.x")])
     assert it.supports((8, 19, 16))
-    (it,) = elasticsearch_connectors([connector("8.0", "any", "")])
+    (it,) = connectors_for(Product.ELASTICSEARCH, [connector("8.0", "any", "")])
     assert (it.oldest, it.newest, it.supports((8, 19, 16))) == (None, None, False)
 
 
