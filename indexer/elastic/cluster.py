@@ -8,7 +8,7 @@ from functools import cached_property
 from elasticsearch import Elasticsearch
 
 from indexer.elastic.client import connect, display_url, translate_errors
-from indexer.elastic.server import Server, inspect_server
+from indexer.elastic.server import Product, Server, inspect_server, product_of
 from indexer.settings import Connection
 
 
@@ -28,6 +28,11 @@ class Cluster:
     def url(self) -> str:
         """The addresses, without users and passwords."""
         return display_url(self.connection)
+
+    @cached_property
+    def product(self) -> Product:
+        """The product, asked for at the first use; needs no privilege on Elasticsearch. Raises what the client raises."""
+        return product_of(self.client)
 
     @cached_property
     def server(self) -> Server:

@@ -52,7 +52,7 @@ def views(
     missing_ok   an index that does not exist has none. Else NotFoundError is raised, as is what the client raises.
     """
     client = cluster.client.options(ignore_status=404) if missing_ok else cluster.client
-    interface = _INTERFACES[cluster.server.product]
+    interface = _INTERFACES[cluster.product]
     for name, shard in (
         _shards(cluster, index, missing_ok=missing_ok) if interface.by_shard else [(index, None)]
     ):

@@ -100,6 +100,13 @@ def is_opensearch(info: Any) -> bool:
     )
 
 
+def product_of(client: Elasticsearch) -> Product:
+    """The product alone: also for a user who may not ask for more, as Elasticsearch's refusal names it. Raises what the client raises."""
+    lenient = client.options(ignore_status=[400, 403, 404, 405])
+    answer = lenient.perform_request("GET", "/", headers={"accept": "application/json"})
+    return Product.OPENSEARCH if is_opensearch(answer.body) else Product.ELASTICSEARCH
+
+
 def inspect_server(client: Elasticsearch) -> Server:
     """Ask the server for its product, version and features. Raises what the client raises."""
     try:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from indexer.elastic.cluster import Cluster
 from indexer.elastic.failures import InvalidAnswer
-from indexer.elastic.server import Server
+from indexer.elastic.server import Product
 from indexer.errors import Stopped
 from indexer.settings import Connection
 from indexer.verify import scan
@@ -176,7 +176,7 @@ def scanned(index: Index, stop: threading.Event | None = None, slices: int = 2) 
     """Read it whole."""
     client = cast("Elasticsearch", index)
     cluster = Cluster(client, Connection())
-    cluster.__dict__["server"] = Server((9, 5, 0), lifecycle=True)
+    cluster.__dict__["product"] = Product.ELASTICSEARCH
     scanner = Scan(cluster, client, stop or threading.Event(), slices)
     return list(scanner.pages("activity"))
 
