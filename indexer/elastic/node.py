@@ -110,6 +110,11 @@ def _with_plain_types(headers: elastic_transport.HttpHeaders | None) -> elastic_
     return plain
 
 
+def _marked(meta: Any) -> Product | None:
+    """The product that an answer names in its headers."""
+    return next((product for mark, product in MARKS.items() if mark in meta.headers), None)
+
+
 def _parsed(content: bytes) -> Any:
     try:
         return json.loads(content)
@@ -175,8 +180,7 @@ class Node(elastic_transport.Urllib3HttpNode):
         return _readable(answer, product)
 
     def _product_of(self, meta: Any) -> Product | None:
-        marked = next((product for mark, product in MARKS.items() if mark in meta.headers), None)
-        return marked or (Product.OPENSEARCH if self._unmarked else None)
+        return _marked(meta) or (Product.OPENSEARCH if self._unmarked else None)
 
     def _identify(self, timeout: Any) -> None:
         """Ask whether it is an OpenSearch without a mark. Raises UnsupportedProductError, and ApiError if it refuses to say."""
@@ -185,7 +189,7 @@ class Node(elastic_transport.Urllib3HttpNode):
         if meta.status in ITS_OWN or meta.status >= 500:
             kind = HTTP_EXCEPTIONS.get(meta.status, elasticsearch.ApiError)
             raise kind("refused", meta, _parsed(content))
-        if self._product_of(meta) is not None or not is_opensearch(_parsed(content)):
+        if _marked(meta) is not None or not is_opensearch(_parsed(content)):
             raise elasticsearch.UnsupportedProductError("unknown product", meta=meta, body=content)
         self._unmarked = True
 

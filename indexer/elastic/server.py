@@ -36,6 +36,8 @@ class Feature(StrEnum):
     """An index may keep new fields in `_source` alone once it has reached its limit of fields."""
     ALLOW_AUTO_CREATE = "allow_auto_create"
     """An index template may forbid that writing to a name creates an index."""
+    SHARD_SIZE = "max_primary_shard_size"
+    """A rollover may depend on the size of the largest primary shard, not of all together."""
     AUTO_CREATION = "auto-creation"
     """A defect: no template can forbid that writing to a name creates an index."""
     DIVERGING_REPLICAS = "diverging replicas"
@@ -48,6 +50,8 @@ VERSIONS: dict[Feature, dict[Product, tuple[Version, Version | None]]] = {
     Feature.MISSING_COMPONENTS: {Product.ELASTICSEARCH: ((8, 7, 0), None)},
     Feature.FIELDS_BEYOND_LIMIT: {Product.ELASTICSEARCH: ((8, 14, 0), None)},
     Feature.ALLOW_AUTO_CREATE: {Product.ELASTICSEARCH: ((7, 11, 0), None)},
+    # Elasticsearch guide, "Rollover API"; it is in 7.17.28, the oldest one tested. OpenSearch 2.19.6: unknown condition
+    Feature.SHARD_SIZE: {Product.ELASTICSEARCH: ((7, 17, 0), None)},
     Feature.AUTO_CREATION: {Product.OPENSEARCH: ((1, 0, 0), None)},
     # release notes, "Known issues"
     Feature.DIVERGING_REPLICAS: {Product.ELASTICSEARCH: ((9, 5, 0), (9, 5, 3))},

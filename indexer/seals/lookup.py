@@ -1,7 +1,6 @@
 """Looking up leaves in the seals index: those of one file, and those of a log in their order."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +8,7 @@ import orjson
 
 from indexer.elastic.cluster import Cluster
 from indexer.elastic.failures import reading_answer
+from indexer.elastic.point_in_time import View, views
 from indexer.errors import Fatal
 from indexer.seals.leaves import Chunk, Kind, read_leaf
 from indexer.seals.store import fetch, leaf_id
@@ -57,38 +57,28 @@ def leaves_of(cluster: Cluster, file: str, start: int = 0, end: int | None = Non
     ]
     if end is not None:
         within.append({"range": {"from": {"lte": end}}})
-    with _point_in_time(cluster) as opened:
-        pit, after = opened, None
-        while pit is not None:
-            answer = cluster.client.search(
-                pit={"id": pit, "keep_alive": KEPT_ALIVE},
-                query={"bool": {"filter": within}},
-                sort=[{"from": "asc"}, {"to": "asc"}],
-                size=AT_ONCE,
-                search_after=after,
-                allow_partial_search_results=False,
-            )
-            with reading_answer():
-                hits, pit = answer["hits"]["hits"], str(answer["pit_id"])
-            for hit in hits:
-                yield _found(hit, cluster.connection.seals)
-            if len(hits) < AT_ONCE:
-                return
-            after = hits[-1]["sort"]  # with the place in the shard, so that no two leaves have the same
+    for view in views(cluster, cluster.connection.seals, KEPT_ALIVE, missing_ok=True):
+        yield from _leaves_of(cluster, view, within)
 
 
-@contextmanager
-def _point_in_time(cluster: Cluster) -> Iterator[str | None]:
-    """None if there is no index of seals."""
-    client = cluster.client.options(ignore_status=404)
-    answer = client.open_point_in_time(index=cluster.connection.seals, keep_alive=KEPT_ALIVE)
-    if "id" not in answer:
-        yield None
-        return
-    try:
-        yield str(answer["id"])
-    finally:
-        client.close_point_in_time(id=answer["id"])
+def _leaves_of(cluster: Cluster, view: View, within: list[dict[str, Any]]) -> Iterator[FoundLeaf]:
+    after = None
+    while True:
+        answer = cluster.client.search(
+            pit={"id": view.pit, "keep_alive": KEPT_ALIVE},
+            query={"bool": {"filter": within}},
+            sort=[{"from": "asc"}, {"to": "asc"}, view.order],
+            size=AT_ONCE,
+            search_after=after,
+            allow_partial_search_results=False,
+        )
+        with reading_answer():
+            hits, view = answer["hits"]["hits"], view._replace(pit=str(answer["pit_id"]))
+        for hit in hits:
+            yield _found(hit, cluster.connection.seals)
+        if len(hits) < AT_ONCE:
+            return
+        after = hits[-1]["sort"]
 
 
 def _found(hit: dict[str, Any], index: str) -> FoundLeaf:

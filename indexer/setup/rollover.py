@@ -10,6 +10,7 @@ A rolled over index is blocked for writing: a late request must not create a sec
 senders have looked for it in vain.
 """
 
+import re
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -23,6 +24,7 @@ from elasticsearch import Elasticsearch
 from indexer.elastic.alias import backing, is_ours, next_index, number, write_index
 from indexer.elastic.cluster import Cluster, connected
 from indexer.elastic.failures import reason_of
+from indexer.elastic.server import Feature
 from indexer.errors import Fatal
 from indexer.events import Events
 from indexer.polling import repeat
@@ -41,6 +43,7 @@ EVERY = 300.0
 """Seconds between two runs; lifecycle management has ten minutes (`indices.lifecycle.poll_interval`)."""
 POLICY = "index.lifecycle.name"
 BLOCK = "index.blocks.write"
+SHARDS = "index.number_of_shards"
 CLOCKLESS = {400, 403, 404, 405, 410}
 """The status of a server that does not return its time."""
 
@@ -59,10 +62,16 @@ class RolloverPlan:
     """Indices to delete, oldest first."""
     writable: tuple[str, ...]
     """Rolled over indices that are not blocked for writing yet."""
+    shards: int | None = None
+    """As for `conditions`."""
 
     def calls(self, rollover_policy: RolloverPolicy) -> list[Call]:
         """The requests, in order."""
-        rolling = [rollover_call(self.alias, self.write, conditions(rollover_policy))] if self.due else []
+        rolling = (
+            [rollover_call(self.alias, self.write, conditions(rollover_policy, self.shards))]
+            if self.due
+            else []
+        )
         blocking = [Call("PUT", f"/{quote(index)}/_block/write") for index in self.to_block]
         return rolling + blocking + [Call("DELETE", f"/{quote(index)}") for index in self.expired]
 
@@ -105,9 +114,17 @@ def expired(created: Mapping[str, int], write: str, alias: str, now: int, retain
     return [index for index, after in pairwise(chain) if index != write and created[after] + retained <= now]
 
 
-def conditions(rollover_policy: RolloverPolicy) -> Body:
-    """When to roll over (Elasticsearch guide, "Rollover API"): if any condition is met."""
-    return {"max_age": rollover_policy.rollover_age, "max_primary_shard_size": rollover_policy.rollover_size}
+def conditions(rollover_policy: RolloverPolicy, shards: int | None = None) -> Body:
+    """When to roll over (Elasticsearch guide, "Rollover API"): if any condition is met.
+
+    shards  how many primary shards the size is multiplied by, on a server that looks at all of them together
+            (`Feature.SHARD_SIZE`).
+    """
+    age, size = rollover_policy.rollover_age, rollover_policy.rollover_size
+    if shards is None:
+        return {"max_age": age, "max_primary_shard_size": size}
+    whole = re.sub(r"^\d+", lambda it: str(int(it[0]) * shards), size)
+    return {"max_age": age, "max_size": whole}
 
 
 def rollover_call(alias: str, write: str, when: Body | None = None) -> Call:
@@ -140,7 +157,7 @@ def _cannot(cluster: Cluster, index: str, reason: str) -> CannotRollOver:
 def look(cluster: Cluster, rollover_policy: RolloverPolicy) -> RolloverPlan:
     """Find out what has to be done. Raises NotInstalled, AliasIsIndex, NoWriteIndex and what the client raises."""
     client, alias, write = cluster.client, cluster.alias, backing(cluster).write
-    wanted = ["index.creation_date", POLICY, BLOCK]
+    wanted = ["index.creation_date", POLICY, BLOCK, SHARDS]
     answer = client.indices.get_settings(index=alias, name=wanted, flat_settings=True)
     settings = {index: held["settings"] for index, held in answer.items()}
     if write not in settings:
@@ -150,13 +167,14 @@ def look(cluster: Cluster, rollover_policy: RolloverPolicy) -> RolloverPlan:
         return RolloverPlan(alias, policy, write, due=False, expired=(), writable=())
     created = {index: int(held["index.creation_date"]) for index, held in settings.items()}
     old = expired(created, write, alias, _now(client), rollover_policy.retained)
-    due = _is_due(client, alias, write, conditions(rollover_policy))
+    shards = None if cluster.server.has(Feature.SHARD_SIZE) else int(settings[write][SHARDS])
+    due = _is_due(client, alias, write, conditions(rollover_policy, shards))
     writable = [
         index
         for index, held in settings.items()
         if index not in {write, *old} and is_ours(index, alias) and held.get(BLOCK) != "true"
     ]
-    return RolloverPlan(alias, None, write, due, tuple(old), tuple(sorted(writable)))
+    return RolloverPlan(alias, None, write, due, tuple(old), tuple(sorted(writable)), shards)
 
 
 def roll_over_if_due(cluster: Cluster, rollover_policy: RolloverPolicy) -> RolloverResult:
@@ -164,7 +182,7 @@ def roll_over_if_due(cluster: Cluster, rollover_policy: RolloverPolicy) -> Rollo
     client, found = cluster.client, look(cluster, rollover_policy)
     if found.managed is not None:
         return RolloverResult(managed=found.managed)
-    began = roll_over(cluster, found.write, conditions(rollover_policy)) if found.due else None
+    began = roll_over(cluster, found.write, conditions(rollover_policy, found.shards)) if found.due else None
     for index in [index for index in found.to_block if began is not None or index != found.write]:
         client.options(ignore_status=404).indices.add_block(index=index, block="write")
     refused = [error for index in found.expired if (error := _refusal(client, index)) is not None]

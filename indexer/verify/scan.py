@@ -2,7 +2,8 @@
 
 A point in time is read in slices, each page by page in the order of the shards: this reads each block of the disk once (in
 the order of a field it is read again for each page). The query is named with a random number, so that each hit ends with
-that name: an answer is split there, whatever the entries contain. Measured on 7.17.28, 8.19.16 and 9.5.0.
+that name: an answer is split there, whatever the entries contain. Measured on Elasticsearch 7.17.28, 8.19.16 and 9.5.0, and
+OpenSearch 2.17.0 and 2.19.6, where each shard has a point in time of its own.
 """
 
 import json
@@ -11,7 +12,7 @@ import secrets
 import threading
 from collections.abc import Generator, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -21,6 +22,7 @@ from elasticsearch import Elasticsearch
 from indexer.elastic.client import connect
 from indexer.elastic.cluster import Cluster
 from indexer.elastic.failures import InvalidAnswer, reading_answer
+from indexer.elastic.point_in_time import View, views
 from indexer.errors import Stopped
 
 SLICES = 2
@@ -122,8 +124,13 @@ class Scan:
 
     def pages(self, index: str) -> Generator[Page, None, None]:
         """Read each hit once, a few pages ahead. Raises InvalidAnswer, Stopped and what the client raises."""
-        with self._point_in_time(index) as pit, ThreadPoolExecutor(self.slices) as pool:
-            slices = [self._slice(pit, number) for number in range(self.slices)]
+        with closing(views(self.cluster, index, KEPT_ALIVE)) as opened:
+            for view in opened:
+                yield from self._pages_of(view)
+
+    def _pages_of(self, view: View) -> Iterator[Page]:
+        with ThreadPoolExecutor(self.slices) as pool:
+            slices = [self._slice(view, number) for number in range(self.slices)]
             pending: dict[Future[Page | None], Iterator[Page]] = {
                 pool.submit(next, each, None): each for each in slices
             }
@@ -135,23 +142,14 @@ class Scan:
                         pending[pool.submit(next, each, None)] = each
                         yield page
 
-    @contextmanager
-    def _point_in_time(self, index: str) -> Iterator[str]:
-        client = self.cluster.client
-        pit = client.open_point_in_time(index=index, keep_alive=KEPT_ALIVE)["id"]
-        try:
-            yield pit
-        finally:
-            client.options(ignore_status=404).close_point_in_time(id=pit)
-
-    def _slice(self, pit: str, number: int) -> Iterator[Page]:
+    def _slice(self, view: View, number: int) -> Iterator[Page]:
         """Read one slice; the page is halved until the answer can be read, or is for a single hit."""
         size, after = FIRST_HITS, None
         left: int | None = None
         while left is None or left > 0:
             if self.stop.is_set():
                 raise Stopped
-            body = self._body(pit, number, size, after)
+            body = self._body(view, number, size, after)
             try:
                 answer = self._search(self.raw, body)
             except (InvalidAnswer, elasticsearch.ApiError) as error:
@@ -162,6 +160,7 @@ class Scan:
                     raise
                 answer = self._search_largest(body)
             page, total, after, pit = answer
+            view = view._replace(pit=pit)
             left = total if left is None else left
             if left is None or len(page.ids) != min(size, left):
                 raise InvalidAnswer("its answer has not as many hits as it counts")
@@ -171,11 +170,11 @@ class Scan:
                 average = sum(map(len, page.sources)) // len(page.ids) + 1
                 size = min(MOST_HITS, 4 * size, max(1, PAGE_BYTES // average))
 
-    def _body(self, pit: str, number: int, size: int, after: int | None) -> dict[str, Any]:
+    def _body(self, view: View, number: int, size: int, after: int | None) -> dict[str, Any]:
         body: dict[str, Any] = {
-            "pit": {"id": pit, "keep_alive": KEPT_ALIVE},
+            "pit": {"id": view.pit, "keep_alive": KEPT_ALIVE},
             "query": {"match_all": {"_name": self._name}},
-            "sort": ["_shard_doc"],
+            "sort": [view.order],
             "size": size,
             "track_total_hits": after is None,
         }

@@ -63,7 +63,7 @@ class ServerTooOld(Fatal):
     """All connectors are for later versions."""
 
     sentence = "Zoomdata at {url} has no connector for {server}, only {available}."
-    hint = "Upgrade {server.product}, or enable an older connector."
+    hint = "Upgrade the server, or enable an older connector."
 
 
 class ParametersMissing(Fatal):

@@ -41,6 +41,8 @@ LINES = [*numbered(5), GARBAGE, b'{"n": 5.0, "user":"\\u00e9"}', b'{"n":', *numb
 REFUSED = (GARBAGE, b'{"n":')
 AGREES = {"read": len(LINES), "present": len(LINES) - 2, "rejected": 2}
 NUMBER_FORMED = LINES[6]
+FEW = 15
+"""Requests besides pages of entries: for the product, the alias, a refresh, a point in time, the seals."""
 
 
 def check(lab: Lab, *arguments: Path | str) -> dict[str, Any]:
@@ -384,19 +386,13 @@ def test_what_agrees_is_compared_in_few_requests(lab: Lab) -> None:
     with serving(listen) as server:
         behind = replace(lab.connection, elasticsearch_url=[address(server)])
         result = compare(lab, connection=behind, scan=False)
-        assert sorted(asked) == sorted(["_search", "_refresh", lab.connection.alias])
+        assert asked.count("_search") == 1
+        assert len(asked) <= FEW
         asked.clear()
         assert compare(lab, connection=behind, scan=True) == result
     assert counts(result) == {"read": 2001, "present": 2001}
-    pages = ["_search"] * asked.count("_search")
-    assert len(pages) <= 6
-    scan = [lab.connection.alias, "_refresh", "_refresh", "_count", "_pit", *pages, "_pit"]
-    expected = [
-        *scan,
-        lab.connection.seals,
-        "_refresh",
-    ]  # whether there are seals; they are read only if asked
-    assert sorted(asked) == sorted(expected)
+    assert asked.count("_search") <= 6
+    assert len(asked) - asked.count("_search") <= FEW
 
 
 def test_entries_with_ignored_fields_are_compared(lab: Lab) -> None:

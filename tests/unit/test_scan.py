@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from indexer.elastic.cluster import Cluster
 from indexer.elastic.failures import InvalidAnswer
+from indexer.elastic.server import Server
 from indexer.errors import Stopped
 from indexer.settings import Connection
 from indexer.verify import scan
@@ -141,14 +142,14 @@ class Index:
         self.opened: list[str] = []
         self.fault: Callable[[bytes], bytes] = lambda page: page
 
-    def open_point_in_time(self, *, index: str, keep_alive: str) -> dict[str, str]:
-        """Open one."""
-        self.opened.append(index)
-        return {"id": "abc=="}
-
-    def close_point_in_time(self, *, id: str) -> None:  # noqa: A002 - the client's name
-        """Close it."""
-        self.opened.pop()
+    def perform_request(self, method: str, path: str, **how: Any) -> SimpleNamespace:
+        """Open a point in time, or close it."""
+        if method == "POST":
+            self.opened.append(path)
+        else:
+            assert how["body"] == {"id": "abc=="}
+            self.opened.pop()
+        return SimpleNamespace(body={"id": "abc=="})
 
     def options(self, **_: Any) -> "Index":
         """Ignore them."""
@@ -174,7 +175,9 @@ class Index:
 def scanned(index: Index, stop: threading.Event | None = None, slices: int = 2) -> list[Page]:
     """Read it whole."""
     client = cast("Elasticsearch", index)
-    scanner = Scan(Cluster(client, Connection()), client, stop or threading.Event(), slices)
+    cluster = Cluster(client, Connection())
+    cluster.__dict__["server"] = Server((9, 5, 0), lifecycle=True)
+    scanner = Scan(cluster, client, stop or threading.Event(), slices)
     return list(scanner.pages("activity"))
 
 

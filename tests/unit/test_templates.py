@@ -280,7 +280,7 @@ def test_rejected_lines_and_seals_get_as_many_copies_as_the_entries(name: str) -
     template = leaves(next(it.body for it in sent if (it.kind, it.name) == (Kind.TEMPLATE, name)))
     assert template[f"{SETTINGS}.number_of_replicas"] == "2"
     assert template[f"{SETTINGS}.auto_expand_replicas"] == "false"
-    assert f"{SETTINGS}.number_of_shards" not in template
+    assert template[f"{SETTINGS}.number_of_shards"] == "1"
 
 
 def test_seals_outlive_the_entries() -> None:
