@@ -1,5 +1,6 @@
 """`indexer demo`: everything on one machine."""
 
+from enum import StrEnum
 from typing import Annotated
 
 import typer
@@ -7,6 +8,13 @@ import typer
 from indexer.cli.common import progress, show
 from indexer.demo.profiles import Profile
 from indexer.settings import options
+
+
+class Server(StrEnum):
+    """A product as it is typed; the names are those of Product."""
+
+    ELASTICSEARCH = "elasticsearch"
+    OPENSEARCH = "opensearch"
 
 
 @options
@@ -20,19 +28,22 @@ def demo(
             help="What the sample log is like: composer has the nine activity types of 6 to 26, zoomdata-2 those of 2.x."
         ),
     ] = Profile.COMPOSER,
+    server: Annotated[Server, typer.Option(help="Which server is started.")] = Server.ELASTICSEARCH,
     keep: Annotated[
         bool, typer.Option("--keep", help="Leave the server running, and print how to stop it.")
     ] = False,
 ) -> None:
-    """Try everything: start an embedded Elasticsearch, index and seal a sample log, verify it, and show what is in it.
+    """Try everything: start an embedded server, index and seal a sample log, verify it, and show what is in it.
 
-    Example: indexer demo --keep
+    Example: indexer demo --server opensearch --keep
     """
     from indexer.demo.demonstration import demonstrate  # noqa: PLC0415
+    from indexer.elastic.server import Product  # noqa: PLC0415
 
     demonstrate(
         entries,
         profile,
+        Product[server.name],
         keep=keep,
         say=print,
         show=lambda result: show(result, json=False),

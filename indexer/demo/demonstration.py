@@ -10,9 +10,11 @@ from pathlib import Path
 
 from indexer.demo import sample
 from indexer.demo.embedded import Embedded
+from indexer.demo.installation import NEWEST
 from indexer.demo.profiles import Profile
 from indexer.demo.sealing import new_key, show_seals
 from indexer.elastic.cluster import connected
+from indexer.elastic.server import Product
 from indexer.events import Events
 from indexer.report.queries import Period
 from indexer.report.report import ExtraMissing, available, write
@@ -28,19 +30,18 @@ from indexer.writing.replay import listing
 def demonstrate(
     entries: int,
     profile: Profile,
+    product: Product,
     *,
     keep: bool,
     say: Callable[[str], None],
     show: Callable[[Tabular], None],
     progress: Callable[[Sequence[str]], AbstractContextManager[Events]],
 ) -> None:
-    """Run the demo; `keep` leaves the server running. Raises Fatal."""
-    server = Embedded(on_step=say)
+    """Run the demo on the newest tested version of a product; `keep` leaves the server running. Raises Fatal."""
+    server = Embedded(NEWEST[product], on_step=say)
     started = time.monotonic()
     with server:
-        say(
-            f"Elasticsearch {server.version} is ready at {server.url} after {time.monotonic() - started:.0f} s."
-        )
+        say(f"{product} {server.version} is ready at {server.url} after {time.monotonic() - started:.0f} s.")
         connection = Connection(elasticsearch_url=[server.url])
         _install(connection, say)
         log = server.directory / "demo" / "zoomdata-activity.log"

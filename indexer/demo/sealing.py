@@ -49,7 +49,7 @@ def show_seals(
     with connected(connection) as cluster:
         hit = cluster.client.search(index=cluster.alias, size=1, sort="_doc", source=False)["hits"]["hits"][0]
         cluster.client.index(index=hit["_index"], id=hit["_id"], document=FORGED)
-        say("An entry is altered through Elasticsearch's API, and the seals show which:")
+        say(f"An entry is altered through {cluster.server.product}'s API, and the seals show which:")
         for finding in _verify(connection, state, seals.seal_key_file).findings:
             say(f"  {finding.kind}: {finding.file}, offset {finding.offset:,}, id {finding.id}")
             cluster.client.index(

@@ -6,12 +6,15 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from indexer.demo.installation import NEWEST
 from indexer.demo.sample import broken
+from indexer.elastic.server import Product
 from indexer.report.report import available
 
 ENTRIES = 300
@@ -25,13 +28,13 @@ class Demonstration:
     directory: Path
 
 
-@pytest.fixture(scope="module")
-def demo() -> Iterator[Demonstration]:
+@contextmanager
+def demonstrated(*options: str) -> Iterator[Demonstration]:
     """A completed run."""
     with tempfile.TemporaryDirectory() as directory:
         Path(directory).chmod(0o755)  # as /tmp: the server of a test run by root is another user's
         done = subprocess.run(
-            [sys.executable, "-m", "indexer", "demo", "--entries", str(ENTRIES)],
+            [sys.executable, "-m", "indexer", "demo", "--entries", str(ENTRIES), *options],
             capture_output=True,
             text=True,
             check=False,
@@ -39,6 +42,13 @@ def demo() -> Iterator[Demonstration]:
         )
         assert (done.returncode, "Traceback" in done.stderr) == (0, False), done.stderr
         yield Demonstration(done.stdout, Path(directory))
+
+
+@pytest.fixture(scope="module")
+def demo() -> Iterator[Demonstration]:
+    """A completed run, on Elasticsearch."""
+    with demonstrated() as done:
+        yield done
 
 
 def test_it_indexes_and_verifies(demo: Demonstration) -> None:
@@ -75,3 +85,15 @@ def test_it_leaves_the_report_and_nothing_else(demo: Demonstration) -> None:
     (page,) = (Path(word) for word in demo.said.split() if word.endswith("report.html"))
     assert page.read_bytes().startswith(b"<!doctype html>")
     assert list(demo.directory.iterdir()) == [page.parent]
+
+
+def test_it_shows_the_same_on_opensearch() -> None:
+    """Lines are indexed, verified and rejected; an altered entry is found; the product is named, and no other."""
+    with demonstrated("--server", "opensearch") as done:
+        lines = ENTRIES + len(broken())
+        assert f"OpenSearch {NEWEST[Product.OPENSEARCH]} is ready at " in done.said
+        assert "Elasticsearch" not in done.said
+        assert f"{ENTRIES} of {lines} lines are indexed once and unchanged" in done.said
+        assert f"Rejected lines: {len(broken())}" in done.said
+        assert re.search("\n  different: .*zoomdata-activity.log, offset ", done.said)
+        assert "\nFailed log-ins" in done.said
