@@ -118,7 +118,7 @@ def test_another_server_at_that_address_is_no_elasticsearch(bare: Lab) -> None:
     with serving(always(200, b"<html>Welcome</html>")) as server:
         findings = found(bare, replace(bare.connection, elasticsearch_url=[address(server)]))
     assert wrong(findings) == {Topic.CONNECTION}
-    assert "not Elasticsearch" in of(findings, Topic.CONNECTION, Level.FAILED).what
+    assert "neither Elasticsearch nor OpenSearch" in of(findings, Topic.CONNECTION, Level.FAILED).what
 
 
 def test_https_to_a_server_without_it_is_a_matter_of_tls(bare: Lab) -> None:
