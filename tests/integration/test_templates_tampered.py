@@ -101,16 +101,16 @@ TAMPERED: dict[str, tuple[str, Tamper]] = {
     "seals: codec": (SEALS, part("settings", **{"index.codec": None})),
     "seals: priority": (SEALS, top(priority=3)),
 }
-_ALWAYS = {"data stream", "nothing ignored", "settings: lifecycle"}
-_BEFORE_8 = {"deprecated", "deprecated not", "settings: deprecated"}
+_ALL = {"nothing ignored", "settings: lifecycle"}
+_DEPRECATED = {"deprecated", "deprecated not", "settings: deprecated"}
 UNKNOWN = {
-    (Product.ELASTICSEARCH, 7): _ALWAYS | _BEFORE_8,
-    (Product.ELASTICSEARCH, 8): _ALWAYS,
-    (Product.ELASTICSEARCH, 9): _ALWAYS,
-    (Product.OPENSEARCH, 2): _ALWAYS | _BEFORE_8 | {"auto create", "rejected: auto create"},
+    (Product.ELASTICSEARCH, 7): _ALL | _DEPRECATED | {"data stream"},
+    (Product.ELASTICSEARCH, 8): _ALL | {"data stream"},
+    (Product.ELASTICSEARCH, 9): _ALL | {"data stream"},
+    (Product.OPENSEARCH, 2): _ALL | _DEPRECATED | {"auto create", "rejected: auto create"},
 }
 """What a server of this product and major version refuses, so that nobody can have done it (measured on the tested ones): a
-stream wants a timestamp that is a date."""
+stream of Elasticsearch's wants a timestamp that is a date."""
 MEANINGLESS = {"rejected: components"}
 
 
