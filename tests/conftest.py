@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, settings
 from indexer.demo.embedded import Embedded
 from indexer.demo.installation import DEFAULT, RELEASES
 from indexer.elastic.client import connect
-from indexer.elastic.server import inspect_server
+from indexer.elastic.server import Product, inspect_server
 from indexer.settings import Connection
 
 pytest_plugins = ["tests.support.secured"]
@@ -66,6 +66,15 @@ def elasticsearch_version(request: pytest.FixtureRequest) -> str:
     """The version that embedded servers are started in."""
     version: str = request.config.getoption("--elasticsearch-version")
     return version
+
+
+@pytest.fixture(scope="session")
+def lifecycle_management(elasticsearch_version: str) -> None:
+    """For tests that are wholly about index lifecycle management, with the stand-in for it: left out on OpenSearch."""
+    if RELEASES[elasticsearch_version].distribution.product is Product.OPENSEARCH:
+        pytest.skip(
+            "OpenSearch has no index lifecycle management: `indexer run --rollover`, which test_rollover_command is about"
+        )
 
 
 @pytest.fixture(scope="session")

@@ -9,10 +9,12 @@ from dataclasses import dataclass
 from enum import StrEnum
 from fnmatch import fnmatchcase
 
+import elasticsearch
 from elasticsearch import Elasticsearch
 
 from indexer.elastic.alias import EXISTING, FIRST, next_index, write_index
 from indexer.elastic.cluster import Cluster
+from indexer.elastic.failures import reason_of
 from indexer.elastic.server import Feature, Server
 from indexer.setup.compare import leaves
 from indexer.setup.plan import CUSTOM, Body
@@ -240,7 +242,16 @@ def _templates(client: Elasticsearch, index: str, ours: str) -> Iterator[Violati
         hint = f"Give {winner} a lower priority, or patterns that do not match {index}."
         yield Violation(Severity.BROKEN, where, what, hint)
     else:
-        overlapping = client.indices.simulate_index_template(name=index).get("overlapping", [])
+        try:
+            overlapping = client.indices.simulate_index_template(name=index).get("overlapping", [])
+        except (
+            elasticsearch.BadRequestError
+        ) as error:  # by OpenSearch 2.19.6; Elasticsearch finds it out at the rollover
+            if error.error != "invalid_alias_name_exception":
+                raise
+            what, hint = f"{reason_of(error)}: a rollover is rejected", "Delete or rename that index."
+            yield Violation(Severity.BROKEN, where, what, hint)
+            return
         for other in sorted(it["name"] for it in overlapping):
             what = f"the template {other} matches {index} too"
             hint = "It has no effect while its priority is lower, or if it is a legacy template."

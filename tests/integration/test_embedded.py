@@ -13,6 +13,7 @@ from elasticsearch import Elasticsearch
 
 from indexer.demo import installation
 from indexer.demo.embedded import Embedded, Java
+from indexer.demo.installation import RELEASES
 from indexer.elastic.client import connect
 from indexer.elastic.server import inspect_server
 from indexer.errors import EmbeddedFailed
@@ -63,7 +64,7 @@ def test_it_is_the_version_that_was_asked_for(
     embedded: Embedded, elasticsearch: Elasticsearch, elasticsearch_version: str
 ) -> None:
     """It answers with the version that was asked for."""
-    assert str(inspect_server(elasticsearch)) == elasticsearch_version
+    assert str(inspect_server(elasticsearch)) == str(RELEASES[elasticsearch_version])
     assert elasticsearch.cluster.health()["status"] == "green"
 
 

@@ -8,23 +8,18 @@ import pytest
 
 from indexer.demo.profiles import Profile
 from indexer.demo.sample import entries
+from indexer.elastic.server import inspect_server
 from indexer.writing.spool import DeadLetterFiles
-from tests.conftest import TestServer
 from tests.support.lab import Lab, joined, numbered
+from tests.support.taken import BLANK_NAMES, METADATA, MIXED_ARRAYS, OBJECTS, VALUES, Takes, takes
 
 
 class Fate(Enum):
     """What becomes of a line."""
 
     INDEXED = auto()
-    OBJECTS = auto()
-    """Indexed where the server knows `subobjects` (8.3), refused elsewhere."""
     REFUSED = auto()
-    """By Elasticsearch."""
-    LATER = auto()
-    """Refused from 8.x on, indexed by 7.17 (measured)."""
-    EARLIER = auto()
-    """Refused by 7.17.28, 8.19.16 and 9.1.5, indexed by 9.5.0 (measured)."""
+    """By the server."""
     UNREAD = auto()
     """The reader takes it for no entry."""
     LOST = auto()
@@ -35,12 +30,13 @@ class Hazard:
     """Some lines of a log, and what becomes of the last of them."""
 
     lines: tuple[bytes, ...]
-    fate: Fate
+    fate: Fate | Takes
+    """`Takes`: indexed by these servers, refused by others."""
     stored: bytes
     """What is indexed, or kept."""
 
 
-def hazard(*lines: str | bytes, fate: Fate = Fate.INDEXED, stored: str | None = None) -> Hazard:
+def hazard(*lines: str | bytes, fate: Fate | Takes = Fate.INDEXED, stored: str | None = None) -> Hazard:
     """Spell one; `stored` is only given where it is not the line itself."""
     raw = tuple(line.encode() if isinstance(line, str) else line for line in lines)
     return Hazard(raw, fate, stored.encode() if stored else raw[-1])
@@ -70,10 +66,10 @@ READING = {
     "not JSON": hazard("{h:11}", fate=Fate.REFUSED),
     "not a number": hazard('{"h":NaN}', fate=Fate.REFUSED),
     "`source` a string, then an object": hazard(
-        '{"source":"a"}', '{"source":{"id":"b","name":"c"}}', fate=Fate.OBJECTS
+        '{"source":"a"}', '{"source":{"id":"b","name":"c"}}', fate=OBJECTS
     ),
     "`timeline` an object, then a string": hazard(
-        '{"timeline":{"TOPOLOGY.CREATED":1}}', '{"timeline":"x"}', fate=Fate.OBJECTS
+        '{"timeline":{"TOPOLOGY.CREATED":1}}', '{"timeline":"x"}', fate=VALUES
     ),
     "`responseCode` a number, then text": hazard('{"responseCode":200}', '{"responseCode":"n/a"}'),
     "`ip` unknown": hazard('{"ip":"unknown"}'),
@@ -86,36 +82,31 @@ READING = {
     "an unknown type": hazard('{"activityType":"TELEPORT","beam":{"to":[1,2]}}'),
 }
 MAPPING = {
-    "a string, then an object": hazard('{"m1":"x"}', '{"m1":{"b":1}}', fate=Fate.OBJECTS),
-    "an object, then a string": hazard('{"m2":{"b":1}}', '{"m2":"x"}', fate=Fate.OBJECTS),
-    "a number, then an object": hazard('{"m3":1}', '{"m3":{"b":1}}', fate=Fate.OBJECTS),
-    "an array with an object": hazard('{"m4":"x"}', '{"m4":["x",{"b":1}]}', fate=Fate.OBJECTS),
-    "two dots": hazard('{"m5..b":1}', fate=Fate.OBJECTS),
-    "a dot alone": hazard('{".":1}', fate=Fate.OBJECTS),
+    "a string, then an object": hazard('{"m1":"x"}', '{"m1":{"b":1}}', fate=OBJECTS),
+    "an object, then a string": hazard('{"m2":{"b":1}}', '{"m2":"x"}', fate=VALUES),
+    "a number, then an object": hazard('{"m3":1}', '{"m3":{"b":1}}', fate=OBJECTS),
+    "an array with an object": hazard('{"m4":"x"}', '{"m4":["x",{"b":1}]}', fate=OBJECTS),
+    "two dots": hazard('{"m5..b":1}', fate=VALUES),
+    "a dot alone": hazard('{".":1}', fate=VALUES),
     "a number, then text": hazard('{"m6":1}', '{"m6":"n/a"}'),
     "2^70": hazard('{"m7":1180591620717411303424}'),
     "1e400": hazard('{"m8":1e400}'),
     "70,000 characters": hazard('{"m9":"' + "y" * 70_000 + '"}'),
     "an empty field name": hazard('{"":1}', fate=Fate.REFUSED),
-    "a blank field name": hazard('{" ":1}', fate=Fate.LATER),
+    "a blank field name": hazard('{" ":1}', fate=BLANK_NAMES),
     "the same key twice": hazard('{"m10":1,"m10":2}', fate=Fate.REFUSED),
-    "`_id` as a field": hazard('{"_id":"x"}', fate=Fate.REFUSED),
-    "`_source` as a field": hazard('{"_source":"x"}', fate=Fate.REFUSED),
-    "an array of mixed types": hazard('{"m11":[1,"x"]}', fate=Fate.EARLIER),
-    "nested 50 levels": hazard('{"m13":' * 50 + "1" + "}" * 50, fate=Fate.OBJECTS),
+    "`_id` as a field": hazard('{"_id":"x"}', fate=METADATA),
+    "`_source` as a field": hazard('{"_source":"x"}', fate=METADATA),
+    "an array of mixed types": hazard('{"m11":[1,"x"]}', fate=MIXED_ARRAYS),
+    "nested 50 levels": hazard('{"m13":' * 50 + "1" + "}" * 50, fate=VALUES),
     "nested over 1,000 levels": hazard('{"m12":' * 1100 + "1" + "}" * 1100, fate=Fate.REFUSED),
 }
 
 
-def version(server: TestServer) -> tuple[int, ...]:
-    return tuple(map(int, server.version.split(".")))
-
-
 @pytest.mark.parametrize("hazards", [READING, MAPPING], ids=["reading", "mapping"])
-def test_each_hazard_is_indexed_unchanged_or_rejected(
-    lab: Lab, server: TestServer, hazards: dict[str, Hazard]
-) -> None:
+def test_each_hazard_is_indexed_unchanged_or_rejected(lab: Lab, hazards: dict[str, Hazard]) -> None:
     """Nothing crashes, no neighbour is lost, and the counters add up."""
+    server = inspect_server(lab.client)
     neighbours = [b'{"neighbour":%d}' % number for number in range(len(hazards))]
     lines = [
         line
@@ -131,14 +122,9 @@ def test_each_hazard_is_indexed_unchanged_or_rejected(
         return Fate.INDEXED if one.stored in stored else Fate.LOST
 
     def expected(one: Hazard) -> Fate:
-        match one.fate:
-            case Fate.OBJECTS:
-                return Fate.INDEXED if version(server) >= (8, 3, 0) else Fate.REFUSED
-            case Fate.LATER:
-                return Fate.REFUSED if version(server) >= (8, 0, 0) else Fate.INDEXED
-            case Fate.EARLIER:
-                return Fate.INDEXED if version(server) >= (9, 5, 0) else Fate.REFUSED
-        return one.fate
+        if isinstance(one.fate, Fate):
+            return one.fate
+        return Fate.INDEXED if takes(server, one.fate) else Fate.REFUSED
 
     assert {name: found(one) for name, one in hazards.items()} == {
         name: expected(one) for name, one in hazards.items()

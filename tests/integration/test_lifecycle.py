@@ -28,7 +28,7 @@ POLICY = "lifecycle policy"
 
 
 @pytest.fixture(scope="module")
-def server(elasticsearch_version: str) -> Iterator[TestServer]:
+def server(lifecycle_management: None, elasticsearch_version: str) -> Iterator[TestServer]:
     """A server with lifecycle management, in place of the run's own."""
     with managed(elasticsearch_version, in_memory()) as embedded:
         yield TestServer(embedded.url, elasticsearch_version)

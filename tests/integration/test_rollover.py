@@ -15,6 +15,7 @@ from tests.support.real_faults.laboratory import (
     entries,
     failures,
     first,
+    reported,
     until_read,
 )
 from tests.support.real_faults.proxy import carried_out
@@ -130,6 +131,29 @@ def test_an_index_is_deleted_while_the_indexer_runs(faulty: FaultyLab) -> None:
     assert oldest not in faulty.behind()
     assert faulty.held() == Counter(new)
     assert faulty.totals().read == 2000
+
+
+def test_the_deleted_write_index_is_not_created_anew(faulty: FaultyLab) -> None:
+    """Entries sent to it after the last look at the alias are refused: in an index outside the alias nobody finds them."""
+    old, new = entries(100), entries(500, start=100)
+    faulty.roll_over()
+    kept, written = faulty.behind()
+    faulty.append(old)
+    with faulty.following(batch_bytes=SMALL) as following:
+        until_read(following, 100)
+        time.sleep(LOOK_EVERY)
+        faulty.proxy.requests.clear()
+        faulty.proxy.rule = first(
+            1, late(lambda: faulty.delete(written)), of=lambda request: "/_alias/" in request.path
+        )
+        faulty.append(new)
+        following.until(reported(following, "no write index"))
+        assert any(request.bulk and f"/{written}" in request.path for request in faulty.proxy.requests)
+        assert list(faulty.client.indices.get(index=f"{faulty.connection.alias}-0*")) == [kept]
+        marked = {"index": kept, "alias": faulty.connection.alias, "is_write_index": True}
+        faulty.client.indices.update_aliases(actions=[{"add": marked}])
+        until_read(following, 600)
+    assert faulty.held() == Counter(new)
 
 
 def test_the_index_of_a_lost_answer_is_deleted(faulty: FaultyLab) -> None:

@@ -13,12 +13,8 @@ from indexer.elastic.server import inspect_server
 from indexer.errors import AliasIsIndex, NoWriteIndex
 from indexer.settings import Connection
 from indexer.setup.templates import Outcome, Result, install
+from tests.support.taken import ANY, MANY_FIELDS, METADATA, MIXED_ARRAYS, OBJECTS, VALUES, takes
 
-OBJECTS = 8, 3, 0
-"""From this version on a field may be an object in one entry and none in another (`subobjects`)."""
-MANY_FIELDS = 8, 14, 0
-"""From this version on an entry may bring fields past the limit (`ignore_dynamic_beyond_limit`)."""
-ANY = 7, 17, 0
 SAFE_DEPTH = 500
 """Far deeper, an entry can overflow the server's stack and end it: see mappings/README.md."""
 
@@ -26,18 +22,18 @@ LONG = "payload", "queries", "query", "readRequest", "request", "sourceAsString"
 
 ACCEPTED = {
     "string, then object": (OBJECTS, ['{"a":"x"}', '{"a":{"b":1}}']),
-    "object, then string": (OBJECTS, ['{"a":{"b":1}}', '{"a":"x"}']),
+    "object, then string": (VALUES, ['{"a":{"b":1}}', '{"a":"x"}']),
     "number, then object": (OBJECTS, ['{"a":1}', '{"a":{"b":1}}']),
     "array with an object": (OBJECTS, ['{"a":"x"}', '{"a":["x",{"b":1}]}']),
-    "dotted key beside its prefix": (OBJECTS, ['{"a":1,"a.b":2}']),
-    "two dots": (OBJECTS, ['{"a..b":1}']),
-    "a dot alone": (OBJECTS, ['{".":1}']),
-    "a leading dot": (OBJECTS, ['{".a":1}']),
+    "dotted key beside its prefix": (VALUES, ['{"a":1,"a.b":2}']),
+    "two dots": (VALUES, ['{"a..b":1}']),
+    "a dot alone": (VALUES, ['{".":1}']),
+    "a leading dot": (VALUES, ['{".a":1}']),
     "ip as an object": (OBJECTS, ['{"ip":{"v":4}}']),
     "date as an object": (OBJECTS, ['{"eventDate":{"day":1}}']),
     "long text as an object": (OBJECTS, ['{"request":{"a":{"b":1}}}', '{"queries":[{"q":"x"}]}']),
-    "dotted timeline, then a string": (OBJECTS, ['{"timeline":{"TOPOLOGY.CREATED":1}}', '{"timeline":"x"}']),
-    "nested deep": (OBJECTS, ['{"a":' * SAFE_DEPTH + "1" + "}" * SAFE_DEPTH]),
+    "dotted timeline, then a string": (VALUES, ['{"timeline":{"TOPOLOGY.CREATED":1}}', '{"timeline":"x"}']),
+    "nested deep": (VALUES, ['{"a":' * SAFE_DEPTH + "1" + "}" * SAFE_DEPTH]),
     "3,000 new fields": (MANY_FIELDS, [json.dumps({f"f{number}": number for number in range(3000)})]),
     "dotted timeline": (ANY, ['{"timeline":{"TOPOLOGY.CREATED":1,"TOPOLOGY.STARTED":2}}']),
     "number, then text": (ANY, ['{"a":200}', '{"a":"n/a"}']),
@@ -68,8 +64,8 @@ REFUSED = {
     "cut in half": '{"a":',
     "not a number": '{"a":NaN}',
 }
-TAKEN_LATER = {"mixed array in a new field"}
-"""By 9.5.0 (measured)."""
+TAKEN = {"mixed array in a new field": MIXED_ARRAYS, "metadata as a field": METADATA}
+"""Not refused by all."""
 
 
 def kinds(outcomes: list[Outcome]) -> dict[str, Result]:
@@ -209,12 +205,12 @@ def test_the_only_index_of_an_alias_is_its_write_index(client: Elasticsearch, co
 def test_awkward_entries_are_accepted_and_kept_byte_for_byte(
     client: Elasticsearch, connection: Connection, case: str
 ) -> None:
-    """On a server too old for a case the first entry goes in, and whatever is refused says why."""
+    """On a server that lacks what a case needs, whatever is refused says why, and the rest goes in."""
     set_up(client, connection)
-    since, lines = ACCEPTED[case]
+    by, lines = ACCEPTED[case]
     answers = send(client, connection.alias, lines)
     accepted = [number for number, answer in enumerate(answers) if answer["status"] == 201]
-    if inspect_server(client).version >= since:
+    if takes(inspect_server(client), by):
         assert accepted == list(range(len(lines))), answers
     else:
         assert len(accepted) < len(lines)
@@ -227,10 +223,10 @@ def test_awkward_entries_are_accepted_and_kept_byte_for_byte(
 def test_a_refused_entry_does_not_hold_back_its_neighbours(
     client: Elasticsearch, connection: Connection, case: str
 ) -> None:
-    """It is answered 400, for itself alone, unless a newer server takes it."""
+    """It is answered 400, for itself alone, unless this server takes it."""
     set_up(client, connection)
     answers = send(client, connection.alias, ['{"user":"before"}', REFUSED[case], '{"user":"after"}'])
-    taken = case in TAKEN_LATER and inspect_server(client).version >= (9, 5, 0)
+    taken = takes(inspect_server(client), TAKEN.get(case, {}))
     assert [answer["status"] for answer in answers] == [201, 201 if taken else 400, 201]
 
 

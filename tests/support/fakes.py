@@ -16,6 +16,7 @@ from typing import Any, cast
 import orjson
 from elasticsearch import Elasticsearch
 
+from indexer.elastic.alias import EXISTING
 from indexer.elastic.client import FOUND_ANSWER
 from indexer.elastic.cluster import Cluster
 from indexer.settings import Connection
@@ -52,6 +53,10 @@ class FakeElasticsearch:
         """Of each index the source of each id, in the order of arrival."""
         self.behind: list[str] = [first]
         """The indices behind the alias."""
+        self.own: set[str] = set()
+        """Indices with an alias of their own, as on OpenSearch; they cannot be written here."""
+        self.more_aliases: dict[str, Mapping[str, Any]] = {}
+        """Of an index, further aliases of a name that is asked for."""
         self.write: str | None = first
         self.blocked: set[str] = set()
         """Indices with a write block, as a full disk leaves them."""
@@ -93,7 +98,7 @@ class FakeElasticsearch:
         filter_path: str | None = None,
     ) -> Answered:
         """Carry out creates, item by item; any other operation finds no such document."""
-        assert require_alias is None, "no index has an alias of its own"
+        assert require_alias is None, "no index that is written has an alias of its own"
         assert filter_path is not None, "the answers here are the filtered ones"
         body = bytes(operations)
         with self._lock:
@@ -220,7 +225,7 @@ class _Indices:
         self._server = server
 
     def get_alias(self, *, name: Sequence[str]) -> Any:
-        """The indices behind the first alias; 404 if there is none. No index has an alias of its own."""
+        """The indices with one of the aliases: the first, or one of an index's own; 404 if there is none."""
         return self._server._ask(Request(name[0]), lambda: self._get_alias(name[0]))
 
     def exists(self, *, index: str) -> bool:
@@ -244,10 +249,14 @@ class _Indices:
 
     def _get_alias(self, name: str) -> Any:
         server = self._server
-        if name != server.alias or not server.behind:
+        held: dict[str, dict[str, Any]] = {it: {it + EXISTING: {"is_write_index": True}} for it in server.own}
+        for index, more in server.more_aliases.items():
+            held.setdefault(index, {}).update(more)
+        for it in server.behind if name == server.alias else ():
+            held.setdefault(it, {})[name] = {"is_write_index": it == server.write} if server.write else {}
+        if not held:
             refused(404, "alias_not_found", f"alias [{name}] missing")
-        marks = {it: {"is_write_index": it == server.write} if server.write else {} for it in server.behind}
-        return {index: {"aliases": {name: mark}} for index, mark in marks.items()}
+        return {index: {"aliases": aliases} for index, aliases in held.items()}
 
 
 _NO_INDEX = "no such index [{}] and composable template forbids index auto creation"

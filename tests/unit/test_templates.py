@@ -7,7 +7,8 @@ from urllib.parse import unquote
 import pytest
 
 import indexer
-from indexer.elastic.server import Server
+from indexer.elastic.alias import EXISTING
+from indexer.elastic.server import Product, Server
 from indexer.settings import Connection, Indices, Lifecycle
 from indexer.setup import roles
 from indexer.setup.compare import Difference, differences, lacking, leaves
@@ -18,6 +19,7 @@ FILES = directory(Path(indexer.__file__).parent)
 NEW = Server(version=(9, 1, 5), lifecycle=True)
 BARE = Server(version=(9, 1, 5), lifecycle=False)
 OLD = Server(version=(7, 17, 28), lifecycle=False)
+OPENSEARCH = Server(version=(2, 19, 6), lifecycle=False, product=Product.OPENSEARCH)
 DEFAULT = Connection()
 ANOTHER = Connection(alias="audit")
 
@@ -122,6 +124,42 @@ def test_what_a_version_lacks_is_left_out_and_said(version: tuple[int, int, int]
     told = left_out(server)
     assert {name for name in parts if any(name in what for what in told)} == missing
     assert len(told) == len(missing)
+
+
+def test_what_opensearch_lacks_is_left_out_and_said() -> None:
+    """It refuses each of them (measured on 2.19.6); that no other version would do is said, too."""
+    sent = json.dumps(bodies(OPENSEARCH))
+    parts = "subobjects", "ignore_dynamic_beyond_limit", "@custom", "allow_auto_create"
+    assert not [name for name in parts if name in sent]
+    told = left_out(OPENSEARCH)
+    assert {name for name in parts if any(name in what for what in told)} == set(parts)
+    reasons = [why for what, why in told.items() if what != Kind.POLICY]
+    assert all(why.startswith("OpenSearch does not have it: ") for why in reasons)
+    assert len(told) == len(parts) + 1
+
+
+def test_on_opensearch_each_index_has_an_alias_of_its_own() -> None:
+    """Its component is sent before the template, which names it; the lifecycle's are not sent."""
+    component = f"zoomdata-activity{EXISTING}"
+    sent = bodies(OPENSEARCH)
+    assert sent[f"/_component_template/{component}"] == from_file("existing")
+    assert sent["/_index_template/zoomdata-activity"]["composed_of"] == [
+        "zoomdata-activity-settings",
+        "zoomdata-activity-mappings",
+        component,
+        "zoomdata-activity-views",
+    ]
+    assert list(sent).index(f"/_component_template/{component}") < list(sent).index(
+        "/_index_template/zoomdata-activity"
+    )
+    assert not [path for path in sent if "lifecycle" in path or "_ilm" in path]
+
+
+@pytest.mark.parametrize("server", [NEW, BARE, OLD])
+def test_where_a_template_forbids_auto_creation_no_alias_is_needed(server: Server) -> None:
+    """One name for each index is enough there."""
+    assert EXISTING not in json.dumps(bodies(server))
+    assert bodies(server)["/_index_template/zoomdata-activity"]["allow_auto_create"] is False
 
 
 def test_leaving_something_out_changes_nothing_else() -> None:
