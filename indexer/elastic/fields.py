@@ -36,7 +36,7 @@ class Ignored:
 
     entries: int
     fields: dict[str, int] | None
-    """Entries by field, for the most frequent; None if the server cannot tell (indices created before 8.15)."""
+    """Entries by field, for the most frequent; None if the server cannot tell (indices created before 8.15, OpenSearch)."""
 
 
 def count(mappings: Mapping[str, Any]) -> int:
@@ -72,7 +72,8 @@ def ignored(client: Elasticsearch, alias: str) -> Ignored:
     by_field = {"fields": counting.terms("_ignored", NAMED)}
     try:
         answer = search(aggs=by_field)
-    except elasticsearch.BadRequestError:  # an index created before 8.15 has no values of _ignored
+    except elasticsearch.BadRequestError:
+        # An index created before 8.15 has no values of _ignored; those of OpenSearch 2.11.1 to 2.19.6 cannot be aggregated (measured).
         answer = search()
     buckets = answer.get("aggregations", {}).get("fields", {}).get("buckets")
     named = None if buckets is None else {bucket["key"]: counting.count(bucket) for bucket in buckets}
