@@ -139,19 +139,19 @@ INVARIANTS = (
         ),
         "index.blocks rejects entries",
     ),
+    Invariant(
+        lambda made: any(it.endswith(EXISTING) for it in made.aliases),
+        f"it lacks its own alias (<index>{EXISTING}): if it is deleted, the next entry creates it anew, outside the alias",
+        Feature.AUTO_CREATION,
+    ),
 )
-
-
-def _without_own_alias(made: EffectiveIndex, server: Server) -> list[str]:
-    missing = server.has(Feature.AUTO_CREATION) and not any(it.endswith(EXISTING) for it in made.aliases)
-    return [f"it lacks its own alias (<index>{EXISTING}), which entries are sent to"] if missing else []
 
 
 def violated(made: EffectiveIndex, server: Server) -> list[str]:
     """The invariants that an index violates."""
     return [
         it.otherwise for it in INVARIANTS if (it.needs is None or server.has(it.needs)) and not it.kept(made)
-    ] + _without_own_alias(made, server)
+    ]
 
 
 def violated_lifecycle(made: EffectiveIndex, alias: str) -> list[str]:
