@@ -4,13 +4,14 @@ from typing import Any
 
 import pytest
 
-from indexer.elastic.server import Server
+from indexer.elastic.server import Product, Server
 from indexer.settings import Connection
 from indexer.setup.invariants import INVARIANTS, EffectiveIndex, violated, violated_lifecycle, winner_of
 from indexer.setup.plan import Kind, plan
 
 NEW = Server(version=(9, 1, 5), lifecycle=True)
 OLD = Server(version=(7, 17, 28), lifecycle=True)
+OPENSEARCH = Server(version=(2, 19, 6), lifecycle=False, product=Product.OPENSEARCH)
 ALIAS = Connection().alias
 
 
@@ -40,6 +41,12 @@ def with_date(**values: object) -> EffectiveIndex:
     body = shipped(NEW)
     body["mappings"]["properties"]["eventDate"] = values
     return EffectiveIndex.of(body)
+
+
+def without_own_alias() -> EffectiveIndex:
+    """An index of OpenSearch that was not made by our template."""
+    body = shipped(OPENSEARCH)
+    return EffectiveIndex.of(body | {"aliases": {ALIAS: {}}})
 
 
 DEFECTS = [
@@ -79,7 +86,15 @@ def test_a_defect_is_found_and_nothing_else(made: EffectiveIndex, word: str) -> 
 def test_each_promise_has_a_defect_here() -> None:
     """No promise is kept by whatever there is."""
     broken = {sentence for made, _ in DEFECTS for sentence in violated(made, NEW)}
+    broken |= set(violated(without_own_alias(), OPENSEARCH))
     assert broken == {promise.otherwise for promise in INVARIANTS}
+
+
+def test_an_index_that_could_be_created_anew_outside_the_alias_is_found() -> None:
+    """Where no template forbids that, and only there."""
+    (found,) = violated(without_own_alias(), OPENSEARCH)
+    assert "lacks its own alias" in found
+    assert violated(EffectiveIndex.of(shipped(OPENSEARCH)), OPENSEARCH) == []
 
 
 @pytest.mark.parametrize("server", [NEW, OLD], ids=str)
