@@ -28,6 +28,15 @@ EXISTING = "-existing"
 
 
 @dataclass(frozen=True, slots=True)
+class Address:
+    """Where a bulk request goes."""
+
+    name: str
+    is_alias: bool = False
+    """The name has to be an alias: it creates no index."""
+
+
+@dataclass(frozen=True, slots=True)
 class Backing:
     """The indices behind the alias, oldest first."""
 
@@ -36,13 +45,13 @@ class Backing:
     own: frozenset[str] = frozenset()
     """Those with an alias of their own."""
 
-    def address(self, index: str) -> tuple[str, bool]:
-        """The name to write to an index by, and whether it has to be an alias.
+    def address(self, index: str) -> Address:
+        """How to write to one of these indices.
 
         To write to a deleted index must not create it anew, outside the alias. Its template forbids that, or gives it an
         alias of its own, which is deleted with it (`Feature.AUTO_CREATION`).
         """
-        return (index + EXISTING, True) if index in self.own else (index, False)
+        return Address(index + EXISTING, is_alias=True) if index in self.own else Address(index)
 
 
 def backing(cluster: Cluster) -> Backing:

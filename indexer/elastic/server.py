@@ -1,6 +1,7 @@
 """The server behind an address: its product and version, and what they can do."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -44,7 +45,10 @@ class Feature(StrEnum):
     """A defect: at the limit of indexing pressure, replicas lose entries."""
 
 
-VERSIONS: dict[Feature, dict[Product, tuple[Version, Version | None]]] = {
+Versions = Mapping[Product, tuple[Version, Version | None]]
+"""The first version of a product that has something, and the first one that no longer has it."""
+
+VERSIONS: dict[Feature, Versions] = {
     # Elasticsearch guide, `subobjects`; release notes of 8.7 and 7.11; Elasticsearch guide, "Mapping limit settings"
     Feature.SUBOBJECTS: {Product.ELASTICSEARCH: ((8, 3, 0), None)},
     Feature.MISSING_COMPONENTS: {Product.ELASTICSEARCH: ((8, 7, 0), None)},
@@ -56,8 +60,7 @@ VERSIONS: dict[Feature, dict[Product, tuple[Version, Version | None]]] = {
     # release notes, "Known issues"
     Feature.DIVERGING_REPLICAS: {Product.ELASTICSEARCH: ((9, 5, 0), (9, 5, 3))},
 }
-"""The first version of a product that has a feature, and the first one that no longer has it. OpenSearch 2.17.0 and 2.19.6 refuse
-the first four (measured)."""
+"""OpenSearch 2.17.0 and 2.19.6 refuse the first four (measured)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +77,11 @@ class Server:
 
     def has(self, feature: Feature) -> bool:
         """Look product and version up in VERSIONS."""
-        first, end = VERSIONS[feature].get(self.product, (None, None))
+        return self.among(VERSIONS[feature])
+
+    def among(self, versions: Versions) -> bool:
+        """Whether product and version are among these."""
+        first, end = versions.get(self.product, (None, None))
         return first is not None and first <= self.version and (end is None or self.version < end)
 
     def lacks(self, feature: Feature) -> str:

@@ -15,7 +15,7 @@ import elastic_transport
 import elasticsearch
 from elasticsearch import Elasticsearch
 
-from indexer.elastic.alias import Backing, place
+from indexer.elastic.alias import Address, Backing, place
 from indexer.elastic.failures import describe
 from indexer.errors import Fatal, Stopped
 from indexer.events import Events, Fault
@@ -146,8 +146,8 @@ class Sender:
         while body.count:
             outcome.sent_at = time.monotonic()
             try:
-                body, index = self._aim(body, index, outcome)
-                answer = self._post(body, index) if body.count else Answer("")
+                body, index, address = self._aim(body, index, outcome)
+                answer = self._post(body, address) if body.count else Answer("")
             except BulkFailed as failure:
                 tried += 1
                 if isinstance(failure, LookupFailed) or not self._needs_split(failure.row, tried):
@@ -186,8 +186,11 @@ class Sender:
             return tried >= TRIES and self.accepts_probe()
         return row.verdict in {Verdict.SPLIT, Verdict.ALONE, Verdict.DOUBT}
 
-    def _aim(self, body: Body, sent_to: str, outcome: Outcome) -> tuple[Body, str]:
-        """Choose the index, and leave out what another one has already. Raises LookupFailed, Stopped."""
+    def _aim(self, body: Body, sent_to: str, outcome: Outcome) -> tuple[Body, str, Address]:
+        """Choose the index, and leave out what another one has already. Raises LookupFailed, Stopped.
+
+        The address is by the same lookup: by a later one of another sender, the index may be gone, and its own alias.
+        """
         behind = self._look()
         index = sent_to
         if index not in behind.indices:
@@ -199,7 +202,7 @@ class Sender:
         if not sent_to == index == behind.write:  # else the others were asked before the first try
             others = [other for other in behind.indices if other != index]
             body = self._leave_out_delivered(body, others, outcome)
-        return body, index
+        return body, index, behind.address(index)
 
     def _look(self) -> Backing:
         """Return the indices behind the alias. Raises LookupFailed."""
@@ -211,20 +214,18 @@ class Sender:
         except (elasticsearch.ApiError, elastic_transport.TransportError) as error:
             raise LookupFailed.of(error) from None
 
-    def _post(self, body: Body, index: str) -> Answer:
+    def _post(self, body: Body, address: Address) -> Answer:
         started = time.monotonic()
-        answer = self._request(body, index)
+        answer = post(self._client, body, address.name, require_alias=address.is_alias)
         self._events.answered(time.monotonic() - started)
         return answer
-
-    def _request(self, body: Body, index: str) -> Answer:
-        name, is_alias = self._target.address(index)
-        return post(self._client, body, name, require_alias=is_alias)
 
     def accepts_probe(self) -> bool:
         """Tell whether the write index answers a harmless request without a server error."""
         try:
-            answer = self._request(PROBE, self._look().write)
+            behind = self._look()
+            address = behind.address(behind.write)
+            answer = post(self._client, PROBE, address.name, require_alias=address.is_alias)
         except BulkFailed:
             return False
         return all(item.status < 500 and item.status != 429 for item in answer.items)

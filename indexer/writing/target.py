@@ -74,10 +74,6 @@ class Target:
             grace = self._grace if len(behind.indices) > 1 else float("-inf")
             self._write = behind.write, self._clock() + grace
 
-    def address(self, index: str) -> tuple[str, bool]:
-        """As `Backing.address`, by the last lookup."""
-        return self._behind.address(index)
-
     def look_again(self) -> None:
         """Look up the alias again at the next `look`."""
         with self._lock:

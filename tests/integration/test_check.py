@@ -12,11 +12,10 @@ import pytest
 from indexer.check import check
 from indexer.check.results import CheckResult, Level, Topic
 from indexer.elastic import fields
-from indexer.elastic.server import Feature, Product, inspect_server
+from indexer.elastic.server import Feature, Product, Versions, inspect_server
 from indexer.settings import Connection, Indices, Lifecycle, LogFiles
 from tests.support.http_server import address, always, serving
 from tests.support.lab import Lab, joined, numbered
-from tests.support.taken import Takes, takes
 
 CLUSTER = (
     Topic.PRIVILEGES,
@@ -256,7 +255,7 @@ def test_fields_are_counted_as_the_server_counts_them(lab: Lab) -> None:
     assert of(findings, Topic.FIELDS, Level.WARNING if ignores else Level.FAILED)
 
 
-NAMES_IGNORED: Takes = {Product.ELASTICSEARCH: ((8, 15, 0), None)}
+NAMES_IGNORED: Versions = {Product.ELASTICSEARCH: ((8, 15, 0), None)}
 
 
 def test_check_and_status_count_entries_with_ignored_values(lab: Lab) -> None:
@@ -264,7 +263,7 @@ def test_check_and_status_count_entries_with_ignored_values(lab: Lab) -> None:
     lab.run(lab.log(b'{"ip":"unknown","duration":"n/a"}\n{"ip":"unknown"}\n{"ip":"::1"}\n'))
     lab.client.indices.refresh(index=lab.connection.alias)
     told = orjson.loads(lab.command("status", "--json", lab.logs).stdout)
-    named = {"ip": 2, "duration": 1} if takes(inspect_server(lab.client), NAMES_IGNORED) else None
+    named = {"ip": 2, "duration": 1} if inspect_server(lab.client).among(NAMES_IGNORED) else None
     assert told["ignored"] == {"entries": 2, "fields": named}
     assert told["fields"]["limit"] == 2000
     assert told["fields"]["mapped"] == fields.fields(lab.client, f"{lab.connection.alias}-000001").mapped

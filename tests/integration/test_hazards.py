@@ -8,10 +8,10 @@ import pytest
 
 from indexer.demo.profiles import Profile
 from indexer.demo.sample import entries
-from indexer.elastic.server import inspect_server
+from indexer.elastic.server import Versions, inspect_server
 from indexer.writing.spool import DeadLetterFiles
 from tests.support.lab import Lab, joined, numbered
-from tests.support.taken import BLANK_NAMES, METADATA, MIXED_ARRAYS, OBJECTS, VALUES, Takes, takes
+from tests.support.taken import BLANK_NAMES, METADATA, MIXED_ARRAYS, OBJECTS, VALUES
 
 
 class Fate(Enum):
@@ -30,13 +30,13 @@ class Hazard:
     """Some lines of a log, and what becomes of the last of them."""
 
     lines: tuple[bytes, ...]
-    fate: Fate | Takes
-    """`Takes`: indexed by these servers, refused by others."""
+    fate: Fate | Versions
+    """`Versions`: indexed by these servers, refused by others."""
     stored: bytes
     """What is indexed, or kept."""
 
 
-def hazard(*lines: str | bytes, fate: Fate | Takes = Fate.INDEXED, stored: str | None = None) -> Hazard:
+def hazard(*lines: str | bytes, fate: Fate | Versions = Fate.INDEXED, stored: str | None = None) -> Hazard:
     """Spell one; `stored` is only given where it is not the line itself."""
     raw = tuple(line.encode() if isinstance(line, str) else line for line in lines)
     return Hazard(raw, fate, stored.encode() if stored else raw[-1])
@@ -124,7 +124,7 @@ def test_each_hazard_is_indexed_unchanged_or_rejected(lab: Lab, hazards: dict[st
     def expected(one: Hazard) -> Fate:
         if isinstance(one.fate, Fate):
             return one.fate
-        return Fate.INDEXED if takes(server, one.fate) else Fate.REFUSED
+        return Fate.INDEXED if server.among(one.fate) else Fate.REFUSED
 
     assert {name: found(one) for name, one in hazards.items()} == {
         name: expected(one) for name, one in hazards.items()

@@ -10,7 +10,7 @@ from indexer.elastic.server import inspect_server
 from indexer.settings import State
 from indexer.writing.checkpoint import NAME
 from tests.support.lab import LOG, Lab, joined, numbered
-from tests.support.taken import ANY, DEEP_ARRAYS, takes
+from tests.support.taken import ANY, DEEP_ARRAYS
 
 AWKWARD = {
     "a fraction of zero": '{"a":1.0}',
@@ -51,7 +51,7 @@ def test_an_entry_comes_back_byte_for_byte(lab: Lab, end: bytes) -> None:
     """`_source` is the line without its line end, whatever is in it; what a server refuses is kept with its bytes."""
     server = inspect_server(lab.client)
     lines = {name: line.encode() for name, line in AWKWARD.items()}
-    taken = {name: line for name, line in lines.items() if takes(server, NOT_BY_ALL.get(name, ANY))}
+    taken = {name: line for name, line in lines.items() if server.among(NOT_BY_ALL.get(name, ANY))}
     totals = lab.run(lab.log(b"".join(line + end for line in lines.values()))).totals
     assert set(lab.rejected_bytes()) == set(lines.values()) - set(taken.values())
     assert dict(zip(taken, lab.entries(), strict=True)) == taken

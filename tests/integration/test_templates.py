@@ -13,7 +13,7 @@ from indexer.elastic.server import inspect_server
 from indexer.errors import AliasIsIndex, NoWriteIndex
 from indexer.settings import Connection
 from indexer.setup.templates import Outcome, Result, install
-from tests.support.taken import ANY, MANY_FIELDS, METADATA, MIXED_ARRAYS, OBJECTS, VALUES, takes
+from tests.support.taken import ANY, MANY_FIELDS, METADATA, MIXED_ARRAYS, OBJECTS, VALUES
 
 SAFE_DEPTH = 500
 """Far deeper, an entry can overflow the server's stack and end it: see mappings/README.md."""
@@ -210,7 +210,7 @@ def test_awkward_entries_are_accepted_and_kept_byte_for_byte(
     by, lines = ACCEPTED[case]
     answers = send(client, connection.alias, lines)
     accepted = [number for number, answer in enumerate(answers) if answer["status"] == 201]
-    if takes(inspect_server(client), by):
+    if inspect_server(client).among(by):
         assert accepted == list(range(len(lines))), answers
     else:
         assert len(accepted) < len(lines)
@@ -226,7 +226,7 @@ def test_a_refused_entry_does_not_hold_back_its_neighbours(
     """It is answered 400, for itself alone, unless this server takes it."""
     set_up(client, connection)
     answers = send(client, connection.alias, ['{"user":"before"}', REFUSED[case], '{"user":"after"}'])
-    taken = takes(inspect_server(client), TAKEN.get(case, {}))
+    taken = inspect_server(client).among(TAKEN.get(case, {}))
     assert [answer["status"] for answer in answers] == [201, 201 if taken else 400, 201]
 
 

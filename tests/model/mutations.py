@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from indexer.delivery import Delivery
+from indexer.elastic.alias import Address
 from indexer.pipeline import Pipeline
 from indexer.reading import identity, reader
 from indexer.reading.batch import Place, ReadBatch
@@ -207,7 +208,7 @@ def retry_goes_to_the_write_index(patch: Patch) -> None:
     """A request whose answer was lost is repeated to whatever is the write index by then."""
     original = Sender._aim
 
-    def aim(self: Sender, body: Body, _sent_to: str, outcome: Outcome) -> tuple[Body, str]:
+    def aim(self: Sender, body: Body, _sent_to: str, outcome: Outcome) -> tuple[Body, str, Address]:
         return original(self, body, "", outcome)
 
     patch.setattr(Sender, "_aim", aim)
@@ -233,8 +234,8 @@ def deleted_index_is_waited_for(patch: Patch) -> None:
     """So is one that is gone."""
     original = Sender._aim
 
-    def aim(self: Sender, body: Body, sent_to: str, outcome: Outcome) -> tuple[Body, str]:
-        return (body, sent_to) if sent_to else original(self, body, sent_to, outcome)
+    def aim(self: Sender, body: Body, sent_to: str, outcome: Outcome) -> tuple[Body, str, Address]:
+        return (body, sent_to, Address(sent_to)) if sent_to else original(self, body, sent_to, outcome)
 
     patch.setattr(answers, "SHUT", frozenset({"cluster_block_exception"}))
     patch.setattr(Sender, "_aim", aim)

@@ -54,7 +54,7 @@ class FakeElasticsearch:
         self.behind: list[str] = [first]
         """The indices behind the alias."""
         self.own: set[str] = set()
-        """Indices with an alias of their own, as on OpenSearch; they cannot be written here."""
+        """Indices with an alias of their own, as on OpenSearch. There, no template forbids that writing creates an index."""
         self.more_aliases: dict[str, Mapping[str, Any]] = {}
         """Of an index, further aliases of a name that is asked for."""
         self.write: str | None = first
@@ -98,9 +98,10 @@ class FakeElasticsearch:
         filter_path: str | None = None,
     ) -> Answered:
         """Carry out creates, item by item; any other operation finds no such document."""
-        assert require_alias is None, "no index that is written has an alias of its own"
         assert filter_path is not None, "the answers here are the filtered ones"
         body = bytes(operations)
+        if require_alias and index.removesuffix(EXISTING) in self.own & self.documents.keys():
+            index = index.removesuffix(EXISTING)
         with self._lock:
             if len(body) > self.largest:
                 self.requests.append(Request(index))
@@ -183,7 +184,10 @@ class FakeElasticsearch:
 
     def _item(self, operation: str, index: str, pair: tuple[str, bytes]) -> Mapping[str, object]:
         identity, source = pair
-        if index not in self.documents and index.startswith(f"{self.alias}-0"):  # allow_auto_create is false
+        forbidden = not self.own or index.endswith(
+            EXISTING
+        )  # allow_auto_create is false, or require_alias is true
+        if index not in self.documents and index.startswith(f"{self.alias}-0") and forbidden:
             return _error(index, 404, "index_not_found_exception", _NO_INDEX.format(index))
         if index in self.blocked:
             return _error(index, 403, "cluster_block_exception", _BLOCKED.format(index))

@@ -5,9 +5,11 @@ from typing import Any
 
 import pytest
 
-from indexer.elastic.alias import EXISTING, Backing, backing, indices_of
-from indexer.writing.target import Target
+from indexer.elastic.alias import EXISTING, Address, Backing, backing, indices_of
+from indexer.writing.target import GRACE
+from tests.support import faults
 from tests.support.fakes import ALIAS, FakeElasticsearch
+from tests.support.sending import Lab, pairs, stored
 
 ONE, TWO = f"{ALIAS}-000001", f"{ALIAS}-000002"
 
@@ -23,7 +25,7 @@ def server() -> FakeElasticsearch:
 def test_an_index_without_an_alias_of_its_own_is_written_by_its_name(server: FakeElasticsearch) -> None:
     """Its template forbids that it is created anew."""
     assert backing(server.cluster) == Backing(TWO, (ONE, TWO))
-    assert backing(server.cluster).address(TWO) == (TWO, False)
+    assert backing(server.cluster).address(TWO) == Address(TWO)
 
 
 def test_an_index_with_an_alias_of_its_own_is_written_by_that(server: FakeElasticsearch) -> None:
@@ -31,7 +33,7 @@ def test_an_index_with_an_alias_of_its_own_is_written_by_that(server: FakeElasti
     server.own = {TWO}
     behind = backing(server.cluster)
     assert behind == Backing(TWO, (ONE, TWO), frozenset({TWO}))
-    assert [behind.address(it) for it in (ONE, TWO)] == [(ONE, False), (TWO + EXISTING, True)]
+    assert [behind.address(it) for it in (ONE, TWO)] == [Address(ONE), Address(TWO + EXISTING, is_alias=True)]
 
 
 def test_both_are_looked_up_at_once(server: FakeElasticsearch) -> None:
@@ -62,17 +64,38 @@ def test_an_index_that_only_has_an_alias_of_its_own_is_not_behind_the_alias(
 def test_another_alias_is_not_its_own(server: FakeElasticsearch, aliases: Mapping[str, Any]) -> None:
     """Only the name that the template gives is deleted with the index and leads to no other."""
     server.more_aliases = {TWO: aliases}
-    assert backing(server.cluster).address(TWO) == (TWO, False)
+    assert backing(server.cluster).address(TWO) == Address(TWO)
 
 
 def test_a_rollover_changes_the_address(server: FakeElasticsearch) -> None:
     """What was installed by an older version has no alias of its own; what the new template creates has one."""
-    target = Target(server.cluster, backing(server.cluster), TWO)
-    assert target.address(TWO) == (TWO, False)
     server.rollover()
     three = f"{ALIAS}-000003"
     server.own = {three}
-    target.look_again()
-    target.look()
-    assert target.address(TWO) == (TWO, False)
-    assert target.address(three) == (three + EXISTING, True)
+    behind = backing(server.cluster)
+    assert behind.address(TWO) == Address(TWO)
+    assert behind.address(three) == Address(three + EXISTING, is_alias=True)
+
+
+def test_an_index_deleted_just_before_it_is_written_is_not_created_anew() -> None:
+    """Also if another sender has looked at the alias since, and sees neither the index nor its own alias."""
+    lab = Lab()
+    lab.server.rollover()
+    lab.server.own = {ONE, TWO}
+    lab.stop.elapsed += 2 * GRACE
+    lab.target.look()
+    lab.stop.elapsed += 2 * GRACE
+
+    def delete() -> None:
+        if TWO in lab.server.documents:
+            del lab.server.documents[TWO]
+            lab.server.behind, lab.server.write = [ONE], ONE
+            lab.server.own = {ONE}
+            lab.target.look_again()
+            lab.target.look()
+
+    lab.server.question_steps.extend([faults.carried_out, faults.then(faults.carried_out, delete)])
+    outcome, _ = lab.deliver(pairs(3))
+    assert lab.server.documents == {ONE: stored(pairs(3))}
+    assert [request.target for request in lab.server.requests] == [TWO + EXISTING, ONE]
+    assert outcome.created == 3
