@@ -248,9 +248,9 @@ def lost_answer_is_good_news(patch: Patch) -> None:
     """No answer is taken for success."""
     original = request.post
 
-    def post(client: Any, body: Body, index: str) -> Answer:
+    def post(client: Any, body: Body, index: str, *, require_alias: bool) -> Answer:
         try:
-            return original(client, body, index)
+            return original(client, body, index, require_alias=require_alias)
         except BulkFailed:
             return Answer(index)
 
