@@ -176,9 +176,7 @@ def test_sealing_that_was_switched_off_for_a_while_is_visible(sealed: Lab) -> No
 def test_after_replay_and_repair_it_agrees(lab: Lab) -> None:
     """A line that was refused is sealed as it was read, wherever it is now."""
     index = f"{lab.connection.alias}-000001"
-    lab.client.indices.put_mapping(
-        index=index, properties={"amount": {"type": "long", "ignore_malformed": False}}
-    )
+    lab.client.indices.put_mapping(index=index, dynamic="strict", properties={"n": {"type": "double"}})
     lab = lab.sealing()
     lab.log(joined([*numbered(99), b'{"n":99,"amount":"x"}']))
     lab.run()
