@@ -28,7 +28,8 @@ def test_killed_again_and_again_it_indexes_each_line_once(lab: Lab) -> None:
     with lab.following() as following:
         following.until(lambda: len(lab.hits()) >= len(lines))
         following.until(lambda: lab.numbers() == list(range(len(lines))))
-    lab.run(lab.logs)  # what a killed run delivered without a checkpoint is indexed, and sealed once it is read again
+    # What a killed run delivered without a checkpoint is indexed, and sealed once it is read again.
+    lab.run(lab.logs)
     found = lab.verify()
     assert found.agrees
     assert found.present == len(lines)
