@@ -39,7 +39,7 @@ KEPT_ALIVE = "5m"
 """How long a point in time lives without a request."""
 
 _HEAD = re.compile(
-    rb'\{"pit_id":"(?P<pit>[^"]+)",[^\[]*"timed_out":false,[^\[]*"hits":\{'
+    rb'\{"pit_id":"(?P<pit>[A-Za-z0-9+/=_-]+)",[^\[]*"timed_out":false,[^\[]*"hits":\{'
     rb'(?:"total":\{"value":(?P<total>\d{1,18}),"relation":"eq"\},)?"max_score":[^,\[]+,"hits":\['
 )
 """An answer up to its first hit: up to the first bracket, so that nothing in an entry is taken for it."""

@@ -112,9 +112,18 @@ def test_an_answer_that_is_cut_short_is_refused(hits: list[Hit], data: st.DataOb
         (b',"_source":{"a":1}', b""),
         (b',"sort":[0]', b""),
         (b'"pit_id":"abc==",', b""),
+        (b'"pit_id":"abc=="', b'"pit_id":"\xffabc=="'),
         (NAME, b"f" * 32),
     ],
-    ids=["timed out", "not counted to the end", "no source", "no place", "no point in time", "another query"],
+    ids=[
+        "timed out",
+        "not counted to the end",
+        "no source",
+        "no place",
+        "no point in time",
+        "no base64",
+        "another query",
+    ],
 )
 def test_what_is_no_whole_page_is_refused(old: bytes, new: bytes) -> None:
     """Nothing of it is taken."""
