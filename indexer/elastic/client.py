@@ -1,7 +1,7 @@
 """The one place that builds a client, and what its errors mean.
 
-The client neither retries nor sniffs: `writing/bulk.py` decides what is sent again. Bodies given as bytes go out as
-they are; a bulk answer comes back as bytes, for `writing/answers.py` to judge.
+The client does not sniff, and repeats searches only (`elastic/complete.py`): `writing/bulk.py` decides what is sent again.
+Bodies given as bytes go out as they are; a bulk answer comes back as bytes, for `writing/answers.py` to judge.
 """
 
 import http.client
@@ -21,6 +21,7 @@ from elasticsearch.serializer import OrjsonSerializer
 
 from indexer.elastic import tls
 from indexer.elastic.addresses import is_address, refuse_queues, refused
+from indexer.elastic.complete import Client
 from indexer.elastic.credentials import Credentials, identity_of, remedy
 from indexer.elastic.failures import InvalidAnswer, describe, reading_answer, reason_of, root_cause, summarise
 from indexer.elastic.node import EXTRA, PRODUCT, Node, Security
@@ -107,7 +108,7 @@ def connect(connection: Connection, *, raw: bool = False, expects: int = 0) -> E
     trust = tls.Tls(connection) if secure else None
     shared = {EXTRA: Security(Credentials(connection, next(iter(users), None)), trust, expects)}
     bare = [node.replace(headers={}, _extras=shared) for node in nodes]
-    return Elasticsearch(
+    return Client(
         [node.replace(ssl_context=trust.context) if trust and node in secure else node for node in bare],
         node_class=Node,
         serializers={"application/json": _Bytes() if raw else _Json(), "application/x-ndjson": _Raw()},

@@ -66,7 +66,6 @@ def ignored(client: Elasticsearch, alias: str) -> Ignored:
         index=alias,
         size=0,
         track_total_hits=True,
-        allow_partial_search_results=False,
         query={"exists": {"field": "_ignored"}},
     )
     by_field = {"fields": counting.terms("_ignored", NAMED)}
@@ -86,9 +85,7 @@ def entries_by_type(client: Elasticsearch, alias: str, size: int) -> tuple[dict[
         "types": counting.terms("activityType", size),
         "typed": {"filter": {"exists": {"field": "activityType"}}, "aggs": {COUNTED: OF_ENTRIES}},
     }
-    answer = client.search(
-        index=alias, size=0, aggs=asked, track_total_hits=False, allow_partial_search_results=False
-    )
+    answer = client.search(index=alias, size=0, aggs=asked, track_total_hits=False)
     found = answer["aggregations"]
     types = {it["key"]: counting.count(it) for it in found["types"]["buckets"]}
     return types, max(0, counting.count(found["typed"]) - sum(types.values()))

@@ -115,7 +115,6 @@ def _search(client: Elasticsearch, alias: str, period: Period, **more: Any) -> A
         size=more.pop("size", 0),
         query=query,
         track_total_hits=True,
-        allow_partial_search_results=False,
         **more,
     )
 

@@ -70,7 +70,6 @@ def _leaves_of(cluster: Cluster, view: View, within: list[dict[str, Any]]) -> It
             sort=[{"from": "asc"}, {"to": "asc"}, view.order],
             size=AT_ONCE,
             search_after=after,
-            allow_partial_search_results=False,
         )
         with reading_answer():
             hits, view = answer["hits"]["hits"], view._replace(pit=str(answer["pit_id"]))

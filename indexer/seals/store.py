@@ -96,7 +96,6 @@ def newest_checkpoints(cluster: Cluster) -> dict[str, Any]:
             collapse={"field": "log"},
             sort=[{"size": "desc"}],
             size=MOST_LOGS,
-            allow_partial_search_results=False,
         )
         with reading_answer():
             hits = answer["hits"]["hits"] if "hits" in answer else []

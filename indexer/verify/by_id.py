@@ -9,6 +9,7 @@ import secrets
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import NamedTuple
 
 import elasticsearch
@@ -16,6 +17,7 @@ from elasticsearch import Elasticsearch
 
 from indexer.elastic.alias import backing
 from indexer.elastic.cluster import Cluster
+from indexer.elastic.complete import once_shards_answer
 from indexer.elastic.failures import InvalidAnswer
 from indexer.errors import Fatal
 from indexer.verify.scan import split_hits
@@ -62,7 +64,6 @@ class Documents:
                 query={"ids": wanted},
                 size=2 * len(ids),
                 sort=["_doc"],
-                allow_partial_search_results=False,
             )
             return documents(answer.body, self._name.encode(), ids)
         half = len(ids) // 2
@@ -71,8 +72,9 @@ class Documents:
     def now(self, ids: Sequence[bytes]) -> Iterator[Document]:
         """Each copy of some entries, searchable or not; sends a request for each copy. Raises Fatal."""
         for index in backing(self.cluster).indices if ids else ():
+            ask = partial(delivered, self.cluster.client, [index], ids)
             try:
-                there = delivered(self.cluster.client, [index], ids)
+                there = once_shards_answer(ask, lambda error: isinstance(error, IndexUnavailable))
             except IndexUnavailable as reason:
                 raise Fatal(what=f"Cannot look up every line: {reason}.") from None
             for identity in sorted(there):

@@ -185,7 +185,7 @@ class Scan:
         return body
 
     def _search(self, client: Elasticsearch, body: dict[str, Any]) -> Answer:
-        answer: bytes = client.search(body=body, allow_partial_search_results=False).body
+        answer: bytes = client.search(body=body).body
         return split(answer, self._name.encode())
 
     def _search_largest(self, body: dict[str, Any]) -> Answer:

@@ -63,7 +63,6 @@ def generation_of(cluster: Cluster, file: str) -> str:
         size=0,
         query={"bool": {"should": [{"term": {"file": file.lower()}}, {"term": {"path": file}}]}},
         aggs={"files": {"terms": {"field": "file", "size": 1000, "order": {"last": "asc"}}, "aggs": spans}},
-        allow_partial_search_results=False,
     )
     buckets = answer.get("aggregations", {}).get("files", {}).get("buckets", [])
     if not buckets:

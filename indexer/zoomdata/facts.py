@@ -93,9 +93,7 @@ def fields_by_type(client: Elasticsearch, alias: str) -> dict[str, frozenset[str
         exists = {name: {"exists": {"field": name}} for name in mapped[start : start + FIELDS_PER_SEARCH]}
         having = {"fields": {"filters": {"filters": exists}}}
         aggs = {"types": {"terms": {"field": "activityType", "size": TYPES}, "aggs": having}}
-        answer = client.search(
-            index=alias, size=0, aggs=aggs, track_total_hits=False, allow_partial_search_results=False
-        )
+        answer = client.search(index=alias, size=0, aggs=aggs, track_total_hits=False)
         for bucket in answer["aggregations"]["types"]["buckets"]:
             has = (name for name, each in bucket["fields"]["buckets"].items() if each["doc_count"])
             found[bucket["key"]].update(has)
