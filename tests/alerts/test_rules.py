@@ -13,8 +13,10 @@ from typing import Any
 import pytest
 from elasticsearch import Elasticsearch
 
+from indexer.demo.installation import RELEASES
 from indexer.elastic.client import connect
 from indexer.elastic.cluster import Cluster
+from indexer.elastic.server import Product
 from indexer.settings import Connection
 from indexer.setup.templates import install
 from tests.alerts.elastalert import NAMES, ElastAlert, environment
@@ -215,6 +217,14 @@ def test_silent(server: TestServer, tmp_path: Path) -> None:
         assert {rule: len(matches) for rule, matches in _told(watcher).items()} == {"silent": 1}
 
 
+@pytest.fixture(scope="session")
+def elasticsearch_security(elasticsearch_version: str) -> None:
+    """Compose runs Elasticsearch, and its role is one of Elasticsearch's security: left out on OpenSearch."""
+    if RELEASES[elasticsearch_version].distribution.product is Product.OPENSEARCH:
+        pytest.skip("the role in compose is one of Elasticsearch's security")
+
+
+@pytest.mark.usefixtures("elasticsearch_security")
 def test_its_user_needs_no_more_than_compose_gives(secured: Secured, tmp_path: Path) -> None:
     """Over verified TLS, a user with the reader's role and the one for its own indices is told of a deletion."""
     given = re.search(r"echo '(\{.*\})'", SET_UP.read_text())
