@@ -229,7 +229,9 @@ def test_removing_takes_what_was_installed_and_leaves_the_entries(lab: Lab) -> N
     """A second time there is nothing to do; install brings it back."""
     lab.run(lab.log(b'{"user":"x"}\n'))
     printed = lab.command("template", "remove", "--dry-run").stdout
-    assert printed.count("-X DELETE") == 6
+    installed = [it for it in steps(lab) if "template" in it.request.kind]
+    assert len(installed) >= 6
+    assert printed.count("-X DELETE") == len(installed)
     assert lab.command("template", "remove").returncode == 0
     assert lab.entries() == [b'{"user":"x"}']
     assert {it.held for it in steps(lab) if "template" in it.request.kind} == {None}
