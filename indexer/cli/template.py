@@ -24,6 +24,10 @@ USE = (
     "| ES=https://es:9200 sh -s -- --user elastic"
 )
 
+OFFERED = "#ISM "
+"""What a line of shell begins with that is not sent."""
+SELECT = f"To send it to a server that has the plugin: … | sed -n 's/^{OFFERED}//p' | ES=https://es:9200 sh -s -- --user elastic"
+
 
 @options
 def install(
@@ -44,11 +48,12 @@ def install(
     Example: indexer template install --retain 90d --dry-run
     """
     from indexer.elastic.cluster import connected  # noqa: PLC0415
-    from indexer.setup import templates  # noqa: PLC0415
+    from indexer.setup import ism, templates  # noqa: PLC0415
 
     with connected(connection) as cluster:
         if dry_run:
-            _print_calls(templates.calls(cluster, indices, force=force, rollover=rollover), json)
+            sent = templates.calls(cluster, indices, force=force, rollover=rollover)
+            _print_calls(sent, json, ism.offer(cluster.server, connection, indices))
             return
         outcomes = templates.install(cluster, indices, force=force, rollover=rollover)
         _print_outcomes(cluster.server, outcomes, json)
@@ -171,16 +176,22 @@ def _print_outcomes(server: "Server", outcomes: Iterable["Outcome"], json: bool)
             say(f"               {change}")
 
 
-def _print_calls(calls: Sequence["Call"], json: bool) -> None:
-    """As lines of shell, or as JSON."""
+def _print_calls(calls: Sequence["Call"], json: bool, offered: Sequence["Call"] = ()) -> None:
+    """As lines of shell, or as JSON. What is offered are comments: a shell does not send it."""
+    from indexer.setup.ism import NOTE  # noqa: PLC0415
     from indexer.setup.plan import as_curl  # noqa: PLC0415
     from indexer.show import as_json  # noqa: PLC0415
 
     if json:
-        write_data(as_json({"requests": calls}))
+        offer = {"offered": {"note": NOTE, "requests": offered}} if offered else {}
+        write_data(as_json({"requests": calls, **offer}))
         return
     for call in calls:
         write_data(as_curl(call))
+    if offered:
+        write_data(f"# {NOTE}\n# {SELECT}")
+    for call in offered:
+        write_data(OFFERED + as_curl(call))
     say(USE if calls else "Nothing to change.", error=True)
 
 

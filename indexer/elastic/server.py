@@ -39,6 +39,8 @@ class Feature(StrEnum):
     """An index template may forbid that writing to a name creates an index."""
     SHARD_SIZE = "max_primary_shard_size"
     """A rollover may depend on the size of the largest primary shard, not of all together."""
+    STATE_MANAGEMENT = "index state management"
+    """A plugin may manage indices by a policy; not asked whether it is there: no server with it was at hand."""
     AUTO_CREATION = "auto-creation"
     """A defect: no template can forbid that writing to a name creates an index."""
     DIVERGING_REPLICAS = "diverging replicas"
@@ -56,6 +58,8 @@ VERSIONS: dict[Feature, Versions] = {
     Feature.ALLOW_AUTO_CREATE: {Product.ELASTICSEARCH: ((7, 11, 0), None)},
     # Elasticsearch guide, "Rollover API"; it is in 7.17.28, the oldest one tested. OpenSearch 2.19.6: unknown condition
     Feature.SHARD_SIZE: {Product.ELASTICSEARCH: ((7, 17, 0), None)},
+    # source of the plugin index-management: since 1.3 a policy may depend on the largest primary shard, and on the rollover's age
+    Feature.STATE_MANAGEMENT: {Product.OPENSEARCH: ((1, 3, 0), None)},
     Feature.AUTO_CREATION: {Product.OPENSEARCH: ((1, 0, 0), None)},
     # release notes, "Known issues"
     Feature.DIVERGING_REPLICAS: {Product.ELASTICSEARCH: ((9, 5, 0), (9, 5, 3))},

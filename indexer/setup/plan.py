@@ -126,6 +126,7 @@ NO_LIFECYCLE = (
     "this server has no index lifecycle management: `indexer run --rollover`, or `indexer template rollover` "
     "every few minutes, rolls the index over and deletes old ones"
 )
+OFFERED = "; a policy for the plugin index-management, which can do that instead, is printed by `indexer template install --dry-run`"
 LIFECYCLE_NOT_WANTED = "--lifecycle none: " + NO_LIFECYCLE.partition(": ")[2]
 
 
@@ -184,13 +185,20 @@ def managed(server: Server, indices: Indices) -> bool:
     return server.lifecycle and indices.lifecycle is Lifecycle.AUTO
 
 
+def offered(server: Server, indices: Indices) -> bool:
+    """Whether a policy for the plugin that may manage the indices is offered (ism.py)."""
+    return server.has(Feature.STATE_MANAGEMENT) and indices.lifecycle is Lifecycle.AUTO
+
+
 def left_out(server: Server, indices: Indices | None = None) -> dict[str, str]:
     """What the plan for this server leaves out, with the effect."""
     missing = {
         it.what: f"{server.lacks(it.needs)}: {it.without}" for it in OPTIONAL if not server.has(it.needs)
     }
-    if not managed(server, indices or Indices()):
-        missing[f"{Kind.POLICY}"] = LIFECYCLE_NOT_WANTED if server.lifecycle else NO_LIFECYCLE
+    indices = indices or Indices()
+    if not managed(server, indices):
+        why = LIFECYCLE_NOT_WANTED if server.lifecycle else NO_LIFECYCLE
+        missing[f"{Kind.POLICY}"] = why + (OFFERED if offered(server, indices) else "")
     return missing
 
 

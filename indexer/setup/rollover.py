@@ -41,7 +41,8 @@ class CannotRollOver(Fatal):
 
 EVERY = 300.0
 """Seconds between two runs; lifecycle management has ten minutes (`indices.lifecycle.poll_interval`)."""
-POLICY = "index.lifecycle.name"
+POLICIES = ("index.lifecycle.name", "index.plugins.index_state_management.rollover_alias")
+"""The setting of an index that lifecycle management manages, and of one that OpenSearch's plugin rolls over (ism.py)."""
 BLOCK = "index.blocks.write"
 SHARDS = "index.number_of_shards"
 CLOCKLESS = {400, 403, 404, 405, 410}
@@ -157,12 +158,12 @@ def _cannot(cluster: Cluster, index: str, reason: str) -> CannotRollOver:
 def look(cluster: Cluster, rollover_policy: RolloverPolicy) -> RolloverPlan:
     """Find out what has to be done. Raises NotInstalled, AliasIsIndex, NoWriteIndex and what the client raises."""
     client, alias, write = cluster.client, cluster.alias, backing(cluster).write
-    wanted = ["index.creation_date", POLICY, BLOCK, SHARDS]
+    wanted = ["index.creation_date", *POLICIES, BLOCK, SHARDS]
     answer = client.indices.get_settings(index=alias, name=wanted, flat_settings=True)
     settings = {index: held["settings"] for index, held in answer.items()}
     if write not in settings:
         raise _cannot(cluster, write, "the alias was moved to another index just now")
-    policy = settings[write].get(POLICY)
+    policy = next((settings[write][name] for name in POLICIES if name in settings[write]), None)
     if policy is not None:
         return RolloverPlan(alias, policy, write, due=False, expired=(), writable=())
     created = {index: int(held["index.creation_date"]) for index, held in settings.items()}

@@ -20,6 +20,8 @@ import orjson
 import platformdirs
 import yaml
 
+from indexer.demo.installation import RELEASES
+from indexer.elastic.server import Product
 from indexer.polling import until
 from indexer.setup.plan import DEFAULT_ALIAS
 
@@ -86,6 +88,13 @@ def _python() -> tuple[str, str]:
     pyenv = Path.home() / ".pyenv" / "versions"
     newer = sorted(it for it in pyenv.glob("3.1[2-9].*/bin/python") if it.exists())
     return (str(newer[-1]), RELEASE) if newer else (sys.executable, OLDER_RELEASE)
+
+
+def _told_version(version: str) -> Mapping[str, str]:
+    """The test servers of Elasticsearch answer 405 to `GET /`, so it is told; each other server says it."""
+    release = RELEASES.get(version)
+    mute = release is not None and release.distribution.product is Product.ELASTICSEARCH
+    return {"ES_VERSION": version} if mute else {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,8 +185,8 @@ class ElastAlert:
         return inherited | {
             "ES_HOST": str(server.hostname),
             "ES_PORT": str(server.port),
-            "ES_VERSION": self.version,  # the test servers answer 405 to GET /, so it is told
             "LEARNT_UNTIL": (datetime.now(UTC) - timedelta(days=1)).isoformat(timespec="seconds"),
+            **_told_version(self.version),
             **self.secrets,
         }
 

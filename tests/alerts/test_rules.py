@@ -4,17 +4,20 @@ import json
 import re
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from subprocess import CalledProcessError
 from typing import Any
 
 import pytest
 from elasticsearch import Elasticsearch
 
+from indexer.demo.installation import RELEASES
 from indexer.elastic.client import connect
 from indexer.elastic.cluster import Cluster
+from indexer.elastic.server import Product, product_of
 from indexer.settings import Connection
 from indexer.setup.templates import install
 from tests.alerts.elastalert import NAMES, ElastAlert, environment
@@ -215,6 +218,42 @@ def test_silent(server: TestServer, tmp_path: Path) -> None:
         assert {rule: len(matches) for rule, matches in _told(watcher).items()} == {"silent": 1}
 
 
+@pytest.fixture
+def pretending(server: TestServer) -> Iterator[None]:
+    """OpenSearch calls itself Elasticsearch 7.10.2, as it may; no other server can."""
+    with connect(Connection(elasticsearch_url=[server.url])) as client:
+        if product_of(client) is not Product.OPENSEARCH:
+            pytest.skip("only OpenSearch can call itself another version")
+        setting = "compatibility.override_main_response_version"
+        client.cluster.put_settings(persistent={setting: True})
+        yield
+        client.cluster.put_settings(persistent={setting: None})
+
+
+@pytest.mark.usefixtures("pretending")
+@pytest.mark.parametrize("told", [{}, {"ES_VERSION": "8.2.0"}], ids=["untold", "told"])
+def test_an_opensearch_that_calls_itself_another_version(
+    server: TestServer, tmp_path: Path, told: dict[str, str]
+) -> None:
+    """ElastAlert makes its index once it is told the version as the page says, and else does not."""
+    memory = f"pretending-{secrets.token_hex(4)}"
+    watcher = ElastAlert(environment(), tmp_path, server.url, server.version, "none", memory, told)
+    with pytest.raises(CalledProcessError) if not told else nullcontext():
+        watcher.set_up()
+    with connect(Connection(elasticsearch_url=[server.url])) as client:
+        mapped = client.indices.get_mapping(index=f"{memory}_silence")
+        assert ("rule_name" in str(mapped)) is bool(told)
+        delete_all(client, f"{memory}*")
+
+
+@pytest.fixture(scope="session")
+def elasticsearch_security(elasticsearch_version: str) -> None:
+    """Compose runs Elasticsearch, and its role is one of Elasticsearch's security: left out on OpenSearch."""
+    if RELEASES[elasticsearch_version].distribution.product is Product.OPENSEARCH:
+        pytest.skip("the role in compose is one of Elasticsearch's security")
+
+
+@pytest.mark.usefixtures("elasticsearch_security")
 def test_its_user_needs_no_more_than_compose_gives(secured: Secured, tmp_path: Path) -> None:
     """Over verified TLS, a user with the reader's role and the one for its own indices is told of a deletion."""
     given = re.search(r"echo '(\{.*\})'", SET_UP.read_text())

@@ -76,8 +76,8 @@ def test_the_printed_requests_do_what_install_does(bare: Lab) -> None:
             assert response.status == 200
     same = bare.command("template", "diff", *options)
     assert (same.returncode, json.loads(same.stdout)) == (0, {"deviations": []})
-    again = bare.command("template", "install", "--dry-run", "--shards", "2", "--replicas", "0")
-    assert (again.returncode, again.stdout) == (0, "")
+    again = bare.command("template", "install", "--dry-run", *options)
+    assert (again.returncode, json.loads(again.stdout)["requests"]) == (0, [])
     assert set(with_result(set_up(bare, Indices(shards=2, replicas=0)), Result.CREATED)) == set()
 
 
@@ -229,7 +229,9 @@ def test_removing_takes_what_was_installed_and_leaves_the_entries(lab: Lab) -> N
     """A second time there is nothing to do; install brings it back."""
     lab.run(lab.log(b'{"user":"x"}\n'))
     printed = lab.command("template", "remove", "--dry-run").stdout
-    assert printed.count("-X DELETE") == 6
+    installed = [it for it in steps(lab) if "template" in it.request.kind]
+    assert len(installed) >= 6
+    assert printed.count("-X DELETE") == len(installed)
     assert lab.command("template", "remove").returncode == 0
     assert lab.entries() == [b'{"user":"x"}']
     assert {it.held for it in steps(lab) if "template" in it.request.kind} == {None}

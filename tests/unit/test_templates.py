@@ -12,6 +12,7 @@ from indexer.elastic.server import Product, Server
 from indexer.settings import Connection, Indices, Lifecycle
 from indexer.setup import roles
 from indexer.setup.compare import Difference, differences, lacking, leaves
+from indexer.setup.ism import offer
 from indexer.setup.plan import Body, Call, Kind, Request, as_curl, directory, left_out, plan
 from indexer.setup.rollover import rollover_call
 
@@ -64,10 +65,10 @@ def test_the_files_are_what_is_sent_to_a_server_that_can_do_everything() -> None
 
 
 def test_no_file_is_forgotten() -> None:
-    """Each file of mappings/ is sent, but for the roles, which are a command of their own, a phase that is a part, and what OpenSearch needs."""
+    """Each file of mappings/ is sent, but for the roles, which are a command of their own, a phase that is a part, and what OpenSearch needs or is offered."""
     sent = list(bodies(NEW).values())
     unsent = [file.stem for file in FILES.glob("*.json") if from_file(file.stem) not in sent]
-    assert set(unsent) <= {"roles", "warm", "existing"}
+    assert set(unsent) <= {"roles", "warm", "existing", "ism", "ism-warm", "ism-settings"}
 
 
 def test_another_alias_takes_the_place_of_the_default_everywhere() -> None:
@@ -366,7 +367,7 @@ def test_a_request_as_a_line_of_shell_survives_every_quote() -> None:
 def test_nothing_in_a_name_is_carried_out_by_the_shell(alias: str, tmp_path: Path) -> None:
     """Each line that --dry-run prints for an alias that may be chosen: one curl with these arguments, and nothing else."""
     it = Connection(alias=alias)
-    sent = [request.call for request in plan(NEW, it)] + roles.calls(alias)
+    sent = [request.call for request in plan(NEW, it)] + roles.calls(alias) + offer(OPENSEARCH, it, Indices())
     sent += [
         rollover_call(alias, f"{alias}-000001"),
         Call("DELETE", Request(Kind.INDEX, it.rejected, {}).path),
