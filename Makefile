@@ -21,15 +21,18 @@ test: .venv/installed ## all tests; `.ci/docker make test` provides Docker for t
 	$(BIN)/pytest tests/containers
 
 # The servers that Zoomdata's own connectors read.
+OLDER := 8.19.16 7.17.28
+OPENSEARCH := 2.19.6 2.17.0
 # FEWER leaves out what is about this machine and not about the server, and what takes long and the newest server shows.
 MACHINE := commands disk_faults kill resources signals surroundings two_nodes embedded demo logback logrotate archives \
 	systemd hostile_files report_injection outside_delivery monitoring verify follow two_indexers server_faults templates_tampered \
-	zoomdata seal_commands report summary odd_data rejected cluster
+	zoomdata seal_commands seal_histories report summary odd_data rejected cluster opensearch_security
 FEWER := $(MACHINE:%=--ignore tests/integration/test_%.py)
+ON = $(PYTEST) $(if $(QUICK),$(FEWER)) --elasticsearch-version
 
-test-versions: .venv/installed ## integration tests on Elasticsearch 8.19 and 7.17; need Java 17 (QUICK=1: fewer)
-	$(PYTEST) $(if $(QUICK),$(FEWER)) --elasticsearch-version 8.19.16 tests/integration
-	$(PYTEST) $(if $(QUICK),$(FEWER)) --elasticsearch-version 7.17.28 tests/integration
+test-versions: .venv/installed ## integration tests on Elasticsearch 8.19 and 7.17 and OpenSearch; need Java 17 (QUICK=1: fewer)
+	set -e; for version in $(OLDER); do $(ON) $$version tests/integration; done
+	set -e; for version in $(OPENSEARCH); do $(ON) $$version tests/integration tests/alerts; done
 
 fuzz: .venv/installed ## fuzz what reads foreign bytes, each target for SECONDS=60
 	FUZZ_SECONDS=$(or $(SECONDS),60) $(PYTEST) --timeout 0 tests/fuzz

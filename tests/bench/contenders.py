@@ -17,6 +17,7 @@ import rsyslog
 from elasticsearch import Elasticsearch
 
 from indexer.elastic.alias import FIRST
+from indexer.elastic.server import Product, product_of
 from indexer.reading.entries import entries_of
 from indexer.reading.lines import Lines, LineSplitter
 from indexer.reading.reader import BLOCK
@@ -166,9 +167,15 @@ def parallel_bulk(bench: Bench, job: Job) -> Usage:
     return _helper("parallel", bench, job)
 
 
+LIBRARIES = {
+    Product.ELASTICSEARCH: "elasticsearch:Elasticsearch",
+    Product.OPENSEARCH: "opensearchpy:OpenSearch",  # pip install opensearch-py
+}
+
+
 def _helper(way: str, bench: Bench, job: Job) -> Usage:
-    script = str(HERE / "with_helpers.py")
-    return measure([sys.executable, script, way, bench.url, bench.connection.alias, str(job.log)])
+    script, library = str(HERE / "with_helpers.py"), LIBRARIES[product_of(bench.client)]
+    return measure([sys.executable, script, library, way, bench.url, bench.connection.alias, str(job.log)])
 
 
 def omelasticsearch(bench: Bench, job: Job) -> Usage:

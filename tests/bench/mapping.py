@@ -194,9 +194,7 @@ def report(client: Elasticsearch, count: int, rounds: int, names: list[str]) -> 
     for _ in range(rounds + 1):
         for name, figures in runs.items():
             figures.append(fill(client, known[name], lines))
-    print(
-        f"Elasticsearch {inspect_server(client)}, {count:,} entries of {statistics.mean(map(len, lines)):.0f} B"
-    )
+    print(f"{inspect_server(client)}, {count:,} entries of {statistics.mean(map(len, lines)):.0f} B")
     print(
         "| variant | entries/s | × | server CPU µs/entry | × | bytes/entry | × |\n|---|--:|--:|--:|--:|--:|--:|"
     )

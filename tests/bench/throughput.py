@@ -3,7 +3,7 @@
     python tests/bench/throughput.py [--elasticsearch-url URL] [--count 100000] [--rounds 3] [PART ...]
 
 Parts: speed, memory, mapping, help, stages; all of them if none is named. `speed` has rsyslog in it if Debian's packages
-`rsyslog` and `rsyslog-elasticsearch` are installed.
+`rsyslog` and `rsyslog-elasticsearch` are installed; on OpenSearch it needs `pip install opensearch-py`.
 
 The contenders take turns on a warm server, each turn into an index made anew with the shipped template; a first round
 is not counted. A contender is a process of its own, its CPU and memory are the operating system's figures. What it

@@ -110,5 +110,5 @@ def prepared(given: argparse.Namespace, console: Console) -> Iterator[tuple[Benc
         client = stack.enter_context(connect(connection))
         job = Job.of(directory / "job", entries(given.count, end=END, profile=Profile.ZOOMDATA_2))
         size = job.log.stat().st_size / job.count
-        console.print(f"Elasticsearch {inspect_server(client)}, {job.count:,} entries of {size:.0f} B")
+        console.print(f"{inspect_server(client)}, {job.count:,} entries of {size:.0f} B")
         yield Bench(client, connection, directory), job

@@ -1,6 +1,6 @@
-"""A log through the helpers of the Elasticsearch client, as one would write it with them; ids as ours.
+"""A log through the helpers of a client library, as one would write it with them; ids as ours.
 
-python with_helpers.py streaming|parallel URL ALIAS LOG
+python with_helpers.py elasticsearch:Elasticsearch|opensearchpy:OpenSearch streaming|parallel URL ALIAS LOG
 
 streaming  `streaming_bulk` with its defaults, lines read by `json`
 parallel   `parallel_bulk` with its defaults, lines read by `orjson`
@@ -9,13 +9,12 @@ parallel   `parallel_bulk` with its defaults, lines read by `orjson`
 import json
 import sys
 from collections.abc import Callable, Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 from zlib import crc32
 
 import orjson
-from elasticsearch import Elasticsearch
-from elasticsearch.helpers import parallel_bulk, streaming_bulk
 
 Loads = Callable[[bytes], Any]
 
@@ -36,12 +35,15 @@ def actions(log: Path, alias: str, loads: Loads) -> Iterator[dict[str, Any]]:
 
 
 def main() -> None:
-    way, url, alias, log = sys.argv[1:]
-    with Elasticsearch(url, request_timeout=60) as client:
+    library, way, url, alias, log = sys.argv[1:]
+    module, _, client_class = library.partition(":")
+    helpers = import_module(f"{module}.helpers")
+    timeout = {"elasticsearch": "request_timeout", "opensearchpy": "timeout"}[module]
+    with getattr(import_module(module), client_class)(url, **{timeout: 60}) as client:
         results = (
-            streaming_bulk(client, actions(Path(log), alias, json.loads))
+            helpers.streaming_bulk(client, actions(Path(log), alias, json.loads))
             if way == "streaming"
-            else parallel_bulk(client, actions(Path(log), alias, orjson.loads))
+            else helpers.parallel_bulk(client, actions(Path(log), alias, orjson.loads))
         )
         for _ in results:  # an error raises
             pass
