@@ -3,6 +3,7 @@
 2.11.1 is the newest server on Maven Central that a published security plugin fits, whichever version the other tests run on.
 """
 
+import os
 import secrets
 import shutil
 import tempfile
@@ -129,6 +130,8 @@ class SecuredOpenSearch(SecuredServer):
 @pytest.fixture(scope="session")
 def secured_opensearch(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecuredOpenSearch]:
     """Started when the first test asks for it, whatever version the others run on."""
+    if "JAVA_HOME" not in os.environ and shutil.which("java") is None:
+        pytest.skip("no Java 17: apt-get install openjdk-17-jre-headless; .ci/run installs it")
     directory = Path(in_memory() or tempfile.gettempdir(), f"opensearch-{secrets.token_hex(8)}")
     server = Embedded(VERSION, directory=directory, settings=SETTINGS, plugins=[plugin()])
     made = SecuredOpenSearch(server, trustme.CA(), tmp_path_factory.mktemp("secured") / "ca.crt")
