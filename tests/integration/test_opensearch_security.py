@@ -47,6 +47,8 @@ def test_each_role_is_enough_for_its_task_and_for_no_other(company: Company) -> 
     indexed = company.command(company.people["writer"], "run", "--once", log)
     assert (indexed.returncode, indexed.stderr.count("refused")) == (3, 0), indexed.stderr
     assert "302 lines read: 300 created" in indexed.stdout
+    lab.client.indices.refresh(index=f"{alias}-rejected")
+    assert lab.client.count(index=f"{alias}-rejected")["count"] == 2  # and not in files, for want of a right
 
     company.secured.admit("keeper", company.people["writer"], company.people["replayer"])
     replayed = company.command("keeper", "rejected", "replay", "--json")
