@@ -18,7 +18,7 @@ from indexer.elastic.client import connect
 from indexer.elastic.server import Product, inspect_server
 from indexer.settings import Connection
 
-pytest_plugins = ["tests.support.secured"]
+pytest_plugins = ["tests.support.secured", "tests.support.secured_opensearch"]
 pytest.register_assert_rewrite("tests.support")
 
 # The machine may be busy with other tests: how long an example takes tells nothing.

@@ -8,7 +8,6 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
-from typing import Any
 from urllib.parse import urlsplit
 
 import elastic_transport
@@ -21,8 +20,10 @@ from indexer.elastic import fields as counting
 from indexer.elastic.alias import backing
 from indexer.elastic.client import connect, display_url, translate
 from indexer.elastic.cluster import Cluster
-from indexer.elastic.failures import InvalidAnswer
+from indexer.elastic.failures import InvalidAnswer, reading_answer
 from indexer.elastic.last_seals import last_seals
+from indexer.elastic.security import ABSENT, INTERFACES, Interface, User
+from indexer.elastic.server import product_of
 from indexer.errors import AliasIsIndex, Fatal, NoWriteIndex, Refused
 from indexer.settings import Connection, Indices, Lifecycle
 from indexer.setup import invariants
@@ -42,18 +43,18 @@ TYPES = 200
 """How many activity types are looked at, the most frequent ones."""
 REPLICAS = "index.number_of_replicas"
 LOOPBACK = {"localhost", "127.0.0.1", "::1"}
-WITHOUT_SECURITY = [400, 404, 405]
-"""The status of the security APIs if security is off (measured on 7.17.28, 8.19.16 and 9.1.5)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """The answer of one address to `GET _security/_authenticate`."""
+    """What one address answers to the question who the user is."""
 
     connection: Connection
     """With this address only."""
-    who: dict[str, Any] = field(default_factory=dict)
-    """The user; empty if security is off or the request failed."""
+    security: Interface | None = None
+    """Of its product, if that is known."""
+    who: User | None = None
+    """None if security is off or the request failed."""
     fault: Fatal | None = None
     tls: bool = False
     """TLS failed."""
@@ -89,9 +90,9 @@ class CheckContext:
         return managed(self.cluster.server, self.indices)
 
     @property
-    def secured(self) -> bool:
-        """Security is on, and the user is authenticated."""
-        return any(it.who for it in self.probes)
+    def user(self) -> User | None:
+        """The authenticated user; None if security is off."""
+        return next((it.who for it in self.probes if it.who), None)
 
 
 def configuration(context: CheckContext) -> Iterator[CheckResult]:
@@ -136,27 +137,27 @@ def authentication(context: CheckContext) -> Iterator[CheckResult]:
     """The server accepts the user, if security is on."""
     for fault in (probe.fault for probe in context.probes if isinstance(probe.fault, Refused)):
         yield failed(Topic.AUTHENTICATION, fault)
-    for who in (probe.who for probe in context.probes if probe.fault is None):
-        if not who:
+    for security, who in ((it.security, it.who) for it in context.probes if it.security is not None):
+        if who is None:
             what = "security is off: everybody who can reach the server can read, change and delete entries"
-            yield warn(Topic.AUTHENTICATION, what, "Enable it (xpack.security.enabled).")
+            yield warn(Topic.AUTHENTICATION, what, f"Enable it ({security.enable}).")
         else:
-            names = ", ".join(who.get("roles", ())) or "none"
-            realm = who.get("authentication_realm", {}).get("name", "unknown")
-            yield ok(
-                Topic.AUTHENTICATION, f"user {who['username']!r} of realm {realm}, with the roles: {names}"
-            )
+            yield ok(Topic.AUTHENTICATION, f"{who}")
         return
 
 
 def privileges(context: CheckContext) -> Iterator[CheckResult]:
     """The user has the privileges that `indexer run` needs."""
-    if not context.secured:
+    user, cluster = context.user, context.cluster
+    alias = cluster.alias
+    if user is None:
         yield not_tried(Topic.PRIVILEGES, "security is off: no privileges are needed")
         return
-    alias = context.connection.alias
+    if not INTERFACES[cluster.product].tells_privileges:
+        yield judgements.roles_held(cluster.product, user, alias)
+        return
     wanted = roles(alias)
-    answer = context.cluster.client.security.has_privileges(**judgements.asked(wanted))
+    answer = cluster.client.security.has_privileges(**judgements.asked(wanted))
     yield judgements.privileges(wanted, alias, answer.body)
 
 
@@ -251,9 +252,12 @@ def _probe(it: Connection) -> Probe:
     """Authenticate at one address."""
     quick = replace(it, request_timeout=min(it.request_timeout, ANSWERED_WITHIN))
     with connect(quick) as client:
-        lenient = client.options(ignore_status=WITHOUT_SECURITY)
+        lenient = client.options(ignore_status=ABSENT)
         try:
-            answer = lenient.security.authenticate()
+            security = INTERFACES[product_of(client)]
+            answer = lenient.perform_request("GET", security.whoami, headers={"accept": "application/json"})
+            with reading_answer():
+                who = security.user(answer.body) if answer.meta.status == 200 else None
         except (elasticsearch.ApiError, elastic_transport.TransportError) as error:
             return Probe(it, fault=translate(error, quick), tls=isinstance(error, elastic_transport.TlsError))
-    return Probe(it, who=answer.body if answer.meta.status == 200 else {})
+    return Probe(it, security, who)

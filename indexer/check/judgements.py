@@ -4,11 +4,12 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from indexer.check.results import CheckResult, Topic, fail, ok, warn
+from indexer.check.results import CheckResult, Topic, fail, not_tried, ok, warn
 from indexer.dashboards.activity_types import ON_REQUEST
 from indexer.elastic.fields import Fields, Ignored
 from indexer.elastic.last_seals import LastSeal
-from indexer.elastic.server import TESTED, Feature, Server, dotted
+from indexer.elastic.security import User
+from indexer.elastic.server import TESTED, Feature, Product, Server, dotted
 from indexer.setup import invariants
 from indexer.setup.invariants import Severity
 from indexer.setup.plan import Body, Kind
@@ -62,6 +63,18 @@ def privileges(roles: Mapping[str, Body], alias: str, answer: Mapping[str, Any])
         return fail(Topic.PRIVILEGES, f"{who} lacks {'; '.join(missing)}", hint)
     may = [name for name, role in roles.items() if not lacks(role, answer)]
     return ok(Topic.PRIVILEGES, f"{who} has the privileges of {', '.join(may)}")
+
+
+def roles_held(product: Product, user: User, alias: str) -> CheckResult:
+    """What is known of privileges where nobody can ask for them: the names of the user's roles."""
+    writer, silent = alias + WRITER, f"{product} does not tell what a user may do"
+    if writer in user.roles:
+        return ok(
+            Topic.PRIVILEGES, f"user {user.name!r} has the role {writer} ({silent}; the write test tries it)"
+        )
+    return not_tried(
+        Topic.PRIVILEGES, f"{silent}; the write test tries it (the role {writer} has what `run` needs)"
+    )
 
 
 def version(server: Server) -> CheckResult:

@@ -1,20 +1,12 @@
 """`indexer demo`: everything on one machine."""
 
-from enum import StrEnum
 from typing import Annotated
 
 import typer
 
-from indexer.cli.common import progress, show
+from indexer.cli.common import Server, progress, show
 from indexer.demo.profiles import Profile
 from indexer.settings import options
-
-
-class Server(StrEnum):
-    """A product as it is typed; the names are those of Product."""
-
-    ELASTICSEARCH = "elasticsearch"
-    OPENSEARCH = "opensearch"
 
 
 @options

@@ -86,10 +86,14 @@ def find_backing(cluster: Cluster) -> Backing | None:
 
 
 def indices_of(cluster: Cluster) -> dict[str, Any]:
-    """The indices behind the alias, each with its aliases: this one, and its own. Raises what the client raises."""
+    """The indices behind the alias, each with its aliases: this one, and its own. Raises what the client raises.
+
+    Without `index` the request is about all indices of the server: OpenSearch's security plugin refuses that to whoever has
+    rights on some only (measured on 2.11.1).
+    """
     alias = cluster.alias
     try:
-        answer = cluster.client.indices.get_alias(name=[alias, f"{alias}-*{EXISTING}"])
+        answer = cluster.client.indices.get_alias(index=alias, name=[alias, f"{alias}-*{EXISTING}"])
     except elasticsearch.NotFoundError:
         return {}
     with reading_answer():

@@ -31,7 +31,7 @@ class Cluster:
 
     @cached_property
     def product(self) -> Product:
-        """The product, asked for at the first use; needs no privilege on Elasticsearch. Raises what the client raises."""
+        """The product, asked for at the first use; needs no privilege. Raises what the client raises."""
         return product_of(self.client)
 
     @cached_property

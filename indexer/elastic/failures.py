@@ -5,14 +5,18 @@ Elasticsearch's sentence is nearly the same in 7.17.28, 8.19.16 and 9.1.5 (measu
     action [A] is unauthorized for user [U] with effective roles [R] on indices [I], this action is granted by the index privileges [P]
 
 7.17 leaves out "effective", and often the indices; an API key or a service account stands where the user is.
+OpenSearch's security plugin names what is missing, each of which is needed, and never the indices (measured on 2.11.1):
+
+    no permissions for [A, B] and User [name=U, backend_roles=[], requestedTenant=null]
 """
 
 import re
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import PurePath
+from typing import Any
 
 import elastic_transport
 import elasticsearch
@@ -23,6 +27,11 @@ _REFUSAL = re.compile(
     r"(?: on (?:restricted )?indices \[(?P<indices>[^\[\]]*+)\])?"
     r", this action is granted by the (?P<scope>\w++) privileges \[(?P<privileges>[^\[\]]*+)\]"
 )
+_PLUGIN_REFUSAL = re.compile(r"no permissions for \[(?P<actions>.+?)\] and ")
+_OF_THE_CLUSTER = re.compile(
+    r"cluster:|indices:admin/(?:index_)?template/|indices:data/(?:write/(?:bulk|reindex)|read/(?:mget|msearch|scroll))$"
+)
+"""Actions that the plugin looks for among a role's `cluster_permissions` (its source, `PrivilegesEvaluator.isClusterPerm`)."""
 MAX_SHOWN = 300
 """How many characters of a reason are shown."""
 MAX_KEPT = 10_000
@@ -69,24 +78,31 @@ class Refusal:
     """A forbidden action, and the privileges that would allow it."""
 
     action: str
+    """Empty where the privileges are named as the actions are."""
     scope: str
     """index or cluster."""
     privileges: tuple[str, ...]
-    """Any one of them is enough."""
-    indices: tuple[str, ...]
-    """Where it is needed; empty if Elasticsearch does not say."""
+    """Any one of them is enough for the action; without one, all are needed."""
+    indices: tuple[str, ...] = ()
+    """Where it is needed; empty if the server does not say."""
 
     def missing(self, where: str = "") -> str:
-        """The missing privilege; `where` is used if Elasticsearch names no indices."""
+        """The missing privilege; `where` is used if the server names no indices."""
         several = len(self.privileges) > 1
-        what = f"one of the {self.scope} privileges" if several else f"the {self.scope} privilege"
+        names = ", ".join(self.privileges)
         indices = ", ".join(self.indices) or where
         on = f" on {indices}" if self.scope == "index" and indices else ""
-        return f"{what} {', '.join(self.privileges)} is missing{on}, for {self.action}"
+        if not self.action:
+            return f"the {self.scope} {'permissions' if several else 'permission'} {names} {'are' if several else 'is'} missing{on}"
+        what = f"one of the {self.scope} privileges" if several else f"the {self.scope} privilege"
+        return f"{what} {names} is missing{on}, for {self.action}"
 
 
 def read_refusal(reason: str) -> Refusal | None:
     """Parse the reason of a 403; None if it is another sentence."""
+    if found := _PLUGIN_REFUSAL.match(reason):
+        actions = tuple(found["actions"].split(", "))
+        return Refusal("", "cluster" if _OF_THE_CLUSTER.match(actions[0]) else "index", actions)
     found = _REFUSAL.match(reason)
     if found is None:
         return None
@@ -95,7 +111,7 @@ def read_refusal(reason: str) -> Refusal | None:
 
 
 def describe(reason: str, where: str = "") -> str:
-    """A reason of Elasticsearch, shortened, or the missing privilege if that is the reason."""
+    """A reason of the server, shortened, or the missing privilege if that is the reason."""
     refusal = read_refusal(reason)
     return refusal.missing(where) if refusal else reason[:MAX_SHOWN]
 
@@ -108,11 +124,23 @@ def reason_of(error: elasticsearch.ApiError) -> str:
             body = orjson.loads(body)
         except orjson.JSONDecodeError:
             body = None
-    failure = body.get("error") if isinstance(body, dict) else None
+    failure = _failure(body) if isinstance(body, dict) else None
     if reasons := causes(failure):
         reason, root = reasons[0], reasons[-1]
         return reason if root in reason else f"{reason} ({root})"
     return str(failure or f"status {error.status_code}")[:MAX_SHOWN]
+
+
+def _failure(body: Mapping[str, Any]) -> object:
+    """What says why: an error, the sentence of the API of OpenSearch's security plugin, or what the first shard answered.
+
+    (A refresh that is refused shard by shard, measured on OpenSearch 2.11.1.)
+    """
+    shards = body.get("_shards")
+    failures = shards.get("failures") if isinstance(shards, dict) else None
+    first = failures[0] if isinstance(failures, list) and failures else None
+    of_shard = first.get("reason") if isinstance(first, dict) else None
+    return body.get("error") or body.get("message") or body.get("reason") or of_shard
 
 
 def causes(error: object) -> list[str]:

@@ -186,12 +186,13 @@ class Node(elastic_transport.Urllib3HttpNode):
         """Ask whether it is an OpenSearch without a mark. Raises UnsupportedProductError, and ApiError if it refuses to say."""
         answer = self._send("GET", "/", None, None, timeout, self._credentials.header)
         meta, content = _readable(answer, None)
+        if _marked(meta) is None and is_opensearch(_parsed(content)):
+            self._unmarked = True
+            return
         if meta.status in ITS_OWN or meta.status >= 500:
             kind = HTTP_EXCEPTIONS.get(meta.status, elasticsearch.ApiError)
             raise kind("refused", meta, _parsed(content))
-        if _marked(meta) is not None or not is_opensearch(_parsed(content)):
-            raise elasticsearch.UnsupportedProductError("unknown product", meta=meta, body=content)
-        self._unmarked = True
+        raise elasticsearch.UnsupportedProductError("unknown product", meta=meta, body=content)
 
     def _send(
         self,

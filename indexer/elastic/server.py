@@ -9,6 +9,8 @@ from typing import Any
 import elasticsearch
 from elasticsearch import Elasticsearch
 
+from indexer.elastic.failures import causes
+
 Version = tuple[int, int, int]
 
 
@@ -103,16 +105,24 @@ PRETENDED = "7.10.2"
 """The version that OpenSearch up to 2.x reports with `compatibility.override_main_response_version`, for clients of Elasticsearch."""
 
 
+REFUSES_TO_SAY = "no permissions for [cluster:monitor/main] and "
+"""How the reason begins with which OpenSearch's security plugin refuses `GET /`."""
+
+
 def is_opensearch(info: Any) -> bool:
-    """Whether this answer to `GET /` is OpenSearch's. One that reports PRETENDED leaves out its distribution (measured on 2.19.6)."""
+    """Whether this answer to `GET /` is OpenSearch's. One that reports PRETENDED leaves out its distribution (measured on 2.19.6).
+
+    So does a refusal of its security plugin, to a user without `cluster:monitor/main` (measured on 2.11.1).
+    """
     return isinstance(info, dict) and (
         dict(info.get("version") or {}).get("distribution") == "opensearch"
         or str(info.get("tagline")).startswith("The OpenSearch Project")
+        or any(it.startswith(REFUSES_TO_SAY) for it in causes(info.get("error")))
     )
 
 
 def product_of(client: Elasticsearch) -> Product:
-    """The product alone: also for a user who may not ask for more, as Elasticsearch's refusal names it. Raises what the client raises."""
+    """The product alone: also for a user who may not ask for more, as each product's refusal names it. Raises what the client raises."""
     lenient = client.options(ignore_status=[400, 403, 404, 405])
     answer = lenient.perform_request("GET", "/", headers={"accept": "application/json"})
     return Product.OPENSEARCH if is_opensearch(answer.body) else Product.ELASTICSEARCH

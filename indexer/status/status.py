@@ -249,9 +249,15 @@ def _unsearchable(stats: Mapping[str, Any]) -> int:
 def _with_cluster(known: Status, cluster: Cluster, kept: int) -> Status:
     """Add what the cluster says. Raises Fatal, or what the client raises."""
     client, connection, behind = cluster.client, cluster.connection, backing(cluster)
-    stats = client.indices.stats(
-        index=f"{connection.alias}*", metric="docs,store,segments", level="shards", filter_path=STATS
-    ).get("indices", {})
+    stats: dict[str, Any] = {}
+    for name in (
+        connection.alias,
+        connection.rejected,
+    ):  # a pattern may match what somebody else may read alone
+        answer = client.options(ignore_status=404).indices.stats(
+            index=name, metric="docs,store,segments", level="shards", filter_path=STATS
+        )
+        stats |= answer.get("indices", {})
     settings = client.indices.get_settings(
         index=",".join(behind.indices), name="index.lifecycle.name", flat_settings=True
     )

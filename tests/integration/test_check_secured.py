@@ -16,7 +16,8 @@ from indexer.settings import State as Directory
 from indexer.setup.requests import send
 from indexer.setup.roles import calls
 from indexer.setup.templates import install
-from tests.support.secured import ADMIN, Secured
+from tests.support.secured import Secured
+from tests.support.secured_server import ADMIN
 
 ALIAS = "checked-activity"
 ROLES = ("setup", "writer", "replayer", "reader", "zoomdata")

@@ -1,9 +1,11 @@
 """`indexer template roles`: printed for whoever has to look at them, or installed.
 
 The servers of these tests lack what the index of native roles is made with, so installing is held against a small
-stand-in for the API of roles; that a real server takes the bodies is seen from how far it gets with them.
+stand-in for the API of roles; that a real server takes the bodies is seen from how far it gets with them. OpenSearch's
+security plugin is the real one, in `test_opensearch_security.py`.
 """
 
+import re
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler
 
@@ -12,6 +14,8 @@ import pytest
 
 from indexer.elastic.client import connect
 from indexer.elastic.cluster import Cluster
+from indexer.elastic.security import INTERFACES
+from indexer.elastic.server import Product
 from indexer.settings import Connection
 from indexer.setup.roles import NoSecurity, install, roles
 from indexer.setup.templates import Foreign, Result
@@ -95,8 +99,10 @@ def test_a_role_of_somebody_else_is_not_replaced_unless_that_is_wanted(
 
 
 def test_without_security_there_are_no_roles(bare: Lab) -> None:
-    """A sentence says so, whatever the server's version answers."""
-    with pytest.raises(NoSecurity, match="Security is off"):
+    """A sentence says so, whatever the server's version answers, and how its product switches it on."""
+    product = bare.cluster.product
+    enable = re.escape(INTERFACES[product].enable)
+    with pytest.raises(NoSecurity, match=rf"Security is off on {product} at .* Enable it \({enable}\)"):
         install(bare.cluster)
 
 
@@ -105,3 +111,7 @@ def test_roles_are_printed_without_a_server(bare: Lab) -> None:
     done = bare.command("template", "roles", "--elasticsearch-url", "http://127.0.0.1:9")
     assert done.returncode == 0, done.stderr
     assert orjson.loads(done.stdout) == roles(bare.connection.alias)
+    done = bare.command(
+        "template", "roles", "--server", "opensearch", "--elasticsearch-url", "http://127.0.0.1:9"
+    )
+    assert orjson.loads(done.stdout) == roles(bare.connection.alias, Product.OPENSEARCH)

@@ -1,14 +1,12 @@
 """Security and TLS on a real server: each task with exactly its role, rights that come and go, secrets that change."""
 
 import itertools
-import secrets
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
-from subprocess import CompletedProcess
 
 import orjson
 import pytest
@@ -19,12 +17,12 @@ from indexer.errors import NotSecure, Unreachable
 from indexer.events import Fault
 from indexer.seals.keys import create_key
 from indexer.settings import Connection, State
-from tests.conftest import delete_all
 from tests.support import seal_documents as documents
 from tests.support.guarded import Guarded
 from tests.support.http_server import address, relaying, serving
 from tests.support.lab import Lab, joined, numbered
 from tests.support.secured import Secured
+from tests.support.secured_server import Company, company_of
 
 CHANGES: tuple[Callable[[Elasticsearch, str], object], ...] = (
     lambda it, index: it.index(
@@ -40,59 +38,10 @@ BROKEN = b'{"n":1,"n":2}'
 """Elasticsearch refuses it: the same key twice."""
 
 
-@dataclass(frozen=True, slots=True)
-class Company:
-    """People with the shipped roles for an alias of the test's own, and a laboratory in which the writer works."""
-
-    secured: Secured
-    lab: Lab
-    people: dict[str, str]
-    """The user of each role."""
-    directory: Path
-
-    def connection(self, user: str) -> Connection:
-        """As that user."""
-        return self.secured.connection(user, self.lab.connection.alias, self.directory / user)
-
-    def as_one(self, task: str) -> Elasticsearch:
-        """A client of whoever holds the role of that task."""
-        return connect(self.connection(self.people[task]))
-
-    def command(self, user: str, *arguments: Path | str) -> CompletedProcess[str]:
-        """The real command as that user."""
-        it = self.connection(user)
-        return self.lab.command(
-            *arguments,
-            environment={
-                "INDEXER_USERNAME": str(it.username),
-                "INDEXER_PASSWORD_FILE": str(it.password_file),
-                "INDEXER_CA_CERTS": str(it.ca_certs),
-            },
-        )
-
-    def does(self, task: str, *arguments: Path | str) -> str:
-        """What the command prints for whoever holds the role of that task; it succeeds."""
-        done = self.command(self.people[task], *arguments)
-        assert done.returncode == 0, done.stderr
-        return done.stdout
-
-    def may_not(self, task: str, *arguments: Path | str) -> str:
-        """The sentence that he is told instead."""
-        done = self.command(self.people[task], *arguments)
-        assert done.returncode == 1, done.stdout + done.stderr
-        assert "Traceback" not in done.stderr
-        return done.stderr.splitlines()[-1]
-
-
 @pytest.fixture
 def company(secured: Secured, admin: Elasticsearch, tmp_path: Path) -> Iterator[Company]:
-    alias = f"t{secrets.token_hex(6)}-activity"
-    people = secured.people(alias)
-    connection = secured.connection(people["writer"], alias, tmp_path / "writer")
-    lab = Lab(connection, admin, tmp_path / "logs", State(tmp_path / "state"))
-    lab.logs.mkdir()
-    yield Company(secured, lab, people, tmp_path)
-    delete_all(admin, f"{alias}*")
+    with company_of(secured, admin, tmp_path) as company:
+        yield company
 
 
 def test_each_role_is_enough_for_its_task_and_for_no_other(company: Company) -> None:

@@ -228,8 +228,9 @@ class _Indices:
     def __init__(self, server: FakeElasticsearch) -> None:
         self._server = server
 
-    def get_alias(self, *, name: Sequence[str]) -> Any:
+    def get_alias(self, *, index: str, name: Sequence[str]) -> Any:
         """The indices with one of the aliases: the first, or one of an index's own; 404 if there is none."""
+        assert index == name[0]
         return self._server._ask(Request(name[0]), lambda: self._get_alias(name[0]))
 
     def exists(self, *, index: str) -> bool:

@@ -12,7 +12,8 @@ from indexer.check.cluster import CheckContext
 from indexer.check.results import CheckResult, Level, Topic, fail, ok
 from indexer.elastic.fields import Fields, Ignored
 from indexer.elastic.last_seals import LastSeal
-from indexer.elastic.server import Server
+from indexer.elastic.security import User
+from indexer.elastic.server import Product, Server
 from indexer.errors import NotInstalled, Refused
 from indexer.settings import Connection
 from indexer.setup.compare import differences
@@ -114,6 +115,20 @@ def test_who_may_do_what_the_writer_may_is_fine() -> None:
     assert without.state is Level.OK
     assert f"{ALIAS}-writer" in without.what
     assert f"{ALIAS}-reader" not in without.what
+
+
+@pytest.mark.parametrize(
+    ("held", "state"),
+    [((f"{ALIAS}-writer", "other"), Level.OK), (("other",), Level.NOT_TRIED), ((), Level.NOT_TRIED)],
+)
+def test_where_privileges_are_not_told_the_name_of_the_role_is_all_that_is_known(
+    held: tuple[str, ...], state: Level
+) -> None:
+    """The sentence says that, and what tries them."""
+    finding = judgements.roles_held(Product.OPENSEARCH, User("u", held), ALIAS)
+    assert finding.state is state
+    assert "OpenSearch does not tell what a user may do; the write test tries it" in finding.what
+    assert f"{ALIAS}-writer" in finding.what
 
 
 @pytest.mark.parametrize(

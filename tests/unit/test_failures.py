@@ -14,6 +14,7 @@ BULK = "create_doc,create,delete,index,write,all"
 NAMED = "one of the index privileges create_doc, create, delete, index, write, all is missing"
 BY = f"this action is granted by the index privileges [{BULK}]"
 MONITOR = "this action is granted by the cluster privileges [monitor,manage,all]"
+PLUGIN_USER = "User [name=me, backend_roles=[], requestedTenant=null]"
 REFUSALS = {
     "7.17.28": (
         f"action [indices:data/write/bulk] is unauthorized for user [nobody] with roles [], {BY}",
@@ -43,6 +44,22 @@ REFUSALS = {
         f"action [cluster:monitor/state] is unauthorized for user [x] with effective roles [r], {MONITOR}",
         "one of the cluster privileges monitor, manage, all is missing, for cluster:monitor/state",
     ),
+    "OpenSearch, an index": (
+        f"no permissions for [indices:data/write/index, indices:data/write/bulk[s]] and {PLUGIN_USER}",
+        "the index permissions indices:data/write/index, indices:data/write/bulk[s] are missing on the-alias",
+    ),
+    "OpenSearch, a name that tries to mislead": (
+        "no permissions for [indices:admin/get] and User [name=] and User [a], backend_roles=[], requestedTenant=null]",
+        "the index permission indices:admin/get is missing on the-alias",
+    ),
+    "OpenSearch, the cluster": (
+        f"no permissions for [cluster:monitor/main] and {PLUGIN_USER}",
+        "the cluster permission cluster:monitor/main is missing",
+    ),
+    "OpenSearch, the cluster, though it does not look so": (
+        f"no permissions for [indices:data/write/bulk] and {PLUGIN_USER}",
+        "the cluster permission indices:data/write/bulk is missing",
+    ),
     "another sentence": ("index [x] blocked by: [FORBIDDEN/8/index write (api)];",) * 2,
 }
 
@@ -71,13 +88,21 @@ def answered(body: object) -> elasticsearch.ApiError:
         ({"error": {"type": "t"}}, "t"),
         (b'{"error":{"type":"t","reason":"r"}}', "r"),
         ({"error": "no handler"}, "no handler"),
+        (
+            {"status": "FORBIDDEN", "message": "No permission to access REST API"},
+            "No permission to access REST API",
+        ),
+        ({"status": "error", "reason": "Invalid configuration"}, "Invalid configuration"),
+        ({"_shards": {"failed": 1, "failures": [{"shard": 0, "reason": {"type": "t", "reason": "r"}}]}}, "r"),
+        ({"_shards": {"failures": []}}, "status 403"),
+        ({"_shards": ["failures"]}, "status 403"),
         (b"<html>", "status 403"),
         ("<html>", "status 403"),
         (None, "status 403"),
     ],
 )
 def test_the_reason_of_an_answer(body: object, reason: str) -> None:
-    """Elasticsearch's own, or else the status: also where answers are left as bytes, and where a proxy answers."""
+    """The server's own, in each form that it has (measured), or else the status: also as bytes, and where a proxy answers."""
     assert reason_of(answered(body)) == reason
 
 

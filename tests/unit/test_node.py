@@ -11,6 +11,7 @@ import pytest
 from elasticsearch import Elasticsearch
 
 from indexer.elastic.client import connect, translate_errors
+from indexer.elastic.cluster import Cluster
 from indexer.elastic.node import PRODUCT
 from indexer.elastic.server import Product
 from indexer.errors import UnknownProduct
@@ -110,6 +111,19 @@ def test_who_is_not_told_what_it_is_hears_why(status: int) -> None:
         assert (refused.value.status_code, refused.value.body["error"]["reason"]) == (status, "not now")
         server.root = (200, INFO)
         assert product_of(client) == Product.OPENSEARCH
+
+
+def test_who_is_refused_by_the_security_plugin_knows_what_it_is() -> None:
+    """Without the right to ask; the other rights are as good as with it."""
+    reason = (
+        "no permissions for [cluster:monitor/main] and User [name=me, backend_roles=[], requestedTenant=null]"
+    )
+    refusal = {"error": {"type": "security_exception", "reason": reason}, "status": 403}
+    server = Answerer((403, orjson.dumps(refusal)))
+    with server.client() as client:
+        assert [product_of(client) for _ in range(2)] == [Product.OPENSEARCH] * 2
+        assert server.identified() == 1
+        assert Cluster(client, Connection()).product is Product.OPENSEARCH
 
 
 def test_a_refusal_that_is_a_page_keeps_its_status() -> None:

@@ -76,7 +76,7 @@ class Holding:
         found = {name: it for name, it in self.held.items() if index in {name, *it.get("aliases", {})}}
         return Answer(found, 200 if found else 404)
 
-    def get_alias(self, *, name: str) -> Answer:
+    def get_alias(self, *, index: str, name: str) -> Answer:
         """All that there is."""
         return Answer({index: {"aliases": it.get("aliases", {})} for index, it in self.held.items()})
 

@@ -20,6 +20,9 @@ from indexer.settings import Connection
 from tests.support.http_server import address, answer, serving
 
 TAGLINE = "The OpenSearch Project: https://opensearch.org/"
+REFUSAL = (
+    "no permissions for [cluster:monitor/main] and User [name=me, backend_roles=[], requestedTenant=null]"
+)
 """As 2.19.6 gives it (measured)."""
 
 
@@ -74,6 +77,9 @@ def test_every_feature_is_in_the_table_of_some_product() -> None:
         ({"version": None, "tagline": TAGLINE}, True),
         ({"version": {"number": "9.5.0"}, "tagline": "You Know, for Search"}, False),
         ({"version": {"number": "7.10.2", "build_flavor": "oss"}, "tagline": "You Know, for Search"}, False),
+        ({"error": {"type": "security_exception", "reason": REFUSAL}, "status": 403}, True),
+        ({"error": {"reason": "refused: " + REFUSAL}, "status": 403}, False),
+        ({"error": REFUSAL}, False),
         ({"version": {"distribution": "another"}}, False),
         ({"tagline": ["The OpenSearch Project"]}, False),
         ({}, False),
@@ -83,7 +89,7 @@ def test_every_feature_is_in_the_table_of_some_product() -> None:
     ],
 )
 def test_what_says_that_it_is_an_opensearch(info: Any, expected: bool) -> None:  # noqa: FBT001
-    """Its distribution, or the tagline where it pretends to be 7.10.2."""
+    """Its distribution, the tagline where it pretends to be 7.10.2, or how its security plugin refuses to say it."""
     assert is_opensearch(info) is expected
 
 
