@@ -78,6 +78,15 @@ def lifecycle_management(elasticsearch_version: str) -> None:
 
 
 @pytest.fixture(scope="session")
+def kibana(elasticsearch_version: str) -> None:
+    """For tests of what Kibana asks the server: left out on OpenSearch."""
+    if RELEASES[elasticsearch_version].distribution.product is Product.OPENSEARCH:
+        pytest.skip(
+            "Kibana works with Elasticsearch alone: the report, which test_report is about, has the same panels"
+        )
+
+
+@pytest.fixture(scope="session")
 def server(request: pytest.FixtureRequest) -> Iterator[TestServer]:
     """The server of this run, started when the first test asks for it."""
     given = request.config.getoption("--elasticsearch-url")

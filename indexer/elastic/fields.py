@@ -32,7 +32,10 @@ class Fields:
 
 @dataclass(frozen=True, slots=True)
 class Ignored:
-    """Entries with a value in `_source` that is not searchable (`_ignored`): "n/a" in a number, a long text."""
+    """Entries with a value in `_source` that is not searchable (`_ignored`): "n/a" in a number, a long text.
+
+    OpenSearch does not count long texts (measured on 2.17.0 and 2.19.6).
+    """
 
     entries: int
     fields: dict[str, int] | None

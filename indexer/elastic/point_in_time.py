@@ -19,6 +19,8 @@ class View(NamedTuple):
     pit: str
     order: str
     """The field to sort by, after all others: each hit of the view has another value."""
+    slices: int
+    """How many slices of it to read at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,13 +34,18 @@ class _Interface:
     order: str
     by_shard: bool
     """The order is one of each shard alone, so that each needs a point in time of its own."""
+    slices: int
+    """Of a view."""
 
 
 _INTERFACES = {
-    Product.ELASTICSEARCH: _Interface("/_pit", "id", lambda pit: {"id": pit}, "_shard_doc", by_shard=False),
-    # `_shard_doc` is unknown to 2.17.0 and 2.19.6 (measured).
+    Product.ELASTICSEARCH: _Interface(
+        "/_pit", "id", lambda pit: {"id": pit}, "_shard_doc", by_shard=False, slices=2
+    ),
+    # `_shard_doc` is unknown to 2.17.0 and 2.19.6 (measured). A slice is found by the hash of each id, again for each page:
+    # of 2,000,000 entries 2.19.6 returns 69,000 a second in two slices, 328,000 in one (measured).
     Product.OPENSEARCH: _Interface(
-        "/_search/point_in_time", "pit_id", lambda pit: {"pit_id": [pit]}, "_doc", by_shard=True
+        "/_search/point_in_time", "pit_id", lambda pit: {"pit_id": [pit]}, "_doc", by_shard=True, slices=1
     ),
 }
 
@@ -64,7 +71,7 @@ def views(
         with reading_answer():
             pit = str(opened[interface.key])
         try:
-            yield View(pit, interface.order)
+            yield View(pit, interface.order, interface.slices)
         finally:
             cluster.client.options(ignore_status=404).perform_request(
                 "DELETE",

@@ -86,6 +86,10 @@ INVARIANTS = (
     Invariant(
         _setting("index.final_pipeline", None, "_none"), "a final_pipeline may change or drop each entry"
     ),
+    Invariant(
+        _setting("index.search.default_pipeline", None, "_none"),
+        "a search.default_pipeline may hide or change entries in each search",
+    ),
     Invariant(_mapping("_source.enabled", None, "true"), "_source is switched off: entries are not stored"),
     Invariant(
         _mapping("_source.includes", None, "[]"), "_source.includes: parts of each entry are not stored"
@@ -99,6 +103,10 @@ INVARIANTS = (
             and (made.settings.get("index.mapping.source.mode") or "stored").lower() == "stored"
         ),
         "_source is rebuilt (synthetic) instead of stored: entries are returned changed",
+    ),
+    Invariant(  # OpenSearch 3.2 and later (its documentation, "Source")
+        _setting("index.derived_source.enabled", None, "false"),
+        "_source is rebuilt (derived) instead of stored: entries are returned changed",
     ),
     Invariant(
         _setting("index.mode", None, "standard"),

@@ -98,7 +98,7 @@ OPTIONAL = (
         ("template", "mappings", "subobjects"),
         Feature.SUBOBJECTS,
         "mapping parameter subobjects",
-        "if a field is an object in one entry and not in another, the later entry is rejected",
+        "if a field is an object in one entry and not in another, the later entry may be rejected",
     ),
     Optional(
         "settings",

@@ -74,6 +74,11 @@ DATED: Json = {
 }
 
 
+def _by_date(order: str) -> Json:
+    """For an index behind the alias that has no dates too."""
+    return {"eventDate": {"order": order, "unmapped_type": "date"}}
+
+
 def summarise(client: Elasticsearch, alias: str) -> Summary:
     """Count the figures with three searches, and a fourth for names. Raises what the client raises.
 
@@ -200,7 +205,7 @@ def _slowest(client: Elasticsearch, alias: str) -> tuple[SlowVisual, ...]:
         index=alias,
         size=5 * TOP,
         query={"bool": {"filter": [{"terms": {"activityType": VISUALS}}, {"exists": {"field": "duration"}}]}},
-        sort=[{"duration": {"order": "desc", "unmapped_type": "double"}}, {"eventDate": "asc"}],
+        sort=[{"duration": {"order": "desc", "unmapped_type": "double"}}, _by_date("asc")],
         docvalue_fields=_values("user", "cid"),
         source=False,
     )["hits"]["hits"]
@@ -233,7 +238,7 @@ def _deleted(client: Elasticsearch, alias: str) -> Json:
         size=2 * TOP,
         track_total_hits=True,
         query={"term": {"status": "DELETED"}},
-        sort=[{"eventDate": "desc"}],
+        sort=[_by_date("desc")],
         docvalue_fields=_values("activityType", "user", *NAMES),
         source=False,
     )

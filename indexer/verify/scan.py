@@ -25,8 +25,6 @@ from indexer.elastic.failures import InvalidAnswer, reading_answer
 from indexer.elastic.point_in_time import View, views
 from indexer.errors import Stopped
 
-SLICES = 2
-"""Slices read at once."""
 FIRST_HITS = 250
 """Hits of the first page of a slice: how large the entries are is not known yet."""
 MOST_HITS = 4000
@@ -118,7 +116,8 @@ class Scan:
     raw: Elasticsearch
     """Returns answers as bytes. A page that exceeds what it allows for an answer is requested in smaller ones."""
     stop: threading.Event
-    slices: int = SLICES
+    slices: int | None = None
+    """Slices of a point in time that are read at once; None: as many as suit the product."""
     _name: str = field(default_factory=lambda: secrets.token_hex(16))
     """Of the query: no entry that is stored already can contain it."""
 
@@ -129,8 +128,9 @@ class Scan:
                 yield from self._pages_of(view)
 
     def _pages_of(self, view: View) -> Iterator[Page]:
-        with ThreadPoolExecutor(self.slices) as pool:
-            slices = [self._slice(view, number) for number in range(self.slices)]
+        count = self.slices or view.slices
+        with ThreadPoolExecutor(count) as pool:
+            slices = [self._slice(view, number, count) for number in range(count)]
             pending: dict[Future[Page | None], Iterator[Page]] = {
                 pool.submit(next, each, None): each for each in slices
             }
@@ -142,14 +142,16 @@ class Scan:
                         pending[pool.submit(next, each, None)] = each
                         yield page
 
-    def _slice(self, view: View, number: int) -> Iterator[Page]:
+    def _slice(self, view: View, number: int, count: int) -> Iterator[Page]:
         """Read one slice; the page is halved until the answer can be read, or is for a single hit."""
         size, after = FIRST_HITS, None
         left: int | None = None
         while left is None or left > 0:
             if self.stop.is_set():
                 raise Stopped
-            body = self._body(view, number, size, after)
+            body = self._body(view, size, after)
+            if count > 1:
+                body["slice"] = {"id": number, "max": count}
             try:
                 answer = self._search(self.raw, body)
             except (InvalidAnswer, elasticsearch.ApiError) as error:
@@ -170,7 +172,7 @@ class Scan:
                 average = sum(map(len, page.sources)) // len(page.ids) + 1
                 size = min(MOST_HITS, 4 * size, max(1, PAGE_BYTES // average))
 
-    def _body(self, view: View, number: int, size: int, after: int | None) -> dict[str, Any]:
+    def _body(self, view: View, size: int, after: int | None) -> dict[str, Any]:
         body: dict[str, Any] = {
             "pit": {"id": view.pit, "keep_alive": KEPT_ALIVE},
             "query": {"match_all": {"_name": self._name}},
@@ -178,8 +180,6 @@ class Scan:
             "size": size,
             "track_total_hits": after is None,
         }
-        if self.slices > 1:
-            body["slice"] = {"id": number, "max": self.slices}
         if after is not None:
             body["search_after"] = [after]
         return body

@@ -33,6 +33,7 @@ class Verdict(Enum):
     WAIT = "retried slowly, until an administrator fixes the cluster or our privileges"
     SPLIT = "split in halves, down to the entry that causes it"
     ALONE = "sent in a request of its own, and rejected if that fails too"
+    AGAIN = "sent again a few times at once, and rejected if it keeps failing"
     DOUBT = "retried soon, and rejected if it keeps failing while other entries go in"
 
 
@@ -73,6 +74,15 @@ ITEM: Sequence[Row] = (
     Row(_only(400), Verdict.WAIT, Fault.CLUSTER_STATE, reason="no write index is defined"),
     Row(_only(400), Verdict.WAIT, Fault.CLUSTER_STATE, type="index_closed_exception"),
     Row(_only(400), Verdict.WAIT, Fault.CLUSTER_STATE, reason="pipeline with id"),
+    # A new field had values of different types in requests or shards at the same time: soon it has one type, and takes the
+    # other values as malformed ones (measured on OpenSearch 2.19.6; Elasticsearch 8.19.16 and 9.5.0 take them at once).
+    Row(_only(400), Verdict.AGAIN, type="illegal_argument_exception", reason="mapper ["),
+    Row(
+        _only(400),
+        Verdict.AGAIN,
+        type="illegal_argument_exception",
+        reason="can't merge a non object mapping",
+    ),
     Row(_only(400), Verdict.REJECTED),
     Row(ANY, Verdict.WAIT, Fault.CLUSTER_STATE),
 )

@@ -28,6 +28,10 @@ from indexer.writing.target import IndexUnavailable, Target, delivered
 
 TRIES = 8
 """How often an entry is sent before a refusal that may have other reasons is blamed on it: some ten seconds."""
+SETTLING = 4
+"""The same for one with a new field whose type is not settled, which takes the server the time of a change of its state."""
+SETTLE_WAIT = 0.05
+"""Seconds, doubled with each such try: some 1.5 s together."""
 REFUSED = "request_refused"
 """Type of the rejection of an entry whose own request is refused."""
 PROBE = Body(b'{"update":{"_id":"probe"}}\n{"doc":{}}\n', 1)
@@ -49,8 +53,13 @@ class Suspect:
 
     @property
     def conclusive(self) -> bool:
-        """Whether the request was refused for its content, and not for the server's state."""
-        return self.row.verdict is Verdict.SPLIT
+        """Whether the entry was refused for its content, and not for the server's state."""
+        return self.row.verdict in {Verdict.SPLIT, Verdict.AGAIN}
+
+    @property
+    def tries(self) -> int:
+        """How often it is sent again, at least, before it is blamed."""
+        return {Verdict.SPLIT: 1, Verdict.AGAIN: SETTLING}.get(self.row.verdict, TRIES)
 
     @property
     def detail(self) -> str:
@@ -108,7 +117,8 @@ class Sender:
         """Send suspects again until each is in the index or rejected.
 
         An entry is rejected if the server answers a harmless request, and refuses the entry's own before and after. If
-        the refusal may have other reasons, it also takes `TRIES` tries, and other entries that went in meanwhile.
+        the refusal may have other reasons, it also takes `TRIES` tries, and other entries that went in meanwhile; if a type is not
+        settled, `SETTLING` tries.
         """
         tries: Counter[bytes] = Counter()
         since: dict[bytes, float] = {}
@@ -120,19 +130,24 @@ class Sender:
                 identity = one.pair[0]
                 tries[identity] += 1
                 others_succeed = self._last_success >= since.setdefault(identity, one.sent_at)
-                if healthy and (one.conclusive or (tries[identity] > TRIES and others_succeed)):
+                if healthy and tries[identity] > one.tries and (one.conclusive or others_succeed):
                     outcome.refused.append((one.pair, one.kind, one.reason))
                 else:
                     left.append(one)
             if not left:
                 return
             inconclusive = next((one for one in left if not one.conclusive), None)
-            decidable = any(one.conclusive or tries[one.pair[0]] >= TRIES for one in left)
+            decidable = any(tries[one.pair[0]] >= one.tries for one in left)
             healthy = decidable and self.accepts_probe()
+            unsettled = max(
+                (tries[one.pair[0]] for one in left if one.row.verdict is Verdict.AGAIN), default=0
+            )
             if inconclusive is not None:
                 backoff.wait(inconclusive.row, inconclusive.detail)
-            elif not healthy:  # all requests are refused: no entry is to blame
+            elif decidable and not healthy:  # all requests are refused: no entry is to blame
                 backoff.wait(answers.CLUSTER, left[0].detail)
+            elif unsettled:
+                backoff.pause(SETTLE_WAIT * 2.0**unsettled)
             for index in dict.fromkeys(one.index for one in left):
                 body = Body.of([one.pair for one in left if one.index == index])
                 self._send(body, index, backoff, outcome, tried=TRIES)
@@ -271,7 +286,7 @@ class Sender:
                 case Verdict.DUPLICATE:
                     outcome.duplicates += 1
                     self._last_success = time.monotonic()
-                case Verdict.DOUBT:
+                case Verdict.DOUBT | Verdict.AGAIN:
                     reason = item.reason or item.error_type
                     outcome.suspects.append(
                         Suspect(pair, row, item.error_type, reason, outcome.sent_at, index)

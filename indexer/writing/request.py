@@ -62,6 +62,11 @@ class Backoff:
         if self._stop.wait(seconds):
             raise Stopped
 
+    def pause(self, seconds: float) -> None:
+        """Wait where nothing has failed. Raises Stopped."""
+        if self._stop.wait(seconds):
+            raise Stopped
+
     def recovered(self) -> None:
         """Begin again with the shortest wait, after a request that was answered."""
         if self._tries:

@@ -191,3 +191,14 @@ def test_an_entry_larger_than_the_server_can_ever_take_holds_nothing_back(
     (kept,) = lab.rejected().lines
     assert (kept.type, kept.where) == ("es_rejected_execution_exception", "file")
     assert DeadLetterFiles(lab.state.state_dir).line(kept.id) == huge
+
+
+def test_new_fields_of_two_types_at_once_reject_no_entry(lab: Lab) -> None:
+    """Requests in flight together, each with the first values of a field: of the other type, and taken all the same."""
+    lines = [
+        b'{"n":%d,"field%d":%b}' % (number, number // 40, (b"1", b'"one"')[number // 10 % 2])
+        for number in range(3200)
+    ]
+    report = lab.run(lab.log(joined(lines)), batch_bytes=len(joined(lines[:10])), senders=8)
+    assert (report.totals.created, report.totals.rejected) == (len(lines), 0)
+    assert lab.numbers() == list(range(len(lines)))

@@ -6,7 +6,7 @@ import pytest
 from elasticsearch import BadRequestError
 
 from indexer.elastic.alias import write_index
-from indexer.elastic.server import Product, inspect_server
+from indexer.elastic.server import TESTED, Product, Versions, inspect_server
 from indexer.setup.invariants import Severity, Violation, of_next, of_write_index
 from indexer.setup.templates import InvariantsViolated, Result, examine, require_invariants
 from tests.integration.test_templates_admin import OURS, outranking, set_up, setting, with_result
@@ -85,6 +85,22 @@ def test_a_promise_that_a_component_breaks_stops_the_installation(
     with pytest.raises(InvariantsViolated, match=word):
         require_invariants(outcomes, bare.connection.alias)
     assert write_index(bare.cluster) is None
+
+
+SEARCH_PIPELINES: Versions = {Product.OPENSEARCH: TESTED[Product.OPENSEARCH]}
+
+
+def test_searches_that_a_component_changes_stop_the_installation(bare: Lab) -> None:
+    """OpenSearch alone has search pipelines; it takes the name of one that does not exist, and refuses each search then."""
+    custom = f"{bare.connection.alias}@custom"
+    hiding = {"settings": {"index.search.default_pipeline": "hide"}}
+    try:
+        bare.client.cluster.put_component_template(name=custom, template=hiding)
+    except BadRequestError:
+        assert not inspect_server(bare.client).among(SEARCH_PIPELINES)
+    else:
+        (broken,) = with_result(set_up(bare), Result.BROKEN).values()
+        assert "search.default_pipeline" in broken.detail
 
 
 def test_a_template_with_our_alias_in_it_is_a_broken_promise(bare: Lab) -> None:

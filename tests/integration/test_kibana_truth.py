@@ -149,7 +149,7 @@ def indexed(server: TestServer, directory: Path, profile: Profile) -> Iterator[W
 
 @pytest.fixture(scope="module")
 def weeks(
-    server: TestServer, tmp_path_factory: pytest.TempPathFactory
+    kibana: None, server: TestServer, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Callable[[Profile], Week]]:
     """The indexed week of a profile, made when it is first asked for."""
     with ExitStack() as opened:

@@ -2,12 +2,15 @@
 
 import threading
 from collections import Counter
+from typing import Any
 
 import pytest
 
 from indexer.elastic import bounded
 from indexer.elastic.client import connect
 from indexer.elastic.failures import InvalidAnswer
+from indexer.settings import Indices
+from indexer.setup.templates import install
 from indexer.verify import scan
 from indexer.verify.scan import Scan
 from tests.support.lab import Lab
@@ -91,6 +94,35 @@ def test_everything_behind_an_alias_is_read_once(
     first = f"{lab.connection.alias}-000001"
     assert scanned(lab, first) == Counter({hit: 1 for hit in expected if hit[0] == first})
     assert scanned(lab, f"{lab.connection.alias}-000004") == Counter()
+
+
+@pytest.mark.parametrize("slices", [1, 2])
+def test_an_index_of_several_shards_is_read_once(
+    bare: Lab, monkeypatch: pytest.MonkeyPatch, slices: int
+) -> None:
+    """Each page of each shard, the hostile ones too; two such indices behind the alias, and one alone."""
+    install(bare.cluster, Indices(shards=3))
+    monkeypatch.setattr(scan, "FIRST_HITS", 7)
+    monkeypatch.setattr(scan, "MOST_HITS", 50)
+    expected: Counter[tuple[str, str, bytes]] = Counter()
+    for number in (1, 2):
+        documents = {f"{number:08x}{n:020x}": b'{"n":%d}' % n for n in range(600)}
+        put(bare, documents)
+        hostile = {f"{number:08x}{n:020x}": source for n, source in enumerate(HOSTILE, 5000)}
+        for identity, source in hostile.items():  # at once, shards would find different types for a new field
+            put(bare, {identity: source})
+        documents |= hostile
+        name = f"{bare.connection.alias}-{number:06}"
+        expected.update((name, identity, source) for identity, source in documents.items())
+        bare.client.indices.rollover(alias=bare.connection.alias)
+    assert scanned(bare, slices=slices) == expected
+    shards: Any = bare.client.cat.shards(
+        index=f"{bare.connection.alias}-000001", format="json", h="docs,prirep"
+    )
+    assert len([it for it in shards if it["prirep"] == "p" and int(it["docs"]) > 100]) == 3
+    second = f"{bare.connection.alias}-000002"
+    assert scanned(bare, second, slices=slices) == Counter({hit: 1 for hit in expected if hit[0] == second})
+    assert open_contexts(bare) == 0
 
 
 def test_pages_too_large_for_an_answer_are_read_in_smaller_ones(

@@ -244,3 +244,20 @@ def test_what_entries_lack(client: Elasticsearch, alias: str) -> None:
     )
     without = [table.title for table in summary.tables() if not table.rows]
     assert without == ["Exports (0)", "Details views (0)"]
+
+
+def test_an_index_without_dates_stops_no_figure(client: Elasticsearch, alias: str) -> None:
+    """Somebody else's, behind the alias: what it has is counted."""
+    theirs = {"activityType": "keyword", "status": "keyword", "duration": "double"}
+    mappings = {"properties": {field: {"type": kind} for field, kind in theirs.items()}}
+    client.indices.create(index=f"{alias}-theirs", mappings=mappings)
+    client.indices.put_alias(index=f"{alias}-theirs", name=alias)
+    kinds: list[Entry] = [{"status": "DELETED"}, {"activityType": "VIS_DATA", "duration": 7.0}]
+    for kind in kinds:
+        client.index(index=f"{alias}-theirs", document=kind, refresh=True)
+    send(client, alias, map(orjson.dumps, [it | {"eventDate": "2026-05-01 00:00:00.001"} for it in kinds]))
+    summary = summarise(client, alias)
+    moment = datetime(2026, 5, 1, 0, 0, 0, 1_000, tzinfo=UTC)
+    assert (summary.entries, summary.last) == (4, moment)
+    assert {it.when for it in summary.deletions} == {moment, None}
+    assert {(it.when, it.duration_ms) for it in summary.slowest} == {(moment, 7.0), (None, 7.0)}

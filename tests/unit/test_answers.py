@@ -49,6 +49,20 @@ ITEMS = {
     "last of the 5xx": Case(599, Verdict.RETRY, Fault.SERVER_ERROR),
     "no object": Case(500, Verdict.REJECTED, None, "not_x_content_exception", "Compressor detection …"),
     "not parsed": Case(400, Verdict.REJECTED, None, "document_parsing_exception", "failed to parse"),
+    "two types at once": Case(
+        400,
+        Verdict.AGAIN,
+        None,
+        "illegal_argument_exception",
+        "mapper [a] cannot be changed from type [double] to [keyword]",
+    ),
+    "a value and an object at once": Case(
+        400,
+        Verdict.AGAIN,
+        None,
+        "illegal_argument_exception",
+        "can't merge a non object mapping [a] with an object mapping",
+    ),
     "too many fields": Case(
         400, Verdict.REJECTED, None, "illegal_argument_exception", "Limit of total fields"
     ),

@@ -9,6 +9,7 @@ from indexer.errors import Stopped
 from indexer.events import Fault
 from indexer.reading.entries import Rejection, entry_id
 from indexer.writing.batches import Body
+from indexer.writing.bulk import SETTLING
 from indexer.writing.request import FIX_WAIT, RETRY_WAIT
 from indexer.writing.target import LOOK_EVERY
 from tests.support import faults
@@ -86,7 +87,7 @@ def test_a_line_that_is_no_object_is_rejected_though_the_server_answers_500(lab:
         Refusal(
             400, "document_parsing_exception", "failed to parse: Duplicate field 'no write index is defined'"
         ),
-        Refusal(400, "illegal_argument_exception", "mapper [pipeline with id] cannot be changed"),
+        Refusal(400, "mapper_parsing_exception", "failed to parse field [pipeline with id] of type"),
     ],
     ids=["no write index", "pipeline"],
 )
@@ -96,6 +97,33 @@ def test_an_entry_whose_reason_reads_like_an_outage_is_rejected(lab: Lab, refusa
     outcome, (rejection,) = lab.deliver(pairs(3))
     assert (counts(outcome), rejection.reason) == ((2, 0, 1), refusal.reason)
     assert lab.stop.waits == []
+
+
+RACE = Refusal(
+    400, "illegal_argument_exception", "mapper [a] cannot be changed from type [double] to [keyword]"
+)
+
+
+@pytest.mark.parametrize("times", [1, SETTLING])
+def test_an_entry_whose_new_field_had_two_types_at_once_is_sent_again(lab: Lab, times: int) -> None:
+    """Soon the field has a type; the other entries are sent once, and no failure is reported."""
+    refused = iter([RACE] * times)
+    lab.server.refuse = lambda _, entry: next(refused, None) if entry == b'{"n":1}' else None
+    outcome, rejections = lab.deliver(pairs(3))
+    assert (counts(outcome), rejections) == ((3, 0, 0), [])
+    assert lab.sizes == [3] + [1] * times
+    assert (len(lab.stop.waits), lab.faults) == (times, [])
+    assert sum(lab.stop.waits) < 2
+
+
+@pytest.mark.parametrize("count", [3, 1])
+def test_an_entry_that_keeps_being_refused_for_its_types_is_rejected(lab: Lab, count: int) -> None:
+    """After a few tries, alone in its batch too."""
+    lab.server.refuse = lambda _, entry: RACE if entry == b'{"n":0}' else None
+    outcome, (rejection,) = lab.deliver(pairs(count))
+    assert counts(outcome) == (count - 1, 0, 1)
+    assert (rejection.kind, rejection.reason) == (RACE.type, RACE.reason)
+    assert (len(lab.stop.waits), lab.faults) == (SETTLING, [])
 
 
 # ---- the cluster is in no state to take entries

@@ -52,7 +52,9 @@ def without_own_alias() -> EffectiveIndex:
 DEFECTS = [
     (with_setting("index.default_pipeline", "geo"), "default_pipeline"),
     (with_setting("index.final_pipeline", "geo"), "final_pipeline"),
+    (with_setting("index.search.default_pipeline", "hide"), "search.default_pipeline"),
     (with_setting("index.mapping.source.mode", "SYNTHETIC"), "synthetic"),
+    (with_setting("index.derived_source.enabled", "true"), "derived"),
     (with_setting("index.mode", "logsdb"), "index.mode"),
     (with_setting("index.mapping.ignore_malformed", "false"), "ignore_malformed"),
     (with_setting("index.mapping.total_fields.ignore_dynamic_beyond_limit", "false"), "beyond_limit"),

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from indexer.elastic.alias import is_ours, next_index, number
 from indexer.settings import RolloverPolicy
 from indexer.setup.plan import Call
-from indexer.setup.rollover import RolloverPlan, expired, rollover_call
+from indexer.setup.rollover import RolloverPlan, conditions, expired, rollover_call
 
 ALIAS = "zoomdata-activity"
 DAY = 86_400_000
@@ -110,3 +110,24 @@ def test_what_is_to_do_are_requests_in_order() -> None:
         Call("DELETE", f"/{name(2)}"),
     ]
     assert RolloverPlan(ALIAS, "policy", name(3), False, (), ()).calls(rollover_policy) == []  # noqa: FBT003
+
+
+@pytest.mark.parametrize(
+    ("size", "shards", "whole"),
+    [("50gb", 3, "150gb"), ("1gb", 1, "1gb"), ("10b", 12, "120b"), ("25tb", 2, "50tb")],
+)
+def test_a_server_that_looks_at_all_shards_together_is_given_the_size_of_all(
+    size: str, shards: int, whole: str
+) -> None:
+    """So that an index of several shards is rolled over when its shards are as large as those of an index of one."""
+    rollover_policy = RolloverPolicy(rollover_age="7d", rollover_size=size)
+    assert conditions(rollover_policy, shards) == {"max_age": "7d", "max_size": whole}
+    assert conditions(rollover_policy) == {"max_age": "7d", "max_primary_shard_size": size}
+
+
+def test_the_plan_of_several_shards_sends_the_size_of_all() -> None:
+    """Printed and sent alike."""
+    rollover_policy = RolloverPolicy(rollover_age="7d", rollover_size="1gb")
+    due = RolloverPlan(ALIAS, None, name(3), due=True, expired=(), writable=(), shards=3)
+    when = {"conditions": {"max_age": "7d", "max_size": "3gb"}}
+    assert due.calls(rollover_policy)[0] == Call("POST", f"/{ALIAS}/_rollover/{name(4)}", when)
