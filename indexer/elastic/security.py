@@ -61,7 +61,7 @@ INTERFACES = {
         "/_plugins/_security/authinfo",
         _of_opensearch,
         "/_plugins/_security/api/roles/",
-        "the plugin opensearch-security; plugins.security.disabled is off",
+        "the plugin opensearch-security, with plugins.security.disabled: false",
         tells_privileges=False,
     ),
 }
