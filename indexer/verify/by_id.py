@@ -28,6 +28,10 @@ _HEAD = re.compile(
 )
 
 
+ROOM = 100
+"""Hits to allow for in addition to two for each id: entries with many copies are found some at a time, not one by one."""
+
+
 class Document(NamedTuple):
     """A copy of an entry, or a rejected line."""
 
@@ -62,7 +66,7 @@ class Documents:
             answer = self.raw.search(
                 index=self.cluster.alias,
                 query={"ids": wanted},
-                size=2 * len(ids),
+                size=2 * len(ids) + ROOM,
                 sort=["_doc"],
             )
             return documents(answer.body, self._name.encode(), ids)
