@@ -233,7 +233,7 @@ def fields(context: CheckContext) -> Iterator[CheckResult]:
     """There is room for new fields; entries with unsearchable values are counted."""
     client = context.cluster.client
     yield judgements.fields(counting.fields(client, context.write))
-    yield judgements.ignored(counting.ignored(client, context.connection.alias))
+    yield judgements.ignored(counting.ignored(context.cluster))
 
 
 def types(context: CheckContext) -> Iterator[CheckResult]:

@@ -172,11 +172,11 @@ def fields(it: Fields) -> CheckResult:
 def ignored(it: Ignored) -> CheckResult:
     """How many entries have unsearchable values, which is common and harmless."""
     if not it.entries:
-        return ok(Topic.FIELDS, "all values are searchable")
+        return ok(Topic.FIELDS, f"no entry has {it.values} that searches do not find")
     names = ", ".join(f"{name} in {entries:,}" for name, entries in (it.fields or {}).items())
     entries = _several(it.entries, "entry has", "entries have")
     where = f" ({names})" if names else ""
-    return ok(Topic.FIELDS, f"{entries} values that are stored, but not searchable{where}")
+    return ok(Topic.FIELDS, f"{entries} {it.values} that are stored, but not searchable{where}")
 
 
 def types(found: Mapping[str, int], asked: Collection[str]) -> Iterator[CheckResult]:

@@ -9,7 +9,9 @@ import elasticsearch
 from elasticsearch import Elasticsearch
 
 from indexer.elastic import counting
+from indexer.elastic.cluster import Cluster
 from indexer.elastic.counting import COUNTED, OF_ENTRIES
+from indexer.elastic.server import Product
 
 LIMIT = "index.mapping.total_fields.limit"
 IGNORES = "index.mapping.total_fields.ignore_dynamic_beyond_limit"
@@ -32,14 +34,17 @@ class Fields:
 
 @dataclass(frozen=True, slots=True)
 class Ignored:
-    """Entries with a value in `_source` that is not searchable (`_ignored`): "n/a" in a number, a long text.
-
-    OpenSearch does not count long texts (measured on 2.17.0 and 2.19.6).
-    """
+    """Entries with a value in `_source` that is not searchable (`_ignored`): "n/a" in a number, a long text."""
 
     entries: int
     fields: dict[str, int] | None
     """Entries by field, for the most frequent; None if the server cannot tell (indices created before 8.15, OpenSearch)."""
+    values: str
+    """Which values are counted, one of COUNTED_VALUES."""
+
+
+COUNTED_VALUES = {Product.ELASTICSEARCH: "values", Product.OPENSEARCH: "malformed values"}
+"""OpenSearch does not count long texts (measured on 2.17.0 and 2.19.6)."""
 
 
 def count(mappings: Mapping[str, Any]) -> int:
@@ -62,11 +67,11 @@ def fields(client: Elasticsearch, index: str) -> Fields:
     )
 
 
-def ignored(client: Elasticsearch, alias: str) -> Ignored:
+def ignored(cluster: Cluster) -> Ignored:
     """Count entries with ignored values; needs `read`. Raises what the client raises."""
     search = partial(
-        client.search,
-        index=alias,
+        cluster.client.search,
+        index=cluster.alias,
         size=0,
         track_total_hits=True,
         query={"exists": {"field": "_ignored"}},
@@ -79,7 +84,7 @@ def ignored(client: Elasticsearch, alias: str) -> Ignored:
         answer = search()
     buckets = answer.get("aggregations", {}).get("fields", {}).get("buckets")
     named = None if buckets is None else {bucket["key"]: counting.count(bucket) for bucket in buckets}
-    return Ignored(answer["hits"]["total"]["value"], named)
+    return Ignored(answer["hits"]["total"]["value"], named, COUNTED_VALUES[cluster.product])
 
 
 def entries_by_type(client: Elasticsearch, alias: str, size: int) -> tuple[dict[str, int], int]:

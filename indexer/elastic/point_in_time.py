@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from indexer.elastic.cluster import Cluster
+from indexer.elastic.copies import refreshed
 from indexer.elastic.failures import reading_answer
 from indexer.elastic.server import Product
 
@@ -63,7 +64,7 @@ def views(
     for name, shard in (
         _shards(cluster, index, missing_ok=missing_ok) if interface.by_shard else [(index, None)]
     ):
-        params = {"keep_alive": keep_alive} | ({} if shard is None else {"preference": f"_shards:{shard}"})
+        params = {"keep_alive": keep_alive} | refreshed(cluster, shard)
         path = f"/{quote(name, safe='')}{interface.path}"
         opened: Any = client.perform_request("POST", path, params=params, headers=ACCEPT).body
         if opened.get("status") == 404 and missing_ok:

@@ -8,6 +8,7 @@ import elasticsearch
 import orjson
 
 from indexer.elastic.cluster import Cluster
+from indexer.elastic.copies import refreshed
 from indexer.elastic.failures import causes, describe, reading_answer, reason_of, summarise
 from indexer.seals.leaves import Kind
 from indexer.writing.batches import Body, Pair, size_of
@@ -96,6 +97,7 @@ def newest_checkpoints(cluster: Cluster) -> dict[str, Any]:
             collapse={"field": "log"},
             sort=[{"size": "desc"}],
             size=MOST_LOGS,
+            **refreshed(cluster),
         )
         with reading_answer():
             hits = answer["hits"]["hits"] if "hits" in answer else []

@@ -140,7 +140,8 @@ class Status:
         if self.ignored is not None:
             entries = sum(index.entries for index in self.indices)
             share = Share(self.ignored.entries, entries)
-            yield "entries with values that searches do not find", self.ignored.entries, entries, share
+            what = f"entries with {self.ignored.values} that searches do not find"
+            yield what, self.ignored.entries, entries, share
 
 
 def _sealed(sealing: Sealing | None) -> Cell:
@@ -276,7 +277,7 @@ def _with_cluster(known: Status, cluster: Cluster, kept: int) -> Status:
     rejected = stats.get(connection.rejected, {}).get("primaries", {}).get("docs", {}).get("count", 0)
     ignored = seals = None
     with suppress(AuthorizationException):  # they need one more privilege
-        ignored = counting.ignored(client, connection.alias)
+        ignored = counting.ignored(cluster)
         seals = last_seals(client, connection.seals)
     fields = counting.fields(client, behind.write)
     return replace(

@@ -18,6 +18,7 @@ from elasticsearch import Elasticsearch
 from indexer.elastic.alias import backing
 from indexer.elastic.cluster import Cluster
 from indexer.elastic.complete import once_shards_answer
+from indexer.elastic.copies import refreshed
 from indexer.elastic.failures import InvalidAnswer
 from indexer.errors import Fatal
 from indexer.verify.scan import split_hits
@@ -68,6 +69,7 @@ class Documents:
                 query={"ids": wanted},
                 size=2 * len(ids) + ROOM,
                 sort=["_doc"],
+                **refreshed(self.cluster),
             )
             return documents(answer.body, self._name.encode(), ids)
         half = len(ids) // 2

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from indexer.elastic.cluster import Cluster
+from indexer.elastic.copies import refreshed
 from indexer.errors import Fatal
 from indexer.seals.leaves import Chunk
 
@@ -63,6 +64,7 @@ def generation_of(cluster: Cluster, file: str) -> str:
         size=0,
         query={"bool": {"should": [{"term": {"file": file.lower()}}, {"term": {"path": file}}]}},
         aggs={"files": {"terms": {"field": "file", "size": 1000, "order": {"last": "asc"}}, "aggs": spans}},
+        **refreshed(cluster),
     )
     buckets = answer.get("aggregations", {}).get("files", {}).get("buckets", [])
     if not buckets:

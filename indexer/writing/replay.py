@@ -10,10 +10,10 @@ from pathlib import PurePath
 from typing import Any
 
 import orjson
-from elasticsearch import Elasticsearch
 
 from indexer.elastic.alias import backing
-from indexer.elastic.cluster import connected
+from indexer.elastic.cluster import Cluster, connected
+from indexer.elastic.copies import refreshed
 from indexer.elastic.failures import InvalidAnswer
 from indexer.errors import Fatal, StateUnusable
 from indexer.events import Events
@@ -95,7 +95,7 @@ def listing(connection: Connection, state: State, limit: int) -> Listing:
     """List the newest rejected lines. Raises Fatal."""
     size = min(limit, 10_000)
     with connected(connection, expects=size * DESCRIBED) as cluster:
-        rejected = _Rejected(cluster.client, connection.rejected, state)
+        rejected = _Rejected(cluster, state)
         local = list(rejected.in_files())
         rejected.refresh()
         answer = rejected.search(size, newest_first=True)
@@ -115,7 +115,7 @@ def replay(
     done = Replayed(0, 0, 0)
     expects = max(ASKED_AT_ONCE * DESCRIBED, 2 * (delivery.batch_bytes + delivery.max_line_bytes))
     with connected(connection, expects=expects) as cluster:
-        rejected = _Rejected(cluster.client, connection.rejected, state)
+        rejected = _Rejected(cluster, state)
         rejected.refresh()
         sender = Sender(cluster.client, Target(cluster, backing(cluster), None), events, stop)
         unread: list[str] = []
@@ -137,9 +137,10 @@ def replay(
 class _Rejected:
     """The rejected lines, in their index and in files. Raises StateUnusable, and what the client raises."""
 
-    def __init__(self, client: Elasticsearch, index: str, state: State) -> None:
-        self._client = client
-        self._index = index
+    def __init__(self, cluster: Cluster, state: State) -> None:
+        self._cluster = cluster
+        self._client = cluster.client
+        self._index = cluster.connection.rejected
         self._directory = state.state_dir
         self._files = DeadLetterFiles(state.state_dir)
 
@@ -158,6 +159,7 @@ class _Rejected:
             search_after=after,
             track_total_hits=True,
             source_excludes=["bytes"],
+            **refreshed(self._cluster),
         )
 
     def in_files(self) -> Iterator[DeadLetter]:

@@ -256,19 +256,32 @@ def test_fields_are_counted_as_the_server_counts_them(lab: Lab) -> None:
 
 
 NAMES_IGNORED: Versions = {Product.ELASTICSEARCH: ((8, 15, 0), None)}
+IGNORED = {
+    Product.ELASTICSEARCH: ("values", 3, {"ip": 2, "duration": 1, "user": 1}),
+    Product.OPENSEARCH: ("malformed values", 2, {"ip": 2, "duration": 1}),
+}
+"""Which values are counted as ignored, and of VALUES: the entries with one, and those of each field."""
+VALUES = [
+    b'{"ip":"unknown","duration":"n/a"}',
+    b'{"ip":"unknown"}',
+    b'{"ip":"::1"}',
+    b'{"user":"%b"}' % (b"u" * 1025),
+]
 
 
 def test_check_and_status_count_entries_with_ignored_values(lab: Lab) -> None:
     """How many, and where the server can tell, in which fields."""
-    lab.run(lab.log(b'{"ip":"unknown","duration":"n/a"}\n{"ip":"unknown"}\n{"ip":"::1"}\n'))
+    lab.run(lab.log(joined(VALUES)))
     lab.client.indices.refresh(index=lab.connection.alias)
     told = orjson.loads(lab.command("status", "--json", lab.logs).stdout)
-    named = {"ip": 2, "duration": 1} if inspect_server(lab.client).among(NAMES_IGNORED) else None
-    assert told["ignored"] == {"entries": 2, "fields": named}
+    values, entries, by_field = IGNORED[lab.cluster.product]
+    named = by_field if inspect_server(lab.client).among(NAMES_IGNORED) else None
+    assert told["ignored"] == {"entries": entries, "fields": named, "values": values}
     assert told["fields"]["limit"] == 2000
     assert told["fields"]["mapped"] == fields.fields(lab.client, f"{lab.connection.alias}-000001").mapped
-    assert any("2 entries have values" in it.what for it in found(lab) if it.topic is Topic.FIELDS)
-    assert "entries with values that searches do not find" in lab.command("status").stdout
+    assert any(f"{entries} entries have {values}" in it.what for it in found(lab) if it.topic is Topic.FIELDS)
+    shown = lab.command("status", environment={"COLUMNS": "200"}).stdout
+    assert f"entries with {values} that searches do not find" in shown
 
 
 def test_types_that_no_dashboard_shows_are_said(lab: Lab) -> None:

@@ -1,8 +1,6 @@
 """A cluster of three nodes, of which some are killed under load."""
 
-import socket
 from collections.abc import Iterator
-from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from secrets import token_hex
@@ -11,46 +9,20 @@ from typing import Any
 import pytest
 from elasticsearch import Elasticsearch
 
-from indexer.demo.embedded import Embedded, Java
+from indexer.demo.embedded import Embedded
 from indexer.elastic.client import connect
 from indexer.settings import Connection, State
 from tests.integration.test_follow import writing
 from tests.support.lab import LOG, Lab, numbered
+from tests.support.nodes import cluster_of
 
 NODES = ("one", "two", "three")
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports on which nothing listens now."""
-    with ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
 
 
 @pytest.fixture(scope="module")
 def nodes(elasticsearch_version: str) -> Iterator[dict[str, Embedded]]:
     """A cluster of three nodes."""
-    ports = dict(zip(NODES, free_ports(len(NODES)), strict=True))
-    cluster = f"cluster-{token_hex(4)}"
-    with ExitStack() as stack:
-        started: dict[str, Embedded] = {}
-        for name, port in ports.items():
-            settings = {
-                "cluster.name": cluster,
-                "node.name": name,
-                "discovery.type": None,
-                "discovery.seed_hosts": [f"127.0.0.1:{other}" for other in ports.values()],
-                "cluster.initial_master_nodes": list(NODES),
-                "transport.port": port,
-            }
-            node = Embedded(elasticsearch_version, settings=settings, java=Java(heap=384))
-            stack.callback(node.stop)
-            node.launch()
-            started[name] = node
-        for node in started.values():
-            node.wait()
+    with cluster_of(NODES, elasticsearch_version) as started:
         yield started
 
 

@@ -33,7 +33,7 @@ READS: dict[str, Callable[[Lab], object]] = {
     "summary": lambda lab: summarise(lab.client, lab.connection.alias).entries,
     "report": lambda lab: report.collect(lab.client, lab.connection.alias, MAY, sections()).entries,
     "activity types": lambda lab: entries_by_type(lab.client, lab.connection.alias, 10),
-    "ignored values": lambda lab: ignored(lab.client, lab.connection.alias).entries,
+    "ignored values": lambda lab: ignored(lab.cluster).entries,
     "fields by type": lambda lab: fields_by_type(lab.client, lab.connection.alias).keys(),
 }
 

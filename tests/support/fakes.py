@@ -117,6 +117,11 @@ class FakeElasticsearch:
         """The same client: what is not found is answered as with the status ignored."""
         return self
 
+    def perform_request(self, method: str, path: str, **_: object) -> Answered:
+        """What product it is: the only request there is without a method of its own."""
+        assert (method, path) == ("GET", "/")
+        return Answered(self._ask(Request(""), lambda: {"version": {"number": "9.1.5"}}))
+
     def search(self, *, index: str, **query: Any) -> Any:
         """The newest checkpoint of each seal log: the only search there is."""
         assert query["collapse"] == {"field": "log"}

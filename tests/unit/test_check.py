@@ -10,7 +10,7 @@ from indexer import check
 from indexer.check import Step, judgements
 from indexer.check.cluster import CheckContext
 from indexer.check.results import CheckResult, Level, Topic, fail, ok
-from indexer.elastic.fields import Fields, Ignored
+from indexer.elastic.fields import COUNTED_VALUES, Fields, Ignored
 from indexer.elastic.last_seals import LastSeal
 from indexer.elastic.security import User
 from indexer.elastic.server import Product, Server
@@ -265,12 +265,17 @@ def test_fields_near_the_limit_are_said(mapped: int, ignored_beyond: bool, state
     assert f"{mapped} of at most 100 fields" in finding.what
 
 
+MALFORMED = COUNTED_VALUES[Product.OPENSEARCH]
+
+
 def test_ignored_values_are_counted_and_named_where_the_server_can() -> None:
     """They are no fault: the entry is there as it was."""
-    assert "2,000 entries have" in judgements.ignored(Ignored(2000, None)).what
-    told = judgements.ignored(Ignored(1, {"ip": 1}))
+    assert "2,000 entries have malformed values" in judgements.ignored(Ignored(2000, None, MALFORMED)).what
+    told = judgements.ignored(Ignored(1, {"ip": 1}, "values"))
     assert (told.state, "ip in 1" in told.what) == (Level.OK, True)
-    assert judgements.ignored(Ignored(0, {})).state is Level.OK
+    assert judgements.ignored(Ignored(0, {}, "values")).state is Level.OK
+    none = judgements.ignored(Ignored(0, None, MALFORMED))
+    assert (none.state, "no entry has malformed values" in none.what) == (Level.OK, True)
 
 
 NOW = datetime(2026, 11, 29, 12, tzinfo=UTC)
