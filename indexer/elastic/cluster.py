@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, field
+from typing import Any
 
 from elasticsearch import Elasticsearch
 
@@ -18,6 +18,9 @@ class Cluster:
 
     client: Elasticsearch
     connection: Connection
+    _known: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
+    """Not by `cached_property`: until Python 3.12 that has one lock for all clusters, so that a thread whose server does not
+    answer would hold up the others."""
 
     @property
     def alias(self) -> str:
@@ -29,15 +32,21 @@ class Cluster:
         """The addresses, without users and passwords."""
         return display_url(self.connection)
 
-    @cached_property
+    @property
     def product(self) -> Product:
         """The product, asked for at the first use; needs no privilege. Raises what the client raises."""
-        return product_of(self.client)
+        if "product" not in self._known:
+            self._known["product"] = product_of(self.client)
+        product: Product = self._known["product"]
+        return product
 
-    @cached_property
+    @property
     def server(self) -> Server:
         """Product and version, asked for at the first use. Raises what the client raises."""
-        return inspect_server(self.client)
+        if "server" not in self._known:
+            self._known["server"] = inspect_server(self.client)
+        server: Server = self._known["server"]
+        return server
 
 
 @contextmanager

@@ -1,12 +1,17 @@
 """Which product and version a server is, and what the one table says that it can do."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 import orjson
 import pytest
+from elasticsearch import Elasticsearch
 
+from indexer.elastic import cluster
 from indexer.elastic.client import connect
+from indexer.elastic.cluster import Cluster
 from indexer.elastic.server import (
     PRETENDED,
     VERSIONS,
@@ -139,3 +144,25 @@ def test_a_server_without_the_module_for_the_root_says_its_version_elsewhere(sta
     """Servers from Maven Central are such; what marks their answers is Elasticsearch's."""
     found, _ = inspected({"error": "no handler"}, status, X_Elastic_Product="Elasticsearch")
     assert (found.product, found.version) == (Product.ELASTICSEARCH, (2, 19, 6))
+
+
+def test_a_server_that_does_not_answer_holds_up_no_other_cluster(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Until Python 3.12 `cached_property` has one lock for all: sealing would have held up whoever asks for the product."""
+    asked, told = threading.Event(), threading.Event()
+    slow, other = Elasticsearch("http://localhost:1"), Elasticsearch("http://localhost:1")
+
+    def ask(client: Elasticsearch) -> Product:
+        if client is slow:
+            asked.set()
+            told.wait(30)
+        return Product.OPENSEARCH
+
+    monkeypatch.setattr(cluster, "product_of", ask)
+    with ThreadPoolExecutor(2) as pool:
+        waiting = pool.submit(lambda: Cluster(slow, Connection()).product)
+        assert asked.wait(30)
+        try:
+            assert pool.submit(lambda: Cluster(other, Connection()).product).result(30) is Product.OPENSEARCH
+            assert not waiting.done()
+        finally:
+            told.set()
