@@ -184,7 +184,7 @@ def scanned(index: Index, stop: threading.Event | None = None, slices: int = 2) 
     """Read it whole."""
     client = cast("Elasticsearch", index)
     cluster = Cluster(client, Connection())
-    cluster.__dict__["product"] = Product.ELASTICSEARCH
+    cluster._known["product"] = Product.ELASTICSEARCH
     scanner = Scan(cluster, client, stop or threading.Event(), slices)
     return list(scanner.pages("activity"))
 
