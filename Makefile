@@ -30,7 +30,7 @@ MACHINE := commands disk_faults kill resources signals surroundings two_nodes em
 FEWER := $(MACHINE:%=--ignore tests/integration/test_%.py)
 ON = $(PYTEST) $(if $(QUICK),$(FEWER)) --elasticsearch-version
 
-test-versions: .venv/installed ## integration tests on Elasticsearch 8.19 and 7.17 and OpenSearch; need Java 17 (QUICK=1: fewer)
+test-versions: .venv/installed ## integration tests on Elasticsearch 8.19 and 7.17, OpenSearch 2.19 and 2.17; need Java 17 (QUICK=1: fewer)
 	set -e; for version in $(OLDER); do $(ON) $$version tests/integration; done
 	set -e; for version in $(OPENSEARCH); do $(ON) $$version tests/integration tests/alerts; done
 

@@ -37,7 +37,7 @@ class Interface:
     enable: str
     """What switches security on."""
     tells_privileges: bool
-    """A user may ask which privileges he has."""
+    """Users may ask which privileges they have."""
 
 
 def _of_elasticsearch(answer: Mapping[str, Any]) -> User:

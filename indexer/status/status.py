@@ -251,10 +251,8 @@ def _with_cluster(known: Status, cluster: Cluster, kept: int) -> Status:
     """Add what the cluster says. Raises Fatal, or what the client raises."""
     client, connection, behind = cluster.client, cluster.connection, backing(cluster)
     stats: dict[str, Any] = {}
-    for name in (
-        connection.alias,
-        connection.rejected,
-    ):  # a pattern may match what somebody else may read alone
+    # By name: a pattern may match indices that this user may not read.
+    for name in (connection.alias, connection.rejected):
         answer = client.options(ignore_status=404).indices.stats(
             index=name, metric="docs,store,segments", level="shards", filter_path=STATS
         )

@@ -30,6 +30,8 @@ TRIES = 8
 """How often an entry is sent before a refusal that may have other reasons is blamed on it: some ten seconds."""
 SETTLING = 4
 """The same for one with a new field whose type is not settled, which takes the server the time of a change of its state."""
+FEWER_TRIES = {Verdict.SPLIT: 1, Verdict.AGAIN: SETTLING}
+"""In place of TRIES."""
 SETTLE_WAIT = 0.05
 """Seconds, doubled with each such try: some 1.5 s together."""
 REFUSED = "request_refused"
@@ -59,7 +61,7 @@ class Suspect:
     @property
     def tries(self) -> int:
         """How often it is sent again, at least, before it is blamed."""
-        return {Verdict.SPLIT: 1, Verdict.AGAIN: SETTLING}.get(self.row.verdict, TRIES)
+        return FEWER_TRIES.get(self.row.verdict, TRIES)
 
     @property
     def detail(self) -> str:
@@ -117,8 +119,8 @@ class Sender:
         """Send suspects again until each is in the index or rejected.
 
         An entry is rejected if the server answers a harmless request, and refuses the entry's own before and after. If
-        the refusal may have other reasons, it also takes `TRIES` tries, and other entries that went in meanwhile; if a type is not
-        settled, `SETTLING` tries.
+        the refusal may have other reasons, it also takes `TRIES` tries, and other entries that went in meanwhile; if the type
+        of a field is not settled, `SETTLING` tries.
         """
         tries: Counter[bytes] = Counter()
         since: dict[bytes, float] = {}

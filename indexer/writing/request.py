@@ -59,8 +59,7 @@ class Backoff:
         seconds = limit * random.uniform(0.5, 1.0)  # noqa: S311 - jitter
         self._tries += 1
         self._events.delivery_failed(row.fault or Fault.CLUSTER_STATE, detail, seconds)
-        if self._stop.wait(seconds):
-            raise Stopped
+        self.pause(seconds)
 
     def pause(self, seconds: float) -> None:
         """Wait where nothing has failed. Raises Stopped."""

@@ -12,14 +12,13 @@ from indexer.check.results import CheckResult, Level, Topic
 from indexer.elastic.client import connect
 from indexer.elastic.cluster import Cluster
 from indexer.elastic.server import Product
-from indexer.events import Fault
 from indexer.seals.keys import create_key
 from indexer.settings import Indices, LogFiles, State
 from indexer.setup.roles import install, roles
 from indexer.setup.templates import Foreign, Result
 from tests.support.lab import joined, numbered
 from tests.support.secured_opensearch import SecuredOpenSearch
-from tests.support.secured_server import ADMIN, Company, company_of
+from tests.support.secured_server import ADMIN, Company, company_of, waits_until_it_may
 
 BROKEN = b'{"n":1,"n":2}'
 """The server refuses it: the same key twice."""
@@ -226,36 +225,16 @@ def test_who_may_do_nothing_gets_one_sentence(company: Company) -> None:
 
 def test_run_waits_until_it_may_and_goes_on(company: Company) -> None:
     """Without rights at the start and in the middle it says which are missing, and loses and doubles nothing."""
-    lab, secured, me = company.lab, company.secured, company.people["writer"]
-    company.does("setup", "template", "install")
-    lab.log(joined(numbered(100)))
-    secured.admit(me)
-    with lab.following() as running:
-        running.until(lambda: running.heard.of("waiting"))
-        assert (
-            f"refuses user '{me}': the index permission indices:admin/aliases/get"
-            in running.heard.of("waiting")[0][0]
-        )
-        secured.admit(me, me)
-        running.until_created(100)
-        looking = {
-            "index_patterns": [f"{lab.connection.alias}*"],
-            "allowed_actions": ["indices:admin/aliases/get"],
-        }
-        secured.define(
-            looker={"cluster_permissions": ["indices:data/write/bulk"], "index_permissions": [looking]}
-        )
-        secured.admit(me, "looker")
-        lab.append(numbered(100, 100))
-        running.until(lambda: running.heard.of("delivery_failed"))
-        fault, detail, _ = running.heard.of("delivery_failed")[0]
-        assert fault is Fault.REFUSED
-        assert (
-            "the index permissions indices:data/write/index, indices:data/write/bulk[s] are missing" in detail
-        )
-        secured.admit(me, me)
-        running.until_created(200)
-    assert sorted(hit["_source"]["n"] for hit in lab.hits(source=True)) == list(range(200))
+    looking = {
+        "index_patterns": [f"{company.lab.connection.alias}*"],
+        "allowed_actions": ["indices:admin/aliases/get"],
+    }
+    waits_until_it_may(
+        company,
+        {"cluster_permissions": ["indices:data/write/bulk"], "index_permissions": [looking]},
+        at_the_start="the index permission indices:admin/aliases/get",
+        later="the index permissions indices:data/write/index, indices:data/write/bulk[s] are missing",
+    )
 
 
 # ---- check

@@ -14,7 +14,6 @@ from elasticsearch import AuthorizationException, Elasticsearch
 
 from indexer.elastic.client import connect, translate_errors
 from indexer.errors import NotSecure, Unreachable
-from indexer.events import Fault
 from indexer.seals.keys import create_key
 from indexer.settings import Connection, State
 from tests.support import seal_documents as documents
@@ -22,7 +21,7 @@ from tests.support.guarded import Guarded
 from tests.support.http_server import address, relaying, serving
 from tests.support.lab import Lab, joined, numbered
 from tests.support.secured import Secured
-from tests.support.secured_server import Company, company_of
+from tests.support.secured_server import Company, company_of, waits_until_it_may
 
 CHANGES: tuple[Callable[[Elasticsearch, str], object], ...] = (
     lambda it, index: it.index(
@@ -162,32 +161,12 @@ def _afresh(company: Company, log: Path) -> str:
 
 def test_run_waits_until_it_may_and_goes_on(company: Company) -> None:
     """Without rights at the start and in the middle it says which are missing, and loses and doubles nothing."""
-    lab, secured, me = company.lab, company.secured, company.people["writer"]
-    company.does("setup", "template", "install")
-    lab.log(joined(numbered(100)))
-    secured.admit(me)
-    with lab.following() as running:
-        running.until(lambda: running.heard.of("waiting"))
-        assert (
-            f"refuses user '{me}': one of the index privileges view_index_metadata"
-            in running.heard.of("waiting")[0][0]
-        )
-        secured.admit(me, me)
-        running.until_created(100)
-        secured.define(
-            looker={
-                "indices": [{"names": [f"{lab.connection.alias}*"], "privileges": ["view_index_metadata"]}]
-            }
-        )
-        secured.admit(me, "looker")
-        lab.append(numbered(100, 100))
-        running.until(lambda: running.heard.of("delivery_failed"))
-        fault, detail, _ = running.heard.of("delivery_failed")[0]
-        assert fault is Fault.REFUSED
-        assert "one of the index privileges create_doc" in detail
-        secured.admit(me, me)
-        running.until_created(200)
-    assert lab.numbers() == list(range(200))
+    waits_until_it_may(
+        company,
+        {"indices": [{"names": [f"{company.lab.connection.alias}*"], "privileges": ["view_index_metadata"]}]},
+        at_the_start="one of the index privileges view_index_metadata",
+        later="one of the index privileges create_doc",
+    )
 
 
 def test_a_rotated_password_needs_no_restart(company: Company) -> None:

@@ -19,10 +19,11 @@ from elasticsearch import Elasticsearch
 from indexer.demo.embedded import Embedded
 from indexer.elastic.client import connect
 from indexer.elastic.server import Product
+from indexer.events import Fault
 from indexer.settings import Connection, State
 from indexer.setup.roles import roles
 from tests.conftest import delete_all
-from tests.support.lab import Lab
+from tests.support.lab import Lab, joined, numbered
 
 ADMIN = "admin"
 PATIENCE = 30.0
@@ -151,6 +152,34 @@ class Company:
         assert done.returncode == 1, done.stdout + done.stderr
         assert "Traceback" not in done.stderr
         return done.stderr.splitlines()[-1]
+
+
+def waits_until_it_may(company: Company, looker: dict[str, Any], *, at_the_start: str, later: str) -> None:
+    """The writer without rights at the start and in the middle: says which are missing, and loses and doubles nothing.
+
+    looker        a role that finds the alias and sends requests, and adds nothing
+    at_the_start  what is missing without any role
+    later         what is missing with that role
+    """
+    lab, secured, me = company.lab, company.secured, company.people["writer"]
+    company.does("setup", "template", "install")
+    lab.log(joined(numbered(100)))
+    secured.admit(me)
+    with lab.following() as running:
+        running.until(lambda: running.heard.of("waiting"))
+        assert f"refuses user '{me}': {at_the_start}" in running.heard.of("waiting")[0][0]
+        secured.admit(me, me)
+        running.until_created(100)
+        secured.define(looker=looker)
+        secured.admit(me, "looker")
+        lab.append(numbered(100, 100))
+        running.until(lambda: running.heard.of("delivery_failed"))
+        fault, detail, _ = running.heard.of("delivery_failed")[0]
+        assert fault is Fault.REFUSED
+        assert later in detail
+        secured.admit(me, me)
+        running.until_created(200)
+    assert lab.numbers() == list(range(200))
 
 
 @contextmanager
