@@ -1,6 +1,6 @@
 """OpenSearch's Index State Management (ISM, the plugin index-management): requests that are offered, and never sent.
 
-They were never run against the plugin: its part of them is by its source (branches 2.11 to 3.6) and documentation. It adds a
+They were never run against the plugin: its part of them is by its source (branches 2.11 and 2.17) and documentation. It adds a
 policy to indices that are created later (`ism_template`); existing ones have to be given to it. Each index names the alias
 that is rolled over in a setting, which a server without the plugin refuses. So that setting is no part of the plan: the
 admin's own component template has it, which `install` leaves alone.
