@@ -126,8 +126,10 @@ def test_the_index_rolls_over_several_times_under_a_running_indexer(lab: Lab) ->
     found = lab.verify()
     assert (found.agrees, found.present) == (True, len(written)), found
     assert lab.client.count(index=lab.connection.alias)["count"] == len(written)
+    before = behind(lab)  # the server rolls over once more when it likes
     shown = status(LogFiles([str(lab.logs)]), lab.connection, lab.state).indices
-    assert [index.lifecycle for index in shown] == [lab.connection.alias] * len(behind(lab))
+    assert {index.index for index in shown} >= set(before)
+    assert {index.lifecycle for index in shown} == {lab.connection.alias}
     assert sum(index.entries > 0 for index in shown) > 1
 
 
