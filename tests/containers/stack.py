@@ -156,7 +156,7 @@ class Stack:
         )
         with tarfile.open(fileobj=io.BytesIO(packed.stdout)) as archive:
             files = [archive.extractfile(member) for member in archive if member.isfile()]
-        return [line for file in files if file for line in file.read().removesuffix(b"\n").split(b"\n")]
+        return [line.removesuffix(b"\n") for file in files if file for line in file]
 
     def connection(self, user: str) -> Connection:
         """How the tests themselves talk to the server."""
