@@ -75,7 +75,8 @@ ITEM: Sequence[Row] = (
     Row(_only(400), Verdict.WAIT, Fault.CLUSTER_STATE, type="index_closed_exception"),
     Row(_only(400), Verdict.WAIT, Fault.CLUSTER_STATE, reason="pipeline with id"),
     # A new field had values of different types in requests or shards at the same time: soon it has one type, and takes the
-    # other values as malformed ones (measured on OpenSearch 2.19.6; Elasticsearch 8.19.16 and 9.5.0 take them at once).
+    # other values as malformed ones (measured on OpenSearch 2.19.6; Elasticsearch 8.19.16 and 9.5.0 take them at once). An
+    # entry with several types of its own for the field reads the same: `self_conflict` tells them apart.
     Row(_only(400), Verdict.AGAIN, type="illegal_argument_exception", reason="mapper ["),
     Row(
         _only(400),

@@ -24,6 +24,7 @@ from indexer.writing import answers
 from indexer.writing.answers import Answer, Row, Verdict
 from indexer.writing.batches import EMPTY, Batch, Body, Pair
 from indexer.writing.request import Backoff, BulkFailed, LookupFailed, post
+from indexer.writing.self_conflict import conflicts_with_itself
 from indexer.writing.target import IndexUnavailable, Target, delivered
 
 TRIES = 8
@@ -288,6 +289,8 @@ class Sender:
                 case Verdict.DUPLICATE:
                     outcome.duplicates += 1
                     self._last_success = time.monotonic()
+                case Verdict.AGAIN if conflicts_with_itself(pair[1], item.reason):
+                    outcome.refused.append((pair, item.error_type, item.reason))
                 case Verdict.DOUBT | Verdict.AGAIN:
                     reason = item.reason or item.error_type
                     outcome.suspects.append(
