@@ -132,7 +132,7 @@ def reason_of(error: elasticsearch.ApiError) -> str:
 
 
 def _failure(body: Mapping[str, Any]) -> object:
-    """What says why: an error, the sentence of the API of OpenSearch's security plugin, or what the first shard answered.
+    """What says why: an error, the sentence of the API of OpenSearch's security plugin or of AWS, or what the first shard answered.
 
     (A refresh that is refused shard by shard, measured on OpenSearch 2.11.1.)
     """
@@ -140,7 +140,8 @@ def _failure(body: Mapping[str, Any]) -> object:
     failures = shards.get("failures") if isinstance(shards, dict) else None
     first = failures[0] if isinstance(failures, list) and failures else None
     of_shard = first.get("reason") if isinstance(first, dict) else None
-    return body.get("error") or body.get("message") or body.get("reason") or of_shard
+    sentence = body.get("message") or body.get("Message")
+    return body.get("error") or sentence or body.get("reason") or of_shard
 
 
 def causes(error: object) -> list[str]:

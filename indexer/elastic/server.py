@@ -21,6 +21,9 @@ class Product(StrEnum):
     OPENSEARCH = "OpenSearch"
 
 
+LIFECYCLE = frozenset({Product.ELASTICSEARCH})
+"""Whose servers may have index lifecycle management. No other is asked: AWS answers what OpenSearch does not have with 401."""
+
 TESTED: dict[Product, tuple[Version, Version]] = {
     Product.ELASTICSEARCH: ((7, 17, 0), (10, 0, 0)),
     Product.OPENSEARCH: ((2, 11, 0), (4, 0, 0)),
@@ -143,7 +146,8 @@ def inspect_server(client: Elasticsearch) -> Server:
         nodes = client.nodes.info(node_id="_local", filter_path="nodes.*.version")["nodes"]
         number = next(iter(nodes.values()))["version"]
     major, minor, patch = re.findall(r"\d+", number)[:3]
-    return Server((int(major), int(minor), int(patch)), _has_lifecycle(client), product)
+    lifecycle = product in LIFECYCLE and _has_lifecycle(client)
+    return Server((int(major), int(minor), int(patch)), lifecycle, product)
 
 
 def _has_lifecycle(client: Elasticsearch) -> bool:

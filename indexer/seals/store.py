@@ -10,6 +10,7 @@ import orjson
 from indexer.elastic.cluster import Cluster
 from indexer.elastic.copies import refreshed
 from indexer.elastic.failures import causes, describe, reading_answer, reason_of, summarise
+from indexer.elastic.server import LIFECYCLE
 from indexer.seals.leaves import Kind
 from indexer.writing.batches import Body, Pair, size_of
 from indexer.writing.request import BulkFailed, post
@@ -125,6 +126,8 @@ def counts(cluster: Cluster) -> dict[str, int]:
 def retention(cluster: Cluster) -> str | None:
     """How long lifecycle management keeps an index after it was rolled over; None without it, or without the privilege."""
     try:
+        if cluster.product not in LIFECYCLE:
+            return None
         answer = cluster.client.options(ignore_status=[400, 403, 404, 405, 410]).ilm.get_lifecycle(
             name=cluster.alias
         )

@@ -93,6 +93,10 @@ def answered(body: object) -> elasticsearch.ApiError:
             "No permission to access REST API",
         ),
         ({"status": "error", "reason": "Invalid configuration"}, "Invalid configuration"),
+        (
+            {"Message": "Your request: '/_ilm/status' is not allowed."},
+            "Your request: '/_ilm/status' is not allowed.",
+        ),
         ({"_shards": {"failed": 1, "failures": [{"shard": 0, "reason": {"type": "t", "reason": "r"}}]}}, "r"),
         ({"_shards": {"failures": []}}, "status 403"),
         ({"_shards": ["failures"]}, "status 403"),
