@@ -26,7 +26,7 @@ OPENSEARCH := 2.19.6 2.17.0
 # FEWER leaves out what is about this machine and not about the server, and what takes long and the newest server shows.
 MACHINE := commands disk_faults kill resources signals surroundings two_nodes embedded demo logback logrotate archives \
 	systemd hostile_files report_injection outside_delivery monitoring verify follow two_indexers server_faults templates_tampered \
-	zoomdata seal_commands seal_histories report summary odd_data rejected cluster opensearch_security
+	zoomdata seal_commands seal_histories report summary odd_data rejected cluster opensearch_security segment_replication alias_moved
 FEWER := $(MACHINE:%=--ignore tests/integration/test_%.py)
 ON = $(PYTEST) $(if $(QUICK),$(FEWER)) --elasticsearch-version
 

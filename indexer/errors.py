@@ -8,6 +8,7 @@
     ├── Unexpected              an unexpected status
     ├── Refused                 a privilege is missing                  (`run` waits for it)
     │   └── Unauthenticated     the credentials are not accepted        (`run` waits for it)
+    ├── Blocked                 a block on the cluster or an index      (`run` waits for it)
     ├── NotInstalled            there is no alias                       (`run` waits for it)
     ├── NoWriteIndex            the alias has no write index            (`run` waits for it)
     ├── AliasIsIndex            an index has the name of the alias      (`run` waits for it)
@@ -97,6 +98,14 @@ class Unauthenticated(Refused):
 
     sentence = "{product} at {url} does not accept {who}: {reason}."
     hint = "{remedy}."
+
+
+class Blocked(Fatal):
+    """403, whoever asks: changes are blocked, in the cluster or in an index."""
+
+    retryable = True
+    sentence = "{product} at {url} takes no such change: {reason}."
+    hint = "A full disk sets such a block, or an administrator: see GET _cluster/settings and the settings of the index."
 
 
 class UnknownProduct(Fatal):

@@ -26,6 +26,7 @@ from indexer.elastic.credentials import Credentials, identity_of, remedy
 from indexer.elastic.failures import InvalidAnswer, describe, reading_answer, reason_of, root_cause, summarise
 from indexer.elastic.node import EXTRA, PRODUCT, Node, Security
 from indexer.errors import (
+    Blocked,
     Fatal,
     NotInstalled,
     NotSecure,
@@ -41,6 +42,8 @@ from indexer.settings import DEFAULT_URL, Connection
 
 BULK_ANSWER = b'{"errors":'
 FOUND_ANSWER = b'{"docs":[{"found":'
+BLOCKS = {"cluster_block_exception", "index_create_block_exception"}
+"""Errors of a change that nobody may make now; the second is OpenSearch's, of new indices (measured on 2.19.6)."""
 
 # This program reports failures itself; the library would also log each one to standard error.
 logging.getLogger("elastic_transport").addHandler(logging.NullHandler())
@@ -192,12 +195,7 @@ def translate(error: Exception, connection: Connection) -> Fatal:
                 remedy=remedy(connection),
             )
         case elasticsearch.AuthorizationException():
-            return Refused(
-                product=_product(error),
-                url=url,
-                who=identity_of(connection),
-                reason=describe(reason_of(error), connection.alias),
-            )
+            return _forbidden(error, connection)
         case elasticsearch.UnsupportedProductError():
             return UnknownProduct(
                 url=url,
@@ -225,6 +223,14 @@ def translate(error: Exception, connection: Connection) -> Fatal:
             kind = Unavailable if busy else Unexpected
             return kind(product=_product(error), url=url, status=error.status_code, reason=reason_of(error))
     raise error
+
+
+def _forbidden(error: elasticsearch.AuthorizationException, connection: Connection) -> Fatal:
+    product, url, reason = _product(error), display_url(connection), reason_of(error)
+    if error.error in BLOCKS:
+        return Blocked(product=product, url=url, reason=reason.rstrip(";"))
+    who = identity_of(connection)
+    return Refused(product=product, url=url, who=who, reason=describe(reason, connection.alias))
 
 
 def _product(error: elasticsearch.ApiError) -> str:

@@ -95,6 +95,7 @@ REQUEST: Sequence[Row] = (
     Row(_only(413), Verdict.SPLIT),
     Row(_only(400), Verdict.SPLIT),
     Row(_only(401), Verdict.WAIT, Fault.REFUSED),
+    Row(_only(403), Verdict.WAIT, Fault.CLUSTER_STATE, reason="blocked by: ["),
     Row(_only(403), Verdict.WAIT, Fault.REFUSED),
     Row(_only(429), Verdict.RETRY, Fault.TOO_MANY_REQUESTS),
     Row(range(500, 600), Verdict.RETRY, Fault.SERVER_ERROR),
@@ -141,7 +142,7 @@ def judge_request(status: int, reason: str, size: int, *, page: bool = False) ->
     """
     if page and status in PAGE.status:
         return PAGE
-    row = judge(REQUEST, status)
+    row = judge(REQUEST, status, reason=reason)
     if row.fault is not Fault.TOO_MANY_REQUESTS:
         return row
     return OUTGROWN if _breaks(reason, size) else _crowding(reason, size, 1) or row

@@ -147,6 +147,33 @@ def own(own_server: Embedded, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
             yield through
 
 
+@pytest.fixture
+def read_only(own: FaultyLab) -> Iterator[FaultyLab]:
+    """With a block that an administrator set on the whole cluster; its requests are answered as a whole."""
+    block = "cluster.blocks.read_only"
+    own.client.cluster.put_settings(persistent={block: True})
+    yield own
+    own.client.cluster.put_settings(persistent={block: None})
+
+
+def test_a_read_only_cluster_is_waited_for(read_only: FaultyLab) -> None:
+    """It is no missing privilege, though the status is the same, and no command says that it is."""
+    lines = entries(1000)
+    read_only.append(lines)
+    words = "blocked by: [FORBIDDEN/6/cluster read-only (api)]"
+    for command in (["check"], ["template", "install", "--replicas", "2"]):
+        done = read_only.command(*command)
+        assert (done.returncode, words in done.stdout + done.stderr) == (1, True), done
+        assert "template roles" not in done.stdout + done.stderr
+    with read_only.following() as following:
+        following.until(lambda: len(failures(following)) > 3)
+        read_only.client.cluster.put_settings(persistent={"cluster.blocks.read_only": None})
+        until_read(following, 1000)
+    assert {fault for fault, _ in failures(following)} == {Fault.CLUSTER_STATE}
+    assert reported(following, words)()
+    read_only.prove(lines)
+
+
 @pytest.mark.parametrize("length", [1_100_000, 20_000_000], ids=["just over", "far over"])
 def test_requests_too_large_for_the_server_are_made_smaller(own: FaultyLab, length: int) -> None:
     """Batches of 30 MB for a server that takes 1 MB: halved until they pass; the entry that never can is kept aside.

@@ -11,6 +11,7 @@ from indexer.settings import SecretUnusable
 
 PASSING = {
     "AliasIsIndex",
+    "Blocked",
     "NoWriteIndex",
     "UnknownProduct",
     "NotInstalled",
