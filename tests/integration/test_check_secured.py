@@ -78,7 +78,7 @@ def test_who_may_not_write_is_told_what_is_missing(
     assert finding.state is Level.FAILED
     assert lacks in finding.what
     assert f"{ALIAS}-writer" in finding.cure
-    assert wrong(findings) <= {Topic.PRIVILEGES, Topic.WRITE}
+    assert wrong(findings) <= {Topic.PRIVILEGES, Topic.ALIAS, Topic.WRITE}
 
 
 def test_who_may_do_everything_sees_everything(people: dict[str, Connection], tmp_path: Path) -> None:

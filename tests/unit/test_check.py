@@ -32,7 +32,13 @@ class Steps:
     def __init__(self) -> None:
         self.tried: list[Topic] = []
 
-    def finds(self, topic: Topic, *found: CheckResult | Exception, needs: tuple[Topic, ...] = ()) -> Step:
+    def finds(
+        self,
+        topic: Topic,
+        *found: CheckResult | Exception,
+        needs: tuple[Topic, ...] = (),
+        of_run: bool = False,
+    ) -> Step:
         """A step that finds this; an exception is raised."""
 
         def look(_: CheckContext) -> Iterator[CheckResult]:
@@ -42,7 +48,7 @@ class Steps:
                     raise each
                 yield each
 
-        return Step(topic, look, needs)
+        return Step(topic, look, needs, of_run)
 
 
 def in_order(*steps: Step) -> list[tuple[Topic, Level]]:
@@ -69,19 +75,21 @@ def test_a_step_is_not_tried_once_what_it_needs_failed() -> None:
 
 
 def test_an_error_in_a_step_is_what_it_finds() -> None:
-    """With its sentence and its hint, after what was found before; a refusal means that nobody could look."""
+    """With its sentence and its hint, after what was found before. A refusal means that nobody could look, or that `run` cannot work."""
     steps = Steps()
     missing = NotInstalled(alias="{a}", url="http://es")
     refused = Refused(product="Elasticsearch", url="http://es", who="user 'u'", reason="r")
     steps_found = (
         steps.finds(Topic.FIELDS, ok(Topic.FIELDS, "some"), refused),
         steps.finds(Topic.ALIAS, missing),
+        steps.finds(Topic.WRITE, refused, of_run=True),
     )
     context: Any = type("Looking", (), {"connection": Connection()})()
-    first, second, third = check._in_order(steps_found, context)
+    first, second, third, fourth = check._in_order(steps_found, context)
     assert (first.state, second.state, third.state) == (Level.OK, Level.NOT_TRIED, Level.FAILED)
     assert "user 'u'" in second.what
     assert f"{third.what} {third.cure}" == str(missing)
+    assert (fourth.state, f"{fourth.what} {fourth.cure}") == (Level.FAILED, str(refused))
 
 
 def test_each_step_comes_after_those_that_it_needs() -> None:
