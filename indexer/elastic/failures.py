@@ -154,6 +154,11 @@ def causes(error: object) -> list[str]:
     return list(reasons)
 
 
+def describe_error(error: object) -> str:
+    """An error in an answer, of one document or index: its reasons, shortened, or the missing privilege."""
+    return describe(": ".join(causes(error)))
+
+
 def root_cause(error: BaseException) -> BaseException:
     """The innermost of errors that libraries have wrapped."""
     for inner in (error.__cause__, *error.args):

@@ -9,7 +9,7 @@ import orjson
 
 from indexer.elastic.cluster import Cluster
 from indexer.elastic.copies import refreshed
-from indexer.elastic.failures import causes, describe, reading_answer, reason_of, summarise
+from indexer.elastic.failures import describe, describe_error, reading_answer, reason_of, summarise
 from indexer.elastic.server import LIFECYCLE
 from indexer.seals.leaves import Kind
 from indexer.writing.batches import Body, Pair, size_of
@@ -84,7 +84,7 @@ def fetch(cluster: Cluster, ids: Sequence[str]) -> Mapping[str, Any]:
     for fault in faults:
         if NO_INDEX in str(fault):
             raise NotStored(f"there is no index {cluster.connection.seals}: run `indexer template install`")
-        raise NotStored(describe(": ".join(causes(fault))))
+        raise NotStored(describe_error(fault))
     return found
 
 

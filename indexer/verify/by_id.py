@@ -19,7 +19,7 @@ from indexer.elastic.alias import backing
 from indexer.elastic.cluster import Cluster
 from indexer.elastic.complete import once_shards_answer
 from indexer.elastic.copies import refreshed
-from indexer.elastic.failures import InvalidAnswer
+from indexer.elastic.failures import InvalidAnswer, describe_error
 from indexer.errors import Fatal
 from indexer.verify.scan import split_hits
 from indexer.writing.target import GONE, IndexUnavailable, delivered
@@ -98,7 +98,7 @@ class Documents:
         found: list[Document] = []
         for doc in answer.get("docs", []):
             if doc.get("error", {}).get("type", GONE) != GONE:
-                raise Fatal(what=f"Cannot look up rejected lines in {index}: {doc['error']['type']}.")
+                raise Fatal(what=f"Cannot look up rejected lines in {index}: {describe_error(doc['error'])}.")
             if doc.get("found"):
                 data = base64.b64decode(doc["_source"]["bytes"])
                 found.append(Document(doc["_id"].encode(), index, data))

@@ -18,7 +18,7 @@ from elasticsearch import Elasticsearch
 
 from indexer.elastic.alias import Backing, backing
 from indexer.elastic.cluster import Cluster
-from indexer.elastic.failures import MAX_SHOWN, reading_answer
+from indexer.elastic.failures import describe_error, reading_answer
 
 LOOK_EVERY = 1.0
 """Seconds for which a lookup of the alias is valid."""
@@ -26,7 +26,7 @@ GRACE = 5.0
 """Seconds after which every sender has noticed a rollover: a lookup each second, and time for a request in flight."""
 ASKED_AT_ONCE = 10_000
 """Ids in one request: some 400 kB."""
-FOUND = "docs.found,docs.error.type"
+FOUND = "docs.found,docs.error.type,docs.error.reason"
 NONE, NOT_FOUND = b'{"docs":[%b]}', b'{"found":false}'
 GONE = "index_not_found_exception"
 
@@ -116,7 +116,7 @@ def _found(answer: Any, asked: Sequence[str], index: str) -> set[bytes]:
     for identity, doc in zip(asked, answer["docs"], strict=True):
         if "error" in doc:
             if doc["error"]["type"] != GONE:
-                raise IndexUnavailable(f"cannot search {index}: {str(doc['error']['type'])[:MAX_SHOWN]}")
+                raise IndexUnavailable(f"cannot search {index}: {describe_error(doc['error'])}")
         elif doc["found"] is True:
             found.add(identity.encode())
         elif doc["found"] is not False:

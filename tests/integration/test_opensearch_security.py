@@ -223,6 +223,30 @@ def test_who_may_do_nothing_gets_one_sentence(company: Company) -> None:
     assert "s3cret" not in refused.stderr
 
 
+def test_a_permission_that_is_missing_for_each_entry_is_named(company: Company) -> None:
+    """Such a request succeeds, and its answer holds a refusal for each entry."""
+    log = company.lab.log(joined(numbered(3)))
+    company.does("setup", "template", "install")
+    company.does("writer", "run", "--once", log)
+    reader = company.people["reader"]
+    role = f"/_plugins/_security/api/roles/{reader}"
+    with company.secured.client(ADMIN) as admin:
+        shipped = admin.perform_request("GET", role, headers={"accept": "application/json"}).body[reader]
+    may = [
+        {**each, "allowed_actions": [it for it in each["allowed_actions"] if "mget" not in it]}
+        for each in shipped["index_permissions"]
+    ]
+    company.secured.define(
+        blind={"cluster_permissions": shipped["cluster_permissions"], "index_permissions": may}
+    )
+    company.secured.admit("blind", "blind")
+    told = company.command(
+        "blind", "verify", company.lab.log(joined(numbered(5)))
+    )  # two are looked for by id
+    assert told.returncode == 1
+    assert "the index permission indices:data/read/mget[shard] is missing" in told.stderr
+
+
 def test_run_waits_until_it_may_and_goes_on(company: Company) -> None:
     """Without rights at the start and in the middle it says which are missing, and loses and doubles nothing."""
     looking = {

@@ -1,5 +1,7 @@
 """Which index is written: what is behind the alias, when a new write index is used, what the indices hold."""
 
+import re
+
 import pytest
 
 from indexer.elastic.alias import Backing, backing
@@ -88,12 +90,26 @@ def test_an_index_that_is_gone_holds_nothing(server: FakeElasticsearch) -> None:
     assert delivered(server.client, [ONE, TWO], [b"a", b"b"]) == {b"a"}
 
 
-def test_an_index_that_does_not_tell_is_not_taken_for_empty(server: FakeElasticsearch) -> None:
-    """An index that cannot be asked now, a closed one, leaves the question open."""
-    server.question_step = lambda request, _: {
-        "docs": [{"error": {"type": "index_closed_exception"}} for _ in request.ids]
-    }
-    with pytest.raises(IndexUnavailable, match=f"cannot search {ONE}: index_closed_exception"):
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        ({"type": "index_closed_exception"}, "index_closed_exception"),
+        ({"type": "index_closed_exception", "reason": "closed"}, "closed"),
+        (
+            {
+                "type": "security_exception",
+                "reason": "no permissions for [indices:data/read/mget[shard]] and User [name=u]",
+            },
+            "the index permission indices:data/read/mget[shard] is missing",
+        ),
+    ],
+)
+def test_an_index_that_does_not_tell_is_not_taken_for_empty(
+    server: FakeElasticsearch, error: dict[str, str], words: str
+) -> None:
+    """An index that cannot be asked now, a closed one or one that the user may not read, leaves the question open."""
+    server.question_step = lambda request, _: {"docs": [{"error": error} for _ in request.ids]}
+    with pytest.raises(IndexUnavailable, match=re.escape(f"cannot search {ONE}: {words}")):
         delivered(server.client, [ONE], [b"a"])
 
 
