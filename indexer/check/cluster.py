@@ -29,6 +29,7 @@ from indexer.settings import Connection, Indices, Lifecycle
 from indexer.setup import invariants
 from indexer.setup.plan import left_out, managed
 from indexer.setup.roles import roles
+from indexer.setup.rollover import POLICIES, managed_by
 from indexer.setup.templates import examine_templates
 from indexer.writing import answers
 
@@ -221,6 +222,11 @@ def lifecycle(context: CheckContext) -> Iterator[CheckResult]:
         yield ok(Topic.LIFECYCLE, "--lifecycle none: indices are not rolled over and deleted automatically")
         return
     if not context.managed:
+        asked = [*POLICIES, REPLICAS]  # that one each index has: without any, an index would be left out
+        answer = client.indices.get_settings(index=context.write, name=asked, flat_settings=True)
+        if managed_by(answer[context.write]["settings"]) is not None:
+            yield ok(Topic.LIFECYCLE, f"{context.write} is rolled over by index state management")
+            return
         what, _, hint = list(left_out(context.cluster.server, context.indices).values())[-1].partition(": ")
         yield warn(Topic.LIFECYCLE, what, f"{hint}.")
         return

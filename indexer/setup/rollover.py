@@ -155,6 +155,11 @@ def _cannot(cluster: Cluster, index: str, reason: str) -> CannotRollOver:
     return CannotRollOver(alias=cluster.alias, url=cluster.url, index=index, reason=reason)
 
 
+def managed_by(settings: Body) -> str | None:
+    """The value of that of POLICIES which an index has; None if nothing but this program rolls it over."""
+    return next((str(settings[name]) for name in POLICIES if name in settings), None)
+
+
 def look(cluster: Cluster, rollover_policy: RolloverPolicy) -> RolloverPlan:
     """Find out what has to be done. Raises NotInstalled, AliasIsIndex, NoWriteIndex and what the client raises."""
     client, alias, write = cluster.client, cluster.alias, backing(cluster).write
@@ -163,7 +168,7 @@ def look(cluster: Cluster, rollover_policy: RolloverPolicy) -> RolloverPlan:
     settings = {index: held["settings"] for index, held in answer.items()}
     if write not in settings:
         raise _cannot(cluster, write, "the alias was moved to another index just now")
-    policy = next((settings[write][name] for name in POLICIES if name in settings[write]), None)
+    policy = managed_by(settings[write])
     if policy is not None:
         return RolloverPlan(alias, policy, write, due=False, expired=(), writable=())
     created = {index: int(held["index.creation_date"]) for index, held in settings.items()}

@@ -8,9 +8,11 @@ from urllib.request import Request, urlopen
 
 import pytest
 
+from indexer.check import check
+from indexer.check.results import CheckResult, Level, Topic
 from indexer.elastic.alias import write_index
 from indexer.elastic.server import Product
-from indexer.settings import Indices, RolloverPolicy
+from indexer.settings import Indices, LogFiles, RolloverPolicy
 from indexer.setup.ism import offer
 from indexer.setup.plan import Call
 from indexer.setup.rollover import RolloverResult, roll_over, roll_over_if_due
@@ -109,20 +111,30 @@ def test_a_component_template_of_the_admin_is_not_replaced(lab: Lab, offered: li
 
 
 def test_indices_that_the_plugin_rolls_over_are_left_to_it(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
-    """`run --rollover` and `template rollover` do nothing there; the server's answer is given the setting that it does not know."""
+    """`run --rollover` and `template rollover` do nothing there, and `check` knows it.
+
+    The server's answer is given the setting that it does not know.
+    """
     alias = lab.connection.alias
     lab.run(lab.log(joined(numbered(2))))
     lab.client.indices.refresh(index=alias)
-    due, real = RolloverPolicy(rollover_age="1ms", retain="1ms"), lab.client.indices.get_settings
+    due, indices_client = RolloverPolicy(rollover_age="1ms", retain="1ms"), type(lab.client.indices)
+    real = indices_client.get_settings
 
-    def managed(**how: Any) -> dict[str, Any]:
-        return {
-            index: {"settings": held["settings"] | ({SETTING: alias} if SETTING in how["name"] else {})}
-            for index, held in real(**how).items()
-        }
+    def managed(indices: Any, **how: Any) -> dict[str, Any]:
+        added = {SETTING: alias} if SETTING in how["name"] else {}
+        return {index: {"settings": held["settings"] | added} for index, held in real(indices, **how).items()}
 
+    def lifecycle() -> CheckResult:
+        found = check(LogFiles([str(lab.logs)]), lab.connection, Indices(), lab.state)
+        return next(it for it in found if it.topic is Topic.LIFECYCLE)
+
+    before = lifecycle()
     with monkeypatch.context() as patched:
-        patched.setattr(lab.client.indices, "get_settings", managed)
+        patched.setattr(indices_client, "get_settings", managed)
         assert roll_over_if_due(lab.cluster, due) == RolloverResult(managed=alias)
+        assert lifecycle().what == f"{alias}-000001 is rolled over by index state management"
+    assert before == lifecycle()
+    assert before.state is Level.WARNING
     assert write_index(lab.cluster) == f"{alias}-000001"
     assert roll_over_if_due(lab.cluster, due).began == f"{alias}-000002"
