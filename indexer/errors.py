@@ -101,7 +101,7 @@ class Unauthenticated(Refused):
 
 
 class Blocked(Fatal):
-    """403, whoever asks: changes are blocked, in the cluster or in an index."""
+    """403 for every user: changes are blocked, in the cluster or in an index."""
 
     retryable = True
     sentence = "{product} at {url} takes no such change: {reason}."
